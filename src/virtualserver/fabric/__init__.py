@@ -1,0 +1,4 @@
+"""A node's data plane: what should be true of packets, made true with nftables, netlink, DHCP and DNS.
+
+Knows no Kubernetes: `virtualserver.node` translates. ``state`` is pure; ``dataplane`` makes it so.
+"""

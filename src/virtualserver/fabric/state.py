@@ -1,0 +1,157 @@
+"""What the data plane of one instance should be: values only, no I/O.
+
+The node keeps this state per owner (one `GuestLink` for a guest's cluster NIC, one `ServiceRules` for a Service), so
+that one owner's change is one small change in the kernel. Tests: ``tests/unit/fabric/test_state.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Mapping
+from typing import Literal
+
+__all__ = [
+    "Address",
+    "DataPlaneState",
+    "GuestLink",
+    "Lease",
+    "Network",
+    "Protocol",
+    "PublishedPort",
+    "Ranges",
+    "Resolver",
+    "ServiceRules",
+]
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+"""An address of either family."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+"""A network of either family."""
+
+Protocol = Literal["TCP", "UDP"]
+"""A transport protocol, in the words of a Kubernetes Service port."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ranges:
+    """The networks that an instance took at its first start, recorded under ``ranges`` in its record.
+
+    Attributes:
+        public: Pools by name (``public``, ``public-ord1``, ...) of addresses that stand for the internet's.
+        private: Pools by name of addresses for ``public: false``.
+        guest: Where guests' own addresses come from.
+        service: Where ClusterIPs come from; kube-apiserver's ``--service-cluster-ip-range``.
+        link: The /30 of the veth pair: its first host address is the host's, its second the data plane's.
+        routed: True where the owner of the machine named the pools, so that the network beyond routes them and they
+            are not masqueraded on the uplink.
+    """
+
+    public: Mapping[str, tuple[Network, ...]]
+    private: Mapping[str, tuple[Network, ...]]
+    guest: tuple[Network, ...]
+    service: tuple[Network, ...]
+    link: ipaddress.IPv4Network
+    routed: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resolver:
+    """What DHCP tells a guest about names.
+
+    Attributes:
+        nameservers: In the order in which the guest shall ask them. Empty: DHCP sends no resolver.
+        searches: The guest's search list, in order.
+    """
+
+    nameservers: tuple[Address, ...]
+    searches: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuestLink:
+    """One guest's cluster NIC: a routed tap in the instance's namespace.
+
+    Attributes:
+        device: The tap's name, at most 15 characters; recorded before it is used.
+        mac: Six octets in lower case with colons.
+        addresses: What the guest may use as source and is routed to it; the first of each family is leased by DHCP.
+            A directly attached address stands here like any other.
+        hostname: What DHCP tells the guest to be called.
+        resolver: What DHCP tells the guest about names.
+        user: The UID that may open the tap.
+        translated: True where what the guest sends to the outside is translated to the node's address; False where
+            its own address is a public or private pool address (direct attach).
+    """
+
+    device: str
+    mac: str
+    addresses: tuple[Address, ...]
+    hostname: str
+    resolver: Resolver
+    user: int
+    translated: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """Traffic to one port of an address goes to a guest's port, with its source kept.
+
+    Attributes:
+        address: A LoadBalancer address or a ClusterIP.
+        port: 1..65535.
+        protocol: TCP or UDP.
+        target: The guest's own address, of the same family.
+        target_port: 1..65535.
+    """
+
+    address: Address
+    port: int
+    protocol: Protocol
+    target: Address
+    target_port: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServiceRules:
+    """What one Service asks of the data plane.
+
+    Attributes:
+        ports: The published ports, of its LoadBalancer addresses and its ClusterIPs.
+        announced: LoadBalancer addresses that no guest's NIC has: the data plane owns them, answers for them, and
+            refuses every port that is not published.
+        names: Fully qualified names without a trailing dot, and the addresses that cluster DNS answers.
+    """
+
+    ports: frozenset[PublishedPort] = frozenset()
+    announced: frozenset[Address] = frozenset()
+    names: Mapping[str, tuple[Address, ...]] = dataclasses.field(default_factory=dict[str, tuple[Address, ...]])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DataPlaneState:
+    """Everything that should be in the data plane of one instance.
+
+    Attributes:
+        links: By owner (a VirtualMachineInstance's UID).
+        services: By owner (a Service's UID).
+    """
+
+    links: Mapping[str, GuestLink]
+    services: Mapping[str, ServiceRules]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lease:
+    """A DHCP lease that a guest took.
+
+    Attributes:
+        mac: Six octets in lower case with colons.
+        address: What it was given.
+        taken: Seconds since the epoch at which the guest last took or renewed it.
+    """
+
+    mac: str
+    address: Address
+    taken: float

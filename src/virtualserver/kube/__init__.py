@@ -1,0 +1,1 @@
+"""The reconcile core: client, reflector and store, queue, server-side apply, events, Lease. Knows no VirtualServer."""

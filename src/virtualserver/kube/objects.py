@@ -1,0 +1,62 @@
+"""Kubernetes objects as they travel: plain JSON mappings, and how their kinds are addressed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Key", "Manifest", "Resource", "key_of", "owner_uid"]
+
+Manifest = Mapping[str, Any]
+"""A Kubernetes object as JSON. Whoever holds one never changes it: stores share them."""
+
+Key = tuple[str, str]
+"""(namespace, name); the namespace of a cluster-scoped object is ``""``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resource:
+    """How one kind is addressed in the API.
+
+    Attributes:
+        group: ``""`` for core.
+        version: Such as ``v1``.
+        plural: The resource's name in paths.
+        kind: The object's ``kind``.
+        namespaced: False for cluster-scoped kinds.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """The ``apiVersion`` of its objects."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, *, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """Return the path below the server's address; no namespace means all of them."""
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+def key_of(manifest: Manifest) -> Key:
+    """Return the object's (namespace, name)."""
+    metadata = manifest["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def owner_uid(manifest: Manifest) -> str | None:
+    """Return the UID of the object's controller, None where it has none."""
+    for reference in manifest["metadata"].get("ownerReferences", ()):
+        if reference.get("controller"):
+            return reference["uid"]
+    return None

@@ -1,0 +1,1 @@
+"""One machine instead of KubeVirt, CDI, MetalLB, kube-proxy and the CNI: fulfils the same objects on top of fabric."""
