@@ -1,0 +1,109 @@
+"""What is wrong with a manifest, all of it at once, and the decoding that finds it.
+
+Tests: ``tests/unit/api/test_faults.py``.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+__all__ = ["Fault", "InvalidManifest", "convert", "without_nulls"]
+
+T = TypeVar("T")
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong.
+
+    Attributes:
+        path: The field, as a user writes it: ``spec.network.tcp.ports[0]``.
+        message: The value, the reason, and what to do.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class InvalidManifest(ValueError):
+    """A manifest is not what its kind asks for.
+
+    Attributes:
+        faults: All that was found, in the order of the manifest's fields.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a copy without the null properties, which the API server takes as absent."""
+    if isinstance(value, Mapping):
+        mapping = typing.cast("Mapping[str, Any]", value)
+        return {key: without_nulls(item) for key, item in mapping.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [without_nulls(item) for item in typing.cast("Sequence[Any]", value)]
+    return value
+
+
+def convert(value: Any, type_: type[T], *, path: str = "") -> T:
+    """Read JSON as a type.
+
+    Args:
+        value: JSON as Python holds it.
+        type_: A Struct, or anything else that msgspec reads.
+        path: Where the value stands, for the faults' paths.
+
+    Raises:
+        InvalidManifest: With every fault, not only the first.
+    """
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        faults = list(_locate(value, type_, path)) or [Fault(path or "manifest", str(error))]
+        raise InvalidManifest(faults) from None
+
+
+def _locate(value: Any, type_: Any, path: str) -> Iterator[Fault]:
+    """Yield what msgspec, which stops at the first, would refuse in each part of the value."""
+    type_ = _without_none(type_)
+    if inspect.isclass(type_) and issubclass(type_, msgspec.Struct) and isinstance(value, Mapping):
+        mapping = typing.cast("Mapping[str, Any]", value)
+        for field in msgspec.structs.fields(type_):
+            inner = f"{path}.{field.encode_name}" if path else field.encode_name
+            if field.encode_name in mapping:
+                yield from _locate(mapping[field.encode_name], field.type, inner)
+            elif field.required:
+                yield Fault(inner, "is required: add it")
+    elif typing.get_origin(type_) is tuple and isinstance(value, (list, tuple)):
+        for index, item in enumerate(typing.cast("Sequence[Any]", value)):
+            yield from _locate(item, typing.get_args(type_)[0], f"{path}[{index}]")
+    else:
+        try:
+            msgspec.convert(value, type_)
+        except msgspec.ValidationError as error:
+            yield Fault(path, _explain(value, type_, error))
+
+
+def _without_none(type_: Any) -> Any:
+    if typing.get_origin(type_) not in (typing.Union, types.UnionType):
+        return type_
+    options = [option for option in typing.get_args(type_) if option is not type(None)]
+    return options[0] if len(options) == 1 else type_
+
+
+def _explain(value: Any, type_: Any, error: msgspec.ValidationError) -> str:
+    if inspect.isclass(type_) and issubclass(type_, enum.Enum):
+        return f"{value!r} is not known: write one of {', '.join(str(member.value) for member in type_)}"
+    reason = str(error).partition(" - at `")[0].replace("`", "")
+    return f"{value!r} has the wrong type: {reason[0].lower()}{reason[1:]}"

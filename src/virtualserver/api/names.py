@@ -1,0 +1,96 @@
+"""Names that are agreements: the API's identity, and the keys and field managers that the parts meet by.
+
+The meaning of every key, and who writes it, is in ``docs/architecture.md``. Tests: ``tests/unit/api/test_names.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "ADDRESS_ASSIGNED",
+    "ADDRESS_TAKEN",
+    "ALIAS_OF",
+    "API_VERSION",
+    "APPLIED",
+    "ATTACH_LOAD_BALANCER",
+    "DATA_PLANE_READY",
+    "DOMAIN",
+    "GROUP",
+    "IMAGE",
+    "IMAGE_NAMESPACE",
+    "KEEP_DISK",
+    "KIND",
+    "LATEST_OBSERVED_API_VERSION",
+    "LIST_KIND",
+    "MANAGED_BY_NODE",
+    "METALLB_ADDRESS_POOL",
+    "METALLB_ADDRESS_POOL_OLD",
+    "METALLB_ALLOW_SHARED_IP",
+    "METALLB_LOAD_BALANCER_IPS",
+    "NAME",
+    "NAME_LIMIT",
+    "NODE_MANAGER",
+    "OPERATOR_MANAGER",
+    "PLURAL",
+    "RUN_STRATEGY",
+    "SINGULAR",
+    "STORAGE_OBSERVED_API_VERSION",
+    "UID",
+    "VERSION",
+]
+
+GROUP: Final = "virtualservers.coreweave.com"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = "virtualservers.coreweave.com/v1alpha1"
+KIND: Final = "VirtualServer"
+LIST_KIND: Final = "VirtualServerList"
+PLURAL: Final = "virtualservers"
+SINGULAR: Final = "virtualserver"
+
+NAME_LIMIT: Final = 59
+"""Characters in a server's name: a DNS label less the ``-tcp`` of its Service."""
+
+DOMAIN: Final = GROUP
+"""The prefix of every label, annotation and condition of ours."""
+
+NAME: Final = f"{DOMAIN}/name"
+"""Label: the VirtualServer's name."""
+UID: Final = f"{DOMAIN}/uid"
+"""Label: the VirtualServer's UID; its Services select machines by it."""
+APPLIED: Final = f"{DOMAIN}/applied"
+"""Annotation of every child: the hash of the intent that was applied last."""
+RUN_STRATEGY: Final = f"{DOMAIN}/run-strategy"
+"""Annotation of the VirtualMachine: the VirtualServer's own value when the operator last wrote the machine's."""
+ATTACH_LOAD_BALANCER: Final = f"{DOMAIN}/attach-load-balancer"
+"""Annotation of the machine's template: the Service whose addresses are the cluster NIC's own."""
+KEEP_DISK: Final = f"{DOMAIN}/keep-disk"
+"""Annotation of a VirtualServer: ``"true"`` keeps the root disk when the server is deleted."""
+IMAGE: Final = f"{DOMAIN}/image"
+"""Annotation of a PersistentVolumeClaim: the digest of the image that it stands for."""
+ALIAS_OF: Final = f"{DOMAIN}/alias-of"
+"""Annotation of a PersistentVolumeClaim: NAMESPACE/NAME of the image that it is another name of."""
+
+ADDRESS_TAKEN: Final = f"{DOMAIN}/AddressTaken"
+"""Condition of a VirtualMachineInstance: the guest took its address since this start."""
+DATA_PLANE_READY: Final = f"{DOMAIN}/DataPlaneReady"
+"""Condition of a VirtualMachineInstance: its addresses and ports are in the data plane."""
+ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
+"""Condition of a Service: whether a load balancer address was granted, and why not."""
+
+OPERATOR_MANAGER: Final = "virtualserver-operator"
+"""Field manager of everything that the operator writes."""
+NODE_MANAGER: Final = "virtualserver-node"
+"""Field manager of everything that the node writes."""
+MANAGED_BY_NODE: Final = NODE_MANAGER
+"""Value of the label ``endpointslice.kubernetes.io/managed-by`` on the node's EndpointSlices."""
+
+IMAGE_NAMESPACE: Final = "vd-images"
+"""The namespace in which images are PersistentVolumeClaims."""
+
+METALLB_ADDRESS_POOL: Final = "metallb.io/address-pool"
+METALLB_ADDRESS_POOL_OLD: Final = "metallb.universe.tf/address-pool"
+METALLB_ALLOW_SHARED_IP: Final = "metallb.io/allow-shared-ip"
+METALLB_LOAD_BALANCER_IPS: Final = "metallb.io/loadBalancerIPs"
+LATEST_OBSERVED_API_VERSION: Final = "kubevirt.io/latest-observed-api-version"
+STORAGE_OBSERVED_API_VERSION: Final = "kubevirt.io/storage-observed-api-version"
