@@ -1,0 +1,28 @@
+"""Runs the upstream control plane of one machine: etcd, kube-apiserver, kube-controller-manager, and our own processes.
+
+`find` or `obtain` the programs, then `start`; `status` and `stop` work whether or not it runs. All calls block.
+"""
+
+from __future__ import annotations
+
+from virtualserver.controlplane.components import ETCD_VERSION, KUBERNETES_VERSION, Options
+from virtualserver.controlplane.errors import ControlPlaneError
+from virtualserver.controlplane.lifecycle import ComponentStatus, Status, discard, locked, start, status, stop
+from virtualserver.controlplane.programs import Programs, Progress, find
+
+__all__ = [
+    "ETCD_VERSION",
+    "KUBERNETES_VERSION",
+    "ComponentStatus",
+    "ControlPlaneError",
+    "Options",
+    "Programs",
+    "Progress",
+    "Status",
+    "discard",
+    "find",
+    "locked",
+    "start",
+    "status",
+    "stop",
+]

@@ -1,0 +1,338 @@
+"""What the control plane's processes are told: argument vectors, environment, user; pure.
+
+Every flag is there for a reason that was measured or that a document of upstream gives.
+Tests: ``tests/unit/controlplane/test_components.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import virtualserver
+from virtualserver.controlplane import users
+from virtualserver.controlplane.layout import Layout
+
+__all__ = [
+    "ETCD_VERSION",
+    "KUBERNETES_VERSION",
+    "NAMES",
+    "Component",
+    "FileProbe",
+    "Options",
+    "UrlProbe",
+    "audit_policy",
+    "table",
+]
+
+KUBERNETES_VERSION: Final = "v1.36.3"
+"""The one Kubernetes release that this version of the project runs; ``tools/controlplane/go.mod`` says the same."""
+
+ETCD_VERSION: Final = "3.6.8"
+"""The etcd that this Kubernetes release requires."""
+
+NAMES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "operator", "node")
+"""All components, in the order in which they start; they stop in reverse."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Groups that need pods or controllers which do not run here. Off together with the admission plugins that watch them:
+# with the plugin on and its group off, /readyz stays 500 for ever.
+_GROUPS_OFF: Final = (
+    "apps/v1 autoscaling/v1 autoscaling/v2 batch/v1 policy/v1 node.k8s.io/v1 scheduling.k8s.io/v1 storage.k8s.io/v1 "
+    "resource.k8s.io/v1 flowcontrol.apiserver.k8s.io/v1 certificates.k8s.io/v1"
+).split()
+_ADMISSION_OFF: Final = (
+    "DefaultStorageClass RuntimeClass Priority StorageObjectInUseProtection PersistentVolumeClaimResize "
+    "CertificateApproval CertificateSigning CertificateSubjectRestriction DefaultIngressClass"
+).split()
+# The few controllers that matter without pods: without any one of them something that users rely on stands still.
+_CONTROLLERS: Final = (
+    "garbage-collector-controller namespace-controller serviceaccount-controller serviceaccount-token-controller "
+    "root-ca-certificate-publisher-controller clusterrole-aggregation-controller resourcequota-controller"
+).split()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """What the owner of an instance may choose about its control plane.
+
+    Attributes:
+        service_ranges: Where ClusterIPs come from: one network, or one of each family.
+        bind: The address that kube-apiserver listens on; everything else listens on loopback only.
+        components: The components that run; the control plane's own three are always among them.
+    """
+
+    service_ranges: tuple[Network, ...] = (ipaddress.IPv4Network("10.96.0.0/16"),)
+    bind: str = "127.0.0.1"
+    components: frozenset[str] = frozenset(NAMES)
+
+    def encode(self) -> dict[str, Any]:
+        """Return what is recorded in the instance's record."""
+        return {
+            "service_ranges": [str(network) for network in self.service_ranges],
+            "bind": self.bind,
+            "components": sorted(self.components),
+        }
+
+    @classmethod
+    def decode(cls, recorded: Mapping[str, Any]) -> Options:
+        """Return the options that `encode` recorded."""
+        return cls(
+            service_ranges=tuple(ipaddress.ip_network(text) for text in recorded["service_ranges"]),
+            bind=recorded["bind"],
+            components=frozenset(recorded["components"]),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UrlProbe:
+    """Ready when a GET with our client certificate answers 200.
+
+    Attributes:
+        url: An https URL on loopback.
+        authority: The CA that signed the server's certificate.
+        client: Certificate and key to show, as ``CLIENT.crt`` and ``CLIENT.key``.
+    """
+
+    url: str
+    authority: Path
+    client: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileProbe:
+    """Ready when a file holds the process's PID.
+
+    Attributes:
+        path: The file that the process writes once it works.
+    """
+
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Component:
+    """One process that the supervisor keeps running.
+
+    Attributes:
+        name: One of `NAMES`.
+        version: What `vs status` shows.
+        argv: The program and its arguments.
+        environment: All of its environment.
+        uid: The user, and group, that it runs under.
+        probe: How one sees that it is ready.
+        after: Components that must be ready before it starts.
+        stop_seconds: How long it may take to end after SIGTERM, before SIGKILL.
+        database: A file that only one process may have open, None for most.
+    """
+
+    name: str
+    version: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    uid: int
+    probe: UrlProbe | FileProbe
+    after: tuple[str, ...] = ()
+    stop_seconds: float = 15
+    database: Path | None = None
+
+
+def table(
+    layout: Layout,
+    *,
+    options: Options,
+    ports: Mapping[str, int],
+    uids: users.UidRange,
+    programs: Path,
+    environment: Mapping[str, str],
+) -> tuple[Component, ...]:
+    """Return the components of an instance in the order in which they start.
+
+    Args:
+        layout: The instance's files.
+        options: What its owner chose.
+        ports: By `ports.NAMES`.
+        uids: Its users.
+        programs: The folder of etcd, kube-apiserver and kube-controller-manager.
+        environment: The supervisor's environment, of which the operator and the node get what Python needs.
+    """
+    every = (
+        _etcd(layout, ports, uids, programs),
+        _kube_apiserver(layout, options, ports, uids, programs),
+        _kube_controller_manager(layout, ports, uids, programs),
+        _ours("operator", layout, uids.operator, environment),
+        _ours("node", layout, 0, environment),
+    )
+    return tuple(component for component in every if component.name in options.components)
+
+
+def audit_policy() -> str:
+    """Return kube-apiserver's audit policy: who did what to which object and when, never the object's content.
+
+    Source: https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/ (levels, stages).
+    """
+    policy: dict[str, Any] = {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*", "/openapi*", "/api*"]},
+            # Leases are renewed every few seconds and say nothing.
+            {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
+            {"level": "Metadata"},
+        ],
+    }
+    return json.dumps(policy, indent=2)
+
+
+def _flags(**values: object) -> list[str]:
+    return [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+
+
+def _go_environment(**more: str) -> dict[str, str]:
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", **more}
+
+
+def _etcd(layout: Layout, ports: Mapping[str, int], uids: users.UidRange, programs: Path) -> Component:
+    pki, authority = layout.pki / "etcd", layout.pki / "etcd-ca.crt"
+    client, peer = f"https://127.0.0.1:{ports['etcd']}", f"https://127.0.0.1:{ports['etcd-peer']}"
+    flags = _flags(
+        data_dir=layout.etcd_data,
+        listen_client_urls=client,
+        advertise_client_urls=client,
+        listen_peer_urls=peer,
+        initial_advertise_peer_urls=peer,
+        initial_cluster=f"default={peer}",
+        cert_file=pki / "server.crt",
+        key_file=pki / "server.key",
+        trusted_ca_file=authority,
+        client_cert_auth="true",
+        peer_cert_file=pki / "peer.crt",
+        peer_key_file=pki / "peer.key",
+        peer_trusted_ca_file=authority,
+        peer_client_cert_auth="true",
+        log_level="warn",
+        snapshot_count=5000,
+        quota_backend_bytes=512 * 1024 * 1024,
+    )
+    probe = UrlProbe(f"{client}/readyz", authority, layout.pki / "clients/etcd")
+    return Component(
+        "etcd",
+        ETCD_VERSION,
+        (str(programs / "etcd"), *flags),
+        _go_environment(),
+        uids.etcd,
+        probe,
+        database=layout.etcd_data / "member/snap/db",
+    )
+
+
+def _kube_apiserver(
+    layout: Layout, options: Options, ports: Mapping[str, int], uids: users.UidRange, programs: Path
+) -> Component:
+    pki, port = layout.pki / "kube-apiserver", ports["kube-apiserver"]
+    flags = _flags(
+        etcd_servers=f"https://127.0.0.1:{ports['etcd']}",
+        etcd_cafile=layout.pki / "etcd-ca.crt",
+        etcd_certfile=pki / "etcd-client.crt",
+        etcd_keyfile=pki / "etcd-client.key",
+        bind_address=options.bind,
+        # Without it kube-apiserver exits on a machine that has no default route.
+        advertise_address=options.bind if options.bind not in ("0.0.0.0", "::") else "127.0.0.1",
+        endpoint_reconciler_type="none",
+        secure_port=port,
+        tls_cert_file=pki / "server.crt",
+        tls_private_key_file=pki / "server.key",
+        client_ca_file=layout.pki / "ca.crt",
+        anonymous_auth="false",
+        authorization_mode="RBAC",
+        service_cluster_ip_range=",".join(str(network) for network in options.service_ranges),
+        service_account_issuer="https://kubernetes.default.svc",  # no port in it: tokens outlive a change of the port
+        service_account_key_file=pki / "sa.pub",
+        service_account_signing_key_file=pki / "sa.key",
+        requestheader_client_ca_file=layout.pki / "front-proxy-ca.crt",
+        requestheader_allowed_names="front-proxy-client",
+        requestheader_username_headers="X-Remote-User",
+        requestheader_group_headers="X-Remote-Group",
+        requestheader_extra_headers_prefix="X-Remote-Extra-",
+        proxy_client_cert_file=pki / "front-proxy.crt",
+        proxy_client_key_file=pki / "front-proxy.key",
+        encryption_provider_config=pki / "encryption.json",
+        audit_policy_file=pki / "audit-policy.json",
+        audit_log_path=layout.audit / "audit.log",
+        audit_log_maxsize=32,
+        audit_log_maxbackup=3,
+        audit_log_maxage=30,
+        enable_priority_and_fairness="false",
+        profiling="false",
+        runtime_config=",".join(f"{group}=false" for group in _GROUPS_OFF),
+        disable_admission_plugins=",".join(_ADMISSION_OFF),
+    )
+    # GOGC=50 takes about 25 MB less than the default at no visible cost; 30 makes applying CRDs four times as slow.
+    return Component(
+        "kube-apiserver",
+        KUBERNETES_VERSION,
+        (str(programs / "kube-apiserver"), *flags),
+        _go_environment(GOGC="50"),
+        uids.kube_apiserver,
+        UrlProbe(f"https://127.0.0.1:{port}/readyz", layout.pki / "ca.crt", layout.pki / "clients/supervisor"),
+        after=("etcd",),
+    )
+
+
+def _kube_controller_manager(
+    layout: Layout, ports: Mapping[str, int], uids: users.UidRange, programs: Path
+) -> Component:
+    pki, port = layout.pki / "kube-controller-manager", ports["kube-controller-manager"]
+    flags = _flags(
+        kubeconfig=pki / "kubeconfig",
+        authentication_kubeconfig=pki / "kubeconfig",
+        authorization_kubeconfig=pki / "kubeconfig",
+        bind_address="127.0.0.1",
+        secure_port=port,
+        tls_cert_file=pki / "server.crt",
+        tls_private_key_file=pki / "server.key",
+        service_account_private_key_file=pki / "sa.key",
+        root_ca_file=layout.pki / "ca.crt",
+        use_service_account_credentials="true",
+        client_ca_file=layout.pki / "ca.crt",
+        requestheader_client_ca_file=layout.pki / "front-proxy-ca.crt",
+        leader_elect="false",
+        profiling="false",
+        controllers=",".join(_CONTROLLERS),
+    )
+    return Component(
+        "kube-controller-manager",
+        KUBERNETES_VERSION,
+        (str(programs / "kube-controller-manager"), *flags),
+        _go_environment(),
+        uids.kube_controller_manager,
+        UrlProbe(f"https://127.0.0.1:{port}/healthz", layout.pki / "ca.crt", layout.pki / "clients/supervisor"),
+        after=("kube-apiserver",),
+    )
+
+
+def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -> Component:
+    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", layout.instance.name]
+    passed = ("PYTHONPATH", "VS_STATE", "TZ", "VS_LOG_LEVEL")
+    return Component(
+        name,
+        virtualserver.__version__,
+        tuple(argv),
+        {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            "VS_INSTANCE": layout.instance.name,
+            **{key: environment[key] for key in passed if environment.get(key)},
+        },
+        uid,
+        FileProbe(layout.ready(name)),
+        after=("kube-apiserver", "bootstrap"),
+    )

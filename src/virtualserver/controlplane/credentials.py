@@ -1,0 +1,179 @@
+"""Everything secret that an instance's control plane needs, written before it starts: keys, certificates, kubeconfigs.
+
+Which component holds which right is said here, once. Tests: ``tests/unit/controlplane/test_credentials.py``.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from virtualserver.controlplane import errors, pki, users
+from virtualserver.controlplane.layout import Layout
+from virtualserver.controlplane.pki import Certificate
+
+__all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig"]
+
+COMPONENTS_GROUP = "virtualserver:components"
+"""The group of our own components in the API."""
+
+NODE_SERVICE = "virtualserver-node.virtualserver-system.svc"
+"""The name under which kube-apiserver asks the node for its aggregated API."""
+
+ENCRYPTED = ("secrets", "virtualservers.virtualservers.coreweave.com")
+"""The resources that are encrypted in etcd: the second may hold passwords."""
+
+
+def ensure(
+    layout: Layout,
+    uids: users.UidRange,
+    *,
+    server: str,
+    addresses: Iterable[str],
+    now: datetime.datetime,
+    admin: tuple[int, int] | None = None,
+) -> None:
+    """Write every key, certificate and kubeconfig that is missing or near its end; what serves stays as it is.
+
+    Args:
+        layout: The instance's files.
+        uids: Whose files they are.
+        server: The API server's URL.
+        addresses: Addresses at which the API server is reached, beside 127.0.0.1.
+        now: The time.
+        admin: UID and GID whose the administrator's kubeconfig is; None: our own.
+    """
+    folders = {
+        "etcd": uids.etcd,
+        "kube-apiserver": uids.kube_apiserver,
+        "kube-controller-manager": uids.kube_controller_manager,
+        "node": 0,
+        "clients": 0,
+    }
+    for public in (layout.pki, layout.kubeconfigs):
+        public.mkdir(mode=0o755, exist_ok=True)
+    for name, owner in folders.items():
+        _folder(layout.pki / name, owner)
+    authorities = {name: pki.Authority(layout.pki, name, now) for name in ("ca", "etcd-ca", "front-proxy-ca")}
+    for authority in authorities.values():
+        authority.ensure()
+    for authority, folder, name, wanted in _certificates(addresses):
+        target = layout.pki / folder / name
+        authorities[authority].issue(
+            wanted, target.with_suffix(".crt"), target.with_suffix(".key"), owner=folders[folder]
+        )
+    private, public_key = pki.ensure_key_pair(layout.pki)
+    _write_private(layout.pki / "kube-apiserver/sa.key", private, uids.kube_apiserver)
+    _write_private(layout.pki / "kube-apiserver/sa.pub", public_key, uids.kube_apiserver)
+    _write_private(layout.pki / "kube-controller-manager/sa.key", private, uids.kube_controller_manager)
+    _ensure_encryption_key(layout, uids.kube_apiserver)
+    readers = {
+        layout.instance.kubeconfig: ("admin", admin or (os.geteuid(), os.getegid())),
+        layout.kubeconfigs / "operator": ("operator", (uids.operator, uids.operator)),
+        layout.kubeconfigs / "node": ("node", (0, 0)),
+        layout.kubeconfigs / "supervisor": ("supervisor", (0, 0)),
+        layout.pki / "kube-controller-manager/kubeconfig": (
+            "kube-controller-manager",
+            (uids.kube_controller_manager, uids.kube_controller_manager),
+        ),
+    }
+    for path, (user, owner) in readers.items():
+        content = kubeconfig(layout, user, server=server)
+        if not path.exists() or path.read_text() != content:
+            pki.write_private(path, content)
+        if (path.stat().st_uid, path.stat().st_gid) != owner:
+            os.chown(path, *owner)
+
+
+def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
+    """Return a kubeconfig for a user whose certificate lies in ``pki/clients``; JSON, which is YAML too."""
+    name = "virtualserver" if layout.instance.name == "default" else f"virtualserver-{layout.instance.name}"
+
+    def encoded(path: Path) -> str:
+        return base64.b64encode(path.read_bytes()).decode()
+
+    content: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": name,
+                "cluster": {"server": server, "certificate-authority-data": encoded(layout.pki / "ca.crt")},
+            }
+        ],
+        "users": [
+            {
+                "name": user,
+                "user": {
+                    "client-certificate-data": encoded(layout.pki / "clients" / f"{user}.crt"),
+                    "client-key-data": encoded(layout.pki / "clients" / f"{user}.key"),
+                },
+            }
+        ],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+        "current-context": name,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _certificates(addresses: Iterable[str]) -> list[tuple[str, str, str, Certificate]]:
+    """Return (authority, folder, name, what it says) of every certificate."""
+    local = ("127.0.0.1", "localhost")
+    kubernetes = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+    served = tuple(dict.fromkeys((*local, *kubernetes, *addresses)))
+    group = (COMPONENTS_GROUP,)
+    clients = {
+        "admin": Certificate("admin", "client", ("system:masters",)),
+        "kube-controller-manager": Certificate("system:kube-controller-manager", "client"),
+        "operator": Certificate("virtualserver:operator", "client", group),
+        "node": Certificate("virtualserver:node", "client", group),
+        "supervisor": Certificate("virtualserver:supervisor", "client", group),
+    }
+    manager = ("kube-controller-manager", *local)
+    return [
+        ("etcd-ca", "etcd", "server", Certificate("etcd", "server", names=local)),
+        ("etcd-ca", "etcd", "peer", Certificate("etcd-peer", "peer", names=local)),
+        ("etcd-ca", "kube-apiserver", "etcd-client", Certificate("kube-apiserver", "client")),
+        ("etcd-ca", "clients", "etcd", Certificate("supervisor", "client")),
+        ("ca", "kube-apiserver", "server", Certificate("kube-apiserver", "server", names=served)),
+        ("front-proxy-ca", "kube-apiserver", "front-proxy", Certificate("front-proxy-client", "client")),
+        ("ca", "kube-controller-manager", "server", Certificate(manager[0], "server", names=manager)),
+        ("ca", "node", "serving", Certificate("virtualserver-node", "server", names=(NODE_SERVICE, *local))),
+        *(("ca", "clients", name, wanted) for name, wanted in clients.items()),
+    ]
+
+
+def _ensure_encryption_key(layout: Layout, owner: int) -> None:
+    path = layout.pki / "kube-apiserver/encryption.json"
+    if path.exists():
+        return
+    if (layout.etcd_data / "member").exists():
+        raise errors.ControlPlaneError(
+            f"{path} is missing, but {layout.etcd_data} holds data that was encrypted with it: "
+            "restore the file from a backup of the state folder, or begin anew with `vs down --purge`"
+        )
+    key = {"name": "key1", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
+    content = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "EncryptionConfiguration",
+        # identity last: what was written before a resource was listed here can still be read.
+        "resources": [{"resources": list(ENCRYPTED), "providers": [{"secretbox": {"keys": [key]}}, {"identity": {}}]}],
+    }
+    pki.write_private(path, json.dumps(content, indent=2), owner=owner)
+
+
+def _folder(path: Path, owner: int) -> None:
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.stat().st_uid != owner:
+        os.chown(path, owner, owner)
+
+
+def _write_private(path: Path, content: bytes, owner: int) -> None:
+    if not path.exists() or path.read_bytes() != content:
+        pki.write_private(path, content, owner=owner)

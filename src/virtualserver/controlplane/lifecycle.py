@@ -1,0 +1,334 @@
+"""Start, look at and stop the control plane of an instance.
+
+Tests: ``tests/integration/controlplane/test_lifecycle.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Final
+
+import virtualserver
+from virtualserver.controlplane import components, control, credentials, errors, pki, ports, processes, supervisor, users
+from virtualserver.controlplane.layout import Layout
+from virtualserver.controlplane.programs import Programs, Progress
+from virtualserver.instance import Instance
+
+__all__ = ["ComponentStatus", "Status", "discard", "locked", "start", "status", "stop"]
+
+_START_LIMIT: Final = 180.0
+_GIVE_UP_AFTER: Final = 3
+"""Restarts of a component during a start before the start is given up."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """How one component is.
+
+    Attributes:
+        name: One of `components.NAMES`.
+        pid: None while it does not run.
+        version: Its release.
+        ready: Whether it does its work.
+        restarts: How often this supervisor started it again.
+        last_error: How it ended last; ``""`` where it never did.
+        log: Its output.
+    """
+
+    name: str
+    pid: int | None
+    version: str
+    ready: bool
+    restarts: int
+    last_error: str
+    log: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Status:
+    """How the control plane of an instance is.
+
+    Attributes:
+        running: Whether a supervisor lives.
+        ready: Whether every component is ready and the manifests are applied.
+        url: The API server's address; ``""`` before the first start.
+        kubeconfig: The administrator's kubeconfig.
+        supervisor_pid: None where none lives.
+        components: In the order of their start.
+        waiting_for: What is not ready yet, for people; ``""`` when ready or not running.
+    """
+
+    running: bool
+    ready: bool
+    url: str
+    kubeconfig: Path
+    supervisor_pid: int | None
+    components: tuple[ComponentStatus, ...]
+    waiting_for: str
+
+
+def status(instance: Instance) -> Status:
+    """Return how the control plane is, also where it does not run."""
+    layout = Layout(instance)
+    answer = control.ask(layout.socket, {"do": "status"})
+    record = instance.record()
+    port = record.get("ports", {}).get("kube-apiserver")
+    url = f"https://127.0.0.1:{port}" if port else ""
+    if answer is None:
+        left = processes.Records(layout.processes).all() if layout.processes.exists() else {}
+        found = tuple(
+            ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", layout.log(name))
+            for name, process in left.items()
+        )
+        return Status(False, False, url, instance.kubeconfig, None, found, "")
+    known = tuple(ComponentStatus(**part, log=layout.log(part["name"])) for part in answer["components"])
+    waiting = [part.name for part in known if not part.ready]
+    if not waiting and not answer["bootstrapped"]:
+        waiting = [f"the API's definitions {answer['bootstrap_error']}".strip()]
+    return Status(True, not waiting, url, instance.kubeconfig, answer["pid"], known, ", ".join(waiting))
+
+
+@contextlib.contextmanager
+def locked(instance: Instance, progress: Progress | None = None) -> Generator[None]:
+    """Hold the instance's lock: one `vs` at a time changes an instance. Re-entrant within a process.
+
+    Args:
+        instance: The instance.
+        progress: Told whom we wait for.
+    """
+    path = Layout(instance).change_lock
+    if path in _held:
+        yield
+        return
+    instance.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if progress:
+                    other = os.pread(descriptor, 20, 0).decode().strip()
+                    progress(f"another vs changes {instance.name} (PID {other}): waiting until it has ended", None)
+                time.sleep(0.2)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        _held.add(path)
+        yield
+    finally:
+        _held.discard(path)
+        os.close(descriptor)
+
+
+_held: set[Path] = set()
+
+
+def start(
+    instance: Instance,
+    programs: Programs,
+    *,
+    options: components.Options | None = None,
+    progress: Progress = lambda what, share: None,
+) -> Status:
+    """Start the control plane, or what of it does not run, and wait until all of it is ready. Idempotent.
+
+    Args:
+        instance: The instance.
+        programs: What to run.
+        options: What its owner chose; None: as recorded at the last start, else the defaults.
+        progress: Told what is waited for.
+
+    Returns:
+        The status, which is ready.
+
+    Raises:
+        ControlPlaneError: A port is taken, a folder cannot be reached by the components' users, or a component does
+            not get ready; what this call started is stopped again then.
+    """
+    layout = Layout(instance)
+    with locked(instance, progress):
+        instance.create()
+        recorded = instance.record().get("controlplane")
+        chosen = options or (components.Options.decode(recorded["options"]) if recorded else components.Options())
+        settings = {
+            "programs": str(programs.folder.resolve()),
+            "options": chosen.encode(),
+            "version": virtualserver.__version__,
+        }
+        running = control.ask(layout.socket, {"do": "status"})
+        if running and running["settings"] == settings and not running["stopping"]:
+            return _wait_ready(instance, progress)
+        if running:
+            _let_go(layout, "detach" if not running["stopping"] else "stop")
+        _prepare(layout, programs, chosen)
+        instance.change_record("controlplane", settings)
+        try:
+            _launch(layout)
+            return _wait_ready(instance, progress)
+        except BaseException:
+            stop(instance)
+            raise
+
+
+def stop(
+    instance: Instance, *, progress: Progress = lambda what, share: None, limit_seconds: float = 90
+) -> None:
+    """Stop every component in order, whether or not its supervisor lives; idempotent.
+
+    Args:
+        instance: The instance.
+        progress: Told what is waited for.
+        limit_seconds: How long the components may take altogether.
+
+    Raises:
+        ControlPlaneError: Something still runs after the limit.
+    """
+    layout = Layout(instance)
+    if not layout.instance.state.exists():
+        return
+    with locked(instance, progress):
+        end = time.monotonic() + limit_seconds
+        control.ask(layout.socket, {"do": "stop"})
+        while (descriptor := supervisor.lock(layout)) is None:
+            left = list(processes.Records(layout.processes).all())
+            if time.monotonic() > end:
+                raise errors.ControlPlaneError(
+                    f"the supervisor has not ended after {limit_seconds:.0f} s; left: {', '.join(left)}: "
+                    f"see {layout.log('supervisor')}"
+                )
+            progress(f"stopping {', '.join(reversed(left)) or 'the supervisor'}", None)
+            time.sleep(0.05)
+        try:
+            supervisor.stop_all(layout)  # what a killed supervisor left
+            for path in (layout.processes, layout.instance.run / "operator", layout.instance.run / "node"):
+                shutil.rmtree(path, ignore_errors=True)
+            layout.socket.unlink(missing_ok=True)
+            layout.supervisor_lock.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                instance.run.rmdir()  # others keep theirs in it too
+        finally:
+            os.close(descriptor)
+
+
+def discard(instance: Instance) -> None:
+    """Remove the control plane's part of the state folder: objects, keys, kubeconfigs, logs.
+
+    Raises:
+        ControlPlaneError: It runs.
+    """
+    layout = Layout(instance)
+    if status(instance).running:
+        raise errors.ControlPlaneError(f"instance {instance.name} runs: stop it first with `vs down`")
+    for folder in (layout.etcd_data, layout.pki, layout.kubeconfigs, instance.logs):
+        if folder.exists():
+            shutil.rmtree(folder)
+    instance.kubeconfig.unlink(missing_ok=True)
+
+
+def _prepare(layout: Layout, programs: Programs, options: components.Options) -> None:
+    instance = layout.instance
+    uids = users.recorded(instance)
+    chosen = ports.recorded(instance)
+    own = [process.pid for process in processes.Records(layout.processes).all().values()]
+    faults = ports.faults(chosen, address=options.bind, own=own, record=instance.state / "instance.json")
+    faults += [fault for path in (instance.state, instance.run, programs.folder) for fault in _unreachable(path)]
+    if faults:
+        raise errors.ControlPlaneError("\n".join(faults))
+    credentials.ensure(
+        layout,
+        uids,
+        server=f"https://127.0.0.1:{chosen['kube-apiserver']}",
+        addresses=[options.bind, *(str(network[1]) for network in options.service_ranges)],
+        now=datetime.datetime.now(datetime.UTC),
+        admin=_caller(),
+    )
+    pki.write_private(layout.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver)
+    owners = {layout.etcd_data: uids.etcd, layout.audit: uids.kube_apiserver, instance.run / "operator": uids.operator}
+    for folder, owner in {**owners, instance.run / "node": 0}.items():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.chown(folder, owner, owner)
+
+
+def _caller() -> tuple[int, int] | None:
+    """Return UID and GID of the user who called sudo, None where nobody did."""
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "0") != "0":
+        return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", os.environ["SUDO_UID"]))
+    return None
+
+
+def _unreachable(path: Path) -> list[str]:
+    """Return a sentence for the first folder on the way that unprivileged users cannot enter, if any."""
+    for folder in reversed([path.resolve(), *path.resolve().parents]):
+        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
+            return [
+                f"{folder}: other users cannot enter it, but the control plane, which runs without root's rights, must "
+                f"reach {path}: choose another folder, or `chmod o+x {folder}`"
+            ]
+    return []
+
+
+def _launch(layout: Layout) -> None:
+    """Start the supervisor, detached."""
+    instance = layout.instance
+    environment = {**os.environ, "VS_INSTANCE": instance.name}
+    if instance.run_root == instance.root / ".run":
+        environment["VS_STATE"] = str(instance.root)
+    if os.environ.get("PYTHONPATH"):  # the supervisor's working directory is not ours
+        entries = os.environ["PYTHONPATH"].split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
+    with layout.log("supervisor").open("ab") as log:
+        subprocess.run(
+            [sys.executable, "-m", "virtualserver.controlplane"],
+            cwd="/",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            check=True,
+        )
+
+
+def _let_go(layout: Layout, how: str) -> None:
+    """Make the running supervisor end, with or without its components."""
+    control.ask(layout.socket, {"do": how})
+    while (descriptor := supervisor.lock(layout)) is None:
+        time.sleep(0.05)
+    os.close(descriptor)
+
+
+def _wait_ready(instance: Instance, progress: Progress) -> Status:
+    layout = Layout(instance)
+    began = time.monotonic()
+    while True:
+        now = status(instance)
+        if now.ready:
+            return now
+        waited = time.monotonic() - began
+        failed = [part for part in now.components if not part.ready and part.restarts >= _GIVE_UP_AFTER]
+        if failed:
+            raise errors.ControlPlaneError("\n".join(f"{part.name} {part.last_error}" for part in failed))
+        if waited > _START_LIMIT or (not now.running and waited > 20):
+            what = now.waiting_for or f"the supervisor: {supervisor.last_line(layout.log('supervisor'))}"
+            raise errors.ControlPlaneError(
+                f"not ready after {waited:.0f} s, waiting for {what}: see the logs in {instance.logs}"
+            )
+        progress(f"waiting for {now.waiting_for or 'the supervisor'}", None)
+        time.sleep(0.05)
+
+
+def describe(answer: Status) -> dict[str, Any]:
+    """Return a status as JSON."""
+    return dataclasses.asdict(answer)

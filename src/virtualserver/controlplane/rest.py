@@ -1,0 +1,86 @@
+"""The little HTTPS that starting a control plane needs: blocking, from the standard library.
+
+The supervisor stays small and starts fast without an HTTP library; operator and node use ``kube``.
+Tests: ``tests/integration/controlplane``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Rest", "RestError"]
+
+
+class RestError(Exception):
+    """The server answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+
+
+class Rest:
+    """One kept-alive connection to a server, with our client certificate; for one thread at a time.
+
+    Args:
+        url: The server's address; a path in it is ignored.
+        authority: The CA that signed its certificate.
+        client: Certificate and key to show, as ``CLIENT.crt`` and ``CLIENT.key``; None: show none.
+        timeout_seconds: How long to wait for a connection or an answer.
+    """
+
+    def __init__(self, url: str, *, authority: Path, client: Path | None, timeout_seconds: float = 10) -> None:
+        parts = urllib.parse.urlsplit(url)
+        context = ssl.create_default_context(cafile=str(authority))
+        if client:
+            context.load_cert_chain(client.with_suffix(".crt"), client.with_suffix(".key"))
+        assert parts.hostname  # noqa: S101 - our own URLs have one
+        self._connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=timeout_seconds, context=context
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def status(self, path: str) -> int:
+        """Return the HTTP status of a GET; raises OSError where there is no answer."""
+        return self._request("GET", path, None, "application/json")[0]
+
+    def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
+        """Send a request and return the decoded answer.
+
+        Raises:
+            RestError: The answer's status is 400 or above.
+            OSError: There was no answer.
+        """
+        status, content = self._request(method, path, body, content_type)
+        try:
+            answer = json.loads(content) if content else {}
+        except ValueError:
+            answer = {"message": content.decode(errors="replace")[:500]}
+        if status >= 400:
+            raise RestError(status, str(answer.get("message", answer)))
+        return answer
+
+    def _request(self, method: str, path: str, body: Any, content_type: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": content_type, "Accept": "application/json", "User-Agent": "virtualserver"}
+        encoded = None if body is None else json.dumps(body).encode()
+        try:
+            self._connection.request(method, path, encoded, headers)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()  # the next request connects anew
+            if isinstance(error, OSError):
+                raise
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,380 @@
+"""The process that keeps an instance's components running: ``python -m virtualserver.controlplane``.
+
+It starts each component once those before it are ready, starts it again with back-off when it ends, and answers `vs`
+on a unix socket. It can be killed at any time: components live in sessions of their own, and the next supervisor
+adopts the ones that run. Tests: ``tests/integration/controlplane/test_supervisor.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import virtualserver
+from virtualserver.controlplane import bootstrap, control, errors, ports, processes, rest, users
+from virtualserver.controlplane import components as parts
+from virtualserver.controlplane.layout import Layout
+from virtualserver.instance import Instance
+
+__all__ = ["Supervisor", "main", "stop_all"]
+
+_log = logging.getLogger("supervisor")
+
+_FIRST_DELAY: Final = 0.25
+_LONGEST_DELAY: Final = 30.0
+_HEALTHY_SECONDS: Final = 60.0
+"""After this long in health, a failure is the first one again."""
+
+_LOG_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of a component's log before it becomes ``NAME.log.1``."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Watched:
+    """What the supervisor knows about one component."""
+
+    component: parts.Component
+    ready: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    process: processes.Process | None = None
+    child: subprocess.Popen[bytes] | None = None
+    restarts: int = 0
+    failures: int = 0
+    last_error: str = ""
+
+    def report(self) -> dict[str, Any]:
+        """Return what `control.ComponentStatus` is made of."""
+        return {
+            "name": self.component.name,
+            "pid": self.process.pid if self.process else None,
+            "version": self.component.version,
+            "ready": self.ready.is_set(),
+            "restarts": self.restarts,
+            "last_error": self.last_error,
+        }
+
+
+class Supervisor:
+    """Keeps the components of one instance running until it is told to stop.
+
+    Args:
+        layout: The instance's files.
+        components: What to run, in the order of their start.
+        settings: The record that the components were made from; `vs` compares it with what it wants.
+        prepare: Called in a thread once kube-apiserver is ready: applies the manifests.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        components: tuple[parts.Component, ...],
+        *,
+        settings: dict[str, Any],
+        prepare: Callable[[], None],
+    ) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._prepare = prepare
+        self._records = processes.Records(layout.processes)
+        self._watched = {component.name: _Watched(component) for component in components}
+        self._bootstrapped = asyncio.Event()
+        self._bootstrap_error = ""
+        self._over = asyncio.Event()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Keep everything running; return after a stop, or (components left running) after a detach."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, functools.partial(self._begin, "stop"))
+        server = await control.serve(self._layout.socket, self._answer)
+        tasks = [asyncio.create_task(self._keep(watched)) for watched in self._watched.values()]
+        tasks += [asyncio.create_task(self._bootstrap()), asyncio.create_task(self._bound_logs())]
+        try:
+            await self._over.wait()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._stopping:
+                await asyncio.to_thread(stop_all, self._layout)
+        finally:
+            server.close()
+            self._layout.socket.unlink(missing_ok=True)
+
+    def _begin(self, what: str) -> None:
+        _log.info("told to %s", what)
+        self._stopping = self._stopping or what == "stop"
+        self._over.set()
+
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request.get("do"):
+            case "status":
+                pass
+            case "stop" | "detach" as what:
+                self._begin(what)
+            case unknown:
+                return {"error": f"unknown request {unknown!r}"}
+        return {
+            "pid": os.getpid(),
+            "version": virtualserver.__version__,
+            "settings": self._settings,
+            "stopping": self._stopping,
+            "bootstrapped": self._bootstrapped.is_set(),
+            "bootstrap_error": self._bootstrap_error,
+            "components": [watched.report() for watched in self._watched.values()],
+        }
+
+    async def _bootstrap(self) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            await self._wait_for(("kube-apiserver",))
+            try:
+                await asyncio.to_thread(self._prepare)
+                break
+            except (OSError, rest.RestError, errors.ControlPlaneError) as error:
+                self._bootstrap_error = str(error)
+                _log.warning("applying the manifests: %s", error)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_DELAY)
+        self._bootstrap_error = ""
+        self._bootstrapped.set()
+
+    async def _wait_for(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if name == "bootstrap":
+                await self._bootstrapped.wait()
+            elif name in self._watched:
+                await self._watched[name].ready.wait()
+
+    async def _keep(self, watched: _Watched) -> None:
+        """Keep one component running, for ever."""
+        component = watched.component
+        watched.process = self._records.find(component.name)
+        if watched.process and not self._records.is_current(component):
+            _log.info("%s was started differently: starting it again", component.name)
+            await asyncio.to_thread(processes.end, watched.process, limit_seconds=component.stop_seconds)
+            watched.process = None
+        elif watched.process:
+            _log.info("adopted %s, PID %d", component.name, watched.process.pid)
+        while True:
+            if watched.process is None:
+                await self._wait_for(component.after)
+                self._start(watched)
+            if watched.process is not None:
+                await self._attend(watched)
+            delay = min(_FIRST_DELAY * 2**watched.failures, _LONGEST_DELAY)
+            watched.failures += 1
+            watched.restarts += 1
+            _log.warning("%s: %s; starting it again in %.1f s", component.name, watched.last_error, delay)
+            await asyncio.sleep(delay)
+
+    def _start(self, watched: _Watched) -> None:
+        component = watched.component
+        try:
+            if component.database:
+                refuse_second_user(component.database)
+            watched.child = processes.spawn(component, self._records, self._layout.log(component.name))
+        except (OSError, errors.ControlPlaneError) as error:
+            watched.last_error = f"cannot be started: {error}"
+            return
+        watched.process = processes.Process.of(watched.child.pid)
+        if watched.process is None:
+            watched.last_error = _ending(watched.child, self._layout.log(component.name))
+        else:
+            _log.info("started %s, PID %d", component.name, watched.process.pid)
+
+    async def _attend(self, watched: _Watched) -> None:
+        """Probe a running component until it ends, then say how it ended."""
+        assert watched.process  # noqa: S101 - the caller looked
+        began = time.monotonic()
+        probing = asyncio.create_task(self._probe(watched))
+        try:
+            await _ended(watched.process)
+        finally:
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
+        if watched.ready.is_set() and time.monotonic() - began > _HEALTHY_SECONDS:
+            watched.failures = 0
+        watched.ready.clear()
+        watched.process = None
+        watched.last_error = _ending(watched.child, self._layout.log(watched.component.name))
+        watched.child = None
+
+    async def _probe(self, watched: _Watched) -> None:
+        assert watched.process  # noqa: S101 - the caller looked
+        probe = make_probe(watched.component.probe, watched.process)
+        while True:
+            if await asyncio.to_thread(probe):
+                if not watched.ready.is_set():
+                    _log.info("%s is ready", watched.component.name)
+                watched.ready.set()
+                await asyncio.sleep(5)
+            else:
+                watched.ready.clear()
+                await asyncio.sleep(0.1)
+
+    async def _bound_logs(self) -> None:
+        while True:
+            for name in (*self._watched, "supervisor"):
+                await asyncio.to_thread(bound_log, self._layout.log(name))
+            await asyncio.sleep(30)
+
+
+def stop_all(layout: Layout) -> None:
+    """End every component in order, each within its time; what does not end is killed. Blocks.
+
+    Only whoever holds the supervisor's lock may call this.
+    """
+    records = processes.Records(layout.processes)
+    for name in reversed(parts.NAMES):
+        process = records.find(name)
+        if process:
+            _log.info("stopping %s, PID %d", name, process.pid)
+            if not processes.end(process, limit_seconds=15):
+                _log.warning("%s did not end within its time: killed", name)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, 0)
+        records.forget(name)
+
+
+def make_probe(
+    probe: parts.UrlProbe | parts.FileProbe, process: processes.Process
+) -> Callable[[], bool]:
+    """Return a blocking function that tells whether the process is ready."""
+    if isinstance(probe, parts.FileProbe):
+        return lambda: _holds_pid(probe.path, process.pid)
+    connection: rest.Rest | None = None
+
+    def ask() -> bool:
+        nonlocal connection
+        try:
+            connection = connection or rest.Rest(
+                probe.url, authority=probe.authority, client=probe.client, timeout_seconds=5
+            )
+            return connection.status("/" + probe.url.split("/", 3)[3]) == 200
+        except OSError:
+            return False
+
+    return ask
+
+
+def refuse_second_user(database: Path) -> None:
+    """Raise unless nobody has the database open: a second etcd on one folder waits for ever instead of failing.
+
+    Raises:
+        ControlPlaneError: Another process holds its lock.
+    """
+    if not database.exists():
+        return
+    with database.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            inode = f":{os.fstat(file.fileno()).st_ino}"
+            pids = [line.split()[4] for line in Path("/proc/locks").read_text().splitlines() if f"{inode} " in line]
+            raise errors.ControlPlaneError(
+                f"{database} is in use by PID {', '.join(sorted(set(pids))) or '(not visible from here)'}: "
+                "another etcd runs on this state folder; end it, or choose another folder with VS_STATE"
+            ) from None
+
+
+def bound_log(path: Path, limit: int = _LOG_LIMIT) -> None:
+    """Move a log that has grown beyond the limit to ``NAME.log.1``, in place, since its writer keeps it open."""
+    if path.exists() and path.stat().st_size > limit:
+        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        os.truncate(path, 0)
+
+
+def _holds_pid(path: Path, pid: int) -> bool:
+    try:
+        return path.read_text().strip() == str(pid)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+async def _ended(process: processes.Process) -> None:
+    loop = asyncio.get_running_loop()
+    with process.open() as descriptor:
+        if descriptor is None:
+            return
+        over = asyncio.Event()
+        loop.add_reader(descriptor, over.set)
+        try:
+            await over.wait()
+        finally:
+            loop.remove_reader(descriptor)
+
+
+def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:
+    status = child.wait() if child else None
+    if status is None:
+        how = "ended"
+    elif status < 0:
+        how = f"was ended by {signal.Signals(-status).name}"
+    else:
+        how = f"ended with status {status}"
+    return f"{how}; its log, {log}, ends with: {last_line(log)}"
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that is not empty, cut to 500 characters."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 8192))
+        lines = file.read().decode(errors="replace").split("\n")
+    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "")
+
+
+def lock(layout: Layout) -> int | None:
+    """Return a descriptor that holds the supervisor's lock, None where a supervisor lives."""
+    descriptor = os.open(layout.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+async def _run(layout: Layout, settings: dict[str, Any]) -> None:
+    record = layout.instance.record()
+    table = parts.table(
+        layout,
+        options=parts.Options.decode(settings["options"]),
+        ports=record["ports"],
+        uids=users.UidRange(**record["uids"]),
+        programs=Path(settings["programs"]),
+        environment=os.environ,
+    )
+    url = f"https://127.0.0.1:{record['ports']['kube-apiserver']}"
+    await Supervisor(
+        layout, table, settings=settings, prepare=functools.partial(bootstrap.apply_all, layout, url)
+    ).run()
+
+
+def main() -> int:
+    """Run the supervisor of the instance that the environment names, detached from whoever called."""
+    instance = Instance.from_environment()
+    layout = Layout(instance)
+    if os.fork():
+        os._exit(0)  # the caller waits for this process only; the supervisor is nobody's child
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    descriptor = lock(layout)
+    if descriptor is None:
+        _log.info("a supervisor of %s runs already", instance.name)
+        return 0
+    asyncio.run(_run(layout, instance.record()["controlplane"]))
+    return 0

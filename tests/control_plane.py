@@ -1,0 +1,114 @@
+"""A real, throw-away control plane for tests: etcd, kube-apiserver, kube-controller-manager; no operator, no node.
+
+``python -m tests.control_plane DIR`` (from the repository's root) starts one by hand, until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+from virtualserver import controlplane
+from virtualserver.instance import Instance
+
+_DEVELOPMENT = Path("/var/cache/virtualserver-dev/bin")
+ONLY_UPSTREAM = controlplane.Options(components=frozenset({"etcd", "kube-apiserver", "kube-controller-manager"}))
+
+
+@dataclasses.dataclass(frozen=True)
+class ControlPlane:
+    """A running control plane.
+
+    Attributes:
+        instance: Its instance, whose folders are its own.
+        url: The API server's address.
+        kubectl_path: The client's program.
+    """
+
+    instance: Instance
+    url: str
+    kubectl_path: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.instance.kubeconfig
+
+    @property
+    def state(self) -> Path:
+        """The instance's state folder."""
+        return self.instance.state
+
+    def kubectl(self, *args: str, stdin: str | None = None, check: bool = True, kubeconfig: Path | None = None) -> str:
+        """Run kubectl and return what it prints (with check=False: errors too)."""
+        done = subprocess.run(
+            [
+                self.kubectl_path,
+                f"--kubeconfig={kubeconfig or self.kubeconfig}",
+                f"--cache-dir={self.instance.run}/kubectl",
+                *args,
+            ],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(args)}: {done.stderr}")
+        return done.stdout if check else done.stdout + done.stderr
+
+
+def programs() -> controlplane.Programs:
+    """Return the programs that tests run: VS_CONTROLPLANE, the development folder, the product's cache."""
+    if not os.environ.get("VS_CONTROLPLANE") and _DEVELOPMENT.is_dir():
+        return controlplane.Programs(_DEVELOPMENT, "named")
+    found = controlplane.find(Instance.from_environment()) or controlplane.find(Instance())
+    assert found, "no control plane programs: name their folder in VS_CONTROLPLANE, or run `make up` once"
+    return found
+
+
+@contextlib.contextmanager
+def an_instance(name: str = "test") -> Generator[Instance]:
+    """Yield an instance in a folder of its own; stop it and remove the folder at the end."""
+    # Not pytest's tmp_path: that one is closed to other users, and etcd runs as one.
+    root = Path(tempfile.mkdtemp(prefix="vs-test-", dir="/tmp"))
+    root.chmod(0o755)
+    instance = Instance(name, root, root / ".run")
+    try:
+        yield instance
+    finally:
+        controlplane.stop(instance)
+        shutil.rmtree(root)
+
+
+def start(instance: Instance) -> ControlPlane:
+    """Start the control plane of an instance."""
+    found = programs()
+    status = controlplane.start(instance, found, options=ONLY_UPSTREAM)
+    return ControlPlane(instance, status.url, found.kubectl)
+
+
+def main() -> None:
+    root = Path(sys.argv[1]).resolve()
+    root.mkdir(mode=0o755, exist_ok=True)
+    instance = Instance("dev", root, root / ".run")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        print(f"export KUBECONFIG={start(instance).kubeconfig}", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print("stopping", flush=True)
+    finally:
+        controlplane.stop(instance)
+
+
+if __name__ == "__main__":
+    main()
