@@ -230,12 +230,12 @@ def cgroup_root() -> Path | None:
 
 
 def kvm_group() -> int | None:
-    """Return the group that may use ``/dev/kvm``; None where there is no such device or its group may not."""
+    """Return the group that may use ``/dev/kvm``; None where there is no such device or group, or it is root's."""
     try:
         status = os.stat("/dev/kvm")
     except FileNotFoundError:
         return None
-    return status.st_gid if status.st_mode & 0o060 == 0o060 else None
+    return status.st_gid if status.st_gid and status.st_mode & 0o060 == 0o060 else None
 
 
 def _locked(path: Path) -> int | None:

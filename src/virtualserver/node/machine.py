@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from virtualserver.node.launch import Files, MachineSpec
 
-__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Process", "Running"]
+__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Process", "Running", "boot_identifier", "last_lines"]
 
 _LOG: Final = logging.getLogger(__name__)
 # The library calls each failed attempt to connect an error; while QEMU starts they are the rule.
@@ -99,7 +99,7 @@ class Process:
     @property
     def is_of_this_boot(self) -> bool:
         """Whether the host has not been started again since."""
-        return self.boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return self.boot == boot_identifier()
 
     def open(self) -> int | None:
         """Return a descriptor that stands for the process for ever; None where it has ended."""
@@ -375,6 +375,11 @@ class _EndListener(EventListener):
         await self._machine.on_end(
             guest=bool(data["guest"]), reason=reason, message=words.get(reason, f"QEMU ended: {reason}")
         )
+
+
+def boot_identifier() -> str:
+    """Return the kernel's name of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def last_lines(log: Path, *, count: int = 5) -> str:

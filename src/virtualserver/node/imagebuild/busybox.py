@@ -125,8 +125,13 @@ async def _download(folder: Path, packages: list[str], progress: Progress) -> No
             cwd=folder,
         )
         progress(f"unpacking {package}", (number + 0.5) / len(packages))
-        archive = await asyncio.to_thread(lambda wanted: next(folder.glob(wanted)), f"{package}_*.deb")
+        archive = await asyncio.to_thread(_archive, folder, package)
         await imagebuild.run(["dpkg-deb", "--extract", str(archive), str(folder / "root")], step=f"unpacking {package}")
+
+
+def _archive(folder: Path, package: str) -> Path:
+    """Return a package's downloaded file."""
+    return next(folder.glob(f"{package}_*.deb"))
 
 
 def payload_of(image: bytes) -> bytes | None:
