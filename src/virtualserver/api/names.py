@@ -14,11 +14,13 @@ __all__ = [
     "API_VERSION",
     "APPLIED",
     "ATTACH_LOAD_BALANCER",
+    "BASE_IMAGE",
     "DATA_PLANE_READY",
     "DOMAIN",
     "GROUP",
     "IMAGE",
     "IMAGE_NAMESPACE",
+    "INSTANCE_TEMPLATE",
     "KEEP_DISK",
     "KIND",
     "LATEST_OBSERVED_API_VERSION",
@@ -30,6 +32,7 @@ __all__ = [
     "METALLB_LOAD_BALANCER_IPS",
     "NAME",
     "NAME_LIMIT",
+    "NODE_FINALIZER",
     "NODE_MANAGER",
     "OPERATOR_MANAGER",
     "PLURAL",
@@ -68,6 +71,12 @@ KEEP_DISK: Final = f"{DOMAIN}/keep-disk"
 """Annotation of a VirtualServer: ``"true"`` keeps the root disk when the server is deleted."""
 IMAGE: Final = f"{DOMAIN}/image"
 """Annotation of a PersistentVolumeClaim: the digest of the image that it stands for."""
+BASE_IMAGE: Final = f"{DOMAIN}/base-image"
+"""Annotation of a server's own PersistentVolumeClaim: the digest of the image that its disk started from."""
+INSTANCE_TEMPLATE: Final = f"{DOMAIN}/template"
+"""Annotation of a VirtualMachineInstance: the hash of the template that it was made from."""
+NODE_FINALIZER: Final = f"{DOMAIN}/node"
+"""Finalizer of a VirtualMachineInstance: the guest is still to be shut down and its link to be removed."""
 ALIAS_OF: Final = f"{DOMAIN}/alias-of"
 """Annotation of a PersistentVolumeClaim: NAMESPACE/NAME of the image that it is another name of."""
 
