@@ -1,0 +1,183 @@
+"""Tells people what was done: Kubernetes Events, as ``kubectl describe`` shows them.
+
+Writing them never holds a controller up: they wait in a bounded queue, repeats are counted instead of written again,
+and what cannot be written is dropped with a line in the log. They are ``core/v1`` Events, which every client reads.
+Tests: ``tests/unit/kube/test_events.py``, ``tests/integration/kube/test_events.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import logging
+import secrets
+import socket
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from virtualserver.kube.errors import ApiError, NotFound, Unavailable
+from virtualserver.kube.objects import Resource
+
+if TYPE_CHECKING:
+    from virtualserver.kube.client import Client
+    from virtualserver.kube.objects import Manifest
+
+__all__ = ["EVENTS", "Recorder"]
+
+_logger = logging.getLogger(__name__)
+
+EVENTS: Final = Resource("", "v1", "events", "Event")
+
+_WAITING: Final = 1_000
+_REMEMBERED: Final = 2_000
+_MESSAGE_LENGTH: Final = 1_024
+"""The API's own limit for an Event's message."""
+_TRIES: Final = 5
+
+_Identity = tuple[str, str, str, str]
+"""(UID, type, reason, message): Events that are equal in these are repeats."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Waiting:
+    """What was emitted and not written yet."""
+
+    about: Manifest
+    first: datetime.datetime
+    last: datetime.datetime
+    count: int = 1
+
+
+@dataclasses.dataclass(slots=True)
+class _Written:
+    """An Event that the server has."""
+
+    name: str
+    count: int
+
+
+class Recorder:
+    """Writes Events about objects.
+
+    Args:
+        client: An entered client.
+        component: Who reports, such as ``virtualserver-operator``.
+    """
+
+    def __init__(self, client: Client, *, component: str) -> None:
+        self._client = client
+        self._component = component
+        self._waiting: dict[_Identity, _Waiting] = {}
+        self._written: dict[_Identity, _Written] = {}
+        self._available = asyncio.Event()
+        self._dropped = 0
+
+    def emit(self, about: Manifest, *, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """Report something about an object; returns at once and never raises.
+
+        Args:
+            about: The object, with its UID.
+            type: ``Warning`` where somebody should do something.
+            reason: One word in CamelCase, for machines.
+            message: A sentence for people, without secrets; cut at 1,024 characters.
+        """
+        metadata = about.get("metadata", {})
+        identity = (metadata.get("uid", ""), type, reason, message[:_MESSAGE_LENGTH])
+        now = datetime.datetime.now(datetime.UTC)
+        waiting = self._waiting.get(identity)
+        if waiting:
+            waiting.count += 1
+            waiting.last = now
+        elif "name" not in metadata or len(self._waiting) >= _WAITING:
+            self._dropped += 1
+        else:
+            self._waiting[identity] = _Waiting(about, now, now)
+            self._available.set()
+
+    async def run(self) -> None:
+        """Write what was emitted, in order, until cancelled; what waits then is lost."""
+        while True:
+            self._available.clear()
+            while self._waiting:
+                identity = next(iter(self._waiting))
+                await self._write_or_drop(identity, self._waiting.pop(identity))
+            if self._dropped:
+                _logger.warning("%d events were dropped: more were reported than could be written", self._dropped)
+                self._dropped = 0
+            await self._available.wait()
+
+    async def _write_or_drop(self, identity: _Identity, waiting: _Waiting) -> None:
+        """Write one Event; a server that is away is waited for a while."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                await self._write(identity, waiting)
+            except Unavailable as error:
+                if attempt < _TRIES:
+                    await asyncio.sleep(2 ** (attempt - 1))
+                    continue
+                _logger.warning("event %s dropped: %s", identity[2], error)
+            except ApiError as error:
+                # Such as in a namespace that is being deleted: nobody will look there.
+                _logger.info("event %s dropped: %s", identity[2], error)
+            return
+
+    async def _write(self, identity: _Identity, waiting: _Waiting) -> None:
+        """Count a repeat in the Event that is there, or create one."""
+        namespace = waiting.about["metadata"].get("namespace") or "default"
+        written = self._written.pop(identity, None)
+        if written:
+            count = written.count + waiting.count
+            patch = {"count": count, "lastTimestamp": _timestamp(waiting.last)}
+            try:
+                await self._client.patch(
+                    EVENTS, written.name, patch, namespace=namespace, field_manager=self._component
+                )
+            except NotFound:
+                pass  # Servers forget Events after an hour.
+            except Unavailable:
+                self._written[identity] = written
+                raise
+            else:
+                self._remember(identity, _Written(written.name, count))
+                return
+        event = self._event(identity, waiting, namespace)
+        await self._client.create(EVENTS, event, field_manager=self._component)
+        self._remember(identity, _Written(event["metadata"]["name"], waiting.count))
+
+    def _event(self, identity: _Identity, waiting: _Waiting, namespace: str) -> dict[str, Any]:
+        """Return a new Event."""
+        uid, type_, reason, message = identity
+        about = waiting.about
+        metadata = about["metadata"]
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name'][:230]}.{secrets.token_hex(8)}", "namespace": namespace},
+            "involvedObject": {
+                "apiVersion": about.get("apiVersion", ""),
+                "kind": about.get("kind", ""),
+                "namespace": metadata.get("namespace", ""),
+                "name": metadata["name"],
+                "uid": uid,
+                "resourceVersion": metadata.get("resourceVersion", ""),
+            },
+            "type": type_,
+            "reason": reason,
+            "message": message,
+            "count": waiting.count,
+            "firstTimestamp": _timestamp(waiting.first),
+            "lastTimestamp": _timestamp(waiting.last),
+            "source": {"component": self._component},
+            "reportingComponent": self._component,
+            "reportingInstance": socket.gethostname(),
+        }
+
+    def _remember(self, identity: _Identity, written: _Written) -> None:
+        """Keep an Event's name for its repeats; the oldest are forgotten."""
+        self._written[identity] = written
+        while len(self._written) > _REMEMBERED:
+            del self._written[next(iter(self._written))]
+
+
+def _timestamp(moment: datetime.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,112 @@
+"""Work to do, by key: each key waits once, has one worker at a time, and comes back if it changed meanwhile.
+
+The rules are those of client-go's work queue: a key that is added while it is worked on is handed out again afterwards,
+never at the same time.
+Tests: ``tests/unit/kube/test_queue.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+__all__ = ["Queue"]
+
+K = TypeVar("K", bound=Hashable)
+
+_FIRST_RETRY_SECONDS: Final = 0.005
+_LAST_RETRY_SECONDS: Final = 60.0
+
+
+class Queue(Generic[K]):
+    """A queue of keys for the workers of one event loop.
+
+    ``add`` and ``retry`` may be called at any time from that loop's thread; they never block.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[K, None] = {}
+        self._background: dict[K, None] = {}
+        self._working: set[K] = set()
+        self._again: dict[K, bool] = {}
+        self._delayed: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+        self._available = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return how many keys are ready to be handed out."""
+        return len(self._waiting) + len(self._background)
+
+    def add(self, key: K, *, after: float = 0.0, background: bool = False) -> None:
+        """Hand the key out, now or later, unless it waits already.
+
+        Args:
+            key: What to work on.
+            after: Seconds from now. Of several delays for one key the earliest counts; a delay never holds back a key
+                that is added without one.
+            background: Let keys that users wait for go first, as a resync does.
+        """
+        if after > 0:
+            self._add_later(key, after)
+        elif key in self._working:
+            self._again[key] = background and self._again.get(key, True)
+        elif not background:
+            self._background.pop(key, None)
+            self._waiting[key] = None
+            self._available.set()
+        elif key not in self._waiting:
+            self._background[key] = None
+            self._available.set()
+
+    def retry(self, key: K, *, longest: float = _LAST_RETRY_SECONDS) -> float:
+        """Hand the key out again after a delay that doubles with each call, from 5 ms.
+
+        Args:
+            key: What failed.
+            longest: The longest delay in seconds.
+
+        Returns:
+            The delay in seconds.
+        """
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = min(_FIRST_RETRY_SECONDS * 2 ** min(failures, 40), longest)
+        self.add(key, after=delay)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """Say that the key succeeded: its next failure starts with the shortest delay."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> K:
+        """Wait for a key and take it; ``done`` must follow."""
+        while not (self._waiting or self._background):
+            self._available.clear()
+            await self._available.wait()
+        ready = self._waiting or self._background
+        key = next(iter(ready))
+        del ready[key]
+        self._working.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """Say that the work on a key ended; if it was added meanwhile, it is handed out again."""
+        self._working.discard(key)
+        if key in self._again:
+            self.add(key, background=self._again.pop(key))
+
+    def _add_later(self, key: K, after: float) -> None:
+        """Add the key when its time has come."""
+        loop = asyncio.get_running_loop()
+        earlier = self._delayed.get(key)
+        if earlier and earlier.when() <= loop.time() + after:
+            return
+        if earlier:
+            earlier.cancel()
+        self._delayed[key] = loop.call_later(after, self._ripen, key)
+
+    def _ripen(self, key: K) -> None:
+        """Add a key whose delay is over."""
+        del self._delayed[key]
+        self.add(key)

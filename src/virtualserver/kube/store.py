@@ -1,0 +1,205 @@
+"""What is known of one kind's objects: by name and by index, never older than our own writes.
+
+A store is written by its reflector, and by ``remember`` with what our own writes returned, so that the next pass sees
+them before the watch delivers them. Entries are shared: nobody changes one.
+Resource versions are compared as numbers where events and remembered writes are concerned; a new listing wins over all
+that was known before it began, so that a server restored from a backup, whose versions went backwards, is believed.
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
+Tests: ``tests/unit/kube/test_store.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.kube.objects import key_of, owner_uid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from virtualserver.kube.objects import Key, Manifest
+
+__all__ = ["Change", "Store", "version_of"]
+
+_TOMBSTONES: Final = 10_000
+"""How many deleted objects' UIDs are kept, so that a late answer to a write does not bring one back."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one object.
+
+    Attributes:
+        old: As it was when last reported; None = it is new.
+        new: As it is; None = it is deleted.
+    """
+
+    old: Manifest | None
+    new: Manifest | None
+
+    @property
+    def key(self) -> Key:
+        """The object's (namespace, name)."""
+        manifest = self.new if self.new is not None else self.old
+        assert manifest is not None  # noqa: S101 - one of both is always there
+        return key_of(manifest)
+
+
+def version_of(manifest: Manifest) -> int:
+    """Return the object's resource version as a number, 0 where it has none."""
+    return int(manifest["metadata"].get("resourceVersion") or 0)
+
+
+class Store:
+    """The objects of one kind, with indexes.
+
+    Args:
+        indexes: For each index's name, a pure function from an object to the values under which it is found. ``owner``
+            (the UID of the controller among its owners) is always there.
+    """
+
+    def __init__(self, *, indexes: Mapping[str, Callable[[Manifest], Iterable[str]]] | None = None) -> None:
+        self._index_functions = {"owner": _owner_values, **(indexes or {})}
+        self._indexes: dict[str, dict[str, set[Key]]] = {name: {} for name in self._index_functions}
+        self._objects: dict[Key, Manifest] = {}
+        # Written by us and not yet confirmed by the reflector: what was last reported of the object instead.
+        self._unconfirmed: dict[Key, Manifest | None] = {}
+        self._remembered_since: set[Key] = set()
+        self._deleted: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, namespace: str, name: str) -> Manifest | None:
+        """Return one object, None where there is none; the namespace of a cluster-scoped one is ``""``."""
+        return self._objects.get((namespace, name))
+
+    def all(self) -> Iterable[Manifest]:
+        """Return all objects, in no order; the store may change while they are gone through."""
+        return list(self._objects.values())
+
+    def by_index(self, index: str, value: str) -> Sequence[Manifest]:
+        """Return the objects that an index has under a value, ordered by namespace and name.
+
+        Raises:
+            KeyError: There is no such index.
+        """
+        return [self._objects[key] for key in sorted(self._indexes[index].get(value, ()))]
+
+    def remember(self, manifest: Manifest) -> None:
+        """Take in what a write of ours returned, unless something newer is known or the object is deleted.
+
+        The reflector still reports the change when it sees it: others than the writer may wait for it.
+        """
+        key = key_of(manifest)
+        known = self._objects.get(key)
+        if _uid(manifest) in self._deleted or (known and version_of(known) >= version_of(manifest)):
+            return
+        self._unconfirmed.setdefault(key, known)
+        self._remembered_since.add(key)
+        self._set(key, manifest)
+
+    def put(self, manifest: Manifest) -> Change | None:
+        """Take in an object that the watch added or changed.
+
+        Returns:
+            What changed; None where that was known, as with an event that comes twice.
+        """
+        key = key_of(manifest)
+        known = self._objects.get(key)
+        if known and version_of(known) > version_of(manifest):
+            return None  # An event from before our own last write; that write's event is still to come.
+        if key in self._unconfirmed:
+            known = self._unconfirmed.pop(key)
+        elif known and version_of(known) == version_of(manifest):
+            return None
+        self._set(key, manifest)
+        return Change(known, manifest)
+
+    def drop(self, manifest: Manifest) -> Change | None:
+        """Take in that an object was deleted.
+
+        Args:
+            manifest: The object as it was last, with the version of its deletion.
+
+        Returns:
+            What changed; None where the object was not known.
+        """
+        key = key_of(manifest)
+        self._bury(manifest)
+        known = self._objects.get(key)
+        if known is None:
+            return None
+        if _uid(known) != _uid(manifest) and version_of(known) > version_of(manifest):
+            # We have made another one of its name since: only what was reported of the old one is over.
+            reported = self._unconfirmed.get(key)
+            if reported is None:
+                return None
+            self._unconfirmed[key] = None
+            return Change(reported, None)
+        return self._remove(key, known)
+
+    def begin_replace(self) -> None:
+        """Say that a listing is about to be asked for: all that was remembered before this will be in it."""
+        self._remembered_since.clear()
+
+    def replace(self, manifests: Iterable[Manifest]) -> list[Change]:
+        """Take in a listing: what it has not is deleted, except what was remembered since ``begin_replace``.
+
+        Returns:
+            What changed, deletions first.
+        """
+        listed = {key_of(manifest): manifest for manifest in manifests}
+        gone = [key for key in self._objects if key not in listed and key not in self._remembered_since]
+        changes: list[Change] = []
+        for key in gone:
+            self._bury(self._objects[key])
+            changes.append(self._remove(key, self._objects[key]))
+        for key, manifest in listed.items():
+            known = self._objects.get(key)
+            if known and key in self._remembered_since and version_of(known) > version_of(manifest):
+                continue  # The event of that write is still to come.
+            self._deleted.pop(_uid(manifest), None)
+            reported = self._unconfirmed.pop(key, known)
+            self._set(key, manifest)
+            if not (reported and _uid(reported) == _uid(manifest) and version_of(reported) == version_of(manifest)):
+                changes.append(Change(reported, manifest))
+        return changes
+
+    def _remove(self, key: Key, known: Manifest) -> Change:
+        """Remove an entry and return the change to report."""
+        reported = self._unconfirmed.pop(key, None)
+        self._set(key, None)
+        return Change(reported or known, None)
+
+    def _bury(self, manifest: Manifest) -> None:
+        """Keep a deleted object's UID for a while."""
+        self._deleted[_uid(manifest)] = None
+        while len(self._deleted) > _TOMBSTONES:
+            del self._deleted[next(iter(self._deleted))]
+
+    def _set(self, key: Key, manifest: Manifest | None) -> None:
+        """Replace an entry, None for no entry, and its places in the indexes."""
+        known = self._objects.pop(key, None)
+        if manifest is not None:
+            self._objects[key] = manifest
+        for name, function in self._index_functions.items():
+            index = self._indexes[name]
+            before = set(function(known)) if known else set[str]()
+            after = set(function(manifest)) if manifest else set[str]()
+            for value in before - after:
+                index[value].discard(key)
+                if not index[value]:
+                    del index[value]
+            for value in after - before:
+                index.setdefault(value, set()).add(key)
+
+
+def _uid(manifest: Manifest) -> str:
+    return manifest["metadata"].get("uid", "")
+
+
+def _owner_values(manifest: Manifest) -> Iterable[str]:
+    uid = owner_uid(manifest)
+    return () if uid is None else (uid,)
