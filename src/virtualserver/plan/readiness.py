@@ -1,0 +1,170 @@
+"""When a server is ready: the machine runs, every address is in the data plane, the guest took its own, probes pass.
+
+Every other verdict says what is waited for, and what a user can do about it. It does not mean that the guest listens.
+Tests: ``tests/unit/plan/test_readiness.py`` and the golden files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from virtualserver.api import names
+from virtualserver.api.reasons import Reason
+from virtualserver.plan import data_volume, machine, services
+from virtualserver.plan.machine import Phase
+from virtualserver.plan.view import Verdict, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["image_missing", "ready", "reason_of", "waiting_for_address"]
+
+
+def ready(view: View) -> Verdict:
+    """Return the condition ``Ready``: the first thing that stands in the way, or that nothing does."""
+    if view.server.metadata.deletion_timestamp:
+        return Verdict("False", Reason.TERMINATING, "the server is being deleted, with all that was made for it")
+    return next(_obstacles(view), None) or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(view))
+
+
+def _obstacles(view: View) -> Iterator[Verdict]:
+    """Yield what stands in the way, the gravest first."""
+    if view.refusals:
+        yield _refused(view)
+    if view.observed.failures:
+        told = "; ".join(f"{item.kind} {item.name}: {item.message}" for item in view.observed.failures)
+        yield Verdict("False", Reason.ERROR, f"the API server refused an object, which is tried again: {told}")
+    if view.observed.virtual_machine is None:
+        yield Verdict("Unknown", Reason.INITIALIZING, "the server's objects are being made")
+    missing = image_missing(view)
+    if missing:
+        yield Verdict("False", Reason.IMAGE_NOT_FOUND, missing)
+    yield from _not_running(view)
+    yield from _not_connected(view)
+
+
+def _refused(view: View) -> Verdict:
+    message = "; ".join(dict.fromkeys(refusal.message for refusal in view.refusals))
+    if machine.phase(view.observed) in (Phase.RUNNING, Phase.STARTING, Phase.PAUSED):
+        message += " (the machine goes on as it was before this change)"
+    return Verdict("False", view.refusals[0].reason, message)
+
+
+def image_missing(view: View) -> str:
+    """Say which image the root disk waits for and the one command that mends it, ``""`` where none is missing."""
+    source = view.server.spec.storage.root.source.pvc
+    settled = data_volume.source_is_settled(view.server, view.observed)
+    if source is None or settled or view.observed.source is not None:
+        return ""
+    known = view.observed.images
+    image = known[0] if len(known) == 1 else "IMAGE"
+    message = (
+        f"spec.storage.root.source.pvc: image {source.namespace}/{source.name} does not exist: "
+        f"to let the name stand for an image that does: vs image alias {source.namespace}/{source.name} {image}"
+    )
+    if known:
+        return f"{message} (there is {', '.join(known)})"
+    return f"{message} (there is none yet: vs image build debian)"
+
+
+def _not_running(view: View) -> Iterator[Verdict]:
+    phase = machine.phase(view.observed)
+    name = view.server.name
+    failure = machine.condition(view.observed.virtual_machine, "Failure")
+    told = str(failure.get("message") or "") if failure.get("status") == "True" else ""
+    if view.observed.virtual_machine and view.observed.virtual_machine["metadata"].get("deletionTimestamp"):
+        yield Verdict(
+            "False", Reason.TERMINATING, f"VirtualMachine {name} is being deleted, and is made again afterwards"
+        )
+    elif phase is Phase.UNREPORTED:
+        yield Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {name} waits to be taken up by a node")
+    elif phase is Phase.STOPPED:
+        yield Verdict(
+            "False", Reason.VIRTUAL_SERVER_STOPPED, f"the machine is stopped; to start it: virtctl start {name}"
+        )
+    elif phase is Phase.STOPPING:
+        yield Verdict("False", Reason.STOPPING, "the guest is shutting down")
+    elif phase is Phase.PAUSED:
+        yield Verdict("False", Reason.PENDING, f"the machine is paused; to go on: virtctl unpause vm {name}")
+    elif told:
+        yield Verdict("False", reason_of(str(failure.get("reason")), Reason.FAILED), told)
+    elif phase is Phase.FAILING:
+        yield Verdict("False", Reason.FAILED, f"the machine cannot run: {machine.printable_status(view.observed)}")
+    elif phase is Phase.STARTING:
+        yield _starting(view)
+
+
+def _starting(view: View) -> Verdict:
+    disk = (view.observed.data_volume or {}).get("status", {})
+    if disk.get("phase") not in ("Succeeded", None):
+        why = machine.condition(view.observed.data_volume, "Ready").get("message")
+        message = f"the root disk is being made: {why or disk.get('phase')} {disk.get('progress') or ''}".rstrip()
+        return Verdict("Unknown", Reason.PROVISIONING, message)
+    waits = waiting_for_address(view) if view.server.spec.network.direct_attach else None
+    return waits or Verdict("Unknown", Reason.STARTING, "the machine is starting")
+
+
+def _not_connected(view: View) -> Iterator[Verdict]:
+    """Yield why a running machine cannot be reached as the manifest says."""
+    waits = waiting_for_address(view)
+    if waits:
+        yield waits
+    running = machine.instance(view.observed)
+    direct = view.server.spec.network.direct_attach
+    moved = direct and not set(view.addresses) <= set(machine.guest_addresses(view.observed))
+    if machine.attachment(running) != machine.attachment(view.template) or (
+        moved and machine.guest_addresses(view.observed)
+    ):
+        message = f"the machine's own address changes at its next start: virtctl restart {view.server.name}"
+        yield Verdict("False", Reason.RESTART_REQUIRED, message)
+    checks = (
+        (
+            names.DATA_PLANE_READY,
+            Reason.WAITING_FOR_DATA_PLANE,
+            "the addresses and ports are not in the data plane yet",
+        ),
+        (names.ADDRESS_TAKEN, Reason.WAITING_FOR_GUEST, "the guest has not taken its address since this start"),
+        ("Ready", Reason.PROBE_FAILING, "the readiness probe has not succeeded yet"),
+    )
+    for type_, reason, message in checks:
+        found = machine.condition(running, type_)
+        if found.get("status") != "True":
+            yield Verdict("False", reason, str(found.get("message") or message))
+
+
+def waiting_for_address(view: View) -> Verdict | None:
+    """Return which Service has no address yet and why, None where all have one."""
+    for service in view.balancers:
+        live = view.live(service)
+        if services.addresses(live):
+            continue
+        name = service["metadata"]["name"]
+        told = machine.condition(live, names.ADDRESS_ASSIGNED)
+        reason = reason_of(str(told.get("reason")), Reason.WAITING_FOR_ADDRESS)
+        pool = service["metadata"]["annotations"][names.METALLB_ADDRESS_POOL]
+        message = str(told.get("message") or f"waiting for an address of pool {pool}")
+        return Verdict("False", reason, f"Service {name}: {message}")
+    return None
+
+
+def reason_of(word: str, default: Reason) -> Reason:
+    """Return the reason that another part's word stands for."""
+    return Reason(word) if word in Reason.__members__.values() else default
+
+
+def _summary(view: View) -> str:
+    """Say where a ready server is reached, and what in its manifest has no effect."""
+    network = view.server.spec.network
+    own = ", ".join(machine.guest_addresses(view.observed))
+    sentences = [f"running, reachable at {', '.join(view.addresses)}" if view.addresses else f"running at {own}"]
+    if services.has_useless_public(network):
+        sentences.append(
+            "spec.network.public: true has no effect yet, because nothing is exposed: "
+            "add tcp.ports or udp.ports, or set directAttachLoadBalancerIP"
+        )
+    pool = view.site.pool(public=network.public, region=view.server.spec.region)
+    if view.balancers and not pool.region_known:
+        sentences.append(
+            f"spec.region: {view.server.spec.region} has no address pool here, so the pool {pool.name} serves it"
+        )
+    return "; ".join(sentences)
