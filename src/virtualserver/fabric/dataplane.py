@@ -1,29 +1,37 @@
-"""The data plane of one instance on this host. (Signatures agreed between fabric and node.)"""
+"""The data plane of one instance on this host.
+
+What each owner asks for is kept in a `Ledger` of entries; a change of one owner is a small delta that is written to
+the kernel and to dnsmasq. Where a delta does not fit what is there, everything is read and the difference written.
+Tests: ``tests/integration/fabric``.
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
-from virtualserver.fabric import state
+from virtualserver.fabric import entries, inotify, kernel, ruleset, state
+from virtualserver.fabric.base import INNER, Base
+from virtualserver.fabric.blockers import Blocker, find_blockers
+from virtualserver.fabric.commands import CommandError
+from virtualserver.fabric.dnsmasq import Dnsmasq, wait_for_end
+from virtualserver.fabric.hostrecord import HostRecord
+from virtualserver.fabric.ledger import Delta, Entries, Ledger, difference
+from virtualserver.fabric.netns import Namespace
 
 __all__ = ["Blocker", "DataPlane"]
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Blocker:
-    """A foreign rule that would drop our packets.
-
-    Attributes:
-        where: The chain, as ``family table chain``, or the setting.
-        reason: What it does to our packets.
-        remedy: The one command that lets them pass.
-    """
-
-    where: str
-    reason: str
-    remedy: str
+_TUNSETIFF: Final = 0x400454CA
+_TAP_WITHOUT_HEADER: Final = 0x0002 | 0x1000
+_VNET_HEADER: Final = 0x4000
+_LONGEST_PAUSE: Final = 30.0
 
 
 class DataPlane:
@@ -33,69 +41,197 @@ class DataPlane:
     with `start` and `synchronise`, without a lost packet.
     """
 
-    def __init__(self, *, instance: str, identifier: str, ranges: state.Ranges, run: Path, saved: Path) -> None:
+    def __init__(self, *, instance: str, identifier: str, ranges: state.Ranges, run: Path) -> None:
         """Name the data plane.
 
         Args:
             instance: The instance's name; the namespace is ``vs-INSTANCE``, the host's nftables table likewise.
             identifier: 6 hexadecimal digits for link names (``vsh-IDENTIFIER`` is the host's end of the veth pair).
             ranges: The instance's networks.
-            run: Folder for dnsmasq's files; made if missing.
-            saved: File in which the host's settings are recorded before they are changed, so that `stop` puts them back.
+            run: Folder for dnsmasq's files; made if missing. Every user must be able to enter it.
         """
-        raise NotImplementedError
+        name = f"vs-{instance}"
+        self._run = run
+        self._ranges = ranges
+        self._namespace = Namespace(name)
+        self._base = Base(
+            namespace=self._namespace,
+            table=name,
+            device=f"vsh-{identifier}",
+            ranges=ranges,
+            run_folder=run,
+            record=HostRecord(),
+        )
+        self._dnsmasq = Dnsmasq(self._namespace, run)
+        self._ledger = Ledger()
+        self._lock = asyncio.Lock()
+        self._certain = True
 
     async def start(self) -> None:
         """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq."""
-        raise NotImplementedError
+        async with self._lock:
+            await self._ensure()
 
     async def synchronise(self, desired: state.DataPlaneState) -> int:
         """Make the kernel and dnsmasq agree with the whole state, and return the number of changes written.
 
         Called after `start` and on each resync: reads what is there first, so that a second call returns 0.
         """
-        raise NotImplementedError
+        async with self._lock:
+            ledger = Ledger()
+            for owner, link in desired.links.items():
+                ledger.put(f"link/{owner}", entries.of_link(link))
+            for owner, rules in desired.services.items():
+                ledger.put(f"service/{owner}", entries.of_service(owner, rules))
+            self._ledger = ledger
+            return await self._ensure() + await self._repair()
 
     async def set_link(self, owner: str, link: state.GuestLink) -> int:
         """Make one guest's link so; the door is closed before the tap is up. Return the number of changes."""
-        raise NotImplementedError
+        return await self._put(f"link/{owner}", entries.of_link(link))
 
     async def remove_link(self, owner: str) -> int:
         """Remove one guest's tap, rules, routes, DHCP host, lease and flows."""
-        raise NotImplementedError
+        return await self._put(f"link/{owner}", {})
 
     async def set_service(self, owner: str, rules: state.ServiceRules) -> int:
         """Make one Service's ports, addresses and names so, by deltas; flows of a removed port are cut."""
-        raise NotImplementedError
+        return await self._put(f"service/{owner}", entries.of_service(owner, rules))
 
     async def remove_service(self, owner: str) -> int:
         """Remove all that one Service put into the data plane, and cut its flows."""
-        raise NotImplementedError
+        return await self._put(f"service/{owner}", {})
 
     def open_tap(self, device: str) -> int:
-        """Open a tap of the namespace for QEMU and return its file descriptor (with ``vnet_hdr``), inheritable."""
-        raise NotImplementedError
+        """Open a tap of the namespace for QEMU and return its file descriptor (with ``vnet_hdr``), inheritable.
+
+        Raises:
+            OSError: There is no such tap, or another process has it open (EBUSY).
+        """
+
+        def inside() -> int:
+            socket.if_nametoindex(device)  # TUNSETIFF would make a tap that nobody recorded
+            descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                request = struct.pack("16sH14x", device.encode(), _TAP_WITHOUT_HEADER | _VNET_HEADER)
+                fcntl.ioctl(descriptor, _TUNSETIFF, request)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor
+
+        descriptor = self._namespace.call(inside)
+        os.set_inheritable(descriptor, True)
+        return descriptor
 
     async def leases(self) -> dict[str, state.Lease]:
         """Return the leases that guests hold, by MAC."""
-        raise NotImplementedError
+        return self._dnsmasq.leases()
 
     def lease_changes(self) -> AsyncIterator[None]:
         """Yield whenever a lease was taken or released (inotify on the lease file)."""
-        raise NotImplementedError
+        return inotify.changes(self._run, "leases")
 
     async def supervise(self) -> None:
         """Run until cancelled: start dnsmasq again when it has died, with back-off."""
-        raise NotImplementedError
+        pause = 0.1
+        while True:
+            pid = self._dnsmasq.find()
+            with contextlib.suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(pid) if pid is not None else None
+                if descriptor is not None:
+                    try:
+                        if await wait_for_end(descriptor, _LONGEST_PAUSE):
+                            continue
+                        pause = 0.1
+                        continue
+                    finally:
+                        os.close(descriptor)
+            async with self._lock:
+                if self._namespace.exists():
+                    with contextlib.suppress(CommandError):
+                        await self._ensure_dnsmasq()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def blockers(self) -> list[Blocker]:
         """Return the foreign rules of the host that would drop our packets."""
-        raise NotImplementedError
+        return await find_blockers(self._base.device)
 
     async def inventory(self) -> list[dict[str, str]]:
         """List what exists on the host because of this instance: ``{"kind": ..., "name": ..., "detail": ...}``."""
-        raise NotImplementedError
+        found: list[dict[str, str]] = []
+
+        def add(kind: str, name: str, detail: str = "") -> None:
+            found.append({"kind": kind, "name": name, "detail": detail})
+
+        if self._base.device_exists():
+            add("link", self._base.device, f"veth, its other end is {INNER} in {self._namespace.name}")
+        if await self._base.host_table():
+            add("nftables table", f"inet {self._base.table}", "in the host")
+        for route in await self._base.routes():
+            add("route", route["dst"], f"dev {self._base.device}")
+        for name, was in self._base.changed_settings().items():
+            add("setting", name.replace("/", "."), f"was {was}")
+        pid = self._dnsmasq.find()
+        if pid is not None:
+            add("process", str(pid), "dnsmasq")
+        for path in sorted(self._run.glob("*")):
+            add("file", str(path))
+        if self._namespace.exists():
+            add("namespace", self._namespace.name, str(self._namespace.path))
+            for entry, value in sorted((await kernel.read(self._namespace)).items()):
+                add(entry.kind, entry.key, value)
+        for lease in self._dnsmasq.leases().values():
+            add("lease", lease.mac, str(lease.address))
+        return found
 
     async def stop(self) -> None:
         """Remove everything that `start` and the setters made, and put the host's settings back."""
-        raise NotImplementedError
+        async with self._lock:
+            self._ledger = Ledger()
+            await self._dnsmasq.stop()
+            if self._namespace.exists():
+                there = await kernel.read(self._namespace)
+                taps = {entry: value for entry, value in there.items() if entry.kind == entries.TAP}
+                await kernel.change_devices(self._namespace, Delta(removed=taps, added={}), self._base.mtu)
+            await self._base.remove()
+            with contextlib.suppress(OSError):
+                self._run.rmdir()
+
+    async def _ensure(self) -> int:
+        return await self._base.ensure() + await self._ensure_dnsmasq()
+
+    async def _ensure_dnsmasq(self) -> int:
+        networks = [*ruleset.ipv4(self._ranges.guest), *ruleset.pool_networks(self._ranges)]
+        return await self._dnsmasq.ensure(networks, self._base.mtu)
+
+    async def _put(self, owner: str, wanted: Entries) -> int:
+        async with self._lock:
+            delta = self._ledger.put(owner, wanted)
+            if self._certain:
+                try:
+                    await self._apply(delta)
+                except CommandError:
+                    self._certain = False  # what is there is not what was written: look
+                else:
+                    return len(delta)
+            return await self._repair()
+
+    async def _repair(self) -> int:
+        """Read what is there and write the difference."""
+        self._certain = False
+        actual = {**await kernel.read(self._namespace), **self._dnsmasq.read()}
+        delta = difference(actual, self._ledger.entries())
+        await self._apply(delta)
+        self._certain = True
+        return len(delta)
+
+    async def _apply(self, delta: Delta) -> None:
+        if not delta:
+            return
+        await kernel.change_elements(self._namespace, delta)
+        await self._dnsmasq.remove(delta)
+        await kernel.change_devices(self._namespace, delta, self._base.mtu)
+        await self._dnsmasq.add(delta)
+        await kernel.cut(self._namespace, delta)

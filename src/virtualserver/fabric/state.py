@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 __all__ = [
+    "GATEWAY",
     "Address",
     "DataPlaneState",
     "GuestLink",
@@ -29,6 +30,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 """A network of either family."""
+
+GATEWAY: Final = ipaddress.IPv4Address("169.254.1.1")
+"""Every guest's gateway, DHCP server and cluster DNS: each tap has it, and it is never routed (RFC 3927)."""
 
 Protocol = Literal["TCP", "UDP"]
 """A transport protocol, in the words of a Kubernetes Service port."""

@@ -1,0 +1,164 @@
+"""From values of `virtualserver.fabric.state` to the entries that carry them in the kernel and in dnsmasq; pure.
+
+Tests: ``tests/unit/fabric/test_entries.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from virtualserver.fabric.ledger import Entry
+from virtualserver.fabric.state import GATEWAY, Address, GuestLink, ServiceRules
+
+__all__ = [
+    "ANNOUNCED",
+    "DHCP_HOST",
+    "DHCP_OPTIONS",
+    "DIRECT",
+    "GUARD_ARP",
+    "GUARD_DHCP",
+    "GUARD_IP",
+    "GUARD_MAC",
+    "LOCAL",
+    "NAMES",
+    "PUBLISHED",
+    "ROUTE",
+    "SELF_PAIR",
+    "TAP",
+    "TAP_UP",
+    "of_link",
+    "of_service",
+]
+
+GUARD_MAC: Final = "guard_mac"
+GUARD_IP: Final = "guard_ip"
+GUARD_ARP: Final = "guard_arp"
+GUARD_DHCP: Final = "guard_dhcp"
+SELF_PAIR: Final = "self_pair"
+DIRECT: Final = "direct"
+ANNOUNCED: Final = "announced"
+PUBLISHED: Final = "published"
+ROUTE: Final = "route"
+"""Key: an address. Value: the tap it is routed to, or `LOCAL`."""
+LOCAL: Final = "local"
+TAP: Final = "tap"
+"""Key: the device. Value: the UID that may open it."""
+TAP_UP: Final = "tap-up"
+"""Key: a device that has the gateway's address and is up."""
+DHCP_HOST: Final = "dhcp-host"
+DHCP_OPTIONS: Final = "dhcp-options"
+NAMES: Final = "names"
+"""These three are files: the key is the file's name, the value its content."""
+
+_DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
+_NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
+_FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
+
+
+def of_link(link: GuestLink) -> dict[Entry, str]:
+    """Return the entries of one guest's link.
+
+    Raises:
+        ValueError: A value would not be safe in a rule or in a file for dnsmasq; the message names the fields.
+    """
+    _check_link(link)
+    device, mac = link.device, link.mac
+    entries = {
+        Entry(GUARD_MAC, f"{device} . {mac}"): "",
+        Entry(GUARD_DHCP, f"{device} . 0x{mac.replace(':', '')}"): "",
+        Entry(GUARD_ARP, f"{device} . {mac} . {mac} . 0.0.0.0"): "",
+        Entry(SELF_PAIR, f"{device} . {device}"): "",
+        Entry(TAP, device): str(link.user),
+        Entry(TAP_UP, device): "",
+        Entry(DHCP_HOST, device): f"{mac},{link.addresses[0]}\n",
+        Entry(DHCP_OPTIONS, device): _dhcp_options(link),
+    }
+    for address in link.addresses:
+        entries[Entry(GUARD_IP, f"{device} . {mac} . {address}")] = ""
+        entries[Entry(GUARD_ARP, f"{device} . {mac} . {mac} . {address}")] = ""
+        entries[Entry(ROUTE, str(address))] = device
+        if not link.translated:
+            entries[Entry(DIRECT, str(address))] = ""
+    return entries
+
+
+def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
+    """Return the entries of one Service.
+
+    Args:
+        owner: The Service's UID; its file of names is called so.
+        rules: What the Service asks for.
+
+    Raises:
+        ValueError: A value would not be safe in a rule or in a file for dnsmasq; the message names the fields.
+    """
+    _check_service(owner, rules)
+    entries: dict[Entry, str] = {}
+    for port in rules.ports:
+        key = f"{port.address} . {port.protocol.lower()} . {port.port}"
+        entries[Entry(PUBLISHED, key)] = f"{port.target} . {port.target_port}"
+    for address in rules.announced:
+        entries[Entry(ANNOUNCED, str(address))] = ""
+        entries[Entry(ROUTE, str(address))] = LOCAL
+    lines = [f"{address} {name}\n" for name in sorted(rules.names) for address in rules.names[name]]
+    if lines:
+        entries[Entry(NAMES, owner)] = "".join(lines)
+    return entries
+
+
+def _dhcp_options(link: GuestLink) -> str:
+    """Return the option file of one guest; the interface on which it asks is dnsmasq's tag for it."""
+    lines = [f"tag:{link.device},option:hostname,{link.hostname}"]
+    servers = [str(address) for address in link.resolver.nameservers if isinstance(address, IPv4Address)]
+    if servers:
+        lines.append(f"tag:{link.device},option:dns-server,{','.join(servers)}")
+    if link.resolver.searches:
+        lines.append(f"tag:{link.device},option:domain-search,{','.join(link.resolver.searches)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _check_link(link: GuestLink) -> None:
+    faults = [*_ipv6("addresses", link.addresses)]
+    if not link.addresses:
+        faults.append("addresses: empty: give the guest at least one address")
+    if GATEWAY in link.addresses:
+        faults.append(f"addresses: {GATEWAY} is every guest's gateway: choose another address")
+    for field, value, pattern in (
+        ("device", link.device, _DEVICE),
+        ("mac", link.mac, _MAC),
+        ("hostname", link.hostname, _NAME),
+        *((f"resolver.searches[{index}]", name, _NAME) for index, name in enumerate(link.resolver.searches)),
+    ):
+        if not pattern.fullmatch(value):
+            faults.append(f"{field}: {value!r} does not match {pattern.pattern}: change it")
+    if faults:
+        raise ValueError("\n".join(faults))
+
+
+def _check_service(owner: str, rules: ServiceRules) -> None:
+    ports = sorted(rules.ports, key=lambda port: (str(port.address), port.protocol, port.port))
+    faults = [
+        *_ipv6("ports.address", (port.address for port in ports)),
+        *_ipv6("ports.target", (port.target for port in ports)),
+        *_ipv6("announced", rules.announced),
+    ]
+    for port in ports:
+        if not (1 <= port.port <= 65535 and 1 <= port.target_port <= 65535):
+            faults.append(f"ports: {port.port} to {port.target_port}: use ports from 1 to 65535")
+    if not _FILE.fullmatch(owner):
+        faults.append(f"owner: {owner!r} does not match {_FILE.pattern}: use the UID")
+    faults += [f"names: {name!r} is no DNS name: change it" for name in rules.names if not _NAME.fullmatch(name)]
+    if faults:
+        raise ValueError("\n".join(faults))
+
+
+def _ipv6(field: str, addresses: Iterable[Address]) -> list[str]:
+    return [
+        f"{field}: {address}: this data plane carries IPv4 only: leave IPv6 addresses out"
+        for address in addresses
+        if isinstance(address, IPv6Address)
+    ]

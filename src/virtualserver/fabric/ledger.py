@@ -1,0 +1,94 @@
+"""Who asks for what of the data plane, so that one owner's change becomes the smallest change in the kernel; pure.
+
+Everything that the data plane puts into the kernel or gives to dnsmasq is an entry: a kind and a key (an element of a
+set, a route, a file) with a value. Several owners may ask for one entry, as two Services do that share an address: it
+stays until the last of them lets go. Where owners ask for different values, the one who came first is served.
+Tests: ``tests/unit/fabric/test_ledger.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+__all__ = ["Delta", "Entries", "Entry", "Ledger", "difference"]
+
+
+class Entry(NamedTuple):
+    """What an entry is, and which one.
+
+    Attributes:
+        kind: One of the kinds of `virtualserver.fabric.entries`.
+        key: What tells it from the others of its kind.
+    """
+
+    kind: str
+    key: str
+
+
+Entries = Mapping[Entry, str]
+"""Entries and their values; ``""`` where the entry's being there is all that it says."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delta:
+    """What to change.
+
+    Attributes:
+        removed: Entries to take away, and the values they had; an entry that gets another value is in both.
+        added: Entries to put there.
+    """
+
+    removed: Entries
+    added: Entries
+
+    def __len__(self) -> int:
+        """Return how many entries change; another value for an entry is one change."""
+        return len(self.removed.keys() | self.added.keys())
+
+
+def difference(actual: Entries, desired: Entries) -> Delta:
+    """Return what turns the actual entries into the desired ones."""
+    return Delta(
+        removed={entry: value for entry, value in actual.items() if desired.get(entry) != value},
+        added={entry: value for entry, value in desired.items() if actual.get(entry) != value},
+    )
+
+
+class Ledger:
+    """The entries that each owner asks for, and so which there should be."""
+
+    def __init__(self) -> None:
+        self._of_owner: dict[str, Entries] = {}
+        self._claims: dict[Entry, dict[str, str]] = {}
+
+    def entries(self) -> dict[Entry, str]:
+        """Return every entry that somebody asks for, with the value of the owner who came first."""
+        return {entry: next(iter(claims.values())) for entry, claims in self._claims.items()}
+
+    def owners(self) -> set[str]:
+        """Return who asks for anything."""
+        return set(self._of_owner)
+
+    def put(self, owner: str, entries: Entries) -> Delta:
+        """Replace what one owner asks for, ``{}`` for nothing, and return what that changes.
+
+        The work grows with the owner's own entries, never with those of others.
+        """
+        before = self._of_owner.pop(owner, {})
+        touched = before.keys() | entries.keys()
+        old = self._values(touched)
+        for entry in before.keys() - entries.keys():
+            claims = self._claims[entry]
+            del claims[owner]
+            if not claims:
+                del self._claims[entry]
+        for entry, value in entries.items():
+            self._claims.setdefault(entry, {})[owner] = value
+        if entries:
+            self._of_owner[owner] = dict(entries)
+        return difference(old, self._values(touched))
+
+    def _values(self, entries: set[Entry]) -> dict[Entry, str]:
+        return {entry: next(iter(self._claims[entry].values())) for entry in entries if entry in self._claims}
