@@ -1,0 +1,116 @@
+"""``vs down``: guests first and all at once, then everything else; what an owner would miss stays unless purged.
+
+Tests: ``tests/unit/cli/test_down.py``; that nothing is left behind ``tests/e2e``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from virtualserver import controlplane
+from virtualserver.cli import caller, host, output, progress
+from virtualserver.node.machine import Machine, Running
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from virtualserver.instance import Instance
+    from virtualserver.node.hypervisor import Hypervisor
+
+__all__ = ["GRACE_SECONDS", "command", "disks_of", "purge", "stop"]
+
+GRACE_SECONDS = 60.0
+"""How long guests may take to power themselves off."""
+
+
+def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float = GRACE_SECONDS) -> None:
+    """Stop the instance, so that nothing of it is left on the host but its state folder; idempotent.
+
+    The control plane goes first, or it would start again what is stopped; guests and packets do not need it.
+
+    Args:
+        instance: What is stopped.
+        report: Told what is waited for.
+        grace_seconds: How long guests may take before they are switched off.
+
+    Raises:
+        ControlPlaneError: A process of ours does not end.
+    """
+    if not instance.state.exists():
+        return
+    with report.step("Control plane") as update:
+        controlplane.stop(instance, progress=update)
+    with report.step("Servers") as update:
+        asyncio.run(_stop_machines(host.machines(instance), update, grace_seconds))
+    with report.step("Network") as update:
+        plane = host.data_plane(instance)
+        if plane is not None:
+            update("removing namespace, links, rules and routes", None)
+            asyncio.run(plane.stop())
+    shutil.rmtree(instance.run, ignore_errors=True)
+
+
+async def _stop_machines(running: Hypervisor, update: progress.Update, grace_seconds: float) -> None:
+    """Press every power button at once, wait with a countdown, and switch off what still runs then."""
+    try:
+        machines = (await running.adopt()).values()
+        await asyncio.gather(*(machine.power_down() for machine in _running(machines)))
+        end = time.monotonic() + grace_seconds
+        while (left := _running(machines)) and (rest := end - time.monotonic()) > 0:
+            names = ", ".join(machine.spec.name for machine in left[:3]) + (" …" if len(left) > 3 else "")
+            update(f"{len(left)} still shutting down ({names}); switched off in {rest:.0f} s", 1 - rest / grace_seconds)
+            await asyncio.sleep(0.2)
+        await asyncio.gather(*(machine.quit() for machine in _running(machines)))
+        await asyncio.gather(*(running.discard(machine.identifier) for machine in machines))
+    finally:
+        await running.close()
+
+
+def _running(machines: Collection[Machine]) -> list[Machine]:
+    return [machine for machine in machines if isinstance(machine.state, Running)]
+
+
+def disks_of(instance: Instance) -> list[str]:
+    """Return the servers' disks that a purge would remove, with their sizes."""
+    folder = instance.state / "disks"
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    return [f"{path} ({path.stat().st_blocks * 512 / 2**20:.0f} MiB)" for path in files]
+
+
+def purge(instance: Instance) -> None:
+    """Remove the state folder of a stopped instance; programs and the environment that instances share stay."""
+    shutil.rmtree(instance.state, ignore_errors=True)
+
+
+@click.command("down")
+@click.option("--purge", "purged", is_flag=True, help="Remove servers' disks and all objects too; asks first.")
+@click.option("--yes", is_flag=True, help="With --purge: do not ask.")
+@output.option
+@click.pass_obj
+def command(instance: Instance, form: str, purged: bool, yes: bool) -> None:
+    """Stop the servers gracefully, then everything else; disks and objects stay, and `vs up` starts them again."""
+    caller.require_root("vs down")
+    if yes and not purged:
+        raise click.UsageError("--yes answers the question that only --purge asks.")
+    report = progress.Progress()
+    instance.check_version()
+    disks = disks_of(instance)
+    if purged and not yes:
+        click.echo(f"This removes instance {instance.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
+        for disk in disks:
+            click.echo(f"  {disk}", err=True)
+        click.confirm("Remove them for good?", abort=True, err=True)
+    with controlplane.locked(instance, report.once):
+        stop(instance, report=report)
+        if purged:
+            purge(instance)
+    result = {"instance": instance.name, "running": False, "purged": purged, "disksRemoved": disks if purged else []}
+    if form == "json":
+        output.as_json(result)
+    else:
+        click.echo("Removed." if purged else "Stopped; disks and objects stay. Start again with `vs up`.")

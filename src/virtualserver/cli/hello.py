@@ -1,0 +1,157 @@
+"""The first server: ``examples/hello.yaml`` with the caller's own ssh key, and what it takes to reach it.
+
+Tests: ``tests/unit/cli/test_hello.py``, and with a real guest ``tests/e2e``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from virtualserver.cli import caller, failures, progress
+
+if TYPE_CHECKING:
+    from virtualserver.cli.kubectl import Kubectl
+
+__all__ = ["Reachable", "apply", "manifest", "ssh_configuration", "wait"]
+
+_NAME = "hello"
+_NAMESPACE = "default"
+_STOPPED_SECONDS = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reachable:
+    """How the first server is reached from this machine.
+
+    Attributes:
+        name: The server's name.
+        address: Its address; ``""`` where it has none.
+        state: What its Ready condition says, in words.
+        answers: True where port 22 and port 80 were seen to answer.
+    """
+
+    name: str
+    address: str
+    state: str
+    answers: bool
+
+    @property
+    def url(self) -> str:
+        """The page that the server serves."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}/"
+
+
+def manifest() -> dict[str, Any]:
+    """Return ``examples/hello.yaml``, which the package carries; in a checkout it is read from its own place."""
+    carried = Path(__file__).with_name("hello.yaml")
+    path = carried if carried.exists() else Path(__file__).parents[3] / "examples" / "hello.yaml"
+    return yaml.safe_load(path.read_text())
+
+
+def apply(kubectl: Kubectl, key: caller.SshKey) -> None:
+    """Make the server and the Secret with the key, where they are not there.
+
+    What exists is the user's: a server that was changed or stopped stays as it is.
+    """
+    server = manifest()
+    reference = server["spec"]["users"][0]["sshPublicKeysSecretRef"]
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": reference["name"], "namespace": _NAMESPACE},
+        "stringData": {reference["key"]: key.public + "\n"},
+    }
+    wanted = [("secret", reference["name"], secret), ("virtualserver", _NAME, server)]
+    kubectl.apply([m for kind, name, m in wanted if kubectl.get(kind, name, namespace=_NAMESPACE) is None])
+
+
+def wait(kubectl: Kubectl, update: progress.Update, *, seconds: float) -> Reachable:
+    """Wait until the server is Ready and answers on ports 22 and 80; a server that the user stopped is not waited for.
+
+    Raises:
+        TimedOut: It does not answer within the time; the message says what it waits for.
+    """
+    end = time.monotonic() + seconds
+    stopped_since: float | None = None
+    while True:
+        server = kubectl.get("virtualserver", _NAME, namespace=_NAMESPACE) or {}
+        seen = _look(server)
+        # A server that is about to start says Stopped for a moment too; one that its user stopped goes on saying it.
+        stopped_since = (stopped_since or time.monotonic()) if _is_stopped(server) else None
+        if seen.answers or (stopped_since and time.monotonic() - stopped_since > _STOPPED_SECONDS):
+            return seen
+        update(seen.state, None)
+        if time.monotonic() >= end:
+            raise failures.TimedOut(
+                f"server {_NAME!r} does not answer after {seconds:.0f} s: {seen.state}",
+                remedy="It goes on starting. Follow it with: vs kubectl get vs hello -w",
+            )
+        time.sleep(1)
+
+
+def ssh_configuration(server: Reachable, key: caller.SshKey) -> str:
+    """Return an ssh configuration with which ``ssh -F FILE hello`` logs in.
+
+    Host keys are not remembered: a server made again has new ones, and its packets do not leave this machine.
+    """
+    lines = [
+        f"Host {server.name}",
+        f"  HostName {server.address}",
+        f"  User {manifest()['spec']['users'][0]['username']}",
+        "  StrictHostKeyChecking no",
+        "  UserKnownHostsFile /dev/null",
+        "  LogLevel ERROR",
+    ]
+    if key.private is not None:
+        lines.append(f'  IdentityFile "{key.private}"')
+    return "\n".join(lines) + "\n"
+
+
+def _look(server: dict[str, Any]) -> Reachable:
+    status = server.get("status", {})
+    address = status.get("network", {}).get("externalIP", "")
+    ready = _condition(server, 0)
+    state = f"{ready.get('reason', 'Initializing')}: {ready.get('message', '')}".strip(": ")
+    if ready.get("status") != "True" or not address:
+        return Reachable(_NAME, address, state, answers=False)
+    if not _speaks_ssh(address):
+        return Reachable(_NAME, address, "the guest runs; waiting for its ssh server on port 22", answers=False)
+    if not _serves_page(address):
+        return Reachable(_NAME, address, "the guest runs; waiting for its page on port 80", answers=False)
+    return Reachable(_NAME, address, state, answers=True)
+
+
+def _condition(server: dict[str, Any], index: int) -> dict[str, Any]:
+    conditions = server.get("status", {}).get("conditions", [])
+    return conditions[index] if len(conditions) > index else {}
+
+
+def _is_stopped(server: dict[str, Any]) -> bool:
+    return _condition(server, 0).get("reason") == "VirtualServerStopped"
+
+
+def _speaks_ssh(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), timeout=3) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _serves_page(address: str) -> bool:
+    connection = http.client.HTTPConnection(address, 80, timeout=5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,96 @@
+"""The ``vs`` command line: which commands there are, and how every one of them ends."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import click
+from click import shell_completion
+
+import virtualserver
+from virtualserver import controlplane, instance
+from virtualserver.cli import doctor, down, failures, image, kubectl_command, output, status, up
+from virtualserver.instance import Instance
+
+__all__ = ["main", "vs"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(virtualserver.__version__, "--version", prog_name="vs")
+@click.pass_context
+def vs(context: click.Context) -> None:
+    """Virtual machines with exactly the network their owner asks for, on this machine.
+
+    An instance is chosen by VS_INSTANCE (`default`) and lives in VS_STATE (/var/lib/virtualserver).
+    """
+    context.obj = Instance.from_environment()
+
+
+@vs.command("version")
+@output.option
+def version(form: str) -> None:
+    """Print the versions of the program and of what it runs."""
+    versions = {
+        "virtualserver": virtualserver.__version__,
+        "kubernetes": controlplane.KUBERNETES_VERSION,
+        "etcd": controlplane.ETCD_VERSION,
+        "python": platform.python_version(),
+    }
+    if form == "json":
+        output.as_json(versions)
+        return
+    for name, value in versions.items():
+        click.echo(f"{name} {value}")
+
+
+@vs.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that completes vs commands: source <(vs completion bash)."""
+    classes = {
+        "bash": shell_completion.BashComplete,
+        "zsh": shell_completion.ZshComplete,
+        "fish": shell_completion.FishComplete,
+    }
+    click.echo(classes[shell](vs, {}, "vs", "_VS_COMPLETE").source())
+
+
+vs.add_command(up.command)
+vs.add_command(down.command)
+vs.add_command(status.command)
+vs.add_command(doctor.command)
+vs.add_command(image.group)
+vs.add_command(kubectl_command.command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``vs``, or the kubectl plugin where it was called as one, and end with the status of docs/cli.md."""
+    called_as = Path(sys.argv[0]).name
+    name = "kubectl vs" if called_as == "kubectl-vs" else "vs"
+    try:
+        vs.main(args=arguments, prog_name=name, complete_var="_VS_COMPLETE", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (controlplane.ControlPlaneError, instance.InstanceError) as error:
+        failures.Failure(str(error)).show()
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; run it again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # nobody reads any more; a second message about that helps nobody
+        sys.exit(1)
+
+
+def complete_plugin() -> None:
+    """Answer ``kubectl __complete vs ...``: candidates, one a line, and the directive not to complete file names."""
+    words = sys.argv[1:]
+    completer = shell_completion.ShellComplete(vs, {}, "vs", "_VS_COMPLETE")
+    for item in completer.get_completions(words[:-1], words[-1] if words else ""):
+        click.echo(f"{item.value}\t{item.help}" if item.help else item.value)
+    click.echo(":4")

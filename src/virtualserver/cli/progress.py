@@ -1,0 +1,104 @@
+"""What a command is doing, for people: a moving line on a terminal, a few plain lines anywhere else.
+
+Everything goes to standard error, so that standard output is the command's result alone. The only module that knows
+rich. Tests: ``tests/unit/cli/test_progress.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import IO
+
+import rich.console
+import rich.progress
+
+__all__ = ["Progress", "Update"]
+
+Update = Callable[[str, float | None], None]
+"""Says what a step waits for at the moment, and how much of it is done (0 to 1, None where nobody knows)."""
+
+_QUIET_SECONDS = 2.0
+_REPEAT_SECONDS = 15.0
+
+
+class Progress:
+    """Reports the steps of one command, one after another.
+
+    A step that ends within two seconds is one line. A longer one shows what it waits for while it lasts: at once and
+    moving on a terminal; elsewhere after two seconds, and then every 15 seconds at most.
+    """
+
+    def __init__(self, stream: IO[str] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Report to a stream, standard error unless another is given."""
+        self._stream = stream if stream is not None else sys.stderr
+        self._console = rich.console.Console(file=self._stream, highlight=False, soft_wrap=True)
+        self._clock = clock
+        self._said = ""
+
+    def say(self, text: str) -> None:
+        """Print a sentence."""
+        self._console.print(text, markup=False)
+
+    def once(self, text: str, share: float | None = None) -> None:
+        """Say a sentence that is repeated while something lasts, the first time only."""
+        del share
+        if text != self._said:
+            self._said = text
+            self.say(text)
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Generator[Update]:
+        """Report one step while the body runs; the body calls what it is given whenever it waits for something else."""
+        began = self._clock()
+        moving = self._moving if self._console.is_terminal else self._plain
+        try:
+            with moving(title, began) as update:
+                yield update
+        except BaseException:
+            self.say(f"  {title}: failed after {self._clock() - began:.0f} s")
+            raise
+        self.say(f"  {title}: done ({self._clock() - began:.1f} s)")
+
+    @contextlib.contextmanager
+    def _moving(self, title: str, began: float) -> Generator[Update]:
+        del began  # rich counts the time itself
+        columns = (
+            rich.progress.TextColumn("  {task.description}", markup=False),
+            rich.progress.SpinnerColumn("line"),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("{task.fields[share]} {task.fields[waits_for]}", markup=False),
+        )
+        with rich.progress.Progress(*columns, console=self._console, transient=True) as live:
+            task = live.add_task(title, total=None, waits_for="", share="")
+
+            def update(waits_for: str, share: float | None = None) -> None:
+                live.update(task, waits_for=waits_for, share="" if share is None else f"{share:4.0%}")
+
+            yield update
+
+    @contextlib.contextmanager
+    def _plain(self, title: str, began: float) -> Generator[Update]:
+        latest = ""
+        ended = threading.Event()
+
+        def update(waits_for: str, share: float | None = None) -> None:
+            nonlocal latest
+            latest = waits_for + ("" if share is None else f" ({share:.0%})")
+
+        def repeat() -> None:
+            pause = _QUIET_SECONDS
+            while not ended.wait(pause):
+                self.say(f"  {title}: {self._clock() - began:.0f} s{': ' if latest else ''}{latest}")
+                pause = _REPEAT_SECONDS
+
+        reporter = threading.Thread(target=repeat, daemon=True)
+        reporter.start()
+        try:
+            yield update
+        finally:
+            ended.set()
+            reporter.join()

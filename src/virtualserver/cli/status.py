@@ -1,0 +1,144 @@
+"""``vs status``: what runs, where it is reached, and what of the host it uses.
+
+Tests: ``tests/unit/cli/test_status.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from virtualserver import controlplane
+from virtualserver.cli import caller, failures, host, output
+from virtualserver.cli.kubectl import Kubectl
+from virtualserver.fabric import ranges
+from virtualserver.node import pools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from virtualserver.instance import Instance
+
+__all__ = ["accelerator_of", "command", "of", "pools_of"]
+
+
+def of(instance: Instance) -> dict[str, Any]:
+    """Return what ``vs status -o json`` prints; docs/cli.md has its meaning."""
+    found = controlplane.status(instance)
+    readable = os.access(instance.kubeconfig, os.R_OK)
+    services = Kubectl(instance).list("services") if found.ready and readable else []
+    return {
+        "instance": instance.name,
+        "state": str(instance.state),
+        "running": found.running,
+        "ready": found.ready,
+        "waitingFor": found.waiting_for,
+        "url": found.url,
+        "kubeconfig": str(found.kubeconfig),
+        "supervisor": found.supervisor_pid,
+        "components": [_component(part) for part in found.components],
+        "pools": pools_of(instance, services),
+        "accelerator": accelerator_of(instance),
+        "blockers": [dataclasses.asdict(b) for b in host.blockers(instance)] if os.getuid() == 0 else [],
+    }
+
+
+def pools_of(instance: Instance, services: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the load balancer pools with their sizes and how many of their addresses Services hold."""
+    recorded = instance.record().get("ranges")
+    if recorded is None:
+        return []
+    used = {
+        entry["ip"]
+        for service in services
+        for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
+        if "ip" in entry
+    }
+    return [
+        {
+            "name": pool.name,
+            "networks": [str(network) for network in pool.networks],
+            "size": sum(pool.size(family) for family in pool.families),
+            "inUse": pool.used(used),
+        }
+        for pool in pools.pools_of(ranges.decode(recorded)).values()
+    ]
+
+
+def accelerator_of(instance: Instance) -> dict[str, str]:
+    """Return what the node found out about KVM at its last start."""
+    try:
+        found = json.loads((instance.state / "accelerator.json").read_bytes())
+    except (OSError, ValueError):
+        return {"name": "unknown", "reason": "the node has not tried yet"}
+    return {"name": found["name"], "reason": found["reason"]}
+
+
+def _component(part: controlplane.ComponentStatus) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "pid": part.pid,
+        "version": part.version,
+        "ready": part.ready,
+        "restarts": part.restarts,
+        "lastError": part.last_error,
+        "log": str(part.log),
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    state = "ready" if found["ready"] else f"waiting for {found['waitingFor']}" if found["running"] else "stopped"
+    click.echo(f"instance      {found['instance']}: {state}")
+    click.echo(f"kubeconfig    {found['kubeconfig']}")
+    if found["url"]:
+        click.echo(f"API server    {found['url']}")
+    click.echo(f"accelerator   {found['accelerator']['name']}: {found['accelerator']['reason']}")
+    for blocker in found["blockers"]:
+        click.echo(f"firewall      {blocker['where']}: {blocker['reason']}\n              {blocker['remedy']}")
+    click.echo()
+    rows = [
+        (
+            c["name"],
+            str(c["pid"] or "-"),
+            c["version"],
+            "yes" if c["ready"] else "no",
+            str(c["restarts"]),
+            c["lastError"],
+        )
+        for c in found["components"]
+    ]
+    output.table(("COMPONENT", "PID", "VERSION", "READY", "RESTARTS", "LAST ERROR"), rows)
+    click.echo()
+    output.table(
+        ("POOL", "NETWORKS", "SIZE", "IN USE"),
+        [(p["name"], ",".join(p["networks"]), str(p["size"]), str(p["inUse"])) for p in found["pools"]],
+    )
+
+
+@click.command("status")
+@click.option("--inventory", is_flag=True, help="List everything on this host that is there because of the instance.")
+@output.option
+@click.pass_obj
+def command(instance: Instance, form: str, inventory: bool) -> None:
+    """Show what runs, where it is reached, and how many addresses are in use."""
+    if not instance.state.exists():
+        raise failures.NotFound(
+            f"there is no instance {instance.name!r} in {instance.root}.", remedy="Start it with `vs up`."
+        )
+    if inventory:
+        caller.require_root("vs status --inventory")
+        items = host.inventory(instance)
+        if form == "json":
+            output.as_json(items)
+        else:
+            output.table(("KIND", "NAME", "DETAIL"), [(i["kind"], i["name"], i["detail"]) for i in items])
+        return
+    found = of(instance)
+    if form == "json":
+        output.as_json(found)
+    else:
+        _print(found)

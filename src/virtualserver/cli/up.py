@@ -1,0 +1,252 @@
+"""``vs up``: from nothing to a server that answers, as a list of steps that can each be run again.
+
+A step looks first whether its result is there. So a second run takes seconds, and a run after a failure goes on from
+the step that failed. Tests: ``tests/unit/cli/test_up.py``; the whole of it ``tests/e2e``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from virtualserver import controlplane
+from virtualserver.cli import caller, doctor, failures, hello, image, networks, output, progress, summary
+from virtualserver.cli.kubectl import Kubectl
+from virtualserver.fabric import ranges, state
+from virtualserver.instance import Instance, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["STEPS", "Start", "Step", "command"]
+
+
+@dataclasses.dataclass(slots=True)
+class Start:
+    """One run of ``vs up``: what was asked for, and what the steps have found so far.
+
+    Attributes:
+        instance: What is started.
+        report: Told what is done.
+        by: Whose kubeconfig and key it will be.
+        public: Networks of the public pool; empty means that the instance takes its own.
+        private: The same for the private pool.
+        programs_folder: Where the control plane's programs lie; None means cache or build.
+        official: True downloads the official release instead of building it.
+        seconds: How long to wait for the first server.
+        with_hello: False starts no first server.
+        server: The first server, once it answers.
+    """
+
+    instance: Instance
+    report: progress.Progress
+    by: caller.Caller
+    public: tuple[state.Network, ...] = ()
+    private: tuple[state.Network, ...] = ()
+    programs_folder: Path | None = None
+    official: bool = False
+    seconds: float = 900
+    with_hello: bool = True
+    server: hello.Reachable | None = None
+
+    @property
+    def programs(self) -> controlplane.Programs:
+        """The control plane's programs; only after the step that obtains them."""
+        found = controlplane.find(self.instance, named=self.programs_folder)
+        if found is None:
+            raise failures.Failure("the control plane's programs are not there any more.")
+        return found
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """The kubectl of the instance; only after the step that obtains it."""
+        return Kubectl(self.instance, program=self.programs.kubectl)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One idempotent part of ``vs up``.
+
+    Attributes:
+        title: What a person reads.
+        do: Makes its result so; it is called on every run.
+        remedy: What to do when it fails.
+    """
+
+    title: str
+    do: Callable[[Start, progress.Update], None]
+    remedy: str
+
+
+def check_machine(start: Start, update: progress.Update) -> None:
+    """Refuse to begin on a machine on which a later step cannot work."""
+    update("looking at programs, memory and disk", None)
+    blocking = [finding for finding in doctor.prerequisites(start.instance) if finding.level is doctor.Level.FAILED]
+    if blocking:
+        raise failures.Failure("\n  ".join(f"{f.subject}: {f.found} {f.remedy}".strip() for f in blocking))
+
+
+def choose_ranges(start: Start, update: progress.Update) -> None:
+    """Take the instance's networks, at its first start only, and remember them."""
+    start.instance.create()
+    recorded = start.instance.record().get("ranges")
+    if recorded is None:
+        update("looking for networks that nobody uses", None)
+        try:
+            chosen = ranges.choose(networks.taken(start.instance), public=start.public, private=start.private)
+        except ranges.RangesExhaustedError as error:
+            raise failures.Failure(str(error)) from error
+        recorded = start.instance.remember("ranges", ranges.encode(chosen))
+    chosen = ranges.decode(recorded)
+    for option, asked, has in (
+        ("--public-pool", start.public, chosen.public),
+        ("--private-pool", start.private, chosen.private),
+    ):
+        present = {network for networks_of_pool in has.values() for network in networks_of_pool}
+        if not set(asked) <= present:
+            raise failures.Conflict(
+                f"{option}: instance {start.instance.name!r} took {', '.join(map(str, present))} at its first start, "
+                "and servers may use it.",
+                remedy="Remove the instance first (vs down --purge), or start another one (VS_INSTANCE=NAME).",
+            )
+
+
+def obtain_programs(start: Start, update: progress.Update) -> None:
+    """Find, build or download the control plane's programs, and put ours on one folder for PATH."""
+    programs = controlplane.obtain(
+        start.instance, named=start.programs_folder, official=start.official, progress=update
+    )
+    link_programs(start.instance, programs)
+
+
+def link_programs(instance: Instance, programs: controlplane.Programs) -> None:
+    """Make the folder for PATH: ``vs``, the kubectl plugin and the kubectl that belongs to the control plane."""
+    folder = instance.root / ".bin"
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    wanted = {name: Path(sys.executable).parent / name for name in ("vs", "kubectl-vs", "kubectl_complete-vs")}
+    for name, target in {**wanted, "kubectl": programs.kubectl}.items():
+        link = folder / name
+        if target.exists() and (not link.is_symlink() or link.readlink() != target):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+
+
+def start_control_plane(start: Start, update: progress.Update) -> None:
+    """Start the supervisor and wait until every component is ready; the kubeconfig belongs to the caller."""
+    chosen = ranges.decode(start.instance.record()["ranges"])
+    controlplane.start(
+        start.instance,
+        start.programs,
+        options=controlplane.Options(service_ranges=chosen.service),
+        progress=update,
+    )
+    if start.by.uid != 0:
+        start.by.own(start.instance.kubeconfig)
+
+
+def build_image(start: Start, update: progress.Update) -> None:
+    """Build the image that the first server's disk is cloned from."""
+    source = hello.manifest()["spec"]["storage"]["root"]["source"]["pvc"]["name"]
+    if start.with_hello and not image.is_there(start.kubectl, source):
+        image.build(start.instance, start.kubectl, source, name=source, update=update)
+
+
+def apply_hello(start: Start, update: progress.Update) -> None:
+    """Apply the first server with the caller's ssh key, and wait until it answers."""
+    if not start.with_hello:
+        return
+    folder = start.instance.state / "ssh"
+    key = caller.ssh_key(start.by, folder)
+    hello.apply(start.kubectl, key)
+    start.server = hello.wait(start.kubectl, update, seconds=start.seconds)
+    if start.server.address:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        start.by.own(folder, mode=0o700)
+        configuration = folder / "config"
+        write_atomically(configuration, hello.ssh_configuration(start.server, key))
+        start.by.own(configuration)
+
+
+STEPS: Sequence[Step] = (
+    Step("This machine", check_machine, "Mend what is named, then run it again; `vs doctor` shows everything."),
+    Step("Networks", choose_ranges, "Name free ones: vs up --public-pool 192.0.2.0/24 --private-pool 10.99.0.0/24"),
+    Step("Control plane programs", obtain_programs, "The build goes on from where it stopped when you run it again."),
+    Step("Control plane", start_control_plane, "`vs status` and `vs doctor` show what is wrong; logs are named there."),
+    Step("Guest image", build_image, "Run it again; the build of the image begins anew."),
+    Step("First server", apply_hello, "`vs kubectl describe vs hello` shows what it waits for."),
+)
+
+
+def run(start: Start) -> None:
+    """Run every step in order; the first that fails ends the run and says which, why and what to do.
+
+    Raises:
+        Failure: A step failed. What the steps before it made stays, and the next run goes on from there.
+    """
+    for step in STEPS:
+        try:
+            with start.report.step(step.title) as update:
+                step.do(start, update)
+        except failures.Failure as failure:
+            raise failure.during(step.title, remedy=step.remedy) from failure
+        except (controlplane.ControlPlaneError, OSError) as error:
+            raise failures.Failure(f"step {step.title!r} failed: {error}", remedy=step.remedy) from error
+
+
+def announce(start: Start) -> None:
+    """Say first what will be built and downloaded; nothing where everything is there."""
+    lines = list(controlplane.plan_of(start.instance, named=start.programs_folder, official=start.official))
+    if start.with_hello and not image.store_of(start.instance).all():
+        lines.append(summary.IMAGE_PLAN)
+    if lines:
+        free = shutil.disk_usage(_existing(start.instance.root)).free / 2**30
+        start.report.say(
+            f"First start of instance {start.instance.name!r} in {start.instance.state}; nothing is asked:"
+        )
+        for line in lines:
+            start.report.say(f"  - {line}")
+        start.report.say(f"  - the state folder has {free:.0f} GiB free; a later start takes seconds")
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+@click.command("up")
+@click.option("--public-pool", "public", type=networks.NETWORK, multiple=True, help="Network of the public pool.")
+@click.option("--private-pool", "private", type=networks.NETWORK, multiple=True, help="Network of the private pool.")
+@click.option(
+    "--controlplane",
+    "programs_folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with kube-apiserver, etcd, kube-controller-manager and kubectl; nothing is built then.",
+)
+@click.option("--official", is_flag=True, help="Download Kubernetes' official release instead of building it.")
+@click.option("--hello/--no-hello", "with_hello", default=True, help="Start a first server.", show_default=True)
+@click.option(
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(min=1),
+    default=900,
+    show_default=True,
+    help="Seconds to wait for the first server.",
+)
+@output.option
+@click.pass_obj
+def command(instance: Instance, form: str, **asked: Any) -> None:
+    """Start one-machine mode in the background, and a first server; run again, it goes on where it stopped."""
+    caller.require_root("vs up")
+    start = Start(instance=instance, report=progress.Progress(), by=caller.Caller.find(), **asked)
+    announce(start)
+    with controlplane.locked(instance, start.report.once):
+        run(start)
+    result = summary.of(start.instance, server=start.server)
+    if form == "json":
+        output.as_json(result)
+    else:
+        click.echo(summary.text(result))
