@@ -22,10 +22,10 @@ PACKAGE: Final = HERE.parent.parent / "src" / "virtualserver"
 UPSTREAM: Final = PACKAGE / "api" / "schemas" / "upstream.json"
 MANIFESTS: Final = {
     "virtualserver": PACKAGE / "api" / "manifests" / "virtualserver.yaml",
-#    "virtualmachine": PACKAGE / "node" / "manifests" / "virtualmachine.yaml",
-#    "virtualmachineinstance": PACKAGE / "node" / "manifests" / "virtualmachineinstance.yaml",
-#    "datavolume": PACKAGE / "node" / "manifests" / "datavolume.yaml",
-#    "networkattachmentdefinition": PACKAGE / "node" / "manifests" / "networkattachmentdefinition.yaml",
+    "virtualmachine": PACKAGE / "node" / "manifests" / "virtualmachine.yaml",
+    "virtualmachineinstance": PACKAGE / "node" / "manifests" / "virtualmachineinstance.yaml",
+    "datavolume": PACKAGE / "node" / "manifests" / "datavolume.yaml",
+    "networkattachmentdefinition": PACKAGE / "node" / "manifests" / "networkattachmentdefinition.yaml",
 }
 ROOTS: Final = (
     "kubevirt.io/api/core/v1.VirtualMachine",
@@ -73,6 +73,8 @@ class Expander:
         return schema
 
     def _base(self, node: Schema) -> Schema:
+        if "fragment" in node:
+            return self.expand(_read(f"fragments/{node['fragment']}"))
         if "upstream" in node:
             return _only(self._of_upstream(node["upstream"]), node.get("only"))
         if "quantity" in node:
@@ -122,7 +124,7 @@ class Expander:
         }
 
 
-_SHORTHAND: Final = {"upstream", "only", "quantity", "ports", "secret", "describe", "rules"}
+_SHORTHAND: Final = {"fragment", "upstream", "only", "quantity", "ports", "secret", "describe", "rules"}
 
 
 def _only(schema: Schema, fields: list[str] | None) -> Schema:
@@ -168,13 +170,16 @@ def _line(text: str) -> str:
 def generate(name: str) -> str:
     """Return the manifest that a source makes."""
     upstream = json.loads(UPSTREAM.read_text())
-    rules = yaml.safe_load((HERE / "sources" / "rules.yaml").read_text())
-    manifest = yaml.safe_load((HERE / "sources" / f"{name}.yaml").read_text())
-    expander = Expander(upstream, rules)
+    manifest = _read(name)
+    expander = Expander(upstream, _read("rules"))
     for version in manifest["spec"]["versions"]:
         version["schema"]["openAPIV3Schema"] = expander.expand(version["schema"]["openAPIV3Schema"])
     text = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=120)
     return f"# Made by tools/schemas/generate.py from tools/schemas/sources/{name}.yaml: change that.\n{text}"
+
+
+def _read(name: str) -> Any:
+    return yaml.safe_load((HERE / "sources" / f"{name}.yaml").read_text())
 
 
 class _Dumper(yaml.SafeDumper):
@@ -189,12 +194,14 @@ def main() -> int:
     parser.add_argument("--upstream", action="store_true", help="run the Go program that prints upstream's schemas")
     options = parser.parse_args()
     if options.upstream:
-        UPSTREAM.write_bytes(subprocess.run(["go", "run", ".", *ROOTS], cwd=HERE, check=True, capture_output=True).stdout)
+        UPSTREAM.write_bytes(
+            subprocess.run(["go", "run", ".", *ROOTS], cwd=HERE, check=True, capture_output=True).stdout
+        )
     stale = [name for name, path in MANIFESTS.items() if not path.exists() or path.read_text() != generate(name)]
     for name in stale:
-        print(f"{MANIFESTS[name]} is not current: run python tools/schemas/generate.py") if options.check else MANIFESTS[
-            name
-        ].write_text(generate(name))
+        print(
+            f"{MANIFESTS[name]} is not current: run python tools/schemas/generate.py"
+        ) if options.check else MANIFESTS[name].write_text(generate(name))
     return 1 if options.check and stale else 0
 
 

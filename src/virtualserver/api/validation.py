@@ -31,8 +31,7 @@ CLOUD_INIT_LIMIT: Final = 900 * 1024
 _MOST: Final = 10
 """Items in each list of ports, and VPCs."""
 
-_DNS_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_DNS_NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){5}|[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -66,7 +65,7 @@ def _name(name: str) -> Iterator[Fault]:
         yield Fault(
             "metadata.name",
             f"{name!r} is no DNS label that a Service can be named after: use lower-case letters, digits and dashes, "
-            "beginning with a letter and ending with a letter or digit",
+            "beginning and ending with a letter or digit",
         )
 
 
@@ -189,8 +188,9 @@ def _most(path: str, items: Iterable[Hashable], word: str) -> Iterator[Fault]:
 
 def _floating(network: Network) -> Iterator[Fault]:
     for index, item in enumerate(network.floating_ips):
-        name = item if isinstance(item, str) else item.get("serviceName")
-        if not isinstance(name, str) or not _is_floating(name, literal=isinstance(item, str)):
+        is_text = isinstance(item, str)
+        name = item if is_text else item.get("serviceName") if len(item) == 1 else None
+        if not isinstance(name, str) or not _is_floating(name, literal=is_text):
             yield Fault(
                 f"spec.network.floatingIPs[{index}]",
                 f"{item!r} is no floating address: write {{serviceName: NAME}}, the bare NAME of a Service of this "
@@ -199,12 +199,15 @@ def _floating(network: Network) -> Iterator[Fault]:
 
 
 def _is_floating(text: str, *, literal: bool) -> bool:
-    if len(text) <= 63 and _DNS_NAME.fullmatch(text):
+    if len(text) <= 63 and _DNS_LABEL.fullmatch(text):
         return True
+    if not literal or "%" in text:
+        return False
     try:
-        return literal and "%" not in text and bool(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    return not (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped)
 
 
 def _mac(mac: str | None) -> Iterator[Fault]:
