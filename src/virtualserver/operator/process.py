@@ -1,0 +1,110 @@
+"""The operator's process: connects, waits for the Lease, follows all kinds and reconciles until it is told to stop.
+
+Tests: ``tests/integration/operator/test_process.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from virtualserver.instance import Instance
+from virtualserver.kube.client import Client
+from virtualserver.kube.controller import Controller
+from virtualserver.kube.events import Recorder
+from virtualserver.kube.lease import Lease
+from virtualserver.operator.reconciler import Reconciler
+from virtualserver.operator.world import World
+from virtualserver.plan.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from virtualserver.kube.objects import Key
+
+__all__ = ["main", "operate", "site_of"]
+
+_logger = logging.getLogger(__name__)
+
+LEASE_NAMESPACE: Final = "kube-system"
+LEASE_NAME: Final = "virtualserver-operator"
+WORKERS: Final = 8
+RESYNC_SECONDS: Final = 600.0
+"""Every server is looked at this often even if nothing changed: a safety net, which writes nothing."""
+
+
+async def operate(client: Client, site: Site, *, resync_seconds: float = RESYNC_SECONDS) -> None:
+    """Reconcile all servers until cancelled; the caller holds the Lease.
+
+    Args:
+        client: An entered client.
+        site: The site profile.
+        resync_seconds: How often every server is looked at without a reason.
+    """
+    controller: Controller[Key]
+
+    def concern(key: Key) -> None:
+        controller.queue.add(key)
+
+    world = World(concern)
+    recorder = Recorder(client, component="virtualserver-operator")
+    reconciler = Reconciler(client, world, site, recorder)
+    controller = Controller(
+        name="virtualserver",
+        reconcile=reconciler.reconcile,
+        workers=WORKERS,
+        resync_seconds=resync_seconds,
+        all_keys=world.keys,
+    )
+    reflectors = world.reflectors(client)
+    async with asyncio.TaskGroup() as tasks:
+        for reflector in reflectors:
+            tasks.create_task(reflector.run())
+        # Nothing is written before everything that exists is known: what seems missing might only be unread.
+        await asyncio.gather(*(reflector.synced.wait() for reflector in reflectors))
+        _logger.info("everything is known, reconciling %d servers", len(world.keys()))
+        tasks.create_task(recorder.run())
+        tasks.create_task(controller.run())
+
+
+def site_of(record: Mapping[str, Any]) -> Site:
+    """Return the site profile of an instance, from what it recorded about itself."""
+    ranges = cast("Mapping[str, Mapping[str, Any]]", record.get("ranges") or {})
+    pools = {*(ranges.get("public") or {}), *(ranges.get("private") or {})}
+    return Site(pools=frozenset(pools)) if pools else Site()
+
+
+async def run(kubeconfig: Path, site: Site) -> None:
+    """Hold the Lease and operate, until SIGTERM or SIGINT."""
+    work = asyncio.current_task()
+    assert work is not None  # noqa: S101 - a coroutine that runs has its task
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    identity = f"{socket.gethostname()}-{os.getpid()}"
+    async with (
+        Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-operator") as client,
+        Lease.hold(client, namespace=LEASE_NAMESPACE, name=LEASE_NAME, identity=identity),
+    ):
+        await operate(client, site)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the operator of the instance that ``VS_INSTANCE`` and ``VS_STATE`` name."""
+    parser = argparse.ArgumentParser(
+        prog="python -m virtualserver.operator", description="Makes VirtualServers come true."
+    )
+    parser.add_argument("--kubeconfig", type=Path, help="default: the instance's own for the operator")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    instance = Instance.from_environment()
+    kubeconfig = options.kubeconfig or instance.state / "kubeconfigs" / "operator"
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        asyncio.run(run(kubeconfig, site_of(instance.record())))

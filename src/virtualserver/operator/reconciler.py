@@ -1,0 +1,210 @@
+"""One pass over one server: observe, plan, apply, and report what is so afterwards.
+
+A pass may end anywhere, and the next one goes on from what exists: nothing is remembered that matters.
+Tests: ``tests/integration/operator``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from virtualserver.api import names, virtualserver
+from virtualserver.api.faults import InvalidManifest
+from virtualserver.kube.apply import Applier
+from virtualserver.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
+from virtualserver.operator import kinds, report
+from virtualserver.plan import cloud_init, planning
+from virtualserver.plan import status as plan_status
+from virtualserver.plan.values import Failure, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.kube.client import Client
+    from virtualserver.kube.events import Recorder
+    from virtualserver.kube.objects import Key
+    from virtualserver.operator.world import World
+    from virtualserver.plan.site import Site
+    from virtualserver.plan.values import Apply, Plan, Removal
+
+__all__ = ["Reconciler"]
+
+_logger = logging.getLogger(__name__)
+
+_SECRET_SECONDS: Final = 3.0
+"""How often a Secret that is not ours, which is not followed, is looked for while a server waits for it."""
+
+
+class Reconciler:
+    """Carries out the plans of servers.
+
+    Args:
+        client: An entered client.
+        world: What exists.
+        site: The site profile.
+        recorder: Writes the Events.
+    """
+
+    def __init__(self, client: Client, world: World, site: Site, recorder: Recorder) -> None:
+        self._client = client
+        self._world = world
+        self._site = site
+        self._recorder = recorder
+        self._applier = Applier(client, field_manager=names.OPERATOR_MANAGER, hash_annotation=names.APPLIED)
+        self._obstructed: set[Key] = set()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one server nearer to its manifest, and say in its status how far it is.
+
+        Returns:
+            Seconds after which to look again, None for not until something changes.
+
+        Raises:
+            ApiError: The API server refused something, or is away; the status says so where it can.
+        """
+        manifest = self._world.get(kinds.VIRTUAL_SERVER, key)
+        if manifest is None:
+            self._obstructed.discard(key)
+            return None
+        try:
+            server = virtualserver.decode(manifest)
+        except InvalidManifest as error:
+            await self._report(key, plan_status.invalid(manifest["metadata"].get("generation", 0), error.faults))
+            return None
+        secrets = await self._secrets(server)
+        plan = planning.plan(server, self._world.observe(server, secrets=secrets), self._site)
+        work = _Pass(self, server)
+        await work.carry_out(plan)
+        if work.did or work.errors or work.obstructed:
+            secrets = await self._secrets(server)
+            plan = planning.plan(
+                server, self._world.observe(server, secrets=secrets, failures=work.failures), self._site
+            )
+        await self._report(key, plan.status)
+        if work.errors:
+            raise work.errors[0]
+        return self._look_again(server, key, plan)
+
+    async def _secrets(self, server: VirtualServer) -> dict[str, Manifest]:
+        """Read the Secrets that a server refers to, and one that is not ours and has the name of its own."""
+        wanted = {reference.name for reference in cloud_init.references(server)}
+        if (server.namespace, server.name) in self._obstructed:
+            wanted.add(cloud_init.secret_name(server))
+        found: dict[str, Manifest] = {}
+        for name in sorted(wanted):
+            try:
+                found[name] = await self._client.get(kinds.SECRET, name, namespace=server.namespace)
+            except NotFound:
+                continue
+        if cloud_init.secret_name(server) not in found:
+            self._obstructed.discard((server.namespace, server.name))
+        return found
+
+    def _look_again(self, server: VirtualServer, key: Key, plan: Plan) -> float | None:
+        waiting = any(item["reason"] in ("WaitingForSecret", "SecretNameTaken") for item in plan.status["conditions"])
+        return _SECRET_SECONDS if waiting or key in self._obstructed else None
+
+    async def _report(self, key: Key, status: Mapping[str, Any]) -> None:
+        """Write the status, and an Event if there is something new to tell."""
+        live = self._world.get(kinds.VIRTUAL_SERVER, key)
+        if live is None:
+            return
+        before = cast("Mapping[str, Any] | None", live.get("status"))
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        try:
+            written = await self._applier.apply_status(
+                kinds.VIRTUAL_SERVER, live, report.with_times(status, before, now=now)
+            )
+        except NotFound:
+            return
+        if written is None:
+            return
+        self._world.remember(kinds.VIRTUAL_SERVER, written)
+        notice = report.notice(status, before)
+        if notice:
+            self.tell(live, notice)
+
+    def tell(self, about: Manifest, notice: report.Notice) -> None:
+        """Emit an Event about a server."""
+        kind = "Warning" if notice.type == "Warning" else "Normal"
+        self._recorder.emit(about, type=kind, reason=notice.reason, message=notice.message)
+
+    async def apply(self, apply: Apply) -> tuple[str, Manifest] | None:
+        """Write one object, and return what was done to it; None where it was so."""
+        metadata = apply.manifest["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        resource = kinds.BY_KIND[apply.manifest["kind"]]
+        live = self._world.get(resource, key)
+        written = await self._applier.apply(resource, apply.manifest, live=live, locked=apply.locked)
+        if written is None:
+            return None
+        self._world.remember(resource, written)
+        return "Created" if live is None else "Updated", written
+
+    async def remove(self, removal: Removal) -> None:
+        """Delete one object of ours."""
+        await self._client.delete(
+            kinds.BY_KIND[removal.kind], removal.name, namespace=removal.namespace, uid=removal.uid
+        )
+
+    def obstruct(self, server: VirtualServer) -> None:
+        """Note that a Secret of the needed name exists that is not ours."""
+        self._obstructed.add((server.namespace, server.name))
+
+
+class _Pass:
+    """The writes of one pass."""
+
+    def __init__(self, reconciler: Reconciler, server: VirtualServer) -> None:
+        self._reconciler = reconciler
+        self._server = server
+        self.did: dict[str, list[str]] = {}
+        self.failures: tuple[Failure, ...] = ()
+        self.errors: list[ApiError] = []
+        self.obstructed = False
+
+    async def carry_out(self, plan: Plan) -> None:
+        """Apply the stages one after the other, then remove; what fails ends it after its stage."""
+        try:
+            for stage in plan.stages:
+                outcomes = await asyncio.gather(*(self._apply(apply) for apply in stage), return_exceptions=True)
+                for outcome in outcomes:
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+                if self.errors or self.obstructed:
+                    return
+            for removal in plan.removals:
+                await self._reconciler.remove(removal)
+                self.did.setdefault("Deleted", []).append(f"{removal.kind} {removal.name}")
+        finally:
+            self._tell()
+
+    async def _apply(self, apply: Apply) -> None:
+        kind, name = apply.manifest["kind"], apply.manifest["metadata"]["name"]
+        try:
+            done = await self._reconciler.apply(apply)
+        except Conflict:
+            if kind != "Secret":
+                raise
+            # Only our own Secrets are followed: this one is somebody else's, and is read from now on.
+            self._reconciler.obstruct(self._server)
+            self.obstructed = True
+        except (Forbidden, Invalid) as error:
+            self.failures += (Failure(kind, name, error.message),)
+            self.errors.append(error)
+        else:
+            if done:
+                self.did.setdefault(done[0], []).append(f"{kind} {name}")
+
+    def _tell(self) -> None:
+        about = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": self._server.name, "namespace": self._server.namespace, "uid": self._server.uid},
+        }
+        for word, objects in self.did.items():
+            self._reconciler.tell(about, report.Notice("Normal", word, f"{word} {', '.join(sorted(objects))}"))
