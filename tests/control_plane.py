@@ -13,11 +13,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
 from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _DEVELOPMENT = Path("/var/cache/virtualserver-dev/bin")
 ONLY_UPSTREAM = controlplane.Options(components=frozenset({"etcd", "kube-apiserver", "kube-controller-manager"}))

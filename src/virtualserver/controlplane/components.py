@@ -10,13 +10,16 @@ import dataclasses
 import ipaddress
 import json
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import virtualserver
-from virtualserver.controlplane import users
-from virtualserver.controlplane.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from virtualserver.controlplane import users
+    from virtualserver.controlplane.layout import Layout
 
 __all__ = [
     "ETCD_VERSION",
@@ -44,18 +47,39 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Groups that need pods or controllers which do not run here. Off together with the admission plugins that watch them:
 # with the plugin on and its group off, /readyz stays 500 for ever.
 _GROUPS_OFF: Final = (
-    "apps/v1 autoscaling/v1 autoscaling/v2 batch/v1 policy/v1 node.k8s.io/v1 scheduling.k8s.io/v1 storage.k8s.io/v1 "
-    "resource.k8s.io/v1 flowcontrol.apiserver.k8s.io/v1 certificates.k8s.io/v1"
-).split()
+    "apps/v1",
+    "autoscaling/v1",
+    "autoscaling/v2",
+    "batch/v1",
+    "policy/v1",
+    "node.k8s.io/v1",
+    "scheduling.k8s.io/v1",
+    "storage.k8s.io/v1",
+    "resource.k8s.io/v1",
+    "flowcontrol.apiserver.k8s.io/v1",
+    "certificates.k8s.io/v1",
+)
 _ADMISSION_OFF: Final = (
-    "DefaultStorageClass RuntimeClass Priority StorageObjectInUseProtection PersistentVolumeClaimResize "
-    "CertificateApproval CertificateSigning CertificateSubjectRestriction DefaultIngressClass"
-).split()
+    "DefaultStorageClass",
+    "RuntimeClass",
+    "Priority",
+    "StorageObjectInUseProtection",
+    "PersistentVolumeClaimResize",
+    "CertificateApproval",
+    "CertificateSigning",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+)
 # The few controllers that matter without pods: without any one of them something that users rely on stands still.
 _CONTROLLERS: Final = (
-    "garbage-collector-controller namespace-controller serviceaccount-controller serviceaccount-token-controller "
-    "root-ca-certificate-publisher-controller clusterrole-aggregation-controller resourcequota-controller"
-).split()
+    "garbage-collector-controller",
+    "namespace-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "root-ca-certificate-publisher-controller",
+    "clusterrole-aggregation-controller",
+    "resourcequota-controller",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,7 +152,6 @@ class Component:
         uid: The user, and group, that it runs under.
         probe: How one sees that it is ready.
         after: Components that must be ready before it starts.
-        stop_seconds: How long it may take to end after SIGTERM, before SIGKILL.
         database: A file that only one process may have open, None for most.
     """
 
@@ -139,7 +162,6 @@ class Component:
     uid: int
     probe: UrlProbe | FileProbe
     after: tuple[str, ...] = ()
-    stop_seconds: float = 15
     database: Path | None = None
 
 
@@ -244,7 +266,7 @@ def _kube_apiserver(
         etcd_keyfile=pki / "etcd-client.key",
         bind_address=options.bind,
         # Without it kube-apiserver exits on a machine that has no default route.
-        advertise_address=options.bind if options.bind not in ("0.0.0.0", "::") else "127.0.0.1",
+        advertise_address="127.0.0.1" if ipaddress.ip_address(options.bind).is_unspecified else options.bind,
         endpoint_reconciler_type="none",
         secure_port=port,
         tls_cert_file=pki / "server.crt",

@@ -11,8 +11,10 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["ask", "serve"]
 
@@ -29,7 +31,7 @@ async def serve(path: Path, answer: Answer) -> asyncio.Server:
             await writer.drain()
         writer.close()
 
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - it blocks for microseconds, before anything else runs
     before = os.umask(0o177)
     try:
         return await asyncio.start_unix_server(handle, path)

@@ -6,17 +6,20 @@ Which component holds which right is said here, once. Tests: ``tests/unit/contro
 from __future__ import annotations
 
 import base64
-import datetime
 import json
 import os
 import secrets
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.controlplane import errors, pki, users
-from virtualserver.controlplane.layout import Layout
 from virtualserver.controlplane.pki import Certificate
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from virtualserver.controlplane.layout import Layout
 
 __all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig"]
 
@@ -159,7 +162,7 @@ def _ensure_encryption_key(layout: Layout, owner: int) -> None:
             "restore the file from a backup of the state folder, or begin anew with `vs down --purge`"
         )
     key = {"name": "key1", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
-    content = {
+    content: dict[str, Any] = {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "EncryptionConfiguration",
         # identity last: what was written before a resource was listed here can still be read.

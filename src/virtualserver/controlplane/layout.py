@@ -6,9 +6,12 @@ Tests: every test of this package.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from virtualserver.instance import Instance
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from virtualserver.instance import Instance
 
 __all__ = ["Layout"]
 

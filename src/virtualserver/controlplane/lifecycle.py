@@ -15,15 +15,29 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import virtualserver
-from virtualserver.controlplane import components, control, credentials, errors, pki, ports, processes, supervisor, users
+from virtualserver.controlplane import (
+    components,
+    control,
+    credentials,
+    errors,
+    logs,
+    pki,
+    ports,
+    processes,
+    supervisor,
+    users,
+)
 from virtualserver.controlplane.layout import Layout
-from virtualserver.controlplane.programs import Programs, Progress
-from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from virtualserver.controlplane.programs import Programs, Progress
+    from virtualserver.instance import Instance
 
 __all__ = ["ComponentStatus", "Status", "discard", "locked", "start", "status", "stop"]
 
@@ -67,6 +81,7 @@ class Status:
         supervisor_pid: None where none lives.
         components: In the order of their start.
         waiting_for: What is not ready yet, for people; ``""`` when ready or not running.
+        refused: Why our definitions cannot be applied, ``""`` where nothing speaks against it.
     """
 
     running: bool
@@ -76,6 +91,7 @@ class Status:
     supervisor_pid: int | None
     components: tuple[ComponentStatus, ...]
     waiting_for: str
+    refused: str = ""
 
 
 def status(instance: Instance) -> Status:
@@ -95,8 +111,9 @@ def status(instance: Instance) -> Status:
     known = tuple(ComponentStatus(**part, log=layout.log(part["name"])) for part in answer["components"])
     waiting = [part.name for part in known if not part.ready]
     if not waiting and not answer["bootstrapped"]:
-        waiting = [f"the API's definitions {answer['bootstrap_error']}".strip()]
-    return Status(True, not waiting, url, instance.kubeconfig, answer["pid"], known, ", ".join(waiting))
+        waiting = ["the API's definitions"]
+    refused = "" if answer["bootstrapped"] else answer["bootstrap_error"]
+    return Status(True, not waiting, url, instance.kubeconfig, answer["pid"], known, ", ".join(waiting), refused)
 
 
 @contextlib.contextmanager
@@ -182,9 +199,7 @@ def start(
             raise
 
 
-def stop(
-    instance: Instance, *, progress: Progress = lambda what, share: None, limit_seconds: float = 90
-) -> None:
+def stop(instance: Instance, *, progress: Progress = lambda what, share: None, limit_seconds: float = 90) -> None:
     """Stop every component in order, whether or not its supervisor lives; idempotent.
 
     Args:
@@ -254,7 +269,9 @@ def _prepare(layout: Layout, programs: Programs, options: components.Options) ->
         now=datetime.datetime.now(datetime.UTC),
         admin=_caller(),
     )
-    pki.write_private(layout.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver)
+    pki.write_private(
+        layout.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver
+    )
     owners = {layout.etcd_data: uids.etcd, layout.audit: uids.kube_apiserver, instance.run / "operator": uids.operator}
     for folder, owner in {**owners, instance.run / "node": 0}.items():
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -320,8 +337,10 @@ def _wait_ready(instance: Instance, progress: Progress) -> Status:
         failed = [part for part in now.components if not part.ready and part.restarts >= _GIVE_UP_AFTER]
         if failed:
             raise errors.ControlPlaneError("\n".join(f"{part.name} {part.last_error}" for part in failed))
+        if now.refused:
+            raise errors.ControlPlaneError(f"kube-apiserver refuses a definition of ours: {now.refused}")
         if waited > _START_LIMIT or (not now.running and waited > 20):
-            what = now.waiting_for or f"the supervisor: {supervisor.last_line(layout.log('supervisor'))}"
+            what = now.waiting_for or f"the supervisor: {logs.last_line(layout.log('supervisor'))}"
             raise errors.ControlPlaneError(
                 f"not ready after {waited:.0f} s, waiting for {what}: see the logs in {instance.logs}"
             )

@@ -11,16 +11,18 @@ import dataclasses
 import datetime
 import ipaddress
 import os
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from cryptography import x509
+from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from virtualserver.instance import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 __all__ = ["AUTHORITY_LIFETIME", "CERTIFICATE_LIFETIME", "Authority", "Certificate", "Usage", "ensure_key_pair"]
 
@@ -141,7 +143,7 @@ class Authority:
         authority = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         try:
             known.verify_directly_issued_by(authority)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it does not serve
+        except (ValueError, TypeError, exceptions.InvalidSignature):
             return False
         left = known.not_valid_after_utc - self.now
         names: set[str] = set()

@@ -9,12 +9,15 @@ import dataclasses
 import errno
 import socket
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.controlplane import errors
-from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from virtualserver.instance import Instance
 
 __all__ = ["NAMES", "Holder", "choose", "faults", "holder", "is_free", "recorded"]
 
@@ -106,7 +109,12 @@ def holder(port: int) -> Holder | None:
 
 
 def faults(
-    ports: Mapping[str, int], *, address: str, own: Collection[int], record: Path, is_free: Callable[..., bool] = is_free
+    ports: Mapping[str, int],
+    *,
+    address: str,
+    own: Collection[int],
+    record: Path,
+    is_free: Callable[..., bool] = is_free,
 ) -> list[str]:
     """Return one sentence for every port that another program holds, ``[]`` where all are ours or free.
 

@@ -16,12 +16,15 @@ import secrets
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from virtualserver.controlplane.components import Component
 from virtualserver.instance import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from virtualserver.controlplane.components import Component
 
 __all__ = ["Process", "Records", "end", "spawn"]
 
@@ -56,7 +59,7 @@ class Process:
         return Process.of(self.pid) == self
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[int | None]:
+    def open(self) -> Generator[int | None]:
         """Yield a descriptor that stands for this very process, None where it has ended; readable once it ends."""
         try:
             descriptor = os.pidfd_open(self.pid)
@@ -141,6 +144,7 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
         OSError: It cannot be started: no such program, or the user may not execute it.
     """
     token = records.intend(component)
+    changes = component.uid != os.geteuid()
     with log.open("ab") as output:
         child = subprocess.Popen(
             component.argv,
@@ -151,7 +155,9 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
             stderr=output,
             start_new_session=True,
             umask=0o077,
-            **_identity(component.uid),
+            user=component.uid if changes else None,
+            group=component.uid if changes else None,
+            extra_groups=[] if changes else None,
         )
     process = Process.of(child.pid)
     if process:
@@ -159,7 +165,7 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
     return child
 
 
-def end(process: Process, *, limit_seconds: float) -> bool:
+def end(process: Process, *, limit_seconds: float = 15) -> bool:
     """Ask a process to end, wait, and kill it when the limit has passed; return whether it ended by itself."""
     with process.open() as descriptor:
         if descriptor is None:
@@ -172,12 +178,6 @@ def end(process: Process, *, limit_seconds: float) -> bool:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         poll.poll(10_000)
         return False
-
-
-def _identity(uid: int) -> dict[str, Any]:
-    if uid == os.geteuid():
-        return {}
-    return {"user": uid, "group": uid, "extra_groups": []}
 
 
 def _with_token(token: str) -> Process | None:

@@ -9,10 +9,12 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from virtualserver.controlplane import errors
-from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from virtualserver.instance import Instance
 
 __all__ = ["NAMES", "Origin", "Programs", "Progress", "find"]
 

@@ -10,10 +10,14 @@ import http.client
 import json
 import ssl
 import urllib.parse
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Rest", "RestError"]
+
+_JSON = "application/json"
 
 
 class RestError(Exception):
@@ -54,29 +58,28 @@ class Rest:
 
     def status(self, path: str) -> int:
         """Return the HTTP status of a GET; raises OSError where there is no answer."""
-        return self._request("GET", path, None, "application/json")[0]
+        return self._request("GET", path, None, {})[0]
 
-    def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
+    def call(self, method: str, path: str, body: Any = None, *, content_type: str = _JSON, accept: str = _JSON) -> Any:
         """Send a request and return the decoded answer.
 
         Raises:
             RestError: The answer's status is 400 or above.
             OSError: There was no answer.
         """
-        status, content = self._request(method, path, body, content_type)
+        status, content = self._request(method, path, body, {"Content-Type": content_type, "Accept": accept})
         try:
-            answer = json.loads(content) if content else {}
+            answer: Any = json.loads(content) if content else {}
         except ValueError:
             answer = {"message": content.decode(errors="replace")[:500]}
         if status >= 400:
             raise RestError(status, str(answer.get("message", answer)))
         return answer
 
-    def _request(self, method: str, path: str, body: Any, content_type: str) -> tuple[int, bytes]:
-        headers = {"Content-Type": content_type, "Accept": "application/json", "User-Agent": "virtualserver"}
+    def _request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, bytes]:
         encoded = None if body is None else json.dumps(body).encode()
         try:
-            self._connection.request(method, path, encoded, headers)
+            self._connection.request(method, path, encoded, {"User-Agent": "virtualserver", **headers})
             response = self._connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:

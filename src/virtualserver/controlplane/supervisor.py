@@ -14,20 +14,21 @@ import fcntl
 import functools
 import logging
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import virtualserver
-from virtualserver.controlplane import bootstrap, control, errors, ports, processes, rest, users
+from virtualserver.controlplane import bootstrap, control, errors, logs, probes, processes, rest, users
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.layout import Layout
 from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
 
 __all__ = ["Supervisor", "main", "stop_all"]
 
@@ -37,9 +38,6 @@ _FIRST_DELAY: Final = 0.25
 _LONGEST_DELAY: Final = 30.0
 _HEALTHY_SECONDS: Final = 60.0
 """After this long in health, a failure is the first one again."""
-
-_LOG_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of a component's log before it becomes ``NAME.log.1``."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -144,8 +142,10 @@ class Supervisor:
                 await asyncio.to_thread(self._prepare)
                 break
             except (OSError, rest.RestError, errors.ControlPlaneError) as error:
-                self._bootstrap_error = str(error)
                 _log.warning("applying the manifests: %s", error)
+                # Only what trying again will not mend is reported; the rest is a server that has just started.
+                if isinstance(error, errors.ControlPlaneError) or getattr(error, "status", 500) in (400, 403, 404, 422):
+                    self._bootstrap_error = str(error)
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
         self._bootstrap_error = ""
@@ -164,7 +164,7 @@ class Supervisor:
         watched.process = self._records.find(component.name)
         if watched.process and not self._records.is_current(component):
             _log.info("%s was started differently: starting it again", component.name)
-            await asyncio.to_thread(processes.end, watched.process, limit_seconds=component.stop_seconds)
+            await asyncio.to_thread(processes.end, watched.process)
             watched.process = None
         elif watched.process:
             _log.info("adopted %s, PID %d", component.name, watched.process.pid)
@@ -184,7 +184,7 @@ class Supervisor:
         component = watched.component
         try:
             if component.database:
-                refuse_second_user(component.database)
+                probes.refuse_second_user(component.database)
             watched.child = processes.spawn(component, self._records, self._layout.log(component.name))
         except (OSError, errors.ControlPlaneError) as error:
             watched.last_error = f"cannot be started: {error}"
@@ -214,7 +214,7 @@ class Supervisor:
 
     async def _probe(self, watched: _Watched) -> None:
         assert watched.process  # noqa: S101 - the caller looked
-        probe = make_probe(watched.component.probe, watched.process)
+        probe = probes.make(watched.component.probe, watched.process)
         while True:
             if await asyncio.to_thread(probe):
                 if not watched.ready.is_set():
@@ -228,7 +228,7 @@ class Supervisor:
     async def _bound_logs(self) -> None:
         while True:
             for name in (*self._watched, "supervisor"):
-                await asyncio.to_thread(bound_log, self._layout.log(name))
+                await asyncio.to_thread(logs.bound, self._layout.log(name))
             await asyncio.sleep(30)
 
 
@@ -242,66 +242,11 @@ def stop_all(layout: Layout) -> None:
         process = records.find(name)
         if process:
             _log.info("stopping %s, PID %d", name, process.pid)
-            if not processes.end(process, limit_seconds=15):
+            if not processes.end(process):
                 _log.warning("%s did not end within its time: killed", name)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(process.pid, 0)
         records.forget(name)
-
-
-def make_probe(
-    probe: parts.UrlProbe | parts.FileProbe, process: processes.Process
-) -> Callable[[], bool]:
-    """Return a blocking function that tells whether the process is ready."""
-    if isinstance(probe, parts.FileProbe):
-        return lambda: _holds_pid(probe.path, process.pid)
-    connection: rest.Rest | None = None
-
-    def ask() -> bool:
-        nonlocal connection
-        try:
-            connection = connection or rest.Rest(
-                probe.url, authority=probe.authority, client=probe.client, timeout_seconds=5
-            )
-            return connection.status("/" + probe.url.split("/", 3)[3]) == 200
-        except OSError:
-            return False
-
-    return ask
-
-
-def refuse_second_user(database: Path) -> None:
-    """Raise unless nobody has the database open: a second etcd on one folder waits for ever instead of failing.
-
-    Raises:
-        ControlPlaneError: Another process holds its lock.
-    """
-    if not database.exists():
-        return
-    with database.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            inode = f":{os.fstat(file.fileno()).st_ino}"
-            pids = [line.split()[4] for line in Path("/proc/locks").read_text().splitlines() if f"{inode} " in line]
-            raise errors.ControlPlaneError(
-                f"{database} is in use by PID {', '.join(sorted(set(pids))) or '(not visible from here)'}: "
-                "another etcd runs on this state folder; end it, or choose another folder with VS_STATE"
-            ) from None
-
-
-def bound_log(path: Path, limit: int = _LOG_LIMIT) -> None:
-    """Move a log that has grown beyond the limit to ``NAME.log.1``, in place, since its writer keeps it open."""
-    if path.exists() and path.stat().st_size > limit:
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
-        os.truncate(path, 0)
-
-
-def _holds_pid(path: Path, pid: int) -> bool:
-    try:
-        return path.read_text().strip() == str(pid)
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 async def _ended(process: processes.Process) -> None:
@@ -325,17 +270,7 @@ def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:
         how = f"was ended by {signal.Signals(-status).name}"
     else:
         how = f"ended with status {status}"
-    return f"{how}; its log, {log}, ends with: {last_line(log)}"
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that is not empty, cut to 500 characters."""
-    if not log.exists():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 8192))
-        lines = file.read().decode(errors="replace").split("\n")
-    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "")
+    return f"{how}; its log, {log}, ends with: {logs.last_line(log)}"
 
 
 def lock(layout: Layout) -> int | None:

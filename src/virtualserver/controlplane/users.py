@@ -12,12 +12,15 @@ import grp
 import json
 import pwd
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.controlplane import errors
-from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from virtualserver.instance import Instance
 
 __all__ = ["UidRange", "choose", "recorded"]
 

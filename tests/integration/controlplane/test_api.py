@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from control_plane import ControlPlane
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from control_plane import ControlPlane
 
 
 def test_kubectl_works_as_administrator(control_plane: ControlPlane) -> None:

@@ -1,0 +1,35 @@
+"""The components' logs: bounded in size, and quoted where a component fails.
+
+Tests: ``tests/unit/controlplane/test_logs.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["LIMIT", "bound", "last_line"]
+
+LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of a log before it becomes ``NAME.log.1``: at most twice as much is kept."""
+
+
+def bound(path: Path, limit: int = LIMIT) -> None:
+    """Move a log that has grown beyond the limit to ``NAME.log.1``, in place, since its writer keeps it open."""
+    if path.exists() and path.stat().st_size > limit:
+        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        os.truncate(path, 0)
+
+
+def last_line(path: Path) -> str:
+    """Return the last line of a log that is not empty, cut to 500 characters; ``""`` where there is none."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 8192))
+        lines = file.read().decode(errors="replace").split("\n")
+    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "")
