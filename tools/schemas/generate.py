@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -51,12 +51,13 @@ class Expander:
         self._upstream = upstream
         self._rules = rules
 
-    def expand(self, node: Any) -> Any:
-        """Return the schema that a node of a source stands for."""
-        if isinstance(node, list):
-            return [self.expand(item) for item in node]
-        if not isinstance(node, dict):
-            return node
+    def expand(self, source: Any) -> Any:
+        """Return the schema that a part of a source stands for."""
+        if isinstance(source, list):
+            return [self.expand(item) for item in cast("list[Any]", source)]
+        if not isinstance(source, dict):
+            return source
+        node = cast("Schema", source)
         own = {key: value for key, value in node.items() if key not in _SHORTHAND}
         schema = self._base(node)
         properties = schema.get("properties", {}) | {
@@ -98,9 +99,7 @@ class Expander:
         return {}
 
     def _of_upstream(self, name: str) -> Schema:
-        if name.endswith(".resource.Quantity"):
-            return {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
-        if name.endswith(".intstr.IntOrString"):
+        if name.endswith((".resource.Quantity", ".intstr.IntOrString")):
             return {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
         return self._inline(self._upstream[name])
 
@@ -110,16 +109,17 @@ class Expander:
         Lists stay atomic: their order is meaning. Upstream's defaults are Go's zero values, which say nothing.
         """
         if isinstance(schema, list):
-            return [self._inline(item) for item in schema]
+            return [self._inline(item) for item in cast("list[Any]", schema)]
         if not isinstance(schema, dict):
             return schema
-        if "$ref" in schema:
-            return self._of_upstream(schema["$ref"].removeprefix("#/definitions/"))
+        fields = cast("Schema", schema)
+        if "$ref" in fields:
+            return self._of_upstream(fields["$ref"].removeprefix("#/definitions/"))
         return {
             key: {name: self._inline(value) for name, value in value.items()}
             if key == "properties"
             else self._inline(value)
-            for key, value in schema.items()
+            for key, value in fields.items()
             if key != "default" and not key.startswith("x-kubernetes-")
         }
 
@@ -197,12 +197,17 @@ def main() -> int:
         UPSTREAM.write_bytes(
             subprocess.run(["go", "run", ".", *ROOTS], cwd=HERE, check=True, capture_output=True).stdout
         )
-    stale = [name for name, path in MANIFESTS.items() if not path.exists() or path.read_text() != generate(name)]
-    for name in stale:
-        print(
-            f"{MANIFESTS[name]} is not current: run python tools/schemas/generate.py"
-        ) if options.check else MANIFESTS[name].write_text(generate(name))
+    stale = {name: text for name in MANIFESTS if (text := generate(name)) != _current(MANIFESTS[name])}
+    for name, text in stale.items():
+        if options.check:
+            print(f"{MANIFESTS[name]} is not current: run python tools/schemas/generate.py")
+        else:
+            MANIFESTS[name].write_text(text)
     return 1 if options.check and stale else 0
+
+
+def _current(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 if __name__ == "__main__":
