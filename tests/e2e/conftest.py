@@ -1,0 +1,53 @@
+"""One running product for all end-to-end tests: an instance of its own, the tests' tiny image, a client outside."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import control_plane as plane
+from e2e.internet import Internet, internet
+from e2e.product import Product
+from guest import image as guest_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE = "tiny"
+
+
+@pytest.fixture(scope="session")
+def product() -> Iterator[Product]:
+    """An instance started with ``vs up``, with the tests' image; stopped and purged at the end."""
+    with a_product("e2e") as running:
+        yield running
+
+
+@contextmanager
+def a_product(name: str) -> Iterator[Product]:
+    """Run one more instance, with the tests' image, while the context lasts."""
+    # Short, for the sockets' sake, and open to the components' users, unlike pytest's own folders.
+    state = Path(tempfile.mkdtemp(prefix="vse-", dir="/tmp"))
+    state.chmod(0o755)
+    product = Product(name, state, programs=plane.programs().folder)
+    try:
+        product.vs("up", "--no-hello")
+        image = guest_image.build()
+        files = ["--kernel", str(image.kernel), "--initrd", str(image.initrd), "--command-line", image.command_line]
+        product.vs("image", "add", str(image.disk), "--name", IMAGE, *files)
+        yield product
+    finally:
+        product.vs("down", "--purge", "--yes")
+        shutil.rmtree(state)
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Internet]:
+    """A client out there, on the other side of the host."""
+    with internet("vse2e") as out_there:
+        yield out_there

@@ -1,0 +1,181 @@
+"""The whole product as its users meet it: the ``vs`` command, kubectl, and nothing behind them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+
+from guest.driver import Guest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["Product", "eventually"]
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], *, what: str, seconds: float = 90, pause: float = 0.3) -> T:
+    """Return the first truthy result of looking again and again.
+
+    Raises:
+        AssertionError: Nothing truthy was seen within the time; says what was waited for and what was seen last.
+    """
+    end = time.monotonic() + seconds
+    seen: object = None
+    while time.monotonic() < end:
+        try:
+            found = look()
+        except (AssertionError, LookupError) as error:
+            seen = error
+        else:
+            if found:
+                return found
+            seen = found
+        time.sleep(pause)
+    raise AssertionError(f"waited {seconds:g} s for {what}; last seen: {seen!r}")
+
+
+class Product:
+    """One instance of one-machine mode.
+
+    Attributes:
+        instance: Its name.
+        state: The folder given as ``VS_STATE``.
+        programs: The folder of the control plane's programs.
+    """
+
+    def __init__(self, instance: str, state: Path, *, programs: Path) -> None:
+        """Name the instance; nothing is started."""
+        self.instance = instance
+        self.state = state
+        self.programs = programs
+        self.environment = {
+            **os.environ,
+            "VS_INSTANCE": instance,
+            "VS_STATE": str(state),
+            "VS_CONTROLPLANE": str(programs),
+        }
+
+    @property
+    def folder(self) -> Path:
+        """The instance's state folder."""
+        return self.state / self.instance
+
+    @property
+    def run_folder(self) -> Path:
+        """The instance's run folder."""
+        return self.state / ".run" / self.instance
+
+    @property
+    def namespace(self) -> str:
+        """The network namespace of the data plane."""
+        return f"vs-{self.instance}"
+
+    def attempt(self, *arguments: str, stdin: str = "", timeout: float = 400) -> subprocess.CompletedProcess[str]:
+        """Run ``vs`` and return what it did, whatever it was."""
+        return subprocess.run(
+            [sys.executable, "-m", "virtualserver.cli", *arguments],
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def vs(self, *arguments: str, stdin: str = "", timeout: float = 400) -> str:
+        """Run ``vs``, which must succeed, and return its standard output."""
+        done = self.attempt(*arguments, stdin=stdin, timeout=timeout)
+        assert done.returncode == 0, f"vs {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def try_kubectl(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the bundled kubectl and return what it did, whatever it was."""
+        return subprocess.run(
+            [
+                str(self.programs / "kubectl"),
+                f"--kubeconfig={self.folder / 'kubeconfig'}",
+                f"--cache-dir={self.state / '.kubectl-cache'}",
+                *arguments,
+            ],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Run the bundled kubectl, which must succeed, and return its standard output."""
+        done = self.try_kubectl(*arguments, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}"
+        return done.stdout
+
+    def apply(self, *manifests: dict[str, Any]) -> str:
+        """Apply manifests with kubectl."""
+        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+    def refused(self, *manifests: dict[str, Any]) -> str:
+        """Apply manifests that must be refused, and return kubectl's words."""
+        done = self.try_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+        assert done.returncode != 0, f"accepted: {done.stdout}"
+        return done.stderr
+
+    def get(self, kind: str, name: str, *, namespace: str = "default") -> dict[str, Any]:
+        """Return an object, ``{}`` where there is none."""
+        text = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text.strip() else {}
+
+    def objects(self, kind: str, *, namespace: str = "default") -> list[dict[str, Any]]:
+        """Return all objects of a kind in a namespace."""
+        return json.loads(self.kubectl("get", kind, "-n", namespace, "-o", "json"))["items"]
+
+    def pools(self) -> list[dict[str, Any]]:
+        """Return the address pools, as ``vs status`` tells them."""
+        return json.loads(self.vs("status", "-o", "json"))["pools"]
+
+    def condition(self, name: str, kind: str = "Ready", *, namespace: str = "default") -> dict[str, Any]:
+        """Return one condition of a VirtualServer."""
+        conditions = self.get("vs", name, namespace=namespace).get("status", {}).get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == kind), {})
+
+    def wait_ready(self, name: str, *, namespace: str = "default", seconds: float = 120) -> dict[str, Any]:
+        """Wait until a server is Ready and return it."""
+
+        def ready() -> bool:
+            condition = self.condition(name, namespace=namespace)
+            assert condition.get("status") == "True", f"{condition.get('reason')}: {condition.get('message')}"
+            return True
+
+        eventually(ready, what=f"{namespace}/{name} to be Ready", seconds=seconds)
+        return self.get("vs", name, namespace=namespace)
+
+    def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 90) -> dict[str, Any]:
+        """Wait until a condition has a reason, and return the condition."""
+
+        def there() -> dict[str, Any]:
+            condition = self.condition(name, kind)
+            assert condition.get("reason") == reason, f"{condition.get('reason')}: {condition.get('message')}"
+            return condition
+
+        return eventually(there, what=f"{name} {kind} {reason}", seconds=seconds)
+
+    def guest(self, name: str, *, namespace: str = "default") -> Guest:
+        """Return the shell inside a running server of the tests' image, once it answers."""
+        found = Guest.named(f"{namespace}/{name}", machines=self.folder / "machines", run=self.run_folder / "machines")
+        return found.wait_ready()
+
+    def power(self, name: str, verb: str, *, namespace: str = "default") -> str:
+        """PUT start, stop or restart, as clients of the service do, and return the answer's body."""
+        path = f"/apis/subresources.kubevirt.io/v1/namespaces/{namespace}/virtualmachines/{name}/{verb}"
+        return self.kubectl("replace", "--raw", path, "-f", "-", stdin="{}")
+
+    def delete(self, *arguments: str) -> None:
+        """Delete with kubectl and wait until the objects are gone."""
+        self.kubectl("delete", "--ignore-not-found", "--wait", "--timeout=90s", *arguments)

@@ -1,0 +1,69 @@
+"""A load balancer address that is the guest's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from e2e.manifests import a_server
+from e2e.product import Product, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from e2e.internet import Internet
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["public", "private"])
+def attached(request: pytest.FixtureRequest, product: Product) -> Iterator[tuple[Product, str, str]]:
+    """A running server whose own NIC has an address of either pool: (product, name, address)."""
+    name = "direct" if request.param else "static"
+    product.apply(a_server(name, network={"public": request.param, "directAttachLoadBalancerIP": True}))
+    status = product.wait_ready(name)["status"]
+    yield product, name, status["network"]["externalIP"]
+    product.delete("vs", name)
+
+
+def test_the_guest_has_the_address_and_status_says_so_twice(attached: tuple[Product, str, str]) -> None:
+    product, name, address = attached
+    network = product.get("vs", name)["status"]["network"]
+    assert network["internalIP"] == network["externalIP"] == address
+    assert product.guest(name).address() == address
+    ingress = product.get("service", f"{name}-tcp")["status"]["loadBalancer"]["ingress"]
+    assert [entry["ip"] for entry in ingress] == [address]
+
+
+def test_any_port_and_ping_answer_on_it(attached: tuple[Product, str, str], client: Internet) -> None:
+    product, name, address = attached
+    guest = product.guest(name)
+    for protocol, port in (("tcp", 12345), ("udp", 23456)):
+        guest.serve(protocol, port)
+        answer = eventually(
+            lambda protocol=protocol, port=port: client.probe(protocol, address, port).get("answer"),
+            what=f"{protocol} {port}",
+            seconds=30,
+        )
+        assert client.address in answer
+    assert client.pings(address)
+    assert client.probe("tcp", address, 12346)["result"] == "refused", "the guest itself refuses a closed port"
+
+
+def test_what_the_guest_sends_has_it_as_source(attached: tuple[Product, str, str], client: Internet) -> None:
+    product, name, address = attached
+    with client.listening("tcp", 7777) as listener:
+        probe = product.guest(name).probe("tcp", client.address, 7777)
+    assert probe.result == "open"
+    assert listener.peers() == [address]
+
+
+def test_it_stays_over_stop_start_and_re_creation_of_the_guest(attached: tuple[Product, str, str]) -> None:
+    product, name, address = attached
+    product.power(name, "stop")
+    product.wait_reason(name, "VirtualServerStopped")
+    product.power(name, "start")
+    product.wait_ready(name)
+    assert product.guest(name).address() == address
+    product.delete("vmi", name)
+    product.wait_ready(name)
+    assert product.guest(name).address() == address

@@ -1,0 +1,92 @@
+"""Ports that are published through a load balancer address: who reaches what, and as whom."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+import pytest
+
+from e2e.manifests import a_server
+from e2e.product import Product, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from e2e.internet import Internet
+
+PORTS = {"tcp": {"ports": [22, 443]}, "udp": {"ports": [3389]}}
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["public", "private"])
+def server(request: pytest.FixtureRequest, product: Product) -> Iterator[tuple[Product, str, bool]]:
+    """A running server that publishes TCP 22 and 443 and UDP 3389, on an address of either pool."""
+    public = bool(request.param)
+    name = "web" if public else "intern"
+    product.apply(a_server(name, network={"public": public, **PORTS}))
+    product.wait_ready(name)
+    guest = product.guest(name)
+    for protocol, port in (("tcp", 443), ("udp", 3389), ("tcp", 8080), ("udp", 3390)):
+        guest.serve(protocol, port)
+    yield product, name, public
+    product.delete("vs", name)
+
+
+def _address(product: Product, name: str) -> str:
+    return product.get("vs", name)["status"]["network"]["externalIP"]
+
+
+def test_both_services_carry_the_one_address_of_the_status(server: tuple[Product, str, bool]) -> None:
+    product, name, public = server
+    address = _address(product, name)
+    for suffix in ("tcp", "udp"):
+        ingress = product.get("service", f"{name}-{suffix}")["status"]["loadBalancer"]["ingress"]
+        assert [entry["ip"] for entry in ingress] == [address]
+    pool = "public" if public else "private"
+    networks = [ip_network(text) for entry in product.pools() if entry["name"] == pool for text in entry["networks"]]
+    assert any(ip_address(address) in network for network in networks)
+
+
+def test_published_ports_answer_and_the_server_sees_the_client(
+    server: tuple[Product, str, bool], client: Internet
+) -> None:
+    product, name, _public = server
+    address = _address(product, name)
+    for protocol, port in (("tcp", 22), ("tcp", 443), ("udp", 3389)):
+        seen = eventually(
+            lambda protocol=protocol, port=port: client.probe(protocol, address, port).get("answer"),
+            what=f"{protocol} {port}",
+            seconds=30,
+        )
+        assert client.address in seen
+
+
+def test_no_other_port_answers(server: tuple[Product, str, bool], client: Internet) -> None:
+    product, name, _public = server
+    address = _address(product, name)
+    for protocol, port in (("tcp", 8080), ("udp", 3390), ("tcp", 3389), ("udp", 22), ("tcp", 80)):
+        assert client.probe(protocol, address, port)["result"] != "open", (protocol, port)
+
+
+def test_a_port_added_and_removed_takes_effect_without_a_restart(
+    server: tuple[Product, str, bool], client: Internet
+) -> None:
+    product, name, public = server
+    address = _address(product, name)
+    more = {"public": public, "tcp": {"ports": [22, 443, 8080]}, "udp": {"ports": [3389]}}
+    product.apply(a_server(name, network=more))
+    eventually(lambda: client.probe("tcp", address, 8080)["result"] == "open", what="8080 to open", seconds=30)
+    product.apply(a_server(name, network={"public": public, **PORTS}))
+    eventually(lambda: client.probe("tcp", address, 8080)["result"] != "open", what="8080 to close", seconds=30)
+    assert _address(product, name) == address
+
+
+def test_endpoint_slices_name_the_guest(server: tuple[Product, str, bool]) -> None:
+    product, name, _public = server
+    internal = product.get("vs", name)["status"]["network"]["internalIP"]
+    slices = [
+        entry
+        for entry in product.objects("endpointslices")
+        if entry["metadata"]["labels"]["kubernetes.io/service-name"] == f"{name}-tcp"
+    ]
+    assert [endpoint["addresses"] for entry in slices for endpoint in entry["endpoints"]] == [[internal]]
