@@ -1,0 +1,38 @@
+"""``python -m virtualserver.node``: the node process of one instance; needs root."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import sys
+
+from virtualserver.instance import Instance, InstanceError
+from virtualserver.node import agent
+from virtualserver.node.claims import ClaimsError
+
+_logger = logging.getLogger("virtualserver.node")
+
+
+def main() -> int:
+    """Run until told to stop; the exit status is 0 then, and 1 with a message where it cannot run at all."""
+    logging.basicConfig(
+        level=os.environ.get("VS_LOG_LEVEL", "INFO").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    instance = Instance.from_environment()
+    if "--instance" in sys.argv[1:-1]:
+        instance = dataclasses.replace(instance, name=sys.argv[sys.argv.index("--instance") + 1])
+    if os.geteuid() != 0:
+        _logger.error("the node starts machines and changes the network: run it as root")
+        return 1
+    try:
+        asyncio.run(agent.run(instance))
+    except (InstanceError, ClaimsError) as error:
+        _logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

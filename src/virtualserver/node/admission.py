@@ -1,0 +1,82 @@
+"""Whether a machine's memory fits into what the host has free: pure, and the two readings it needs.
+
+Tests: ``tests/unit/node/test_admission.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+__all__ = ["OVERHEAD_BYTES", "RESERVE_BYTES", "Footprint", "available_bytes", "fault", "resident_bytes", "total_bytes"]
+
+OVERHEAD_BYTES: Final = 64 << 20
+"""What QEMU needs besides the guest's memory."""
+
+RESERVE_BYTES: Final = 256 << 20
+"""What is never given to guests, so that the host itself goes on."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Footprint:
+    """A machine that was admitted.
+
+    Attributes:
+        memory_bytes: What its guest may come to use.
+        resident_bytes: What it uses now, which the host's free memory lacks already.
+    """
+
+    memory_bytes: int
+    resident_bytes: int
+
+
+def fault(name: str, memory_bytes: int, *, available: int, admitted: Iterable[Footprint]) -> str | None:
+    """Return why a machine does not fit, None where it does.
+
+    What running guests have not touched yet is counted as theirs, since they may touch it at any time.
+
+    Args:
+        name: The machine, for the message.
+        memory_bytes: Of its guest.
+        available: The host's available memory in bytes.
+        admitted: The machines that run or are being started.
+    """
+    promised = sum(max(0, one.memory_bytes + OVERHEAD_BYTES - one.resident_bytes) for one in admitted)
+    free = max(0, available - promised - RESERVE_BYTES)
+    needed = memory_bytes + OVERHEAD_BYTES
+    if needed <= free:
+        return None
+    return (
+        f"{name} needs {_size(needed)} of memory, {_size(free)} are free on this machine: "
+        "stop another server, or give this one less memory; it starts by itself once its memory is free"
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 30):.1f}Gi" if count >= 1 << 30 else f"{count >> 20}Mi"
+
+
+def _field(path: Path, name: str) -> int:
+    match = re.search(rf"^{name}:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
+    return int(match[1]) << 10 if match else 0
+
+
+def available_bytes() -> int:
+    """Return how much memory the host can give without swapping."""
+    return _field(Path("/proc/meminfo"), "MemAvailable")
+
+
+def total_bytes() -> int:
+    """Return how much memory the host has."""
+    return _field(Path("/proc/meminfo"), "MemTotal")
+
+
+def resident_bytes(pid: int | None) -> int:
+    """Return how much memory a process uses now, 0 where it is gone."""
+    try:
+        return _field(Path(f"/proc/{pid}/status"), "VmRSS")
+    except OSError:
+        return 0

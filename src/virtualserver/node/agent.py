@@ -1,0 +1,171 @@
+"""The node process: takes over what runs on this host, then follows the API and brings the host to it.
+
+Order matters at the start: claims are read before anything is granted, all stores are synced before anything is freed,
+and the whole data plane is synchronised once before controllers change parts of it. When the process ends, guests and
+data plane stay. Tests: ``tests/integration/node/test_agent.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from virtualserver.controlplane import users
+from virtualserver.fabric import ranges
+from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.state import DataPlaneState
+from virtualserver.instance import Instance, InstanceError, write_atomically
+from virtualserver.kube.client import Client
+from virtualserver.node import accelerator, nodeobject
+from virtualserver.node.accelerator import Accelerator
+from virtualserver.node.addresses import Addresses
+from virtualserver.node.claims import Claims
+from virtualserver.node.datavolumes import Volumes
+from virtualserver.node.disks import DiskStore
+from virtualserver.node.hypervisor import Hypervisor
+from virtualserver.node.images import ImageStore
+from virtualserver.node.instances import Instances
+from virtualserver.node.machine import Ended, EndReason, Machine
+from virtualserver.node.observed import Observed
+from virtualserver.node.preparation import Preparation
+from virtualserver.node.probes import Probes
+from virtualserver.node.routing import Routing
+from virtualserver.node.services import Services
+from virtualserver.node.virtualmachines import VirtualMachines
+
+__all__ = ["Agent", "run"]
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+_logger = logging.getLogger(__name__)
+
+
+class Agent:
+    """All parts of the node of one instance, put together."""
+
+    def __init__(self, instance: Instance, client: Client, claims: Claims, found: Accelerator) -> None:
+        record = instance.record()
+        if "ranges" not in record or "identifier" not in record:
+            raise InstanceError(f"{instance.state}: no ranges are recorded yet: start the instance with `vs up`")
+        networks = ranges.decode(record["ranges"])
+        name = nodeobject.node_name()
+        self.instance = instance
+        self.claims = claims
+        self.accelerator = found
+        self.name = name
+        self.observed = Observed(client)
+        self.addresses = Addresses(claims, networks, users=users.recorded(instance).guests)
+        self.dataplane = DataPlane(
+            instance=instance.name, identifier=record["identifier"], ranges=networks, run=instance.run / "fabric"
+        )
+        self.hypervisor = Hypervisor(
+            machines=instance.state / "machines", run=instance.run / "machines", instance=instance.name
+        )
+        self.volumes = Volumes(
+            self.observed, ImageStore(instance.state / "images"), DiskStore(instance.state / "disks")
+        )
+        self.services = Services(self.observed, self.addresses, self.dataplane, {}, node=name)
+        self.probes = Probes()
+        self.instances = Instances(
+            self.observed, self.services, self.volumes, self.hypervisor, self.dataplane, self.probes, node=name
+        )
+        seeds = instance.state / "seeds"
+        seeds.mkdir(mode=0o711, exist_ok=True)
+        self.instances.preparation = Preparation(
+            self.observed,
+            self.addresses,
+            self.services,
+            self.volumes,
+            accelerator=found,
+            seeds=seeds,
+            footprints=self.instances.footprints,
+        )
+        self.machines = VirtualMachines(self.observed)
+        self.routing = Routing(
+            self.observed, self.machines, self.instances, self.services, self.volumes, self.addresses
+        )
+
+    async def run(self) -> None:
+        """Take over, then work until cancelled."""
+        await self.dataplane.start()
+        tasks = [asyncio.create_task(reflector.run()) for reflector in self.routing.reflectors]
+        try:
+            for reflector in self.routing.reflectors:
+                await reflector.synced.wait()
+            await self._take_over()
+            for part in self._parts():
+                tasks.append(asyncio.create_task(part()))
+            await nodeobject.write(self.observed.client, name=self.name, accelerator=self.accelerator.name)
+            write_atomically(self._ready_file(), f"{os.getpid()}\n", mode=0o644)
+            _logger.info("ready: %d machines run", len(self.instances.links))
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.hypervisor.close()
+
+    def _parts(self) -> list[Callable[[], Awaitable[None]]]:
+        return [
+            self.machines.controller.run,
+            self.instances.controller.run,
+            self.services.controller.run,
+            self.volumes.controller.run,
+            self.routing.sweeper.run,
+            self.dataplane.supervise,
+            self._follow_leases,
+        ]
+
+    async def _take_over(self) -> None:
+        """Adopt the machines and bring the whole data plane to what they and the Services need."""
+        adopted = await self.hypervisor.adopt()
+        adopted = await self._without_interrupted(adopted)
+        links = self.instances.adopt(adopted)
+        changes = await self.dataplane.synchronise(DataPlaneState(links=links, services=self.services.adopt()))
+        _logger.info("took over %d machines, %d changes in the data plane", len(adopted), changes)
+        for key in self.instances.names_of_machines():
+            self.instances.controller.queue.add(key)
+
+    async def _without_interrupted(self, machines: dict[str, Machine]) -> dict[str, Machine]:
+        """Forget the machines that went down with the host: their instances start again as if for the first time."""
+        boot = _BOOT_ID.read_text().strip()
+        if self.claims.fact("boot") != boot:
+            for uid, machine in list(machines.items()):
+                if isinstance(machine.state, Ended) and machine.state.reason != EndReason.GUEST_SHUTDOWN:
+                    await self.hypervisor.discard(uid)
+                    del machines[uid]
+            self.claims.remember("boot", boot)
+        return machines
+
+    async def _follow_leases(self) -> None:
+        async for _ in self.dataplane.lease_changes():
+            self.routing.look_at_running()
+
+    def _ready_file(self) -> Path:
+        folder = self.instance.run / "node"
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return folder / "ready"
+
+
+async def run(instance: Instance) -> None:
+    """Be the node of an instance until SIGTERM or SIGINT; guests and data plane stay."""
+    this = asyncio.current_task()
+    assert this is not None  # noqa: S101 - a coroutine that runs has its task
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+    found = await accelerator.probe(cache=instance.state / "accelerator.json")
+    _logger.info("guests run with %s: %s", found.name, found.reason)
+    claims = Claims(instance.state / "claims.sqlite")
+    try:
+        kubeconfig = instance.state / "kubeconfigs" / "node"
+        async with Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-node") as client:
+            with contextlib.suppress(asyncio.CancelledError):
+                await Agent(instance, client, claims, found).run()
+    finally:
+        claims.close()

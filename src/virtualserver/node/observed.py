@@ -1,0 +1,115 @@
+"""What the node sees of the API, and how it writes a status back.
+
+Tests: ``tests/unit/node/test_observed.py`` (what differs), ``tests/integration/node/test_agent.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from virtualserver.api import names
+from virtualserver.kube.client import Client
+from virtualserver.kube.errors import NotFound
+from virtualserver.kube.objects import Key, Manifest, Resource
+from virtualserver.kube.store import Store
+from virtualserver.node import kinds
+
+__all__ = ["Observed", "difference", "selects"]
+
+
+def _namespace(manifest: Manifest) -> Iterable[str]:
+    return (manifest["metadata"].get("namespace", ""),)
+
+
+class Observed:
+    """The stores of every kind that the node follows, and the writer of their statuses."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        indexes = {"namespace": _namespace}
+        self.stores = {
+            resource: Store(indexes=indexes)
+            for resource in (
+                kinds.VIRTUAL_MACHINE,
+                kinds.VIRTUAL_MACHINE_INSTANCE,
+                kinds.SERVICE,
+                kinds.DATA_VOLUME,
+                kinds.PERSISTENT_VOLUME_CLAIM,
+                kinds.ENDPOINT_SLICE,
+            )
+        }
+
+    def get(self, resource: Resource, key: Key) -> Manifest | None:
+        """Return one object, None where there is none."""
+        return self.stores[resource].get(*key)
+
+    def all(self, resource: Resource) -> list[Manifest]:
+        """Return all objects of a kind."""
+        return list(self.stores[resource].all())
+
+    def in_namespace(self, resource: Resource, namespace: str) -> list[Manifest]:
+        """Return the objects of a kind in one namespace, ordered by name."""
+        return list(self.stores[resource].by_index("namespace", namespace))
+
+    def remember(self, resource: Resource, manifest: Manifest) -> Manifest:
+        """Take in what a write returned, and return it."""
+        self.stores[resource].remember(manifest)
+        return manifest
+
+    async def patch(
+        self, resource: Resource, live: Manifest, patch: Mapping[str, Any], *, subresource: str | None = None
+    ) -> Manifest | None:
+        """Change this very object by a merge patch; None where it is gone."""
+        metadata = live["metadata"]
+        body = {**patch, "metadata": {**patch.get("metadata", {}), "uid": metadata["uid"]}}
+        try:
+            written = await self.client.patch(
+                resource,
+                metadata["name"],
+                body,
+                namespace=metadata.get("namespace", ""),
+                subresource=subresource,
+                field_manager=names.NODE_MANAGER,
+            )
+        except NotFound:
+            return None
+        return self.remember(resource, written)
+
+    async def write_status(
+        self, resource: Resource, live: Manifest, status: Mapping[str, Any], *, locked: bool = False
+    ) -> Manifest | None:
+        """Make these fields of the status so, if any differs; None where the object is gone.
+
+        Args:
+            resource: The kind.
+            live: The object as it is known.
+            status: The fields; None removes one. Others stay.
+            locked: Fail with a conflict if the object changed since `live`.
+        """
+        changes = difference(live.get("status") or {}, status)
+        if not changes:
+            return live
+        metadata = {"resourceVersion": live["metadata"]["resourceVersion"]} if locked else {}
+        return await self.patch(resource, live, {"metadata": metadata, "status": changes}, subresource="status")
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the merge patch that makes the fields of `after` so; what `after` does not name stays."""
+    changes: dict[str, Any] = {}
+    for field, value in after.items():
+        old = before.get(field)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            removed = {gone: None for gone in cast("Mapping[str, Any]", old) if gone not in value}
+            nested = difference(cast("Mapping[str, Any]", old), {**cast("Mapping[str, Any]", value), **removed})
+            if nested:
+                changes[field] = nested
+        elif old != value:
+            changes[field] = value
+    return changes
+
+
+def selects(service: Manifest, labels: Mapping[str, str] | None) -> bool:
+    """Return whether a Service's selector matches labels; one without a selector matches nothing."""
+    selector: Mapping[str, str] = service["spec"].get("selector") or {}
+    return bool(selector) and all((labels or {}).get(key) == value for key, value in selector.items())
