@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from virtualserver.instance import Instance
 
-__all__ = ["PROGRAMS", "Finding", "Level", "command", "findings", "prerequisites"]
+__all__ = ["IMAGE_PROGRAMS", "PROGRAMS", "Finding", "Level", "closed_folder", "command", "findings", "prerequisites"]
 
 PROGRAMS = {
     "nft": "nftables",
@@ -104,9 +104,9 @@ def prerequisites(instance: Instance) -> Iterator[Finding]:
     """Yield what must be right before `vs up` begins; none of it takes long to look at."""
     yield _root()
     yield _python()
-    yield from _programs()
+    yield from programs()
     yield _tun()
-    yield _memory(Path("/proc/meminfo").read_text())
+    yield memory(Path("/proc/meminfo").read_text())
     yield _disk(instance)
 
 
@@ -142,7 +142,8 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def _programs() -> Iterator[Finding]:
+def programs() -> Iterator[Finding]:
+    """Yield whether each program that guests and packets need is there, and its version."""
     for name, package in PROGRAMS.items():
         path = find_program(name)
         if path is None:
@@ -179,7 +180,7 @@ def _tun() -> Finding:
     )
 
 
-def _memory(meminfo: str) -> Finding:
+def memory(meminfo: str) -> Finding:
     """Judge free memory: the control plane takes about 0.5 GiB, the first server 1 GiB."""
     values = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
     available = int(values["MemAvailable"].split()[0]) * 1024 / _GIB

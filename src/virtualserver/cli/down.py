@@ -6,6 +6,7 @@ Tests: ``tests/unit/cli/test_down.py``; that nothing is left behind ``tests/e2e`
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -14,15 +15,16 @@ import click
 
 from virtualserver import controlplane
 from virtualserver.cli import caller, host, output, progress
+from virtualserver.node.lifecycle import PRESS_SECONDS
 from virtualserver.node.machine import Machine, Running
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable
 
     from virtualserver.instance import Instance
     from virtualserver.node.hypervisor import Hypervisor
 
-__all__ = ["GRACE_SECONDS", "command", "disks_of", "purge", "stop"]
+__all__ = ["GRACE_SECONDS", "command", "disks_of", "purge", "stop", "stop_machines"]
 
 GRACE_SECONDS = 60.0
 """How long guests may take to power themselves off."""
@@ -46,7 +48,7 @@ def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float 
     with report.step("Control plane") as update:
         controlplane.stop(instance, progress=update)
     with report.step("Servers") as update:
-        asyncio.run(_stop_machines(host.machines(instance), update, grace_seconds))
+        asyncio.run(stop_machines(host.machines(instance), update, grace_seconds))
     with report.step("Network") as update:
         plane = host.data_plane(instance)
         if plane is not None:
@@ -55,23 +57,30 @@ def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float 
     shutil.rmtree(instance.run, ignore_errors=True)
 
 
-async def _stop_machines(running: Hypervisor, update: progress.Update, grace_seconds: float) -> None:
-    """Press every power button at once, wait with a countdown, and switch off what still runs then."""
+async def stop_machines(running: Hypervisor, update: progress.Update, grace_seconds: float) -> None:
+    """Press every power button at once, wait with a countdown, and switch off what still runs then.
+
+    A machine that ended by itself is left for the node to report; one that we ended leaves nothing, so that the node
+    starts it again next time.
+    """
     try:
-        machines = (await running.adopt()).values()
-        await asyncio.gather(*(machine.power_down() for machine in _running(machines)))
+        ours = _running((await running.adopt()).values())
         end = time.monotonic() + grace_seconds
-        while (left := _running(machines)) and (rest := end - time.monotonic()) > 0:
+        pressed = -math.inf
+        while (left := _running(ours)) and (rest := end - time.monotonic()) > 0:
+            if time.monotonic() - pressed >= PRESS_SECONDS:
+                pressed = time.monotonic()
+                await asyncio.gather(*(machine.power_down() for machine in left))
             names = ", ".join(machine.spec.name for machine in left[:3]) + (" …" if len(left) > 3 else "")
             update(f"{len(left)} still shutting down ({names}); switched off in {rest:.0f} s", 1 - rest / grace_seconds)
-            await asyncio.sleep(0.2)
-        await asyncio.gather(*(machine.quit() for machine in _running(machines)))
-        await asyncio.gather(*(running.discard(machine.identifier) for machine in machines))
+            await asyncio.sleep(0.1)
+        await asyncio.gather(*(machine.quit() for machine in _running(ours)))
+        await asyncio.gather(*(running.discard(machine.identifier) for machine in ours))
     finally:
         await running.close()
 
 
-def _running(machines: Collection[Machine]) -> list[Machine]:
+def _running(machines: Iterable[Machine]) -> list[Machine]:
     return [machine for machine in machines if isinstance(machine.state, Running)]
 
 

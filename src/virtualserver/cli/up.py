@@ -94,6 +94,7 @@ def check_machine(start: Start, update: progress.Update) -> None:
 def choose_ranges(start: Start, update: progress.Update) -> None:
     """Take the instance's networks, at its first start only, and remember them."""
     start.instance.create()
+    start.instance.identifier()
     recorded = start.instance.record().get("ranges")
     if recorded is None:
         update("looking for networks that nobody uses", None)

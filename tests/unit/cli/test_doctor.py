@@ -1,0 +1,78 @@
+"""How the doctor judges what it sees; looking at a real host is tests/integration/cli's matter."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.cli import doctor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def always(value: object) -> Callable[..., object]:
+    """Return a function that returns the value, whatever it is called with."""
+
+    def answer(*_: object, **__: object) -> object:
+        return value
+
+    return answer
+
+
+def _meminfo(available_kib: int) -> str:
+    return f"MemTotal:       16000000 kB\nMemAvailable:   {available_kib} kB\n"
+
+
+@pytest.mark.parametrize(
+    ("gib", "level"), [(0.5, doctor.Level.FAILED), (1.5, doctor.Level.WARNING), (8, doctor.Level.OK)]
+)
+def test_memory_is_judged_by_what_is_available(gib: float, level: doctor.Level) -> None:
+    finding = doctor.memory(_meminfo(int(gib * 2**20)))
+    assert finding.level is level
+    assert bool(finding.remedy) == (level is not doctor.Level.OK)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_a_program_below_a_closed_home_is_found_out(open_folder: Path) -> None:
+    home = open_folder / "home"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "python3").touch()
+    home.chmod(0o755)
+    assert doctor.closed_folder(home / "bin" / "python3") is None
+    home.chmod(0o700)
+    assert doctor.closed_folder(home / "bin" / "python3") == home
+
+
+def test_a_link_from_an_open_folder_into_a_closed_home_is_found_out(open_folder: Path) -> None:
+    home = open_folder / "home"
+    home.mkdir(mode=0o700)
+    (home / "python3").touch()
+    link = open_folder / "python3"
+    link.symlink_to(home / "python3")
+    assert doctor.closed_folder(link) == home
+
+
+def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_program", always(None))
+    findings = {finding.subject: finding for finding in doctor.programs()}
+    assert set(findings) == set(doctor.PROGRAMS)
+    assert findings["dhcp_release"].remedy == "apt-get install --no-install-recommends dnsmasq-utils"
+    assert all(finding.level is doctor.Level.FAILED for finding in findings.values())
+
+
+def test_every_package_that_the_doctor_names_is_installed_by_the_set_up() -> None:
+    listed = (Path(__file__).parents[3] / "tools" / "debian-packages").read_text().splitlines()
+    names = {line.split()[0] for line in listed if line and not line.startswith("#")}
+    assert {*doctor.PROGRAMS.values(), *doctor.IMAGE_PROGRAMS.values()} <= names

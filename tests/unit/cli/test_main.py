@@ -1,0 +1,116 @@
+"""The command line's promises: names, exit statuses, and that standard output is the result alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from virtualserver.cli import failures, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VS_STATE", str(tmp_path))
+    monkeypatch.setenv("VS_INSTANCE", "unit")
+
+
+def run(*arguments: str) -> int:
+    """Run the command line as the installed program does, and return its exit status."""
+    with pytest.raises(SystemExit) as ended:
+        main.main([*arguments])
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+@pytest.mark.parametrize("name", ["up", "down", "status", "doctor", "image", "version", "completion"])
+def test_every_command_explains_itself(name: str) -> None:
+    done = CliRunner().invoke(main.vs, [name, "--help"])
+    assert done.exit_code == 0
+    assert f"Usage: vs {name}" in done.output
+
+
+def test_every_command_that_prints_something_can_print_json() -> None:
+    silent = {"completion", "kubectl", "image"}
+    for name, command in main.vs.commands.items():
+        if name not in silent:
+            assert "form" in {parameter.name for parameter in command.params}, name
+
+
+def test_version_as_json_names_what_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    main.vs.main(["version", "-o", "json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["kubernetes"] == "v1.36.3"
+
+
+def test_a_usage_error_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("up", "--public-pool", "nonsense") == 2
+    assert "write it as 192.0.2.0/24" in capsys.readouterr().err
+
+
+def test_an_instance_that_is_not_there_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("status") == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Start it with `vs up`" in captured.err
+
+
+def test_a_name_that_is_no_instance_ends_with_1_and_says_which_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VS_INSTANCE", "Not A Name")
+    assert run("version") == 1
+    assert "VS_INSTANCE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (failures.Failure("x"), 1),
+        (failures.NotFound("x"), 3),
+        (failures.Conflict("x"), 4),
+        (failures.TimedOut("x"), 5),
+        (KeyboardInterrupt(), 130),
+        (click.Abort(), 130),
+    ],
+)
+def test_each_end_has_its_status(error: BaseException, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main.vs.commands["version"], "callback", fail)
+    assert run("version") == status
+
+
+def test_a_failure_of_a_step_keeps_its_status_and_its_own_remedy() -> None:
+    failure = failures.TimedOut("no answer", remedy="wait longer").during("First server", remedy="look")
+    assert isinstance(failure, failures.TimedOut)
+    assert failure.message == "step 'First server' failed: no answer"
+    assert failure.remedy == "wait longer"
+    assert failures.Failure("no").during("Networks", remedy="look").remedy == "look"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_printed(shell: str) -> None:
+    assert "_VS_COMPLETE" in CliRunner().invoke(main.vs, ["completion", shell]).output
+
+
+def test_the_kubectl_plugin_completes_command_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-vs", "sta"])
+    main.complete_plugin()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["status", ":4"]
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "virtualserver.cli", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("vs, version ")

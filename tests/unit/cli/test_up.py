@@ -1,0 +1,116 @@
+"""The steps of ``vs up``: their order, how a failure ends the run, and what each does on a second run."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver import controlplane
+from virtualserver.cli import caller, failures, networks, progress, up
+from virtualserver.fabric import ranges
+from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def always(value: object) -> Callable[..., object]:
+    """Return a function that returns the value, whatever it is called with."""
+
+    def answer(*_: object, **__: object) -> object:
+        return value
+
+    return answer
+
+
+def a_start(root: Path, **asked: object) -> up.Start:
+    by = caller.Caller("ada", os.getuid(), os.getgid(), root)
+    instance = Instance(name="unit", root=root, run_root=root / ".run")
+    return up.Start(instance=instance, report=progress.Progress(io.StringIO()), by=by, **asked)  # type: ignore[arg-type]
+
+
+def nothing(text: str, share: float | None) -> None:
+    del text, share
+
+
+@pytest.fixture(autouse=True)
+def _no_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "taken", always([]))
+
+
+def test_the_steps_have_titles_and_remedies_and_the_machine_is_looked_at_first() -> None:
+    titles = [step.title for step in up.STEPS]
+    assert titles[0] == "This machine"
+    assert titles[-1] == "First server"
+    assert len(set(titles)) == len(titles)
+    assert all(step.remedy for step in up.STEPS)
+
+
+def test_networks_are_chosen_once_and_remembered(tmp_path: Path) -> None:
+    up.choose_ranges(a_start(tmp_path), nothing)
+    first = a_start(tmp_path).instance.record()["ranges"]
+    up.choose_ranges(a_start(tmp_path), nothing)
+    assert a_start(tmp_path).instance.record()["ranges"] == first
+    assert ranges.decode(first).public == {"public": (ipaddress.ip_network("203.0.113.0/24"),)}
+
+
+def test_pools_that_are_named_are_taken_and_may_be_named_again(tmp_path: Path) -> None:
+    pool = (ipaddress.ip_network("192.0.2.0/25"),)
+    up.choose_ranges(a_start(tmp_path, public=pool), nothing)
+    up.choose_ranges(a_start(tmp_path, public=pool), nothing)
+    assert ranges.decode(a_start(tmp_path).instance.record()["ranges"]).public == {"public": pool}
+
+
+def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> None:
+    up.choose_ranges(a_start(tmp_path), nothing)
+    with pytest.raises(failures.Conflict, match=r"--public-pool: .*203\.0\.113\.0/24") as raised:
+        up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("192.0.2.0/24"),)), nothing)
+    assert "--purge" in raised.value.remedy
+
+
+def test_a_machine_without_free_networks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = [ipaddress.ip_network(f"{first}.0.0.0/8") for first in range(256)]
+    monkeypatch.setattr(networks, "taken", always(everything))
+    with pytest.raises(failures.Failure):
+        up.choose_ranges(a_start(tmp_path), nothing)
+    assert "ranges" not in a_start(tmp_path).instance.record()
+
+
+def test_a_failed_step_ends_the_run_and_the_next_run_goes_on_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    broken = True
+
+    def first(start: up.Start, update: progress.Update) -> None:
+        done.append("first")
+
+    def second(start: up.Start, update: progress.Update) -> None:
+        if broken:
+            raise controlplane.ControlPlaneError("port 6443 is in use")
+        done.append("second")
+
+    monkeypatch.setattr(up, "STEPS", (up.Step("One", first, "a"), up.Step("Two", second, "free the port")))
+    with pytest.raises(failures.Failure, match="step 'Two' failed: port 6443 is in use") as raised:
+        up.run(a_start(tmp_path))
+    assert raised.value.remedy == "free the port"
+    broken = False
+    up.run(a_start(tmp_path))
+    assert done == ["first", "first", "second"]
+
+
+def test_programs_get_one_folder_for_path(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl"):
+        (folder / name).touch(mode=0o755)
+    instance = Instance(name="unit", root=tmp_path / "root", run_root=tmp_path / "run")
+    programs = controlplane.Programs(folder, "named")
+    up.link_programs(instance, programs)
+    up.link_programs(instance, programs)
+    assert (instance.root / ".bin" / "kubectl").readlink() == folder / "kubectl"
