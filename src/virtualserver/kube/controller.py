@@ -48,7 +48,7 @@ class Controller(Generic[K]):
         reconcile: Callable[[K], Awaitable[float | None]],
         workers: int = 4,
         resync_seconds: float | None = None,
-        all_keys: Callable[[], Iterable[K]] = tuple,
+        all_keys: Callable[[], Iterable[K]] | None = None,
         grace_seconds: float = 5.0,
     ) -> None:
         self.queue: Queue[K] = Queue()
@@ -68,7 +68,10 @@ class Controller(Generic[K]):
         tasks = [asyncio.create_task(self._work(), name=f"{self._name}-{number}") for number in range(self._workers)]
         resync = asyncio.create_task(self._resync(), name=f"{self._name}-resync")
         try:
-            await asyncio.gather(*tasks, resync)
+            # Not gather: it would cancel the passes at once when it is cancelled itself.
+            done, _ = await asyncio.wait([*tasks, resync], return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
         finally:
             self._is_stopping = True
             resync.cancel()
@@ -125,7 +128,7 @@ class Controller(Generic[K]):
 
     async def _resync(self) -> None:
         """Look at every key now and then, behind what users wait for."""
-        if self._resync_seconds is None:
+        if self._resync_seconds is None or self._all_keys is None:
             return
         while True:
             await asyncio.sleep(self._resync_seconds)

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from unit.kube.virtual_time import run
+from virtualserver.kube.controller import Controller
+from virtualserver.kube.errors import Conflict, Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+Key = tuple[str, str]
+A, B = ("n", "a"), ("n", "b")
+
+
+async def for_a_while(controller: Controller[Key], seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(controller.run(), seconds)
+
+
+def test_a_key_is_never_reconciled_twice_at_a_time_but_several_keys_are() -> None:
+    running: list[Key] = []
+    most = 0
+    passes: list[Key] = []
+
+    async def reconcile(key: Key) -> None:
+        nonlocal most
+        assert key not in running
+        running.append(key)
+        most = max(most, len(running))
+        controller.queue.add(A)
+        await asyncio.sleep(1)
+        running.remove(key)
+        passes.append(key)
+
+    controller = Controller(name="test", reconcile=reconcile)
+
+    async def body() -> None:
+        controller.queue.add(A)
+        controller.queue.add(B)
+        await for_a_while(controller, 3.5)
+
+    run(body())
+    assert most == 2
+    assert passes.count(A) >= 3 and passes.count(B) == 1
+
+
+def test_a_pass_that_asks_for_it_comes_again_after_that_time() -> None:
+    times: list[float] = []
+
+    async def reconcile(key: Key) -> float | None:
+        times.append(asyncio.get_running_loop().time())
+        return 30.0 if len(times) < 3 else None
+
+    async def body() -> None:
+        controller = Controller(name="test", reconcile=reconcile)
+        controller.queue.add(A)
+        await for_a_while(controller, 1000)
+
+    run(body())
+    assert times == pytest.approx([0, 30, 60])
+
+
+def failing(error: Exception, times: list[float], *, succeed_after: int = 1000) -> Controller[Key]:
+    async def reconcile(key: Key) -> None:
+        times.append(asyncio.get_running_loop().time())
+        if len(times) <= succeed_after:
+            raise error
+
+    controller = Controller(name="servers", reconcile=reconcile)
+    controller.queue.add(A)
+    return controller
+
+
+def start(make: Controller[Key], seconds: float) -> Awaitable[None]:
+    return for_a_while(make, seconds)
+
+
+def test_conflicts_are_tried_again_at_once_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    times: list[float] = []
+
+    async def body() -> None:
+        await start(failing(Conflict("somebody was faster", status=409), times, succeed_after=3), 10)
+
+    run(body())
+    assert len(times) == 4 and times[-1] < 0.05
+    assert caplog.records == []
+
+
+def test_conflicts_that_do_not_end_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        await start(failing(Conflict("the name is taken", status=409), []), 100)
+
+    run(body())
+    assert [record.getMessage() for record in caplog.records] == [
+        "servers n/a failed, next try in 1.28 s: Conflict: the name is taken (409)"
+    ]
+
+
+def test_a_failure_is_logged_once_with_its_key_and_reason_and_tried_ever_more_slowly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    times: list[float] = []
+
+    async def body() -> None:
+        await start(failing(Invalid("spec.a: is wrong", status=422, reason="Invalid"), times), 1000)
+
+    run(body())
+    assert [record.getMessage() for record in caplog.records] == [
+        "servers n/a failed, next try in 0.005 s: Invalid: spec.a: is wrong (422 Invalid)"
+    ]
+    assert caplog.records[0].exc_info is None
+    assert times[-1] - times[-2] == pytest.approx(60)
+
+
+def test_while_the_server_is_away_keys_are_tried_every_five_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    times: list[float] = []
+
+    async def body() -> None:
+        await start(failing(Unavailable("no answer"), times), 100)
+
+    run(body())
+    assert times[-1] - times[-2] == pytest.approx(5)
+    assert len(caplog.records) == 1
+
+
+def test_a_fault_of_ours_is_logged_with_its_traceback_and_does_not_end_the_worker(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    times: list[float] = []
+
+    async def body() -> None:
+        await start(failing(ZeroDivisionError("oops"), times, succeed_after=1), 10)
+
+    run(body())
+    assert len(times) == 2
+    assert caplog.records[0].exc_info is not None
+
+
+def test_after_a_success_the_next_failure_is_told_and_starts_with_the_shortest_delay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outcomes = iter([RuntimeError("x"), RuntimeError("x"), None, RuntimeError("x"), None])
+
+    async def reconcile(key: Key) -> float | None:
+        outcome = next(outcomes)
+        if outcome:
+            raise outcome
+        return 10.0
+
+    async def body() -> None:
+        controller = Controller(name="test", reconcile=reconcile)
+        controller.queue.add(A)
+        await for_a_while(controller, 15)
+
+    run(body())
+    assert ["next try in 0.005 s" in record.getMessage() for record in caplog.records] == [True, True]
+
+
+def test_a_resync_looks_at_all_keys_behind_those_that_users_wait_for() -> None:
+    passes: list[tuple[float, Key]] = []
+
+    async def reconcile(key: Key) -> None:
+        passes.append((asyncio.get_running_loop().time(), key))
+
+    async def body() -> None:
+        controller = Controller(name="test", reconcile=reconcile, resync_seconds=60, all_keys=lambda: [A, B])
+        await for_a_while(controller, 130)
+
+    run(body())
+    assert passes == [(60, A), (60, B), (120, A), (120, B)]
+
+
+def test_cancelling_lets_running_passes_end_and_begins_no_new_one() -> None:
+    ended: list[Key] = []
+
+    async def reconcile(key: Key) -> None:
+        await asyncio.sleep(2)
+        ended.append(key)
+
+    async def body() -> None:
+        controller = Controller(name="test", reconcile=reconcile, workers=1)
+        controller.queue.add(A)
+        controller.queue.add(B)
+        await for_a_while(controller, 1)
+
+    run(body())
+    assert ended == [A]
+
+
+def test_cancelling_ends_a_pass_that_hangs_after_the_grace() -> None:
+    async def reconcile(key: Key) -> None:
+        await asyncio.sleep(10_000)
+
+    async def body() -> float:
+        controller = Controller(name="test", reconcile=reconcile, grace_seconds=5)
+        controller.queue.add(A)
+        await for_a_while(controller, 1)
+        return asyncio.get_running_loop().time()
+
+    assert run(body()) == pytest.approx(6)
+
+
+def test_the_log_names_keys_that_are_no_tuples_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def reconcile(key: str) -> None:
+        raise RuntimeError("x")
+
+    async def body() -> None:
+        controller: Controller[str] = Controller(name="test", reconcile=reconcile)
+        controller.queue.add("all")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(controller.run(), 1)
+
+    run(body())
+    assert caplog.records[0].getMessage().startswith("test all failed")

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from unit.kube.virtual_time import VirtualTimeLoop, run
+from virtualserver.kube.queue import Queue
+
+
+def test_a_key_added_twice_is_handed_out_once() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        queue.add("a")
+        queue.add("a")
+        assert await queue.get() == "a"
+        queue.done("a")
+        assert len(queue) == 0
+
+    run(body())
+
+
+def test_keys_come_in_the_order_in_which_they_were_added() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        for key in "cab":
+            queue.add(key)
+        assert [await queue.get() for _ in range(3)] == ["c", "a", "b"]
+
+    run(body())
+
+
+def test_a_key_added_while_it_is_worked_on_comes_back_afterwards_and_not_before() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        queue.add("a")
+        await queue.get()
+        queue.add("a")
+        assert len(queue) == 0
+        queue.done("a")
+        assert await queue.get() == "a"
+
+    run(body())
+
+
+def test_background_keys_wait_for_the_others_and_are_promoted() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        queue.add("resync", background=True)
+        queue.add("promoted", background=True)
+        queue.add("user")
+        queue.add("promoted")
+        queue.add("user", background=True)
+        assert [await queue.get() for _ in range(3)] == ["user", "promoted", "resync"]
+        assert len(queue) == 0
+
+    run(body())
+
+
+def test_a_key_that_users_wait_for_stays_so_when_a_resync_adds_it_during_its_pass() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        queue.add("a")
+        await queue.get()
+        queue.add("a")
+        queue.add("a", background=True)
+        queue.add("other", background=True)
+        queue.done("a")
+        assert await queue.get() == "a"
+
+    run(body())
+
+
+def test_a_delayed_key_comes_at_its_time_and_the_earliest_delay_counts() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        queue.add("a", after=30)
+        queue.add("a", after=10)
+        queue.add("a", after=20)
+        assert await queue.get() == "a"
+        assert asyncio.get_running_loop().time() == pytest.approx(10)
+        queue.done("a")
+        queue.add("end", after=100)
+        assert await queue.get() == "end", "the later delays are gone"
+
+    run(body())
+
+
+def test_a_delay_does_not_hold_back_a_key_that_is_added_now() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        queue.add("a", after=1000)
+        queue.add("a")
+        assert await queue.get() == "a"
+        assert asyncio.get_running_loop().time() == 0
+
+    run(body())
+
+
+def test_retries_double_from_five_milliseconds_up_to_a_minute_and_forget_begins_anew() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        delays = [queue.retry("a") for _ in range(20)]
+        assert delays[:4] == [0.005, 0.01, 0.02, 0.04]
+        assert delays[-1] == 60
+        assert queue.retry("a", longest=5) == 5
+        assert queue.retry("b") == 0.005
+        queue.forget("a")
+        assert queue.retry("a") == 0.005
+
+    run(body())
+
+
+def test_a_cancelled_worker_takes_no_key_with_it() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        first = asyncio.create_task(queue.get())
+        second = asyncio.create_task(queue.get())
+        await asyncio.sleep(1)
+        queue.add("a")
+        first.cancel()
+        assert await second == "a"
+
+    run(body())
+
+
+class QueueRules(RuleBasedStateMachine):
+    """No key is lost, none is worked on twice at a time, none waits twice, whatever happens in whatever order."""
+
+    keys = st.sampled_from("abcd")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = VirtualTimeLoop()
+        self.queue: Queue[str] = Queue()
+        self.ready: set[str] = set()
+        self.working: set[str] = set()
+        self.again: set[str] = set()
+        self.due: dict[str, float] = {}
+
+    def teardown(self) -> None:
+        self.loop.close()
+
+    def on_loop(self, function: Any, *args: Any, **options: Any) -> Any:
+        async def call() -> Any:
+            return function(*args, **options)
+
+        return self.loop.run_until_complete(call())
+
+    def model_add(self, key: str) -> None:
+        (self.again if key in self.working else self.ready).add(key)
+
+    @rule(key=keys, background=st.booleans())
+    def add(self, key: str, background: bool) -> None:
+        self.on_loop(self.queue.add, key, background=background)
+        self.model_add(key)
+
+    @rule(key=keys, after=st.floats(0.1, 100))
+    def add_later(self, key: str, after: float) -> None:
+        due = self.loop.time() + after
+        self.on_loop(self.queue.add, key, after=after)
+        self.due[key] = min(due, self.due.get(key, due))
+
+    @rule(seconds=st.floats(0.1, 50))
+    def wait(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        for key in [key for key, due in self.due.items() if due <= self.loop.time()]:
+            del self.due[key]
+            self.model_add(key)
+
+    @precondition(lambda self: self.ready)
+    @rule()
+    def get(self) -> None:
+        key = self.loop.run_until_complete(self.queue.get())
+        assert key in self.ready
+        assert key not in self.working
+        self.ready.discard(key)
+        self.working.add(key)
+
+    @precondition(lambda self: self.working)
+    @rule(data=st.data())
+    def done(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.working)))
+        self.on_loop(self.queue.done, key)
+        self.working.discard(key)
+        if key in self.again:
+            self.again.discard(key)
+            self.ready.add(key)
+
+    @invariant()
+    def has_as_many_as_it_should(self) -> None:
+        assert len(self.queue) == len(self.ready)
+
+
+QueueRules.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestQueueRules = QueueRules.TestCase
