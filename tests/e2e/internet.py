@@ -95,12 +95,14 @@ class Internet:
     Attributes:
         namespace: The client's network namespace.
         address: The client's own address.
+        gateway: The host's address on the link to the client.
     """
 
-    def __init__(self, namespace: str, address: str) -> None:
+    def __init__(self, namespace: str, address: str, gateway: str) -> None:
         """Name the client; `internet` makes it."""
         self.namespace = namespace
         self.address = address
+        self.gateway = gateway
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line that runs a program as the client."""
@@ -160,6 +162,6 @@ def internet(name: str, *, subnet: int = 0) -> Iterator[Internet]:
         _ip("-n", name, "link", "set", "lo", "up")
         _ip("-n", name, "link", "set", "eth0", "up")
         _ip("-n", name, "route", "add", "default", "via", host)
-        yield Internet(name, client)
+        yield Internet(name, client, host)
     finally:
         _ip("netns", "del", name)

@@ -136,6 +136,21 @@ class Product:
         """Return all objects of a kind in a namespace."""
         return json.loads(self.kubectl("get", kind, "-n", namespace, "-o", "json"))["items"]
 
+    def process(self, name: str) -> int:
+        """Return the PID of one of our processes (a component, ``supervisor``, ``dnsmasq``, ``qemu``), 0 for none."""
+        status = json.loads(self.vs("status", "-o", "json"))
+        components = {component["name"]: component["pid"] for component in status["components"]}
+        if name in components:
+            return components[name] or 0
+        for entry in self.inventory():
+            if entry["kind"] == "process" and entry["name"].startswith(name):
+                return int(entry["pid"])
+        return 0
+
+    def inventory(self) -> list[dict[str, Any]]:
+        """Return what exists on the host because of the instance, as ``vs status --inventory`` tells it."""
+        return json.loads(self.vs("status", "--inventory", "-o", "json"))
+
     def pools(self) -> list[dict[str, Any]]:
         """Return the address pools, as ``vs status`` tells them."""
         return json.loads(self.vs("status", "-o", "json"))["pools"]

@@ -1,0 +1,163 @@
+"""What cannot be had, or is asked for wrongly: the reason is said, nothing is lost, and it proceeds when it can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from e2e.conftest import IMAGE
+from e2e.manifests import a_server
+from e2e.product import Product, eventually
+
+PRIVATE = {"public": False}
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"directAttachLoadBalancerIP": True, "tcp": {"ports": [22]}}, ["spec.network", "directAttachLoadBalancerIP"]),
+        ({"tcp": {"ports": [0]}}, ["spec.network.tcp.ports[0]"]),
+        ({"tcp": {"ports": [22, 22]}}, ["spec.network.tcp.ports"]),
+        ({"macAddress": "01:00:00:00:00:01"}, ["spec.network.macAddress"]),
+        ({"floatingIPs": [7]}, ["floatingIPs"]),
+        ({"dnsPolicy": "None"}, ["nameservers"]),
+    ],
+)
+def test_what_is_wrong_by_itself_is_refused_at_apply(
+    product: Product, network: dict[str, Any], words: list[str]
+) -> None:
+    error = product.refused(a_server("wrong", running=False, network=network))
+    assert all(word in error for word in words), error
+    assert not product.get("vs", "wrong")
+
+
+def test_a_missing_image_is_said_with_the_command_that_mends_it(product: Product) -> None:
+    product.apply(a_server("old", image="ubuntu2004-docker-master-20210601-ord1", network=PRIVATE))
+    try:
+        message = eventually(
+            lambda: "vs image alias" in (text := product.condition("old").get("message", "")) and text,
+            what="the message with the command",
+        )
+        assert "vs image alias vd-images/ubuntu2004-docker-master-20210601-ord1" in message
+        product.vs("image", "alias", "vd-images/ubuntu2004-docker-master-20210601-ord1", IMAGE)
+        product.wait_ready("old")
+    finally:
+        product.delete("vs", "old")
+
+
+def test_names_that_are_taken_are_said_and_left_alone(product: Product) -> None:
+    product.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "taken-tcp", "namespace": "default", "labels": {"whose": "mine"}},
+            "spec": {"ports": [{"port": 80}], "selector": {"app": "mine"}},
+        }
+    )
+    product.apply(a_server("taken", network={"public": True, "tcp": {"ports": [22]}}))
+    try:
+        condition = product.wait_reason("taken", "ServiceNameTaken")
+        assert "taken-tcp" in condition["message"]
+        assert product.get("service", "taken-tcp")["metadata"]["labels"] == {"whose": "mine"}
+        product.delete("service", "taken-tcp")
+        product.wait_ready("taken")
+    finally:
+        product.delete("vs", "taken")
+        product.delete("service", "taken-tcp")
+
+
+def test_a_machine_of_that_name_that_is_not_ours_is_left_alone(product: Product) -> None:
+    product.apply(
+        {
+            "apiVersion": "kubevirt.io/v1",
+            "kind": "VirtualMachine",
+            "metadata": {"name": "foreign", "namespace": "default"},
+            "spec": {"runStrategy": "Halted", "template": {"spec": {"domain": {"devices": {}}}}},
+        }
+    )
+    uid = product.get("vm", "foreign")["metadata"]["uid"]
+    product.apply(a_server("foreign", network=PRIVATE))
+    try:
+        product.wait_reason("foreign", "VirtualMachineNameTaken")
+        product.delete("vs", "foreign")
+        assert product.get("vm", "foreign")["metadata"]["uid"] == uid
+    finally:
+        product.delete("vs", "foreign")
+        product.delete("vm", "foreign")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"resources": {"gpu": {"type": "Quadro_RTX_4000", "count": 1}, "memory": "96Mi"}}, "spec.resources.gpu"),
+        ({"network": {"public": False, "vpcs": [{"name": "vpc0"}]}}, "spec.network.vpcs"),
+        ({"network": {"public": False, "disableK8sNetworking": True}}, "spec.network.disableK8sNetworking"),
+        ({"network": {"public": False, "floatingIPs": ["240.141.77.141"]}}, "spec.network.floatingIPs"),
+    ],
+)
+def test_what_is_not_carried_out_yet_is_not_started_and_says_which_field(
+    product: Product, changes: dict[str, Any], word: str
+) -> None:
+    product.apply(a_server("later", **changes))
+    try:
+        condition = product.wait_reason("later", "NotSupportedYet")
+        assert condition["status"] == "False" and word in condition["message"]
+        assert not product.get("vmi", "later")
+    finally:
+        product.delete("vs", "later")
+
+
+def test_memory_that_does_not_fit_waits_and_says_what_is_free(product: Product) -> None:
+    product.apply(a_server("huge", network=PRIVATE, resources={"cpu": {"count": 1}, "memory": "900Gi"}))
+    try:
+        message = eventually(
+            lambda: "free" in (text := product.condition("huge").get("message", "")) and text, what="the reason"
+        )
+        assert "900Gi" in message
+        small = a_server("huge", network=PRIVATE)
+        product.apply(small)
+        product.wait_ready("huge")
+    finally:
+        product.delete("vs", "huge")
+
+
+@pytest.mark.parametrize("text", ["- a\n- list\n", "just words", "a: [unclosed"])
+def test_cloud_init_that_is_no_mapping_is_a_condition_before_anything_starts(product: Product, text: str) -> None:
+    product.apply(a_server("cloudy", network=PRIVATE, cloudInit=text))
+    try:
+        eventually(
+            lambda: "spec.cloudInit" in product.condition("cloudy").get("message", ""),
+            what="the condition about cloudInit",
+        )
+        assert not product.get("vmi", "cloudy")
+    finally:
+        product.delete("vs", "cloudy")
+
+
+def test_public_without_ports_says_that_it_has_no_effect_yet(product: Product) -> None:
+    product.apply(a_server("lonely", network={"public": True}))
+    try:
+        assert "no effect" in product.wait_ready("lonely")["status"]["conditions"][0]["message"]
+        assert product.get("vs", "lonely")["status"]["network"]["externalIP"] == ""
+    finally:
+        product.delete("vs", "lonely")
+
+
+def test_a_users_own_load_balancer_service_gets_an_address(product: Product) -> None:
+    product.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "floating", "namespace": "default"},
+            "spec": {"type": "LoadBalancer", "ports": [{"name": "ignored", "port": 1}]},
+        }
+    )
+    try:
+        eventually(
+            lambda: product.get("service", "floating")["status"]["loadBalancer"].get("ingress"),
+            what="an address",
+            seconds=30,
+        )
+    finally:
+        product.delete("service", "floating")
