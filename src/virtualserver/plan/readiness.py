@@ -6,7 +6,7 @@ Tests: ``tests/unit/plan/test_readiness.py`` and the golden files.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.api.reasons import Reason
@@ -17,7 +17,13 @@ from virtualserver.plan.view import Verdict, View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["image_missing", "ready", "reason_of", "waiting_for_address"]
+__all__ = ["USELESS_PUBLIC", "image_missing", "ready", "reason_of", "waiting_for_address"]
+
+
+USELESS_PUBLIC: Final = (
+    "spec.network.public: true has no effect yet, because nothing is exposed: "
+    "add tcp.ports or udp.ports, or set directAttachLoadBalancerIP"
+)
 
 
 def ready(view: View) -> Verdict:
@@ -34,11 +40,11 @@ def _obstacles(view: View) -> Iterator[Verdict]:
     if view.observed.failures:
         told = "; ".join(f"{item.kind} {item.name}: {item.message}" for item in view.observed.failures)
         yield Verdict("False", Reason.ERROR, f"the API server refused an object, which is tried again: {told}")
-    if view.observed.virtual_machine is None:
-        yield Verdict("Unknown", Reason.INITIALIZING, "the server's objects are being made")
     missing = image_missing(view)
     if missing:
         yield Verdict("False", Reason.IMAGE_NOT_FOUND, missing)
+    if view.observed.virtual_machine is None:
+        yield Verdict("Unknown", Reason.INITIALIZING, "the server's objects are being made")
     yield from _not_running(view)
     yield from _not_connected(view)
 
@@ -158,10 +164,7 @@ def _summary(view: View) -> str:
     own = ", ".join(machine.guest_addresses(view.observed))
     sentences = [f"running, reachable at {', '.join(view.addresses)}" if view.addresses else f"running at {own}"]
     if services.has_useless_public(network):
-        sentences.append(
-            "spec.network.public: true has no effect yet, because nothing is exposed: "
-            "add tcp.ports or udp.ports, or set directAttachLoadBalancerIP"
-        )
+        sentences.append(USELESS_PUBLIC)
     pool = view.site.pool(public=network.public, region=view.server.spec.region)
     if view.balancers and not pool.region_known:
         sentences.append(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from virtualserver.api.conditions import ConditionType
 from virtualserver.api.reasons import Reason
-from virtualserver.plan import data_volume, machine, unsupported
+from virtualserver.plan import data_volume, machine, services, unsupported
 from virtualserver.plan.machine import Phase
-from virtualserver.plan.readiness import ready, waiting_for_address
+from virtualserver.plan.readiness import USELESS_PUBLIC, ready, waiting_for_address
 from virtualserver.plan.view import Verdict, View
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def _services_ready(view: View) -> Verdict:
         reason = Reason.SERVICES_CREATED if waits.reason is Reason.WAITING_FOR_ADDRESS else waits.reason
         return Verdict("False", reason, waits.message)
     if not view.services:
-        return Verdict("True", Reason.SERVICES_READY, "the network asks for no Service")
+        told = USELESS_PUBLIC if services.has_useless_public(view.server.spec.network) else "no Service is asked for"
+        return Verdict("True", Reason.SERVICES_READY, told)
     told = ", ".join(item["metadata"]["name"] for item in view.services)
     if view.addresses:
         told += f" with address {', '.join(view.addresses)}"
