@@ -1,0 +1,37 @@
+"""Every example is accepted by a real API server, and says what it claims to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from control_plane import ControlPlane
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_api_server_accepts_the_example(control_plane: ControlPlane, path: Path) -> None:
+    said = control_plane.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(path))
+    assert said.splitlines() == [f"virtualserver.virtualservers.coreweave.com/{path.stem} created (server dry run)"]
+
+
+def test_there_is_an_example_for_every_network_mode() -> None:
+    networks = {path.stem: yaml.safe_load(path.read_text())["spec"]["network"] for path in EXAMPLES}
+    modes = {
+        (bool(n["public"]), bool(n.get("directAttachLoadBalancerIP")), bool(n.get("tcp") or n.get("udp")))
+        for n in networks.values()
+    }
+    wanted = {(True, False, True), (False, False, True), (True, True, False), (False, True, False)}
+    assert wanted | {(False, False, False)} <= modes
+    assert any("macAddress" in n for n in networks.values())
+    assert any("dnsConfig" in n for n in networks.values())
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_no_example_has_a_password(path: Path) -> None:
+    assert "password" not in path.read_text()
