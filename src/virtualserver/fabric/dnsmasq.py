@@ -119,7 +119,8 @@ class Dnsmasq:
     def find(self) -> int | None:
         """Return the PID of the process that runs with our configuration file, whoever started it.
 
-        The file's path is ours alone, which a PID file's number is not after a restart of the machine.
+        The file is ours alone, which a PID file's number is not after a restart of the machine. A container's
+        dnsmasq may have a file of the same name, but not in the same folder.
         """
         argument = f"--conf-file={self._file}".encode()
         for folder in Path("/proc").iterdir():
@@ -127,7 +128,8 @@ class Dnsmasq:
                 continue
             with contextlib.suppress(OSError):
                 if argument in (folder / "cmdline").read_bytes().split(b"\0"):
-                    return int(folder.name)
+                    if (folder / f"root{self._run}").samefile(self._run):
+                        return int(folder.name)
         return None
 
     async def ensure(self, networks: Iterable[IPv4Network], mtu: int) -> int:

@@ -53,6 +53,7 @@ DHCP_OPTIONS: Final = "dhcp-options"
 NAMES: Final = "names"
 """These three are files: the key is the file's name, the value its content."""
 
+_HOSTNAME: Final = 12  # dnsmasq refuses this option by its name
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
@@ -112,7 +113,7 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
 
 def _dhcp_options(link: GuestLink) -> str:
     """Return the option file of one guest; the interface on which it asks is dnsmasq's tag for it."""
-    lines = [f"tag:{link.device},option:hostname,{link.hostname}"]
+    lines = [f"tag:{link.device},{_HOSTNAME},{link.hostname}"]
     servers = [str(address) for address in link.resolver.nameservers if isinstance(address, IPv4Address)]
     if servers:
         lines.append(f"tag:{link.device},option:dns-server,{','.join(servers)}")

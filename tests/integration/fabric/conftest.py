@@ -1,0 +1,52 @@
+"""Fixtures: a machine, the internet, a data plane on the machine, and guests of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import fabric_world as world
+
+from virtualserver.fabric import ranges
+from virtualserver.fabric.dataplane import DataPlane
+
+@pytest.fixture
+def machine() -> Iterator[None]:
+    with world.a_machine():
+        yield
+
+
+@pytest.fixture
+def internet(machine: None) -> world.Node:
+    return world.internet()
+
+
+@pytest.fixture
+async def plane(internet: world.Node) -> AsyncIterator[DataPlane]:
+    chosen = ranges.choose(await ranges.networks_in_use())
+    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    try:
+        await plane.start()
+        yield plane
+    finally:
+        await plane.stop()
+
+
+@pytest.fixture
+def make_guest() -> Iterator[world.MakeGuest]:
+    """Return what makes a guest: its link in a data plane, and the machine behind it with its address."""
+    guests: list[world.Guest] = []
+
+    async def make(plane: DataPlane, number: int, address: str | None = None, *, configured: bool = True) -> world.Guest:
+        link = world.a_link(number, address)
+        await plane.set_link(f"guest-{number}", link)
+        guest = world.Guest(f"g{number}-{len(guests)}", plane.open_tap(link.device), link.mac)
+        guests.append(guest)
+        if configured:
+            guest.configure(str(link.addresses[0]))
+        return guest
+
+    yield make
+    for guest in guests:
+        guest.close()

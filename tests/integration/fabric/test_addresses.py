@@ -1,0 +1,219 @@
+"""What each network mode is in packets: published ports, direct attach, neither."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from ipaddress import ip_address
+from pathlib import Path
+
+import fabric_world as world
+import pytest
+
+from virtualserver.fabric import ranges
+from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.state import PublishedPort, ServiceRules
+
+PUBLIC = "203.0.113.7"
+PRIVATE = "198.18.0.7"
+CLUSTER = "10.96.0.7"
+
+
+def published(address: str, port: int, target: str, protocol: str = "TCP", target_port: int | None = None) -> PublishedPort:
+    return PublishedPort(ip_address(address), port, protocol, ip_address(target), target_port or port)  # type: ignore[arg-type]
+
+
+def announced(address: str, *ports: PublishedPort) -> ServiceRules:
+    return ServiceRules(ports=frozenset(ports), announced=frozenset({ip_address(address)}))
+
+
+@pytest.mark.parametrize("address", [PUBLIC, PRIVATE])
+async def test_a_published_port_answers_a_client_and_the_guest_sees_the_clients_own_address(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, address: str
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("tcp", announced(address, published(address, 22, "10.42.0.2", target_port=2222)))
+    await plane.set_service("udp", announced(address, published(address, 3389, "10.42.0.2", "UDP")))
+    internet.run("ip", "route", "add", f"{address}/32", "via", world.HOST_ADDRESS)
+    with guest.serving(2222), guest.serving(3389, protocol="udp"):
+        assert internet.tcp(address, 22) == world.CLIENT_ADDRESS
+        assert internet.udp(address, 3389) == world.CLIENT_ADDRESS
+
+
+async def test_a_port_that_is_not_published_is_refused_and_ping_is_not_answered(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("tcp", announced(PUBLIC, published(PUBLIC, 22, "10.42.0.2")))
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    with guest.serving(22), guest.serving(23), guest.serving(22, protocol="udp"):
+        assert internet.tcp(PUBLIC, 22)
+        with pytest.raises(ConnectionRefusedError):
+            internet.tcp(PUBLIC, 23)
+        with pytest.raises(ConnectionRefusedError):
+            internet.udp(PUBLIC, 22)
+        assert not internet.pings(PUBLIC, seconds=1)
+
+
+@pytest.mark.parametrize("address", [PUBLIC, PRIVATE])
+async def test_a_directly_attached_address_answers_ping_and_any_port_and_is_the_guests_source(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, address: str
+) -> None:
+    guest = await make_guest(plane, 2, address)
+    neighbour = await make_guest(plane, 3)
+    internet.run("ip", "route", "add", f"{address}/32", "via", world.HOST_ADDRESS)
+    with guest.serving(9), guest.serving(65000, protocol="udp"), neighbour.serving(80):
+        assert internet.pings(address)
+        assert internet.tcp(address, 9) == world.CLIENT_ADDRESS
+        assert internet.udp(address, 65000) == world.CLIENT_ADDRESS
+        assert neighbour.tcp(address, 9) == "10.42.0.3"
+        assert guest.tcp("10.42.0.3", 80) == address
+
+
+async def test_what_a_guest_sends_out_is_translated_to_the_machines_address(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest, attached = await make_guest(plane, 2), await make_guest(plane, 3, PUBLIC)
+    with internet.serving(80), internet.serving(53, protocol="udp"):
+        for each in (guest, attached):  # nobody beyond routes the test networks, so an attached address is translated too
+            assert each.tcp(world.CLIENT_ADDRESS, 80) == world.HOST_ADDRESS
+            assert each.udp(world.CLIENT_ADDRESS, 53) == world.HOST_ADDRESS
+            assert each.pings(world.CLIENT_ADDRESS)
+
+
+async def test_on_this_machine_an_attached_address_is_the_source_that_others_see(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    attached, guest = await make_guest(plane, 3, PUBLIC), await make_guest(plane, 2)
+    client = world.Node("beside")
+    world.sh("ip", "link", "add", "beside0", "type", "veth", "peer", "name", "eth0", "netns", "beside")
+    world.sh("ip", "address", "add", "192.168.77.1/24", "dev", "beside0")
+    world.sh("ip", "link", "set", "beside0", "up")
+    world.sh("sysctl", "-qw", "net.ipv4.conf.beside0.forwarding=1")
+    client.run("ip", "address", "add", "192.168.77.2/24", "dev", "eth0")
+    client.run("ip", "link", "set", "eth0", "up")
+    client.run("ip", "route", "add", "default", "via", "192.168.77.1")
+    with client.serving(80), attached.serving(22):
+        assert attached.tcp("192.168.77.2", 80) == PUBLIC
+        assert guest.tcp("192.168.77.2", 80) == "192.168.77.1"
+        assert client.tcp(PUBLIC, 22) == "192.168.77.2"
+
+
+async def test_pools_that_the_network_beyond_routes_are_not_translated(
+    internet: world.Node, make_guest: world.MakeGuest
+) -> None:
+    chosen = dataclasses.replace(ranges.choose(await ranges.networks_in_use()), routed=True)
+    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    await plane.start()
+    try:
+        attached, guest = await make_guest(plane, 3, PUBLIC), await make_guest(plane, 2)
+        internet.run("ip", "route", "add", "203.0.113.0/24", "via", world.HOST_ADDRESS)
+        with internet.serving(80):
+            assert attached.tcp(world.CLIENT_ADDRESS, 80) == PUBLIC
+            assert guest.tcp(world.CLIENT_ADDRESS, 80) == world.HOST_ADDRESS
+    finally:
+        await plane.stop()
+
+
+async def test_a_guest_reaches_its_own_published_port_and_another_guests(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest, other = await make_guest(plane, 2), await make_guest(plane, 3)
+    await plane.set_service("tcp", announced(PUBLIC, published(PUBLIC, 22, "10.42.0.2")))
+    with guest.serving(22):
+        assert guest.tcp(PUBLIC, 22) == "169.254.1.1"
+        assert other.tcp(PUBLIC, 22) == "10.42.0.3"
+        with pytest.raises(ConnectionRefusedError):
+            other.tcp(PUBLIC, 23)
+
+
+async def test_a_cluster_address_answers_guests_and_nobody_else(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest, other = await make_guest(plane, 2), await make_guest(plane, 3)
+    await plane.set_service("tcp", ServiceRules(frozenset({published(CLUSTER, 80, "10.42.0.2", target_port=8080)})))
+    for router, target in ((internet, world.HOST_ADDRESS),):
+        router.run("ip", "route", "add", "10.0.0.0/8", "via", target)
+    world.sh("ip", "route", "add", "10.0.0.0/8", "via", "198.19.0.2")  # even where a person routes them there
+    with guest.serving(8080):
+        assert other.tcp(CLUSTER, 80) == "10.42.0.3"
+        assert guest.tcp(CLUSTER, 80)
+        for address, port in ((CLUSTER, 80), ("10.42.0.2", 8080)):
+            with pytest.raises(OSError, match=r"."):
+                internet.tcp(address, port, seconds=1)
+            with pytest.raises(OSError, match=r"."):
+                socket.create_connection((address, port), timeout=1)
+
+
+async def test_a_host_process_reaches_a_published_port_and_an_attached_address(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest, attached = await make_guest(plane, 2), await make_guest(plane, 3, PRIVATE)
+    await plane.set_service("tcp", announced(PUBLIC, published(PUBLIC, 22, "10.42.0.2")))
+    with guest.serving(22), attached.serving(23):
+        for address, port in ((PUBLIC, 22), (PRIVATE, 23)):
+            with socket.create_connection((address, port), timeout=5) as connection:
+                assert connection.recv(100).decode() == "198.19.0.1"
+
+
+async def test_an_address_of_a_pool_that_nobody_has_is_unreachable_at_once(
+    internet: world.Node, plane: DataPlane
+) -> None:
+    internet.run("ip", "route", "add", "203.0.113.0/24", "via", world.HOST_ADDRESS)
+    with pytest.raises(OSError, match="No route to host"):
+        internet.tcp("203.0.113.99", 22, seconds=3)
+
+
+async def test_taking_a_port_away_cuts_its_flows_and_no_others(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    both = announced(PUBLIC, published(PUBLIC, 22, "10.42.0.2"), published(PUBLIC, 80, "10.42.0.2"))
+    await plane.set_service("tcp", both)
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    with guest.serving(22), guest.serving(80):
+        with internet.connect(PUBLIC, 22) as cut, internet.connect(PUBLIC, 80) as kept:
+            for connection in (cut, kept):
+                assert connection.recv(100)
+            await plane.set_service("tcp", announced(PUBLIC, published(PUBLIC, 80, "10.42.0.2")))
+            kept.sendall(b"still here")
+            assert kept.recv(100) == b"still here"
+            cut.sendall(b"gone")
+            with pytest.raises(ConnectionResetError):
+                cut.recv(100)
+        with pytest.raises(ConnectionRefusedError):
+            internet.tcp(PUBLIC, 22)
+
+
+async def test_a_port_that_moves_to_another_guest_takes_new_connections_there(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    first, second = await make_guest(plane, 2), await make_guest(plane, 3)
+    await plane.set_service("udp", announced(PUBLIC, published(PUBLIC, 53, "10.42.0.2", "UDP")))
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    with internet.socket(socket.SOCK_DGRAM) as client:
+        client.connect((PUBLIC, 53))
+        with first.serving(53, protocol="udp"):
+            client.send(b"?")
+            assert client.recv(100)
+        await plane.set_service("udp", announced(PUBLIC, published(PUBLIC, 53, "10.42.0.3", "UDP")))
+        with second.serving(53, protocol="udp"):
+            client.send(b"?")
+            assert client.recv(100)
+
+
+async def test_two_services_share_an_address_and_the_second_keeps_it(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("tcp", announced(PUBLIC, published(PUBLIC, 22, "10.42.0.2")))
+    await plane.set_service("udp", announced(PUBLIC, published(PUBLIC, 22, "10.42.0.2", "UDP")))
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    await plane.remove_service("tcp")
+    with guest.serving(22, protocol="udp"):
+        assert internet.udp(PUBLIC, 22)
+    with pytest.raises(ConnectionRefusedError):
+        internet.tcp(PUBLIC, 22)
+    await plane.remove_service("udp")
+    with pytest.raises(OSError, match="No route to host"):
+        internet.tcp(PUBLIC, 22)

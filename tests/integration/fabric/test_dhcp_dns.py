@@ -1,0 +1,218 @@
+"""What a real DHCP client and a resolver are told, and what they are not."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import socket
+import struct
+import time
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fabric_world as world
+
+from virtualserver.fabric.state import DataPlaneState, Resolver, ServiceRules
+
+if TYPE_CHECKING:
+    from virtualserver.fabric.dataplane import DataPlane
+
+GATEWAY = "169.254.1.1"
+
+
+def ask(node: world.Node, name: str, *, server: str = GATEWAY, kind: int = 1, seconds: float = 5) -> tuple[int, list[str]]:
+    """Return the answer's code (0 NOERROR, 3 NXDOMAIN, 5 REFUSED) and its addresses."""
+    question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+    query = struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + question + struct.pack(">2H", kind, 1)
+    with node.socket(socket.SOCK_DGRAM) as asking:
+        asking.settimeout(seconds)
+        asking.connect((server, 53))
+        asking.send(query)
+        answer = asking.recv(2000)
+    _, flags, _, count, _, _ = struct.unpack(">6H", answer[:12])
+    position, addresses = len(query), list[str]()
+    for _ in range(count):
+        _, found, _, _, length = struct.unpack(">HHHIH", answer[position : position + 12])
+        if found == 1:
+            addresses.append(socket.inet_ntoa(answer[position + 12 : position + 16]))
+        position += 12 + length
+    return flags & 15, addresses
+
+
+def eventually_asked(node: world.Node, name: str, expected: tuple[int, list[str]]) -> None:
+    """Wait until an answer is the expected one; dnsmasq reads its files a moment after they are written."""
+    world.eventually(lambda: ask(node, name) == expected, what=f"{name}: {expected}")
+
+
+async def test_a_guest_is_told_its_address_gateway_routes_resolver_and_name(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2, configured=False)
+    told = guest.dhcp()
+    assert told is not None
+    assert told["ip"] == "10.42.0.2"
+    assert told["subnet"] == "255.255.255.255"
+    assert told["router"] == GATEWAY
+    assert told["staticroutes"] == f"{GATEWAY}/32 0.0.0.0 0.0.0.0/0 {GATEWAY}"
+    assert told["dns"] == GATEWAY
+    assert told["search"] == "team.svc.cluster.local svc.cluster.local"
+    assert told["hostname"] == "guest-2"
+    assert told["mtu"] == "1500"
+    assert "broadcast" not in told
+    assert told["msstaticroutes"] == told["staticroutes"]
+
+
+async def test_two_guests_are_told_different_resolvers_and_one_without_resolver_none(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    own = Resolver((ip_address("192.0.2.53"), ip_address("192.0.2.54")), ("a.example",))
+    await plane.set_link("guest-2", dataclasses.replace(world.a_link(2), resolver=own))
+    await plane.set_link("guest-3", dataclasses.replace(world.a_link(3), resolver=Resolver((), ())))
+    links = [world.a_link(number) for number in (2, 3)]
+    guests = [world.Guest(f"r{n}", plane.open_tap(link.device), link.mac) for n, link in enumerate(links)]
+    try:
+        first, second = [guest.dhcp() for guest in guests]
+        assert first is not None
+        assert second is not None
+        assert (first["dns"], first["search"]) == ("192.0.2.53 192.0.2.54", "a.example")
+        assert "dns" not in second
+        assert "search" not in second
+        await plane.set_link("guest-3", dataclasses.replace(world.a_link(3), resolver=own))
+        changed = guests[1].dhcp()
+        assert changed is not None
+        assert changed["dns"] == "192.0.2.53 192.0.2.54"
+    finally:
+        for guest in guests:
+            guest.close()
+
+
+async def test_a_directly_attached_address_is_leased_like_any_other(plane: DataPlane, make_guest: world.MakeGuest) -> None:
+    public = await make_guest(plane, 2, "203.0.113.9", configured=False)
+    private = await make_guest(plane, 3, "198.18.0.9", configured=False)
+    for guest, address in ((public, "203.0.113.9"), (private, "198.18.0.9")):
+        told = guest.dhcp()
+        assert told is not None
+        assert told["ip"] == address
+
+
+async def test_leases_tell_when_they_were_taken_and_outlive_dnsmasq(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    before = time.time() - 1
+    guest = await make_guest(plane, 2, configured=False)
+    changes = plane.lease_changes()
+    change = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0)
+    assert await plane.leases() == {}
+    assert guest.dhcp()
+    await asyncio.wait_for(change, 20)
+    lease = (await plane.leases())[guest.mac]
+    assert str(lease.address) == "10.42.0.2"
+    assert before <= lease.taken <= time.time()
+    supervision = asyncio.ensure_future(plane.supervise())
+    first = await dnsmasq_pid(plane)
+    os.kill(first, signal.SIGKILL)
+    while await dnsmasq_pid(plane, required=False) in (first, 0):
+        await asyncio.sleep(0.02)
+    supervision.cancel()
+    assert (await plane.leases())[guest.mac] == lease
+    await asyncio.sleep(1.1)  # a lease's time is in whole seconds
+    assert guest.dhcp()
+    assert (await plane.leases())[guest.mac].taken > lease.taken
+    await changes.aclose()  # type: ignore[attr-defined]
+
+
+async def dnsmasq_pid(plane: DataPlane, *, required: bool = True) -> int:
+    found = [int(item["name"]) for item in await plane.inventory() if item["detail"] == "dnsmasq"]
+    assert found or not required
+    return found[0] if found else 0
+
+
+async def test_a_removed_guests_address_and_mac_serve_another_at_once(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2, configured=False)
+    assert guest.dhcp()
+    pid = await dnsmasq_pid(plane)
+    await plane.remove_link("guest-2")
+    assert await plane.leases() == {}
+    # the same address for another MAC, and the same MAC with another address
+    for number, changes in ((3, {"addresses": (ip_address("10.42.0.2"),)}), (4, {"mac": guest.mac})):
+        link = dataclasses.replace(world.a_link(number), **changes)
+        await plane.set_link(f"guest-{number}", link)
+        other = world.Guest(f"next{number}", plane.open_tap(link.device), link.mac)
+        try:
+            told = other.dhcp()
+            assert told is not None
+            assert told["ip"] == str(link.addresses[0])
+        finally:
+            other.close()
+    assert await dnsmasq_pid(plane) == pid
+
+
+async def test_a_guest_that_is_not_known_gets_no_lease(plane: DataPlane, make_guest: world.MakeGuest) -> None:
+    guest = await make_guest(plane, 2, configured=False)
+    link = dataclasses.replace(world.a_link(2), mac="52:54:00:00:00:99")
+    await plane.set_link("guest-2", link)
+    assert guest.dhcp(tries=2) is None
+
+
+async def test_names_of_services_resolve_to_guests_and_unknown_ones_do_not_exist(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    name = "web.team.svc.cluster.local"
+    await plane.set_service("s1", ServiceRules(names={name: (ip_address("10.42.0.2"), ip_address("10.42.0.3"))}))
+    await plane.set_service("s2", ServiceRules(names={"db.team.svc.cluster.local": (ip_address("10.96.0.9"),)}))
+    eventually_asked(guest, "db.team.svc.cluster.local", (0, ["10.96.0.9"]))
+    assert sorted(ask(guest, name)[1]) == ["10.42.0.2", "10.42.0.3"]
+    assert ask(guest, "nobody.team.svc.cluster.local") == (3, [])
+    await plane.set_service("s1", ServiceRules(names={name: (ip_address("10.42.0.4"),)}))
+    eventually_asked(guest, name, (0, ["10.42.0.4"]))
+    await plane.remove_service("s1")
+    eventually_asked(guest, name, (3, []))
+    assert ask(guest, "db.team.svc.cluster.local") == (0, ["10.96.0.9"])
+
+
+async def test_other_names_are_asked_of_the_machines_resolver_and_refused_where_it_has_none(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    resolvers = Path("/run/resolv.conf")
+    resolvers.write_text("nameserver 127.0.0.53\n")
+    world.sh("mount", "--bind", str(resolvers), "/etc/resolv.conf")
+    await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {}))
+    eventually_asked(guest, "www.example.org", (5, []))
+    folder = Path("/run/upstream")
+    folder.mkdir()
+    (folder / "conf").write_text(
+        f"no-resolv\nno-hosts\nport=53\nlisten-address={world.CLIENT_ADDRESS}\nbind-interfaces\nuser=root\n"
+        f"address=/www.example.org/192.0.2.80\npid-file={folder}/pid\n"
+    )
+    internet.run("dnsmasq", f"--conf-file={folder}/conf")
+    try:
+        resolvers.write_text(f"nameserver 127.0.0.1\nnameserver {world.CLIENT_ADDRESS}\n")
+        await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {}))
+        eventually_asked(guest, "www.example.org", (0, ["192.0.2.80"]))
+        assert ask(guest, "nobody.cluster.local") == (3, [])
+    finally:
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+        world.sh("umount", "/etc/resolv.conf")
+
+
+async def test_the_resolver_answers_guests_only(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    node = "198.19.0.2"
+    internet.run("ip", "route", "add", "198.19.0.0/30", "via", world.HOST_ADDRESS)
+    for asker in (internet, guest):
+        with_answer = False
+        try:
+            with_answer = bool(ask(asker, "a.cluster.local", server=node, seconds=1))
+        except OSError:
+            pass
+        assert not with_answer, f"{asker.name} got an answer from {node}"
