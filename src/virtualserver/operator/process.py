@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from virtualserver.instance import Instance
+from virtualserver.instance import Instance, write_atomically
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.events import Recorder
@@ -25,7 +26,7 @@ from virtualserver.operator.world import World
 from virtualserver.plan.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from virtualserver.kube.objects import Key
 
@@ -40,13 +41,20 @@ RESYNC_SECONDS: Final = 600.0
 """Every server is looked at this often even if nothing changed: a safety net, which writes nothing."""
 
 
-async def operate(client: Client, site: Site, *, resync_seconds: float = RESYNC_SECONDS) -> None:
+async def operate(
+    client: Client,
+    site: Site,
+    *,
+    resync_seconds: float = RESYNC_SECONDS,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
     """Reconcile all servers until cancelled; the caller holds the Lease.
 
     Args:
         client: An entered client.
         site: The site profile.
         resync_seconds: How often every server is looked at without a reason.
+        on_ready: Called once everything that exists is known and reconciling begins.
     """
     controller: Controller[Key]
 
@@ -72,6 +80,7 @@ async def operate(client: Client, site: Site, *, resync_seconds: float = RESYNC_
         _logger.info("everything is known, reconciling %d servers", len(world.keys()))
         tasks.create_task(recorder.run())
         tasks.create_task(controller.run())
+        on_ready()
 
 
 def site_of(record: Mapping[str, Any]) -> Site:
@@ -81,8 +90,14 @@ def site_of(record: Mapping[str, Any]) -> Site:
     return Site(pools=frozenset(pools)) if pools else Site()
 
 
-async def run(kubeconfig: Path, site: Site) -> None:
-    """Hold the Lease and operate, until SIGTERM or SIGINT."""
+async def run(kubeconfig: Path, site: Site, ready: Path) -> None:
+    """Hold the Lease and operate, until SIGTERM or SIGINT.
+
+    Args:
+        kubeconfig: Whom to connect to, and as whom.
+        site: The site profile.
+        ready: The file that tells the supervisor that we reconcile; its folder is ours.
+    """
     work = asyncio.current_task()
     assert work is not None  # noqa: S101 - a coroutine that runs has its task
     loop = asyncio.get_running_loop()
@@ -93,7 +108,7 @@ async def run(kubeconfig: Path, site: Site) -> None:
         Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-operator") as client,
         Lease.hold(client, namespace=LEASE_NAMESPACE, name=LEASE_NAME, identity=identity),
     ):
-        await operate(client, site)
+        await operate(client, site, on_ready=lambda: write_atomically(ready, f"{os.getpid()}\n", mode=0o644))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -102,9 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m virtualserver.operator", description="Makes VirtualServers come true."
     )
     parser.add_argument("--kubeconfig", type=Path, help="default: the instance's own for the operator")
+    parser.add_argument("--instance", help="default: VS_INSTANCE; shows whose process this is")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     instance = Instance.from_environment()
+    if options.instance:
+        instance = dataclasses.replace(instance, name=options.instance)
     kubeconfig = options.kubeconfig or instance.state / "kubeconfigs" / "operator"
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-        asyncio.run(run(kubeconfig, site_of(instance.record())))
+        asyncio.run(run(kubeconfig, site_of(instance.record()), instance.run / "operator" / "ready"))
