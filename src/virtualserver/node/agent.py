@@ -22,7 +22,7 @@ from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import DataPlaneState
 from virtualserver.instance import Instance, InstanceError, write_atomically
 from virtualserver.kube.client import Client
-from virtualserver.node import accelerator, nodeobject
+from virtualserver.node import accelerator, nodeobject, registration
 from virtualserver.node.accelerator import Accelerator
 from virtualserver.node.addresses import Addresses
 from virtualserver.node.claims import Claims
@@ -37,11 +37,15 @@ from virtualserver.node.preparation import Preparation
 from virtualserver.node.probes import Probes
 from virtualserver.node.routing import Routing
 from virtualserver.node.services import Services
+from virtualserver.node.subresources import Subresources
 from virtualserver.node.virtualmachines import VirtualMachines
 
 __all__ = ["Agent", "run"]
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+_PORT: Final = "subresources-port"
+"""Under what the claims keep the port of the aggregated API, so that it is the same after a restart."""
 
 _logger = logging.getLogger(__name__)
 
@@ -87,6 +91,7 @@ class Agent:
             footprints=self.instances.footprints,
         )
         self.machines = VirtualMachines(self.observed)
+        self.subresources = Subresources(self.observed, self.instances.machines, pki=instance.state / "pki")
         self.routing = Routing(
             self.observed, self.machines, self.instances, self.services, self.volumes, self.addresses
         )
@@ -101,15 +106,24 @@ class Agent:
             await self._take_over()
             for part in self._parts():
                 tasks.append(asyncio.create_task(part()))
-            await nodeobject.write(self.observed.client, name=self.name, accelerator=self.accelerator.name)
-            write_atomically(self._ready_file(), f"{os.getpid()}\n", mode=0o644)
-            _logger.info("ready: %d machines run", len(self.instances.links))
-            await asyncio.gather(*tasks)
+            async with self.subresources.serve(int(self.claims.fact(_PORT) or 0)) as port:
+                self.claims.remember(_PORT, str(port))
+                await self._announce(port)
+                await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.hypervisor.close()
+
+    async def _announce(self, port: int) -> None:
+        """Say in the API that the node is there, and to the supervisor that it works."""
+        client = self.observed.client
+        authority = (self.instance.state / "pki" / "ca.crt").read_bytes()
+        await registration.register(client, port=port, authority=authority)
+        await nodeobject.write(client, name=self.name, accelerator=self.accelerator.name)
+        write_atomically(self._ready_file(), f"{os.getpid()}\n", mode=0o644)
+        _logger.info("ready: %d machines run, subresources on port %d", len(self.instances.links), port)
 
     def _parts(self) -> list[Callable[[], Awaitable[None]]]:
         return [
