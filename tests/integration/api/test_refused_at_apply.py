@@ -328,7 +328,7 @@ def test_the_root_disk_grows_and_never_shrinks(server: Server) -> None:
     server.create(a_virtual_server({"storage": {"root": {"size": "2Gi"}}}, name="disk"))
     message = server.refusal_of_patch("disk", {"spec": {"storage": {"root": {"size": "2047Mi"}}}})
     assert "spec.storage.root.size" in message
-    assert "cannot shrink" in message
+    assert '"2047Mi" is less than the disk has, and a disk cannot shrink: keep the size' in message
     for size in ("2048Mi", 2 * 1024**3, "3Gi", "1T"):
         assert server.refusal_of_patch("disk", {"spec": {"storage": {"root": {"size": size}}}}) == ""
 
