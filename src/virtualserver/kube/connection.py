@@ -121,6 +121,9 @@ class Connection:
         except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
             raise Unavailable(f"the stream broke off: {_words(error)}", request=f"GET {path}") from error
         finally:
+            # TLS would end politely and wait for a server that still has much to say: the socket would outlive us.
+            if response.connection and response.connection.transport:
+                response.connection.transport.abort()
             response.close()
 
     async def _open(

@@ -124,7 +124,7 @@ class Reflector:
         listing = await self._client.snapshot(self._resource, **self._scope, page=self._pace.page)
         self.listings += 1
         self._version = listing.resource_version
-        for change in self._store.replace(listing.items):
+        for change in self._store.replace(listing.items, version=int(self._version)):
             self._report(change)
         self.synced.set()
 
@@ -149,6 +149,7 @@ class Reflector:
                 # The server lost its past (a new or restored etcd) and would be silent until it reaches our version.
                 raise Gone(f"the server is at version {version}, before {self._version}", status=410)
             self._version = version
+            self._store.advance(int(version))
             return
         change = self._store.drop(event.object) if event.type == "DELETED" else self._store.put(event.object)
         self._version = version

@@ -11,7 +11,7 @@ Tests: ``tests/unit/kube/test_store.py``.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from virtualserver.kube.objects import key_of, owner_uid
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Key, Manifest
 
 __all__ = ["Change", "Store", "version_of"]
-
-_TOMBSTONES: Final = 10_000
-"""How many deleted objects' UIDs are kept, so that a late answer to a write does not bring one back."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class Store:
         # Written by us and not yet confirmed by the reflector: what was last reported of the object instead.
         self._unconfirmed: dict[Key, Manifest | None] = {}
         self._remembered_since: set[Key] = set()
-        self._deleted: dict[str, None] = {}
+        self._version = 0
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -88,13 +85,14 @@ class Store:
         return [self._objects[key] for key in sorted(self._indexes[index].get(value, ()))]
 
     def remember(self, manifest: Manifest) -> None:
-        """Take in what a write of ours returned, unless something newer is known or the object is deleted.
+        """Take in what a write of ours returned, unless the reflector is that far already.
 
-        The reflector still reports the change when it sees it: others than the writer may wait for it.
+        An answer that comes so late that the object was changed or deleted since, changes nothing. The reflector still
+        reports the write when it sees it: others than the writer may wait for it.
         """
         key = key_of(manifest)
         known = self._objects.get(key)
-        if _uid(manifest) in self._deleted or (known and version_of(known) >= version_of(manifest)):
+        if version_of(manifest) <= self._version or (known and version_of(known) >= version_of(manifest)):
             return
         self._unconfirmed.setdefault(key, known)
         self._remembered_since.add(key)
@@ -108,12 +106,13 @@ class Store:
         """
         key = key_of(manifest)
         known = self._objects.get(key)
+        if version_of(manifest) <= self._version:
+            return None
+        self.advance(version_of(manifest))
         if known and version_of(known) > version_of(manifest):
             return None  # An event from before our own last write; that write's event is still to come.
         if key in self._unconfirmed:
             known = self._unconfirmed.pop(key)
-        elif known and version_of(known) == version_of(manifest):
-            return None
         self._set(key, manifest)
         return Change(known, manifest)
 
@@ -124,11 +123,13 @@ class Store:
             manifest: The object as it was last, with the version of its deletion.
 
         Returns:
-            What changed; None where the object was not known.
+            What changed; None where the object was not known, or the event came before.
         """
         key = key_of(manifest)
-        self._bury(manifest)
         known = self._objects.get(key)
+        if version_of(manifest) <= self._version:
+            return None
+        self.advance(version_of(manifest))
         if known is None:
             return None
         if _uid(known) != _uid(manifest) and version_of(known) > version_of(manifest):
@@ -140,31 +141,36 @@ class Store:
             return Change(reported, None)
         return self._remove(key, known)
 
+    def advance(self, version: int) -> None:
+        """Say that all changes up to a resource version were taken in, as a bookmark does."""
+        self._version = max(self._version, version)
+
     def begin_replace(self) -> None:
         """Say that a listing is about to be asked for: all that was remembered before this will be in it."""
         self._remembered_since.clear()
 
-    def replace(self, manifests: Iterable[Manifest]) -> list[Change]:
-        """Take in a listing: what it has not is deleted, except what was remembered since ``begin_replace``.
+    def replace(self, manifests: Iterable[Manifest], *, version: int) -> list[Change]:
+        """Take in a listing: what it has not is deleted, except what was remembered since and is newer.
+
+        Args:
+            manifests: All objects, as they were at one moment after ``begin_replace``.
+            version: The resource version of that moment.
 
         Returns:
             What changed, deletions first.
         """
         listed = {key_of(manifest): manifest for manifest in manifests}
-        gone = [key for key in self._objects if key not in listed and key not in self._remembered_since]
-        changes: list[Change] = []
-        for key in gone:
-            self._bury(self._objects[key])
-            changes.append(self._remove(key, self._objects[key]))
+        ahead = {key for key in self._remembered_since if version_of(self._objects[key]) > version}
+        gone = [key for key in self._objects if key not in listed and key not in ahead]
+        changes = [self._remove(key, self._objects[key]) for key in gone]
         for key, manifest in listed.items():
-            known = self._objects.get(key)
-            if known and key in self._remembered_since and version_of(known) > version_of(manifest):
+            if key in ahead:
                 continue  # The event of that write is still to come.
-            self._deleted.pop(_uid(manifest), None)
-            reported = self._unconfirmed.pop(key, known)
+            reported = self._unconfirmed.pop(key, self._objects.get(key))
             self._set(key, manifest)
             if not (reported and _uid(reported) == _uid(manifest) and version_of(reported) == version_of(manifest)):
                 changes.append(Change(reported, manifest))
+        self._version = version
         return changes
 
     def _remove(self, key: Key, known: Manifest) -> Change:
@@ -173,16 +179,12 @@ class Store:
         self._set(key, None)
         return Change(reported or known, None)
 
-    def _bury(self, manifest: Manifest) -> None:
-        """Keep a deleted object's UID for a while."""
-        self._deleted[_uid(manifest)] = None
-        while len(self._deleted) > _TOMBSTONES:
-            del self._deleted[next(iter(self._deleted))]
-
     def _set(self, key: Key, manifest: Manifest | None) -> None:
         """Replace an entry, None for no entry, and its places in the indexes."""
         known = self._objects.pop(key, None)
-        if manifest is not None:
+        if manifest is None:
+            self._remembered_since.discard(key)
+        else:
             self._objects[key] = manifest
         for name, function in self._index_functions.items():
             index = self._indexes[name]
