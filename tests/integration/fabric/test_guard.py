@@ -1,0 +1,296 @@
+"""A guest that sends what is not its own, and a guest that knocks at doors that are not open."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import fabric_world as world
+import pytest
+
+from virtualserver.fabric import ranges
+from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
+
+MAC, OTHER_MAC = "52:54:00:00:00:02", "52:54:00:00:00:03"
+OWN, OTHER = "10.42.0.2", "10.42.0.3"
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+MARK = b"a frame of the test's own making"
+
+
+def octets(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ethernet(payload: bytes, *, source: str = MAC, target: str, kind: int = 0x0800) -> bytes:
+    return octets(target) + octets(source) + struct.pack(">H", kind) + payload
+
+
+def ipv4(payload: bytes, *, source: str, target: str, protocol: int = 17, fragment: int = 0) -> bytes:
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 7, fragment, 64, protocol, 0)
+    head += socket.inet_aton(source) + socket.inet_aton(target)
+    return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
+
+
+def udp(payload: bytes = MARK, *, source: int = 5000, target: int = 5001) -> bytes:
+    return struct.pack(">4H", source, target, 8 + len(payload), 0) + payload
+
+
+def dhcp(kind: int, *, mac: str = MAC, operation: int = 1, ciaddr: str = "0.0.0.0") -> bytes:
+    body = struct.pack(">BBBBIHH", operation, 1, 6, 0, 0x1234, 0, 0) + socket.inet_aton(ciaddr) + bytes(12)
+    body += octets(mac).ljust(16, b"\0") + bytes(192) + bytes.fromhex("63825363") + bytes([53, 1, kind])
+    return body + b"\xff"
+
+
+def arp(*, sender_mac: str = MAC, sender: str = OWN, target: str = "169.254.1.1", operation: int = 1) -> bytes:
+    head = struct.pack(">HHBBH", 1, 0x0800, 6, 4, operation)
+    return head + octets(sender_mac) + socket.inet_aton(sender) + bytes(6) + socket.inet_aton(target)
+
+
+def ipv6(payload: bytes, *, source: str, target: str, following: int) -> bytes:
+    head = struct.pack(">IHBB", 6 << 28, len(payload), following, 255)
+    return head + socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target) + payload
+
+
+class Village:
+    """Two guests, the second of which is the victim, and the internet; all that arrives anywhere is heard."""
+
+    def __init__(self, plane: DataPlane, liar: world.Guest, victim: world.Guest, internet: world.Node) -> None:
+        self.plane, self.liar, self.victim, self.internet = plane, liar, victim, internet
+        text = world.sh("nsenter", "--net=/run/netns/vs-t1", "ip", "-o", "link", "show", "tap-2")
+        self.gateway_mac = text.split("link/ether ")[1].split()[0]
+
+    @contextlib.contextmanager
+    def ears(self) -> Iterator[list[socket.socket]]:
+        listening = [node.socket(socket.SOCK_RAW, socket.AF_PACKET, 0x0300) for node in (self.victim, self.internet)]
+        try:
+            yield listening
+        finally:
+            for each in listening:
+                each.close()
+
+    def arrives(self, frame: bytes, mark: bytes = MARK) -> bool:
+        """Send a frame of the liar's, then one that is allowed, and return whether the first came through."""
+        after = b"the frame that follows it and may pass"
+        with self.ears() as (victim, internet):
+            self.liar.send(frame)
+            for target in (OTHER, world.CLIENT_ADDRESS):
+                own = ipv4(udp(after), source=OWN, target=target)
+                self.liar.send(ethernet(own, target=self.gateway_mac))
+            heard = [self._heard_until(ear, after) for ear in (victim, internet)]
+        return any(mark in packet for packets in heard for packet in packets)
+
+    @staticmethod
+    def _heard_until(ear: socket.socket, last: bytes) -> list[bytes]:
+        packets: list[bytes] = []
+        while not packets or last not in packets[-1]:
+            packets.append(ear.recv(3000))
+        return packets
+
+
+@pytest.fixture
+async def village(plane: DataPlane, make_guest: world.MakeGuest, internet: world.Node) -> Village:
+    liar, victim = await make_guest(plane, 2), await make_guest(plane, 3)
+    assert liar.pings(OTHER)
+    assert liar.pings(world.CLIENT_ADDRESS)
+    return Village(plane, liar, victim, internet)
+
+
+@pytest.mark.parametrize("target", [OTHER, world.CLIENT_ADDRESS])
+async def test_its_own_traffic_passes_whole_and_in_fragments(village: Village, target: str) -> None:
+    assert village.arrives(ethernet(ipv4(udp(), source=OWN, target=target), target=village.gateway_mac))
+    first, rest = udp(MARK + bytes(1000))[:512], udp(MARK + bytes(1000))[512:]
+    village.liar.send(ethernet(ipv4(first, source=OWN, target=target, fragment=0x2000), target=village.gateway_mac))
+    assert village.arrives(ethernet(ipv4(rest, source=OWN, target=target, fragment=64), target=village.gateway_mac))
+
+
+@pytest.mark.parametrize("target", [OTHER, world.CLIENT_ADDRESS])
+@pytest.mark.parametrize(
+    "lie",
+    ["another MAC", "a neighbour's MAC", "a neighbour's address", "an outside address", "no address", "the gateway's",
+     "a neighbour's fragment", "the host's address"],
+)  # fmt: skip
+async def test_a_foreign_source_is_dropped(village: Village, lie: str, target: str) -> None:
+    mac = {"another MAC": "52:54:00:00:00:77", "a neighbour's MAC": OTHER_MAC}.get(lie, MAC)
+    source = {
+        "a neighbour's address": OTHER,
+        "a neighbour's fragment": OTHER,
+        "an outside address": "8.8.4.4",
+        "no address": "0.0.0.0",
+        "the gateway's": "169.254.1.1",
+        "the host's address": "198.19.0.1",
+    }.get(lie, OWN)
+    fragment = 64 if "fragment" in lie else 0
+    packet = ipv4(udp(), source=source, target=target, fragment=fragment)
+    assert not village.arrives(ethernet(packet, source=mac, target=village.gateway_mac))
+
+
+async def test_a_guest_serves_no_dhcp_and_asks_in_its_own_name_only(village: Village) -> None:
+    offer = udp(dhcp(2, operation=2) + MARK, source=67, target=68)
+    for source, target in ((OWN, OTHER), (OWN, "255.255.255.255"), ("0.0.0.0", "255.255.255.255")):
+        packet = ipv4(offer, source=source, target=target)
+        assert not village.arrives(ethernet(packet, target=village.gateway_mac))
+    assert not village.arrives(
+        ethernet(ipv4(offer[:64] + MARK, source=OWN, target=OTHER, fragment=0x2000), target=village.gateway_mac)
+    )
+    assert village.victim.dhcp()
+    lease = (await village.plane.leases())[OTHER_MAC]
+    release = ipv4(udp(dhcp(7, mac=OTHER_MAC, ciaddr=OTHER), source=68, target=67), source=OWN, target="169.254.1.1")
+    village.liar.send(ethernet(release, target=village.gateway_mac))
+    discover = ipv4(udp(dhcp(1, mac=OTHER_MAC), source=68, target=67), source="0.0.0.0", target="255.255.255.255")
+    for mac in (MAC, OTHER_MAC):
+        village.liar.send(ethernet(discover, source=mac, target=EVERYBODY))
+    assert village.liar.dhcp()
+    assert (await village.plane.leases())[OTHER_MAC] == lease
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        ethernet(arp(sender=OTHER), target=EVERYBODY, kind=0x0806),
+        ethernet(arp(sender_mac=OTHER_MAC), target=EVERYBODY, kind=0x0806),
+        ethernet(arp(), source=OTHER_MAC, target=EVERYBODY, kind=0x0806),
+        ethernet(arp(sender="169.254.1.1", operation=2), target=EVERYBODY, kind=0x0806),
+    ],
+    ids=["sender address", "sender MAC", "frame MAC", "gateway's answer"],
+)
+async def test_a_lying_arp_packet_teaches_nobody_anything(village: Village, frame: bytes) -> None:
+    def neighbours() -> str:
+        shown = world.sh("nsenter", "--net=/run/netns/vs-t1", "ip", "-4", "neigh", "show")
+        return "\n".join(sorted(" ".join(line.split()[:5]) for line in shown.splitlines()))
+
+    before, heard = neighbours(), village.victim.run("ip", "neigh", "show")
+    with village.liar.socket(socket.SOCK_RAW, socket.AF_PACKET, 0x0608) as ear:
+        ear.bind(("eth0", 0x0806))
+        village.liar.send(frame)
+        assert village.arrives(ethernet(ipv4(udp(), source=OWN, target=OTHER), target=village.gateway_mac))
+        ear.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                assert ear.recv(100)[20:22] != b"\0\2", "the lie was answered"
+    assert neighbours() == before
+    assert village.victim.run("ip", "neigh", "show").split()[:5] == heard.split()[:5]
+
+
+async def test_an_address_probe_gets_no_answer_and_a_true_question_does(village: Village) -> None:
+    with village.liar.socket(socket.SOCK_RAW, socket.AF_PACKET, 0x0608) as ear:
+        ear.bind(("eth0", 0x0806))
+        village.liar.send(ethernet(arp(sender="0.0.0.0", target=OWN), target=EVERYBODY, kind=0x0806))
+        village.liar.send(ethernet(arp(), target=EVERYBODY, kind=0x0806))
+        answer = ear.recv(100)
+    assert answer[28:32] == socket.inet_aton("169.254.1.1")
+
+
+async def test_no_ipv6_leaves_a_guest(village: Village) -> None:
+    everybody = "33:33:00:00:00:01"
+    advertisement = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + MARK
+    neighbour = struct.pack(">BBHI", 136, 0, 0, 0x20000000) + socket.inet_pton(socket.AF_INET6, "fe80::3") + MARK
+    frames = [
+        ipv6(advertisement, source="fe80::2", target="ff02::1", following=58),
+        ipv6(struct.pack(">BB6x", 58, 0) + advertisement, source="fe80::2", target="ff02::1", following=0),
+        ipv6(struct.pack(">BBHI", 58, 0, 1, 7) + advertisement, source="fe80::2", target="ff02::1", following=44),
+        ipv6(neighbour, source="fe80::2", target="ff02::1", following=58),
+        ipv6(udp(source=547, target=546), source="fe80::2", target="ff02::1", following=17),
+        ipv6(udp(), source="2001:db8::2", target="2001:db8::3", following=17),
+    ]
+    for packet in frames:
+        for target in (everybody, village.gateway_mac):
+            assert not village.arrives(ethernet(packet, target=target, kind=0x86DD))
+
+
+async def test_a_frame_with_a_vlan_tag_goes_nowhere(village: Village) -> None:
+    tagged = struct.pack(">HH", 5, 0x0800) + ipv4(udp(), source=OTHER, target=world.CLIENT_ADDRESS)
+    assert not village.arrives(ethernet(tagged, target=village.gateway_mac, kind=0x8100))
+
+
+async def test_the_door_is_closed_before_a_tap_has_an_address(village: Village) -> None:
+    inside = ("nsenter", "--net=/run/netns/vs-t1")
+    world.sh(*inside, "ip", "tuntap", "add", "dev", "unknown0", "mode", "tap", "vnet_hdr")
+    world.sh(*inside, "ip", "link", "set", "unknown0", "up")
+    stranger = world.Guest("stranger", village.plane.open_tap("unknown0"), MAC)
+    try:
+        village.liar, honest = stranger, village.liar
+        mac = world.sh(*inside, "ip", "-o", "link", "show", "unknown0").split("link/ether ")[1].split()[0]
+        with village.ears() as (victim, _):
+            stranger.send(ethernet(ipv4(udp(), source=OWN, target=OTHER), target=mac))
+            after = ipv4(udp(b"after"), source=OWN, target=OTHER)
+            honest.send(ethernet(after, target=village.gateway_mac))
+            assert not any(MARK in packet for packet in village._heard_until(victim, b"after"))
+    finally:
+        stranger.close()
+
+
+@pytest.mark.parametrize("attached", [False, True])
+async def test_a_guest_reaches_no_port_of_the_host_by_any_of_its_addresses(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, attached: bool
+) -> None:
+    guest = await make_guest(plane, 2, "203.0.113.9" if attached else None)
+    world.sh("ip", "link", "add", "docker9", "type", "bridge")
+    world.sh("ip", "address", "add", "172.30.0.1/24", "dev", "docker9")
+    world.sh("ip", "link", "set", "docker9", "up")
+    server = socket.create_server(("0.0.0.0", 6443))
+    with server, internet.serving(6443):
+        internet.connect(world.HOST_ADDRESS, 6443).close()
+        assert guest.tcp(world.CLIENT_ADDRESS, 6443) == world.HOST_ADDRESS
+        for address in (world.HOST_ADDRESS, "198.19.0.1", "172.30.0.1", "198.19.0.2", "169.254.1.1", "127.0.0.1"):
+            with pytest.raises(OSError, match=r"."):
+                guest.tcp(address, 6443, seconds=0.7)
+        # not even where the host publishes a port of its own by DNAT, as Docker does
+        world.sh("nft", "add table ip nat9")
+        world.sh("nft", "add chain ip nat9 pre { type nat hook prerouting priority dstnat; }")
+        world.sh("nft", f"add rule ip nat9 pre ip daddr {world.HOST_ADDRESS} tcp dport 8443 dnat to 100.64.7.2:6443")
+        with pytest.raises(OSError, match=r"."):
+            guest.tcp(world.HOST_ADDRESS, 8443, seconds=0.7)
+
+
+async def test_a_guest_reaches_no_link_local_service_of_the_machines_network(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    internet.run("ip", "address", "add", "169.254.169.254/32", "dev", "lo")
+    world.sh("ip", "route", "add", "169.254.169.254", "via", world.CLIENT_ADDRESS)
+    with internet.serving(80):
+        socket.create_connection(("169.254.169.254", 80), timeout=5).close()
+        with pytest.raises(OSError, match=r"."):
+            guest.tcp("169.254.169.254", 80, seconds=0.7)
+
+
+async def test_two_instances_side_by_side_see_each_other_as_any_client(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    chosen = ranges.choose(await ranges.networks_in_use())
+    other = DataPlane(instance="t2", identifier="0000a2", ranges=chosen, run=Path("/run/t2"))
+    pool, link = chosen.public["public"][0], chosen.link
+    assert str(pool) == "198.51.100.0/24"
+    await other.start()
+    try:
+        guest, theirs = await make_guest(plane, 2), await make_guest(other, 3)
+        attached = await make_guest(other, 4, str(pool[9]))
+        port = PublishedPort(pool[7], 22, "TCP", ip_address("10.42.0.3"), 22)
+        await other.set_service("s", ServiceRules(frozenset({port}), frozenset({port.address})))
+        with theirs.serving(22), attached.serving(22), guest.serving(22):
+            assert guest.tcp(str(pool[7]), 22) == "198.19.0.2"
+            assert guest.tcp(str(pool[9]), 22) == "198.19.0.2"
+            for address in (str(link[2]), str(link[1]), "10.42.0.3"):
+                with pytest.raises(OSError, match=r"."):
+                    guest.tcp(address, 22, seconds=0.7)
+                assert not guest.pings(address, seconds=1)
+            await other.stop()
+            with pytest.raises(OSError, match=r"."):
+                guest.tcp(str(pool[7]), 22, seconds=0.7)
+        with internet.serving(80):  # what both needed of the host is still there
+            assert guest.tcp(world.CLIENT_ADDRESS, 80) == world.HOST_ADDRESS
+        assert await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {})) == 0
+    finally:
+        await other.stop()
