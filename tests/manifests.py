@@ -20,7 +20,9 @@ _SPEC: dict[str, Any] = {
 }
 
 
-def a_virtual_server(spec: dict[str, Any] | None = None, *, name: str = "web", namespace: str = "team") -> dict[str, Any]:
+def a_virtual_server(
+    spec: dict[str, Any] | None = None, *, name: str = "web", namespace: str = "team"
+) -> dict[str, Any]:
     """Return a sound manifest with changes to its spec laid over it, as by a JSON merge patch."""
     return {
         "apiVersion": "virtualservers.coreweave.com/v1alpha1",

@@ -2,81 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from virtualserver.controlplane.layout import Layout
-from virtualserver.controlplane.rest import Rest, RestError
+from api_server import Server, connected, own_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from control_plane import ControlPlane
-
-SERVERS = "/apis/virtualservers.coreweave.com/v1alpha1/namespaces/{namespace}/virtualservers"
-
-
-class Server:
-    """The API server as the administrator sees it; paths of VirtualServers are those of one namespace."""
-
-    def __init__(self, rest: Rest, namespace: str) -> None:
-        self._rest = rest
-        self.namespace = namespace
-        self.servers = SERVERS.format(namespace=namespace)
-
-    def call(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
-        """Send any request."""
-        return self._rest.call(method, path, body, **options)
-
-    def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Any:
-        """Create a VirtualServer."""
-        query = "?dryRun=All" if dry_run else ""
-        return self.call("POST", f"{self.servers}{query}", in_namespace(manifest, self.namespace))
-
-    def get(self, name: str) -> Any:
-        """Read a VirtualServer."""
-        return self.call("GET", f"{self.servers}/{name}")
-
-    def patch(self, name: str, patch: Mapping[str, Any], *, dry_run: bool = False, subresource: str = "") -> Any:
-        """Send a JSON merge patch of a VirtualServer."""
-        query = "?dryRun=All" if dry_run else ""
-        path = f"{self.servers}/{name}{subresource}{query}"
-        return self.call("PATCH", path, patch, content_type="application/merge-patch+json")
-
-    def refusal_of(self, manifest: Mapping[str, Any]) -> str:
-        """Return why the server would refuse to create a VirtualServer, ``""`` where it would not."""
-        try:
-            self.create(manifest, dry_run=True)
-        except RestError as error:
-            return str(error)
-        return ""
-
-    def refusal_of_patch(self, name: str, patch: Mapping[str, Any]) -> str:
-        """Return why the server would refuse a patch, ``""`` where it would not."""
-        try:
-            self.patch(name, patch, dry_run=True)
-        except RestError as error:
-            return str(error)
-        return ""
-
-
-def in_namespace(manifest: Mapping[str, Any], namespace: str) -> dict[str, Any]:
-    """Return a manifest with another namespace."""
-    return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
 
 
 @pytest.fixture(scope="module")
 def server(control_plane: ControlPlane) -> Iterator[Server]:
     """The API server and a namespace of this module's own."""
-    pki = Layout(control_plane.instance).pki
-    rest = Rest(control_plane.url, authority=pki / "ca.crt", client=pki / "clients/admin", timeout_seconds=60)
-    namespace = f"api-{uuid.uuid4().hex[:8]}"
-    rest.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-    try:
-        yield Server(rest, namespace)
-    finally:
-        rest.call("DELETE", SERVERS.format(namespace=namespace))
-        rest.call("DELETE", f"/api/v1/namespaces/{namespace}")
-        rest.close()
+    with connected(control_plane) as rest, own_namespace(rest) as server:
+        yield server

@@ -15,8 +15,7 @@ from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import decode
 
 if TYPE_CHECKING:
-    from conftest import Server
-
+    from api_server import Server
     from control_plane import ControlPlane
 
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
