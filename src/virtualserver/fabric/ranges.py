@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 import msgspec
 
 from virtualserver.fabric.commands import run
-from virtualserver.fabric.correspondents import correspondents
 from virtualserver.fabric.state import Network, Ranges
 
 __all__ = ["RangesExhaustedError", "choose", "decode", "encode", "networks_in_use"]
@@ -45,7 +44,7 @@ def choose(
     The first instance gets public 203.0.113.0/24 and private 198.18.0.0/24; pools that are named win.
 
     Args:
-        taken: Networks of the host's routes and addresses, addresses that it talks to, and what other instances took.
+        taken: Networks of the host's routes and addresses, and those that other instances recorded.
         public: The public pool; chosen where empty.
         private: The private pool; chosen where empty.
 
@@ -101,8 +100,8 @@ def decode(recorded: dict[str, object]) -> Ranges:
 
 
 async def networks_in_use() -> list[Network]:
-    """Return the networks of this machine's routes and addresses, and whom it talks to beyond them; for `choose`."""
-    found: set[Network] = {ip_network(address) for address in await correspondents()}
+    """Return the networks of this machine's routes and addresses, of both families; for `choose`."""
+    found: set[Network] = set()
     for family in ("-4", "-6"):
         text = await run("ip", "-json", family, "route", "show", "table", "all")
         for route in msgspec.json.decode(text or "[]", type=list[dict[str, Any]]):
