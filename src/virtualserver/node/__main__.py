@@ -20,6 +20,8 @@ def main() -> int:
     logging.basicConfig(
         level=os.environ.get("VS_LOG_LEVEL", "INFO").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # Folders that guests' users pass through say their modes; what is secret does so too.
+    os.umask(0o022)
     instance = Instance.from_environment()
     if "--instance" in sys.argv[1:-1]:
         instance = dataclasses.replace(instance, name=sys.argv[sys.argv.index("--instance") + 1])
