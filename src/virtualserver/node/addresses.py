@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.state import Address, Ranges
-from virtualserver.kube.objects import Manifest
 from virtualserver.node import balancing, pools
 from virtualserver.node.balancing import Fault
 from virtualserver.node.claims import Claim, Claims, Kind, Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from virtualserver.fabric.state import Address, Ranges
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["LINGER_SECONDS", "Addresses"]
 
@@ -129,7 +132,7 @@ class Addresses:
                 other = clash["metadata"]
                 return Fault(
                     "AddressInUse",
-                    f"{address} is shared with Service {other['namespace']}/{other['name']}, which has a port in common",
+                    f"{address} is shared with Service {other['namespace']}/{other['name']}, with a port in common",
                 )
         for address in wish.pinned:
             if self._claims.holder("address", str(address)) is None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["OVERHEAD_BYTES", "RESERVE_BYTES", "Footprint", "available_bytes", "fault", "resident_bytes", "total_bytes"]
 

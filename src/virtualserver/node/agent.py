@@ -12,9 +12,8 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.controlplane import users
 from virtualserver.fabric import ranges
@@ -23,7 +22,6 @@ from virtualserver.fabric.state import DataPlaneState
 from virtualserver.instance import Instance, InstanceError, write_atomically
 from virtualserver.kube.client import Client
 from virtualserver.node import accelerator, nodeobject, registration
-from virtualserver.node.accelerator import Accelerator
 from virtualserver.node.addresses import Addresses
 from virtualserver.node.claims import Claims
 from virtualserver.node.datavolumes import Volumes
@@ -39,6 +37,11 @@ from virtualserver.node.routing import Routing
 from virtualserver.node.services import Services
 from virtualserver.node.subresources import Subresources
 from virtualserver.node.virtualmachines import VirtualMachines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from virtualserver.node.accelerator import Accelerator
 
 __all__ = ["Agent", "run"]
 
@@ -125,7 +128,7 @@ class Agent:
         write_atomically(self._ready_file(), f"{os.getpid()}\n", mode=0o644)
         _logger.info("ready: %d machines run, subresources on port %d", len(self.instances.links), port)
 
-    def _parts(self) -> list[Callable[[], Awaitable[None]]]:
+    def _parts(self) -> list[Callable[[], Coroutine[None, None, None]]]:
         return [
             self.machines.controller.run,
             self.instances.controller.run,

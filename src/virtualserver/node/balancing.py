@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
-from virtualserver.fabric.state import Address
 from virtualserver.kube.objects import Manifest, owner_uid
+from virtualserver.node import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from virtualserver.fabric.state import Address
 
 __all__ = ["Fault", "Wish", "group_of", "wants_address", "wish_of", "yields_to"]
 
@@ -50,10 +54,6 @@ class Wish:
     families: tuple[int, ...]
 
 
-def _annotations(service: Manifest) -> Mapping[str, str]:
-    return service["metadata"].get("annotations") or {}
-
-
 def wants_address(service: Manifest) -> bool:
     """Return whether a Service asks this node for a load balancer address (one of another class does not)."""
     spec = service["spec"]
@@ -66,7 +66,7 @@ def wants_address(service: Manifest) -> bool:
 
 def wish_of(service: Manifest) -> Wish | Fault:
     """Return what a LoadBalancer Service wishes for, or why that cannot be read."""
-    annotations, spec = _annotations(service), service["spec"]
+    annotations, spec = fields.annotations_of(service), service["spec"]
     pool = annotations.get(names.METALLB_ADDRESS_POOL) or annotations.get(names.METALLB_ADDRESS_POOL_OLD)
     key = names.METALLB_LOAD_BALANCER_IPS if names.METALLB_LOAD_BALANCER_IPS in annotations else _LOAD_BALANCER_IPS_OLD
     pins, field = annotations.get(key, ""), f"metadata.annotations[{key}]"
@@ -86,15 +86,14 @@ def wish_of(service: Manifest) -> Wish | Fault:
 
 def group_of(service: Manifest) -> str:
     """Return the owner of the address: the Services of a namespace with one sharing key are one owner."""
-    annotations = _annotations(service)
+    annotations = fields.annotations_of(service)
     key = annotations.get(names.METALLB_ALLOW_SHARED_IP) or annotations.get(_ALLOW_SHARED_IP_OLD)
     metadata = service["metadata"]
     return f"{metadata['namespace']}/{key}" if key else metadata["uid"]
 
 
 def _ports(service: Manifest) -> set[tuple[str, int]]:
-    ports: Iterable[Mapping[str, Any]] = service["spec"].get("ports") or ()
-    return {(port.get("protocol", "TCP"), port["port"]) for port in ports}
+    return {(port.get("protocol", "TCP"), port["port"]) for port in fields.items(service, "spec", "ports")}
 
 
 def yields_to(service: Manifest, others: Iterable[Manifest]) -> Manifest | None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 __all__ = ["Claim", "Claims", "ClaimsError", "Kind", "Taken"]
 
@@ -90,7 +92,8 @@ class Claims:
         if version > _VERSION:
             self._database.close()
             raise ClaimsError(
-                f"{path}: the claims have version {version}, this program knows {_VERSION}: install the newer program again"
+                f"{path}: the claims have version {version}, this program knows {_VERSION}: "
+                "install the newer program again"
             )
         for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
             self._database.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")

@@ -5,18 +5,22 @@ Tests: ``tests/unit/node/test_conditions.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from virtualserver.kube.objects import Manifest
+from virtualserver.node import fields
 from virtualserver.node.runstrategy import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["condition_of", "is_true", "with_conditions"]
 
 
 def condition_of(manifest: Manifest, type: str) -> Mapping[str, Any] | None:
     """Return an object's condition of a type, None where it has none."""
-    for condition in (manifest.get("status") or {}).get("conditions") or ():
+    for condition in fields.items(manifest, "status", "conditions"):
         if condition["type"] == type:
             return condition
     return None
@@ -29,22 +33,23 @@ def is_true(manifest: Manifest, type: str) -> bool:
 
 
 def with_conditions(
-    before: Iterable[Mapping[str, Any]],
+    manifest: Manifest,
     wanted: Iterable[Mapping[str, Any]],
     *,
     now: float,
-    keep: Iterable[Mapping[str, Any]] = (),
+    owned: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the wanted conditions with their times of transition.
 
     Args:
-        before: The conditions as they are; one whose status stays keeps its time.
+        manifest: The object as it is; a condition whose status stays keeps its time.
         wanted: Conditions without times, in their order.
         now: Seconds since the epoch: the time of those that change.
-        keep: Conditions of others, which come first and stay as they are.
+        owned: The types that are ours; others come first and stay as they are. None: all are ours.
     """
+    before = fields.items(manifest, "status", "conditions")
     known = {condition["type"]: condition for condition in before}
-    result = [dict(condition) for condition in keep]
+    result = [dict(one) for one in before if owned is not None and one["type"] not in owned]
     for condition in wanted:
         old = known.get(condition["type"], {})
         same = old.get("status") == condition["status"] and old.get("lastTransitionTime")

@@ -11,20 +11,22 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names, quantity
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
-from virtualserver.node import kinds
+from virtualserver.node import fields, kinds
 from virtualserver.node.balancing import Fault
 from virtualserver.node.conditions import with_conditions
-from virtualserver.node.disks import DiskStore
 from virtualserver.node.images import Image, ImageError, ImageStore
-from virtualserver.node.launch import Kernel
-from virtualserver.node.observed import Observed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from virtualserver.node.disks import DiskStore
+    from virtualserver.node.launch import Kernel
+    from virtualserver.node.observed import Observed
 
 __all__ = ["RootDisk", "Volumes"]
 
@@ -83,11 +85,11 @@ class Volumes:
         volume = self._observed.get(kinds.DATA_VOLUME, key)
         if claim is None and volume is None:
             return Fault("ErrorPvcNotFound", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
-        if volume is not None and (volume.get("status") or {}).get("phase") != "Succeeded":
+        if volume is not None and fields.status_of(volume).get("phase") != "Succeeded":
             return Fault("WaitingForVolumes", f"DataVolume {key[0]}/{key[1]} is not ready yet")
         if claim is None:
             return Fault("WaitingForVolumes", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist yet")
-        annotations: Mapping[str, str] = claim["metadata"].get("annotations") or {}
+        annotations = fields.annotations_of(claim)
         digest = annotations.get(names.IMAGE) or annotations.get(names.BASE_IMAGE)
         image = self._image(digest) if digest else None
         if _image_of(claim):
@@ -144,7 +146,7 @@ class Volumes:
 
     def _source(self, volume: Manifest) -> Image | Fault:
         """Return the image that a DataVolume clones."""
-        source: Mapping[str, Any] = volume["spec"].get("source") or {}
+        source = fields.mapping(volume, "spec", "source")
         pvc = source.get("pvc")
         if pvc is None:
             kind = ", ".join(source) or "none"
@@ -174,14 +176,13 @@ class Volumes:
 
     async def _create_claim(self, volume: Manifest, digest: str, size: int) -> Manifest:
         metadata = volume["metadata"]
-        labels = metadata.get("labels") or {}
         manifest = {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
             "metadata": {
                 "name": metadata["name"],
                 "namespace": metadata["namespace"],
-                "labels": dict(labels),
+                "labels": dict(fields.labels_of(volume)),
                 "annotations": {names.BASE_IMAGE: digest},
                 "ownerReferences": [
                     {
@@ -212,7 +213,7 @@ class Volumes:
 
     async def _bind(self, claim: Manifest, size: int) -> Manifest | None:
         """Report a claim as bound: there is no PersistentVolume behind it, the node itself is."""
-        if (claim.get("status") or {}).get("phase") == "Bound" and _capacity(claim) == size:
+        if fields.status_of(claim).get("phase") == "Bound" and _capacity(claim) == size:
             return claim
         return await self._observed.write_status(
             kinds.PERSISTENT_VOLUME_CLAIM,
@@ -225,7 +226,6 @@ class Volumes:
         )
 
     async def _report(self, volume: Manifest, fault: Fault | None) -> None:
-        before = volume.get("status") or {}
         if fault is None:
             phase, progress = "Succeeded", "100.0%"
         elif fault.reason == "SourceNotSupported":
@@ -246,25 +246,25 @@ class Volumes:
                 "phase": phase,
                 "progress": progress,
                 "claimName": volume["metadata"]["name"] if fault is None else None,
-                "conditions": with_conditions(before.get("conditions") or (), conditions, now=time.time()),
+                "conditions": with_conditions(volume, conditions, now=time.time()),
             },
         )
 
 
 def _image_of(claim: Manifest) -> str | None:
-    return (claim["metadata"].get("annotations") or {}).get(names.IMAGE)
+    return fields.annotations_of(claim).get(names.IMAGE)
 
 
 def _capacity(claim: Manifest) -> int | None:
     """Return the size that a bound claim has, None where it is not bound yet."""
-    capacity = ((claim.get("status") or {}).get("capacity") or {}).get("storage")
+    capacity = fields.mapping(claim, "status", "capacity").get("storage")
     return quantity.in_bytes(capacity) if capacity else None
 
 
 def _size_of(volume: Manifest) -> int | Fault:
     spec = volume["spec"]
-    request = spec.get("storage") or spec.get("pvc") or {}
-    text = ((request.get("resources") or {}).get("requests") or {}).get("storage")
+    request = fields.mapping(spec, "storage") or fields.mapping(spec, "pvc")
+    text = fields.mapping(request, "resources", "requests").get("storage")
     if text is None:
         return Fault("SizeMissing", "spec.storage.resources.requests.storage is missing: write a size, such as 40Gi")
     try:

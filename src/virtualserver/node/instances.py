@@ -10,26 +10,29 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import GuestLink
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
-from virtualserver.node import admission, kinds, lifecycle, links, specification
+from virtualserver.node import admission, fields, kinds, lifecycle, links, specification
 from virtualserver.node.admission import Footprint
 from virtualserver.node.balancing import Fault
 from virtualserver.node.conditions import condition_of, is_true, with_conditions
-from virtualserver.node.datavolumes import Volumes
 from virtualserver.node.hypervisor import Hypervisor, HypervisorError
 from virtualserver.node.lifecycle import Step
 from virtualserver.node.machine import Ended, Machine
-from virtualserver.node.observed import Observed
-from virtualserver.node.preparation import Preparation, Prepared
 from virtualserver.node.probes import Health, Probes
-from virtualserver.node.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from virtualserver.fabric.dataplane import DataPlane
+    from virtualserver.node.datavolumes import Volumes
+    from virtualserver.node.observed import Observed
+    from virtualserver.node.preparation import Preparation, Prepared
+    from virtualserver.node.services import Services
 
 __all__ = ["Instances"]
 
@@ -180,11 +183,11 @@ class Instances:
 
     async def _forget_last_start(self, vmi: Manifest) -> Manifest:
         """Take back what is said about a guest that ran before the host or this program went down."""
-        if (vmi.get("status") or {}).get("phase") != "Running":
+        if fields.status_of(vmi).get("phase") != "Running":
             return vmi
         status = lifecycle.phase_change(vmi, "Scheduled", now=time.time())
         conditions = [_not_ready("GuestNotRunning", "the guest is being started again")]
-        status["conditions"] = with_conditions(vmi["status"].get("conditions") or (), conditions, now=time.time())
+        status["conditions"] = with_conditions(vmi, conditions, now=time.time())
         return await self._observed.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, status) or vmi
 
     async def _wait(self, vmi: Manifest, fault: Fault) -> None:
@@ -193,13 +196,12 @@ class Instances:
             _not_ready("GuestNotRunning", "the guest has not been started yet"),
             {"type": "Synchronized", "status": "False", "reason": fault.reason, "message": fault.message},
         ]
-        before = (vmi.get("status") or {}).get("conditions") or ()
         await self._observed.write_status(
             kinds.VIRTUAL_MACHINE_INSTANCE,
             vmi,
             {
                 **lifecycle.phase_change(vmi, "Pending", now=now),
-                "conditions": with_conditions(before, conditions, now=now),
+                "conditions": with_conditions(vmi, conditions, now=now),
             },
         )
 
@@ -219,18 +221,17 @@ class Instances:
             "interfaces": _interfaces(vmi, link),
         }
         # What others wait for is judged by the status as it will be.
-        coming = {**vmi, "status": {**(vmi.get("status") or {}), **status}}
+        coming = {**vmi, "status": {**fields.status_of(vmi), **status}}
         conditions = [_ready(health)]
         if link is not None:
-            taken = is_true(vmi, names.ADDRESS_TAKEN) and vmi["status"].get("phase") == "Running"
+            taken = is_true(vmi, names.ADDRESS_TAKEN) and fields.status_of(vmi).get("phase") == "Running"
             taken = taken or links.has_taken(link, await self._dataplane.leases(), since=machine.started or now)
             conditions.append(_condition(names.ADDRESS_TAKEN, taken, "Leased", "the guest has not asked for it yet"))
             in_place = self._services.has_all_of(coming)
             conditions.append(
                 _condition(names.DATA_PLANE_READY, in_place, "InPlace", "its ports are being put in place")
             )
-        before = (vmi.get("status") or {}).get("conditions") or ()
-        status["conditions"] = with_conditions(before, conditions, now=now)
+        status["conditions"] = with_conditions(vmi, conditions, now=now)
         await self._observed.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, status)
         if "phase" in status or condition_of(vmi, "Ready") != condition_of({"status": status}, "Ready"):
             for service in self._services.affected_by(vmi):
@@ -255,7 +256,7 @@ class Instances:
         now = time.time()
         status = lifecycle.phase_change(vmi, lifecycle.final_phase(state), now=now)
         conditions = [_not_ready("GuestNotRunning", state.message)]
-        status["conditions"] = with_conditions(vmi.get("status", {}).get("conditions") or (), conditions, now=now)
+        status["conditions"] = with_conditions(vmi, conditions, now=now)
         status["reason"] = str(state.reason)
         _logger.info("%s: machine ended: %s", machine.spec.name, state.message)
         await self._observed.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, status)

@@ -6,11 +6,13 @@ Tests: ``tests/unit/node/test_lifecycle.py``.
 from __future__ import annotations
 
 import enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from virtualserver.kube.objects import Manifest
-from virtualserver.node import runstrategy, specification
+from virtualserver.node import fields, runstrategy, specification
 from virtualserver.node.machine import Ended, EndReason, MachineState
+
+if TYPE_CHECKING:
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["DISCARDED_GRACE_SECONDS", "PRESS_SECONDS", "Step", "deadline", "final_phase", "next_step", "phase_change"]
 
@@ -74,10 +76,10 @@ def final_phase(ended: Ended) -> str:
 
 def phase_change(vmi: Manifest, phase: str, *, now: float) -> dict[str, Any]:
     """Return the status fields that a change of phase sets; nothing where the phase stays."""
-    status = vmi.get("status") or {}
+    status = fields.status_of(vmi)
     if status.get("phase") == phase:
         return {}
     # One entry per phase: a guest that runs again after the host did shows when it did so last.
-    times = [one for one in status.get("phaseTransitionTimestamps") or () if one["phase"] != phase]
+    times = [dict(one) for one in fields.items(status, "phaseTransitionTimestamps") if one["phase"] != phase]
     times.append({"phase": phase, "phaseTransitionTimestamp": runstrategy.timestamp(now)})
     return {"phase": phase, "phaseTransitionTimestamps": times}

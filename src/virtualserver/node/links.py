@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from virtualserver.fabric.state import Address, GuestLink, Lease, Resolver
-from virtualserver.kube.objects import Manifest
+
+if TYPE_CHECKING:
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["derived_mac", "guest_link", "has_taken"]
 

@@ -10,17 +10,18 @@ import platform
 import re
 import socket
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virtualserver import __version__
 from virtualserver.api import names
-from virtualserver.kube.client import Client
 from virtualserver.kube.errors import NotFound
-from virtualserver.kube.objects import Manifest
-from virtualserver.node import admission, kinds
+from virtualserver.node import admission, fields, kinds
 from virtualserver.node.conditions import with_conditions
 from virtualserver.node.observed import difference
+
+if TYPE_CHECKING:
+    from virtualserver.kube.client import Client
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["node_name", "status_of", "write"]
 
@@ -31,13 +32,11 @@ def node_name() -> str:
     return name[:253] or "localhost"
 
 
-def status_of(
-    before: Mapping[str, Any], *, cpus: int, memory_bytes: int, accelerator: str, now: float
-) -> dict[str, Any]:
+def status_of(live: Manifest, *, cpus: int, memory_bytes: int, accelerator: str, now: float) -> dict[str, Any]:
     """Return the Node's status: pure.
 
     Args:
-        before: The status as it is.
+        live: The Node as it is.
         cpus: Of the host.
         memory_bytes: Of the host.
         accelerator: ``kvm`` or ``tcg``.
@@ -53,8 +52,9 @@ def status_of(
     return {
         "capacity": {"cpu": str(cpus), "memory": f"{memory_bytes >> 10}Ki"},
         "allocatable": {"cpu": str(cpus), "memory": f"{allocatable >> 10}Ki"},
-        "conditions": with_conditions(before.get("conditions") or (), [ready], now=now),
+        "conditions": with_conditions(live, [ready], now=now),
         "nodeInfo": {
+            **fields.mapping(live, "status", "nodeInfo"),
             "architecture": "amd64",
             "bootID": "",
             "containerRuntimeVersion": "",
@@ -80,16 +80,14 @@ async def write(client: Client, *, name: str, accelerator: str) -> Manifest:
             {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}},
             field_manager=names.NODE_MANAGER,
         )
-    before = live.get("status") or {}
     status = status_of(
-        before,
+        live,
         cpus=os.cpu_count() or 1,
         memory_bytes=admission.total_bytes(),
         accelerator=accelerator,
         now=time.time(),
     )
-    status["nodeInfo"] = {**(before.get("nodeInfo") or {}), **status["nodeInfo"]}
-    changes = difference(before, status)
+    changes = difference(fields.status_of(live), status)
     if not changes:
         return live
     return await client.patch(

@@ -6,14 +6,16 @@ Tests: ``tests/unit/node/test_observed.py`` (what differs), ``tests/integration/
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from virtualserver.api import names
-from virtualserver.kube.client import Client
 from virtualserver.kube.errors import NotFound
-from virtualserver.kube.objects import Key, Manifest, Resource
 from virtualserver.kube.store import Store
-from virtualserver.node import kinds
+from virtualserver.node import fields, kinds
+
+if TYPE_CHECKING:
+    from virtualserver.kube.client import Client
+    from virtualserver.kube.objects import Key, Manifest, Resource
 
 __all__ = ["Observed", "difference", "selects"]
 
@@ -62,7 +64,7 @@ class Observed:
     ) -> Manifest | None:
         """Change this very object by a merge patch; None where it is gone."""
         metadata = live["metadata"]
-        body = {**patch, "metadata": {**patch.get("metadata", {}), "uid": metadata["uid"]}}
+        body = {**patch, "metadata": {**fields.mapping(patch, "metadata"), "uid": metadata["uid"]}}
         try:
             written = await self.client.patch(
                 resource,
@@ -87,7 +89,7 @@ class Observed:
             status: The fields; None removes one. Others stay.
             locked: Fail with a conflict if the object changed since `live`.
         """
-        changes = difference(live.get("status") or {}, status)
+        changes = difference(fields.status_of(live), status)
         if not changes:
             return live
         metadata = {"resourceVersion": live["metadata"]["resourceVersion"]} if locked else {}
@@ -109,7 +111,8 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
     return changes
 
 
-def selects(service: Manifest, labels: Mapping[str, str] | None) -> bool:
-    """Return whether a Service's selector matches labels; one without a selector matches nothing."""
-    selector: Mapping[str, str] = service["spec"].get("selector") or {}
-    return bool(selector) and all((labels or {}).get(key) == value for key, value in selector.items())
+def selects(service: Manifest, vmi: Manifest) -> bool:
+    """Return whether a Service's selector matches an instance; one without a selector matches nothing."""
+    selector = fields.mapping(service, "spec", "selector")
+    labels = fields.labels_of(vmi)
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
-from virtualserver.fabric.state import Address, Network, Ranges
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from virtualserver.fabric.state import Address, Network, Ranges
 
 __all__ = ["Pool", "pool_of", "pools_of"]
 

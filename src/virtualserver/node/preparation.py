@@ -10,26 +10,29 @@ import base64
 import dataclasses
 import os
 import uuid
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from virtualserver.fabric.state import Address, GuestLink, Resolver
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
-from virtualserver.node import admission, kinds, links, resolver, specification
-from virtualserver.node.accelerator import Accelerator
-from virtualserver.node.addresses import Addresses
-from virtualserver.node.admission import Footprint
+from virtualserver.node import admission, fields, kinds, links, resolver, specification
 from virtualserver.node.balancing import Fault
-from virtualserver.node.datavolumes import RootDisk, Volumes
 from virtualserver.node.hypervisor import Disk, MachineSpec, Nic
-from virtualserver.node.observed import Observed
 from virtualserver.node.seed import write_seed
 from virtualserver.node.services import Services, attached_service
-from virtualserver.node.specification import MachineWish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from virtualserver.node.accelerator import Accelerator
+    from virtualserver.node.addresses import Addresses
+    from virtualserver.node.admission import Footprint
+    from virtualserver.node.datavolumes import RootDisk, Volumes
+    from virtualserver.node.observed import Observed
+    from virtualserver.node.specification import MachineWish
 
 __all__ = ["Preparation", "Prepared", "host_resolver"]
 
@@ -189,7 +192,7 @@ class Preparation:
                 secret = await self._observed.client.get(kinds.SECRET, cloud_init.secret, namespace=namespace)
             except NotFound:
                 return Fault("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} does not exist yet")
-            data = secret.get("data") or {}
+            data = fields.mapping(secret, "data")
             encoded = data.get("userdata") or data.get("userData")
             if encoded is None:
                 return Fault("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} has no key userdata")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
-from virtualserver.fabric.state import GuestLink
-from virtualserver.kube.objects import Manifest
+if TYPE_CHECKING:
+    from virtualserver.fabric.state import GuestLink
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["Health", "Probes"]
 

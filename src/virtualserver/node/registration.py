@@ -1,7 +1,8 @@
 """Tells kube-apiserver where the node's aggregated API is.
 
 Kept apart from the server because it must come after it: an APIService whose server did not answer at once stays
-unavailable for half a minute. Source: measured, see docs/guests.md. Tests: ``tests/integration/node/test_subresources.py``.
+unavailable for half a minute. Source: measured, see docs/guests.md.
+Tests: ``tests/integration/node/test_subresources.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.kube.errors import NotFound
-from virtualserver.node import kinds, subresources
+from virtualserver.node import fields, kinds, subresources
 from virtualserver.node.observed import difference
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ async def register(client: Client, *, port: int, authority: bytes) -> int:
         try:
             live = await client.get(resource, metadata["name"], namespace=metadata.get("namespace", ""))
         except NotFound:
-            live = {}
+            live = dict[str, Any]()
         wanted = manifest["spec"]
         if "ports" in wanted:
-            now = [{"port": one["port"]} for one in live.get("spec", {}).get("ports") or ()]
-            live = {"spec": {**live.get("spec", {}), "ports": now}}
-        if difference(live.get("spec", {}), {**live.get("spec", {}), **wanted}):
+            now = [{"port": one["port"]} for one in fields.items(live, "spec", "ports")]
+            live = {"spec": {**fields.mapping(live, "spec"), "ports": now}}
+        if difference(fields.mapping(live, "spec"), {**fields.mapping(live, "spec"), **wanted}):
             await client.apply(resource, manifest, field_manager=names.NODE_MANAGER)
             written += 1
     return written

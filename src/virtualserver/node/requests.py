@@ -8,13 +8,14 @@ Tests: ``tests/unit/node/test_requests.py``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from virtualserver.node import runstrategy
+from virtualserver.node import fields, runstrategy
 from virtualserver.node.runstrategy import start_request, stop_request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from virtualserver.kube.objects import Manifest
 
 __all__ = ["Change", "Refusal", "restart", "start", "stop"]
@@ -43,7 +44,7 @@ class Change:
 
 
 def _pending(vm: Manifest) -> list[Mapping[str, Any]]:
-    return list((vm.get("status") or {}).get("stateChangeRequests") or ())
+    return list(fields.items(vm, "status", "stateChangeRequests"))
 
 
 def _is_live(vmi: Manifest | None) -> bool:
@@ -56,7 +57,7 @@ def start(vm: Manifest, vmi: Manifest | None) -> Change | Refusal:
     is_ending = vmi is not None and bool(vmi["metadata"].get("deletionTimestamp"))
     is_ending = is_ending or any(request["action"] == "Stop" for request in pending)
     if vmi is not None and _is_live(vmi) and not is_ending:
-        if strategy != "Halted" and vmi.get("status", {}).get("phase") == "Running":
+        if strategy != "Halted" and fields.status_of(vmi).get("phase") == "Running":
             return Refusal("VM is already running")
         if strategy != "Halted":
             return Change()

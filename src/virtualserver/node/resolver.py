@@ -6,11 +6,15 @@ Source: Kubernetes, "DNS for Services and Pods". Tests: ``tests/unit/node/test_r
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from virtualserver.fabric.state import GATEWAY, Address, Resolver
-from virtualserver.kube.objects import Manifest
+from virtualserver.node import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["CLUSTER_RESOLVER", "parse_resolv_conf", "resolver_of"]
 
@@ -66,7 +70,7 @@ def resolver_of(spec: Manifest, *, namespace: str, host: Resolver) -> Resolver:
     else:
         service = f"svc.{_CLUSTER_DOMAIN}"
         base = Resolver((CLUSTER_RESOLVER,), (f"{namespace}.{service}", service, _CLUSTER_DOMAIN))
-    config = spec.get("dnsConfig") or {}
+    config: Mapping[str, Sequence[str]] = fields.mapping(spec, "dnsConfig")
     nameservers = [ipaddress.ip_address(text) for text in config.get("nameservers") or ()]
     searches = [search.rstrip(".") for search in config.get("searches") or ()]
     return Resolver(_merged(base.nameservers, nameservers), _merged(base.searches, searches))

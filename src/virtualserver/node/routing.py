@@ -5,21 +5,24 @@ Tests: ``tests/unit/node/test_routing.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Manifest, Resource, key_of, owner_uid
 from virtualserver.kube.reflector import Change, Reflector
-from virtualserver.node import balancing, kinds, runstrategy, specification
+from virtualserver.node import balancing, fields, kinds, runstrategy, specification
 from virtualserver.node.addresses import LINGER_SECONDS, Addresses
 from virtualserver.node.conditions import condition_of
-from virtualserver.node.datavolumes import Volumes
-from virtualserver.node.instances import Instances
-from virtualserver.node.observed import Observed
 from virtualserver.node.services import Services, attached_service
-from virtualserver.node.virtualmachines import VirtualMachines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from virtualserver.node.datavolumes import Volumes
+    from virtualserver.node.instances import Instances
+    from virtualserver.node.observed import Observed
+    from virtualserver.node.virtualmachines import VirtualMachines
 
 __all__ = ["Routing"]
 
@@ -135,15 +138,15 @@ class Routing:
     def _claim(self, change: Change) -> None:
         self._volumes.controller.queue.add(change.key)
         claim = change.new or change.old
-        if claim and names.IMAGE in (claim["metadata"].get("annotations") or {}):
+        if claim and names.IMAGE in fields.annotations_of(claim):
             for volume in self._observed.all(kinds.DATA_VOLUME):
-                pvc = (volume["spec"].get("source") or {}).get("pvc") or {}
+                pvc = fields.mapping(volume, "spec", "source", "pvc")
                 if (pvc.get("namespace") or volume["metadata"]["namespace"], pvc.get("name")) == change.key:
                     self._volumes.controller.queue.add(key_of(volume))
 
     def _slice(self, change: Change) -> None:
         for one in (change.old, change.new):
-            name = (one["metadata"].get("labels") or {}).get("kubernetes.io/service-name") if one else None
+            name = fields.labels_of(one).get("kubernetes.io/service-name") if one else None
             if name:
                 self._services.controller.queue.add((change.key[0], name))
 
@@ -167,9 +170,11 @@ def _face(vmi: Manifest | None) -> tuple[tuple[str, ...], object, object] | None
     """Return what Services see of an instance."""
     if vmi is None:
         return None
-    status = vmi.get("status") or {}
+    status = fields.status_of(vmi)
     addresses = tuple(
-        address for interface in status.get("interfaces") or () for address in interface.get("ipAddresses") or ()
+        str(address)
+        for interface in fields.items(status, "interfaces")
+        for address in interface.get("ipAddresses") or ()
     )
     ready = condition_of(vmi, "Ready")
     return addresses, (status.get("phase"), ready and ready["status"]), vmi["metadata"].get("deletionTimestamp")

@@ -6,13 +6,17 @@ Source: Kubernetes, "Service" and "EndpointSlices". Tests: ``tests/unit/node/tes
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.fabric.state import Address, PublishedPort, ServiceRules
-from virtualserver.kube.objects import Manifest
+from virtualserver.node import fields
 from virtualserver.node.conditions import is_true
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["addresses_of", "endpoint_slices", "named_target_ports", "rules_of"]
 
@@ -22,10 +26,10 @@ _FAMILIES: Final = (4, 6)
 
 def addresses_of(vmi: Manifest) -> tuple[Address, ...]:
     """Return the addresses that an instance's cluster NIC has in the data plane."""
-    status = vmi.get("status", {})
+    status = fields.status_of(vmi)
     if status.get("phase") != "Running":
         return ()
-    interfaces: Sequence[Mapping[str, Any]] = status.get("interfaces") or ()
+    interfaces = fields.items(status, "interfaces")
     if not interfaces:
         return ()
     first = interfaces[0]
@@ -39,7 +43,7 @@ def is_ready(service: Manifest, vmi: Manifest) -> bool:
 
 def named_target_ports(service: Manifest) -> list[str]:
     """Return the target ports that are names, which a machine does not have."""
-    ports: Iterable[Mapping[str, Any]] = service["spec"].get("ports") or ()
+    ports = fields.items(service, "spec", "ports")
     return [port["targetPort"] for port in ports if isinstance(port.get("targetPort"), str)]
 
 
@@ -86,7 +90,7 @@ def _ports(service: Manifest, fronts: Sequence[Address], targets: Sequence[Manif
         # A guest that has the address itself gets all of its traffic already.
         if target is None or target == front:
             continue
-        for port in service["spec"].get("ports") or ():
+        for port in fields.items(service, "spec", "ports"):
             target_port = port.get("targetPort") or port["port"]
             if isinstance(target_port, int):
                 yield PublishedPort(front, port["port"], port.get("protocol", "TCP"), target, target_port)
@@ -130,7 +134,7 @@ def endpoint_slices(service: Manifest, members: Sequence[Manifest], *, node: str
                 },
                 "addressType": f"IPv{family}",
                 "endpoints": endpoints,
-                "ports": [_slice_port(port) for port in service["spec"].get("ports") or ()],
+                "ports": [_slice_port(port) for port in fields.items(service, "spec", "ports")],
             }
         )
     return slices

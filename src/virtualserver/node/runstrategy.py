@@ -1,6 +1,6 @@
 """Whether a VirtualMachine should have an instance now: KubeVirt's four run strategies, pure.
 
-Source: KubeVirt user guide, "Run strategies", and virt-controller 1.8's ``syncRunStrategy``. One difference: an instance
+Source: KubeVirt user guide, "Run strategies"; virt-controller 1.8, ``syncRunStrategy``. One difference: an instance
 that fails within `SETTLED_SECONDS` of running counts as a failed start too, so that a machine that crashes at once is
 not started in a tight loop. Tests: ``tests/unit/node/test_runstrategy.py``.
 """
@@ -10,9 +10,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from virtualserver.kube.objects import Manifest
+from virtualserver.node import fields
+
+if TYPE_CHECKING:
+    from virtualserver.kube.objects import Manifest
 
 __all__ = [
     "SETTLED_SECONDS",
@@ -66,7 +69,7 @@ def strategy_of(vm: Manifest) -> str:
 
 def is_final(vmi: Manifest | None) -> bool:
     """Return whether an instance has ended."""
-    return vmi is not None and vmi.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return vmi is not None and fields.status_of(vmi).get("phase") in ("Succeeded", "Failed")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,15 +96,14 @@ def _remaining(requests: Sequence[Request], vmi: Manifest | None) -> tuple[Reque
     if not requests:
         return ()
     first = requests[0]
+    is_done = vmi is not None
     if first["action"] == "Stop":
-        done = vmi is None or first.get("uid") != vmi["metadata"]["uid"]
-    else:
-        done = vmi is not None
-    return tuple(requests[1:] if done else requests)
+        is_done = vmi is None or first.get("uid") != vmi["metadata"]["uid"]
+    return tuple(requests[1:] if is_done else requests)
 
 
 def _ran_since(vmi: Manifest) -> float | None:
-    for entry in vmi.get("status", {}).get("phaseTransitionTimestamps", ()):
+    for entry in fields.status_of(vmi).get("phaseTransitionTimestamps", ()):
         if entry["phase"] == "Running":
             return seconds_of(entry["phaseTransitionTimestamp"])
     return None
@@ -111,7 +113,7 @@ def _failure(before: Mapping[str, Any] | None, vmi: Manifest | None, now: float)
     """Count the instances in a row that failed before they settled."""
     if vmi is None:
         return before
-    phase, running = vmi.get("status", {}).get("phase"), _ran_since(vmi)
+    phase, running = fields.status_of(vmi).get("phase"), _ran_since(vmi)
     if phase == "Running":
         return None if running is not None and now - running >= SETTLED_SECONDS else before
     if phase == "Succeeded":
@@ -144,9 +146,9 @@ def decide(vm: Manifest, vmi: Manifest | None, *, now: float) -> Decision:
         vmi: Its instance, None where it has none.
         now: Seconds since the epoch.
     """
-    status = vm.get("status", {})
+    status = fields.status_of(vm)
     strategy = strategy_of(vm)
-    requests = _remaining(status.get("stateChangeRequests") or (), vmi)
+    requests = _remaining(fields.items(status, "stateChangeRequests"), vmi)
     first = requests[0]["action"] if requests else None
     nothing = Decision(
         action="nothing",
@@ -178,7 +180,7 @@ def decide(vm: Manifest, vmi: Manifest | None, *, now: float) -> Decision:
 def _with_instance(nothing: Decision, vmi: Manifest, *, strategy: str, is_told_to_stop: bool) -> Decision:
     """Decide for a machine whose instance exists and is not being deleted."""
     stop = dataclasses.replace(nothing, action="stop")
-    phase = vmi.get("status", {}).get("phase")
+    phase = fields.status_of(vmi).get("phase")
     if strategy == "Halted" or is_told_to_stop:
         return stop
     if strategy == "Manual":

@@ -1,38 +1,43 @@
 """Services of machines: their load balancer addresses, published ports, names and EndpointSlices.
 
-What MetalLB, kube-proxy and the endpoints controllers do on a cluster. Tests: ``tests/integration/node/test_services.py``.
+What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
+Tests: ``tests/integration/node/test_services.py``.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
-from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.state import Address, GuestLink, ServiceRules
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
-from virtualserver.node import balancing, kinds, rules
-from virtualserver.node.addresses import Addresses
+from virtualserver.node import balancing, fields, kinds, rules
 from virtualserver.node.balancing import Fault
 from virtualserver.node.conditions import condition_of, with_conditions
 from virtualserver.node.observed import Observed, difference, selects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from virtualserver.fabric.dataplane import DataPlane
+    from virtualserver.fabric.state import Address, GuestLink, ServiceRules
+    from virtualserver.node.addresses import Addresses
 
 __all__ = ["PORTS_PUBLISHED", "Services", "attached_service"]
 
 PORTS_PUBLISHED = f"{names.DOMAIN}/PortsPublished"
 """Condition of a Service: False where a port of it cannot be published, and why."""
 
+_OWNED = (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)
+
 _logger = logging.getLogger(__name__)
 
 
 def attached_service(template: Manifest) -> str | None:
     """Return the name of the Service whose addresses the cluster NIC of a machine has, None: its own address."""
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
-    return annotations.get(names.ATTACH_LOAD_BALANCER)
+    return fields.annotations_of(template).get(names.ATTACH_LOAD_BALANCER)
 
 
 class Services:
@@ -85,7 +90,7 @@ class Services:
         return [
             key_of(service)
             for service in self._observed.in_namespace(kinds.SERVICE, metadata["namespace"])
-            if selects(service, metadata.get("labels")) or service["metadata"]["name"] == attached
+            if selects(service, vmi) or service["metadata"]["name"] == attached
         ]
 
     def has_all_of(self, vmi: Manifest) -> bool:
@@ -142,7 +147,7 @@ class Services:
         return [
             vmi
             for vmi in self._observed.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace)
-            if selects(service, vmi["metadata"].get("labels"))
+            if selects(service, vmi)
         ]
 
     def _rules(self, service: Manifest, granted: tuple[Address, ...] | Fault) -> ServiceRules:
@@ -183,7 +188,6 @@ class Services:
                 )
 
     async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Fault) -> None:
-        status = service.get("status") or {}
         wants = balancing.wants_address(service)
         if not wants and not condition_of(service, names.ADDRESS_ASSIGNED) and not rules.named_target_ports(service):
             return
@@ -199,13 +203,13 @@ class Services:
                     "message": f"targetPort {', '.join(map(repr, named))}: a machine has no port names, write a number",
                 }
             )
-        before = status.get("conditions") or ()
-        keep = [one for one in before if one["type"] not in (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)]
         ingress = [] if isinstance(granted, Fault) else [{"ip": str(address)} for address in granted]
         live_ingress = [
-            {"ip": one["ip"]} for one in (status.get("loadBalancer") or {}).get("ingress") or () if "ip" in one
+            {"ip": one["ip"]} for one in fields.items(service, "status", "loadBalancer", "ingress") if "ip" in one
         ]
-        wanted: dict[str, Any] = {"conditions": with_conditions(before, conditions, now=time.time(), keep=keep) or None}
+        wanted: dict[str, Any] = {
+            "conditions": with_conditions(service, conditions, now=time.time(), owned=_OWNED) or None
+        }
         if ingress != live_ingress:
             wanted["loadBalancer"] = {"ingress": ingress}
         await self._observed.write_status(kinds.SERVICE, service, wanted)

@@ -7,11 +7,15 @@ Source: KubeVirt API v1. Tests: ``tests/unit/node/test_specification.py``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver.api import quantity
-from virtualserver.kube.objects import Manifest
+from virtualserver.node import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["CloudInit", "DiskWish", "MachineWish", "Unsupported", "grace_seconds", "volume_claims", "wish_of"]
 
@@ -96,7 +100,7 @@ def grace_seconds(vmi: Manifest) -> float:
 
 def volume_claims(spec: Manifest) -> list[str]:
     """Return the names of the DataVolumes that a machine's specification names."""
-    return [volume["dataVolume"]["name"] for volume in spec.get("volumes") or () if volume.get("dataVolume")]
+    return [volume["dataVolume"]["name"] for volume in fields.items(spec, "volumes") if volume.get("dataVolume")]
 
 
 def wish_of(vmi: Manifest) -> MachineWish:
@@ -107,15 +111,15 @@ def wish_of(vmi: Manifest) -> MachineWish:
     """
     spec: Mapping[str, Any] = vmi["spec"]
     domain: Mapping[str, Any] = spec["domain"]
-    devices: Mapping[str, Any] = domain.get("devices") or {}
-    firmware: Mapping[str, Any] = domain.get("firmware") or {}
+    devices = fields.mapping(domain, "devices")
+    firmware = fields.mapping(domain, "firmware")
     faults = list(_unsupported(spec, devices))
-    volumes = {volume["name"]: volume for volume in spec.get("volumes") or ()}
-    disks, cloud_init = _volumes(devices.get("disks") or (), volumes, faults)
-    interfaces = devices.get("interfaces") or ()
+    volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
+    disks, cloud_init = _volumes(fields.items(devices, "disks"), volumes, faults)
+    interfaces = fields.items(devices, "interfaces")
     if faults:
         raise Unsupported("this machine cannot be run here: " + "; ".join(faults))
-    cpu: Mapping[str, Any] = domain.get("cpu") or {}
+    cpu = fields.mapping(domain, "cpu")
     mac = interfaces[0].get("macAddress") if interfaces else None
     return MachineWish(
         cpus=max(1, cpu.get("cores", 1) * cpu.get("sockets", 1) * cpu.get("threads", 1)),
@@ -124,7 +128,7 @@ def wish_of(vmi: Manifest) -> MachineWish:
         mac=mac.lower().replace("-", ":") if mac else None,
         has_nic=bool(interfaces) or devices.get("autoattachPodInterface", True),
         cloud_init=cloud_init,
-        uefi="efi" in (firmware.get("bootloader") or {}),
+        uefi="efi" in fields.mapping(firmware, "bootloader"),
         uuid=firmware.get("uuid"),
         serial=firmware.get("serial"),
         virtio_transitional=bool(devices.get("useVirtioTransitional")),
@@ -132,9 +136,9 @@ def wish_of(vmi: Manifest) -> MachineWish:
 
 
 def _memory(domain: Mapping[str, Any]) -> int:
-    guest = (domain.get("memory") or {}).get("guest")
-    resources = domain.get("resources") or {}
-    memory = guest or (resources.get("requests") or {}).get("memory") or (resources.get("limits") or {}).get("memory")
+    places = (("memory", "guest"), ("resources", "requests", "memory"), ("resources", "limits", "memory"))
+    found = (fields.mapping(domain, *path[:-1]).get(path[-1]) for path in places)
+    memory: str | int | None = next((one for one in found if one is not None), None)
     if memory is None:
         raise Unsupported("spec.domain.memory.guest is missing: write how much memory the machine has, such as 8Gi")
     size = quantity.in_bytes(memory)
@@ -145,7 +149,7 @@ def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterabl
     for field in ("gpus", "hostDevices", "filesystems"):
         if devices.get(field):
             yield f"spec.domain.devices.{field} is not supported: remove it"
-    interfaces, networks = devices.get("interfaces") or (), spec.get("networks") or ()
+    interfaces, networks = fields.items(devices, "interfaces"), fields.items(spec, "networks")
     if len(interfaces) > 1:
         yield f"spec.domain.devices.interfaces has {len(interfaces)} entries: only the cluster network's is supported"
     for network in networks:
@@ -181,13 +185,13 @@ def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any]) -> Di
         name=disk["name"],
         claim=claim["name"] if source == "dataVolume" else claim["claimName"],
         source=source,
-        read_only=bool((disk.get("disk") or {}).get("readonly") or volume.get("readOnly") or disk.get("cdrom")),
+        read_only=bool(fields.mapping(disk, "disk").get("readonly") or volume.get("readOnly") or disk.get("cdrom")),
         serial=disk.get("serial"),
     )
 
 
 def _cloud_init(source: Mapping[str, Any]) -> CloudInit:
-    secret = source.get("secretRef") or {}
+    secret = fields.mapping(source, "secretRef")
     return CloudInit(
         secret=secret.get("name"), user_data=source.get("userData"), network_data=source.get("networkData")
     )

@@ -1,4 +1,4 @@
-"""``subresources.kubevirt.io``: start, stop, restart and consoles of machines, behind kube-apiserver's aggregation layer.
+"""``subresources.kubevirt.io``: start, stop, restart and consoles, behind kube-apiserver's aggregation layer.
 
 kube-apiserver has authenticated the user and checked RBAC before it asks here, so only it may ask: the client's
 certificate must be that of its front proxy. What the verbs change is `requests`; the consoles are `consoles`.
@@ -23,7 +23,7 @@ from virtualserver.node.consoles import Consoles
 from virtualserver.node.requests import Change, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
     from virtualserver.kube.objects import Manifest
@@ -60,7 +60,7 @@ class Subresources:
         self._consoles = Consoles(observed, machines)
 
     @contextlib.asynccontextmanager
-    async def serve(self, port: int) -> AsyncIterator[int]:
+    async def serve(self, port: int) -> AsyncGenerator[int]:
         """Serve on loopback and yield the port; 0, and a port that is taken, mean any that is free."""
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()

@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from virtualserver.api import names
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists
-from virtualserver.kube.objects import Key, Manifest
-from virtualserver.node import kinds, runstrategy, specification, vmstatus
-from virtualserver.node.observed import Observed
+from virtualserver.node import fields, kinds, runstrategy, specification, vmstatus
 from virtualserver.node.services import attached_service
+
+if TYPE_CHECKING:
+    from virtualserver.kube.objects import Key, Manifest
+    from virtualserver.node.observed import Observed
 
 __all__ = ["VirtualMachines", "instance_of", "template_hash"]
 
@@ -37,15 +39,14 @@ def template_hash(vm: Manifest) -> str:
 def instance_of(vm: Manifest) -> dict[str, Any]:
     """Return the instance that a VirtualMachine makes: pure."""
     metadata, template = vm["metadata"], vm["spec"]["template"]
-    own = template.get("metadata") or {}
     return {
         "apiVersion": kinds.VIRTUAL_MACHINE_INSTANCE.api_version,
         "kind": kinds.VIRTUAL_MACHINE_INSTANCE.kind,
         "metadata": {
             "name": metadata["name"],
             "namespace": metadata["namespace"],
-            "labels": {**(own.get("labels") or {}), "kubevirt.io/vm": metadata["name"]},
-            "annotations": {**(own.get("annotations") or {}), names.INSTANCE_TEMPLATE: template_hash(vm)},
+            "labels": {**fields.labels_of(template), "kubevirt.io/vm": metadata["name"]},
+            "annotations": {**fields.annotations_of(template), names.INSTANCE_TEMPLATE: template_hash(vm)},
             "finalizers": [names.NODE_FINALIZER],
             "ownerReferences": [
                 {
@@ -119,7 +120,7 @@ class VirtualMachines:
     async def _report(self, vm: Manifest, vmi: Manifest | None, decision: runstrategy.Decision, now: float) -> None:
         namespace = vm["metadata"]["namespace"]
         template = vm["spec"]["template"]
-        hash_then = (vmi["metadata"].get("annotations") or {}).get(names.INSTANCE_TEMPLATE) if vmi else None
+        hash_then = fields.annotations_of(vmi).get(names.INSTANCE_TEMPLATE) if vmi else None
         status = vmstatus.status_of(
             vm,
             vmi,
@@ -131,7 +132,7 @@ class VirtualMachines:
             needs_restart=hash_then is not None and hash_then != template_hash(vm),
             now=now,
         )
-        annotations = vm["metadata"].get("annotations") or {}
+        annotations = fields.annotations_of(vm)
         observed = {
             names.LATEST_OBSERVED_API_VERSION: _API_VERSION,
             names.STORAGE_OBSERVED_API_VERSION: _API_VERSION,
@@ -142,9 +143,9 @@ class VirtualMachines:
 
 
 def _is_owned(vmi: Manifest, vm: Manifest) -> bool:
-    references = vmi["metadata"].get("ownerReferences") or ()
+    references = fields.items(vmi, "metadata", "ownerReferences")
     return any(reference["uid"] == vm["metadata"]["uid"] for reference in references)
 
 
 def _same_requests(vm: Manifest, decision: runstrategy.Decision) -> bool:
-    return list(vm.get("status", {}).get("stateChangeRequests") or ()) == [dict(one) for one in decision.requests]
+    return list(fields.items(vm, "status", "stateChangeRequests")) == [dict(one) for one in decision.requests]

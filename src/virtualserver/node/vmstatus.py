@@ -5,13 +5,16 @@ Source: KubeVirt 1.8, ``VirtualMachinePrintableStatus``. Tests: ``tests/unit/nod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from virtualserver.kube.objects import Manifest
-from virtualserver.node import runstrategy
+from virtualserver.node import fields, runstrategy
 from virtualserver.node.conditions import condition_of, with_conditions
-from virtualserver.node.runstrategy import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.node.runstrategy import Decision
 
 __all__ = ["status_of"]
 
@@ -37,7 +40,6 @@ def status_of(
         needs_restart: True where the template changed since the instance was made.
         now: Seconds since the epoch.
     """
-    before = vm.get("status", {})
     ready = condition_of(vmi, "Ready") if vmi else None
     waiting = condition_of(vmi, "Synchronized") if vmi else None
     is_waiting = waiting is not None and waiting["status"] == "False"
@@ -62,7 +64,6 @@ def status_of(
                 "message": "a non-live-updatable field was changed in the template spec",
             }
         )
-    keep = [c for c in before.get("conditions") or () if c["type"] not in ("Ready", "Failure", "RestartRequired")]
     status: dict[str, Any] = {
         "created": vmi is not None,
         "ready": bool(ready and ready["status"] == "True"),
@@ -72,7 +73,7 @@ def status_of(
         "startFailure": dict(decision.failure) if decision.failure else None,
         "observedGeneration": vm["metadata"].get("generation"),
         "desiredGeneration": vm["metadata"].get("generation"),
-        "conditions": with_conditions(before.get("conditions") or (), wanted, now=now, keep=keep),
+        "conditions": with_conditions(vm, wanted, now=now, owned=("Ready", "Failure", "RestartRequired")),
     }
     return status
 
@@ -87,7 +88,7 @@ def _printable(
     """Return the one word; the first that fits, in KubeVirt's order."""
     if vm["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    phase = vmi.get("status", {}).get("phase") if vmi else None
+    phase = fields.status_of(vmi).get("phase") if vmi else None
     if vmi and vmi["metadata"].get("deletionTimestamp") and not runstrategy.is_final(vmi):
         return "Stopping"
     if decision.action == "stop" and not runstrategy.is_final(vmi):
@@ -112,7 +113,7 @@ def _starting(data_volumes: Sequence[tuple[str, Manifest | None]], waiting: Mapp
     for _, volume in data_volumes:
         if volume is None:
             return "ErrorDataVolumeNotFound"
-        phase = volume.get("status", {}).get("phase")
+        phase = fields.status_of(volume).get("phase")
         if phase == "Failed":
             return "DataVolumeError"
         if phase != "Succeeded":
