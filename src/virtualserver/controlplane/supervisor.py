@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import yaml
+
 import virtualserver
 from virtualserver.controlplane import bootstrap, control, errors, logs, probes, processes, rest, users
 from virtualserver.controlplane import components as parts
@@ -98,13 +100,14 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, functools.partial(self._begin, "stop"))
         server = await control.serve(self._layout.socket, self._answer)
-        tasks = [asyncio.create_task(self._keep(watched)) for watched in self._watched.values()]
-        tasks += [asyncio.create_task(self._bootstrap()), asyncio.create_task(self._bound_logs())]
         try:
-            await self._over.wait()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # A fault of ours in one task ends the supervisor, with a trace in its log; the components go on.
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._keep(watched)) for watched in self._watched.values()]
+                tasks += [group.create_task(self._bootstrap()), group.create_task(self._bound_logs())]
+                await self._over.wait()
+                for task in tasks:
+                    task.cancel()
             if self._stopping:
                 await asyncio.to_thread(stop_all, self._layout)
         finally:
@@ -141,11 +144,14 @@ class Supervisor:
             try:
                 await asyncio.to_thread(self._prepare)
                 break
-            except (OSError, rest.RestError, errors.ControlPlaneError) as error:
+            except (OSError, rest.RestError) as error:
                 _log.warning("applying the manifests: %s", error)
                 # Only what trying again will not mend is reported; the rest is a server that has just started.
-                if isinstance(error, errors.ControlPlaneError) or getattr(error, "status", 500) in (400, 403, 404, 422):
+                if getattr(error, "status", 500) in (400, 403, 404, 422):
                     self._bootstrap_error = str(error)
+            except (errors.ControlPlaneError, ValueError, yaml.YAMLError) as error:
+                _log.exception("applying the manifests")
+                self._bootstrap_error = str(error)
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
         self._bootstrap_error = ""

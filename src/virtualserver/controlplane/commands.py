@@ -1,0 +1,92 @@
+"""Runs one long command whose output says how far it is. Tests: ``tests/integration/controlplane/test_commands.py``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+from virtualserver.controlplane import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["run"]
+
+
+def run(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None,
+    on_line: Callable[[str], None],
+    progress: Callable[[], None],
+    folder: Path | None = None,
+) -> str:
+    """Run a command to its end and return what it printed; ended with all its children if we are interrupted.
+
+    Args:
+        command: Program and arguments.
+        environment: All of its environment; None: ours.
+        on_line: Called with each line of its standard error.
+        progress: Called after each such line, and about once a second.
+        folder: Its working directory; None: ours.
+
+    Raises:
+        ControlPlaneError: It cannot be started, or fails; with the end of its standard error.
+    """
+    try:
+        child = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise errors.ControlPlaneError(f"{command[0]} cannot be started: {error.strerror}") from None
+    try:
+        output, said = _read(child, on_line, progress)
+        status = child.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # its whole session is ours: compilers, linkers
+        child.wait()
+        raise
+    finally:
+        for pipe in (child.stdout, child.stderr):
+            if pipe:
+                pipe.close()
+    if status:
+        end = "\n".join(said.splitlines()[-12:])
+        raise errors.ControlPlaneError(f"`{' '.join(command[:3])} ...` ended with status {status}:\n{end}")
+    return output
+
+
+def _read(
+    child: subprocess.Popen[bytes], on_line: Callable[[str], None], progress: Callable[[], None]
+) -> tuple[str, str]:
+    """Read both pipes to their ends; return (standard output, standard error)."""
+    assert child.stdout and child.stderr  # noqa: S101 - they are pipes
+    read = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    said, told = read[child.stderr.fileno()], 0
+    with selectors.DefaultSelector() as selector:
+        for descriptor in read:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(timeout=1):
+                chunk = os.read(key.fd, 65536)
+                read[key.fd] += chunk
+                if not chunk:
+                    selector.unregister(key.fd)
+            while (end := said.find(b"\n", told)) >= 0:
+                on_line(said[told:end].decode(errors="replace"))
+                told = end + 1
+            progress()
+    output, errors_said = (bytes(content).decode(errors="replace") for content in read.values())
+    return output, errors_said
