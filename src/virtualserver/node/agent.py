@@ -12,12 +12,14 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.controlplane import users
 from virtualserver.fabric import ranges
 from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.netns import Namespace
 from virtualserver.fabric.state import DataPlaneState
 from virtualserver.instance import Instance, InstanceError, write_atomically
 from virtualserver.kube.client import Client
@@ -78,7 +80,7 @@ class Agent:
             self.observed, ImageStore(instance.state / "images"), DiskStore(instance.state / "disks")
         )
         self.services = Services(self.observed, self.addresses, self.dataplane, {}, node=name)
-        self.probes = Probes()
+        self.probes = Probes(self._open_socket)
         self.instances = Instances(
             self.observed, self.services, self.volumes, self.hypervisor, self.dataplane, self.probes, node=name
         )
@@ -93,6 +95,7 @@ class Agent:
             seeds=seeds,
             footprints=self.instances.footprints,
         )
+        self.probes.on_change = self.instances.controller.queue.add
         self.machines = VirtualMachines(self.observed)
         self.subresources = Subresources(self.observed, self.instances.machines, pki=instance.state / "pki")
         self.routing = Routing(
@@ -163,6 +166,11 @@ class Agent:
     async def _follow_leases(self) -> None:
         async for _ in self.dataplane.lease_changes():
             self.routing.look_at_running()
+
+    def _open_socket(self, family: int) -> socket.socket:
+        """Return a TCP socket in the data plane's namespace, whence guests are reached."""
+        kind = socket.AF_INET if family == 4 else socket.AF_INET6
+        return Namespace(f"vs-{self.instance.name}").call(lambda: socket.socket(kind, socket.SOCK_STREAM))
 
     def _ready_file(self) -> Path:
         folder = self.instance.run / "node"
