@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -23,7 +24,14 @@ IMAGE = "tiny"
 
 @pytest.fixture(scope="session")
 def product() -> Iterator[Product]:
-    """An instance started with ``vs up``, with the tests' image; stopped and purged at the end."""
+    """An instance started with ``vs up``, with the tests' image; stopped and purged at the end.
+
+    While one works on the tests, ``VS_E2E=INSTANCE:STATE`` names one that runs already and is left running.
+    """
+    if named := os.environ.get("VS_E2E"):
+        instance, _, state = named.partition(":")
+        yield Product(instance, Path(state), programs=plane.programs().folder)
+        return
     with a_product("e2e") as running:
         yield running
 

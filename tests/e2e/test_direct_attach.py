@@ -52,9 +52,8 @@ def test_any_port_and_ping_answer_on_it(attached: tuple[Product, str, str], clie
 def test_what_the_guest_sends_has_it_as_source(attached: tuple[Product, str, str], client: Internet) -> None:
     product, name, address = attached
     with client.listening("tcp", 7777) as listener:
-        probe = product.guest(name).probe("tcp", client.address, 7777)
-    assert probe.result == "open"
-    assert listener.peers() == [address]
+        assert product.guest(name).probe("tcp", client.address, 7777).result == "open"
+        assert listener.peers() == [address]
 
 
 def test_it_stays_over_stop_start_and_re_creation_of_the_guest(attached: tuple[Product, str, str]) -> None:

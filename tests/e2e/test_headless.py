@@ -48,7 +48,7 @@ def test_what_it_sends_out_is_translated(pair: Product, client: Internet) -> Non
     internal = pair.get("vs", "alone")["status"]["network"]["internalIP"]
     with client.listening("tcp", 7778) as listener:
         assert pair.guest("alone").probe("tcp", client.address, 7778).result == "open"
-    (peer,) = listener.peers()
+        (peer,) = listener.peers()
     assert peer != internal
 
 
