@@ -42,7 +42,7 @@ _LINKING_SHARE: Final = 0.04
 def sources() -> Path:
     """Return the folder of the Go module: within the installed package, else in the source tree around it."""
     package = Path(__file__).parent
-    installed = package / "go"
+    installed = package / "source"
     return installed if installed.is_dir() else package.parents[2] / "tools/controlplane"
 
 
@@ -175,18 +175,19 @@ def _flags() -> list[str]:
 
 
 def _count(go: toolchain.Go, module: Path, cache: Path, packages: list[str], progress: Progress) -> int:
-    """Download the modules that are missing and return how many packages the programs are made of."""
+    """Download the modules that are missing and return how many packages are yet to be compiled, at least 1."""
     downloaded = 0
+    stale = "{{if .Stale}}{{.ImportPath}}{{end}}"
 
     def count(line: str) -> None:
         nonlocal downloaded
         downloaded += line.startswith("go: downloading")
 
     listed = commands.run(
-        [str(go.program), "list", "-mod=readonly", "-deps", *packages],
+        [str(go.program), "list", "-mod=readonly", "-trimpath", "-deps", "-f", stale, *packages],
         environment=environment(go, cache),
         on_line=count,
         progress=lambda: progress(f"downloading Go modules ({downloaded} so far)", None),
         folder=module,
     )
-    return len(listed.split())
+    return max(1, len(listed.split()))

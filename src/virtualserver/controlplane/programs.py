@@ -119,9 +119,9 @@ def plan_of(instance: Instance, *, named: Path | None = None, official: bool = F
         lines.append("etcd, built with Go: about 1 minute on two cores")
         return lines
     lines.append(
-        f"Kubernetes {KUBERNETES_VERSION} and etcd, built with Go: about 200 MB to download, 5 to 10 minutes on "
-        f"two cores, 0.3 GB, and 4.5 GB of caches in {instance.shared_binaries / 'build-cache'} that may be deleted afterwards"
+        f"Kubernetes {KUBERNETES_VERSION} and etcd, built with Go: about 200 MB to download, 0.3 GB, 5 to 10 minutes"
     )
+    lines.append(f"Go's caches, which may be deleted afterwards: 4.5 GB in {instance.shared_binaries / 'build-cache'}")
     return lines
 
 
