@@ -8,17 +8,19 @@ Nothing here knows the store, Kubernetes or a running machine. Tests: ``tests/un
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import fcntl
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BuiltImage", "ImageBuildError", "Progress", "require_programs", "run"]
+__all__ = ["BuiltImage", "ImageBuildError", "Progress", "require_programs", "run", "workspace"]
 
 Progress = Callable[[str, float | None], None]
 """Told what is being done, in words, and the done fraction of it (0.0 to 1.0; None: not known)."""
@@ -83,24 +85,66 @@ async def run(
     Raises:
         ImageBuildError: It failed; the message holds the end of what it wrote to standard error.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        cwd=cwd,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            # Where we are killed outright, the program is asked to end, and cleans up.
+            *("setpriv", "--pdeathsig", "TERM", "--"),
+            *argv,
+            cwd=cwd,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
     )
     try:
+        # Python 3.11 waits for ever when a start is cancelled between the program and its pipes, hence the shield.
+        process = await asyncio.shield(starting)
         output, errors = await process.communicate()
     except asyncio.CancelledError:
-        await _end_group(process)
+        await _end_group(await starting)
         raise
     if process.returncode:
         tail = "\n".join(errors.decode(errors="replace").strip().splitlines()[-12:])
         raise ImageBuildError(f"{step}: `{argv[0]}` failed with status {process.returncode}: {tail or 'no message'}")
     return output
+
+
+@contextlib.asynccontextmanager
+async def workspace(workdir: Path) -> AsyncGenerator[Path, None]:
+    """Make a folder for one build that is gone afterwards, and remove what killed builds left.
+
+    Args:
+        workdir: Where builds are made; made if missing. One build works in it at a time.
+
+    Raises:
+        ImageBuildError: Another build works there.
+    """
+    temporary, lock = await asyncio.to_thread(_enter, workdir)
+    try:
+        yield temporary
+    finally:
+        # Waited for even when we are cancelled a second time: half a system is not left behind.
+        await asyncio.shield(asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True))
+        os.close(lock)
+
+
+def _enter(workdir: Path) -> tuple[Path, int]:
+    """Take the folder for ourselves and make an empty one in it."""
+    workdir.mkdir(mode=0o755, parents=True, exist_ok=True)
+    lock = os.open(workdir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        temporary = workdir / ".building"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(mode=0o755)
+    except BaseException as error:
+        os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise ImageBuildError(f"another image is being built in {workdir}; wait for it to end") from None
+        raise
+    return temporary, lock
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:
