@@ -1,0 +1,178 @@
+"""Machines from their objects to their guests and back, with the real API server, data plane and QEMU."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from node_world import a_machine, a_service, a_volume
+from virtualserver.api import names
+
+if TYPE_CHECKING:
+    from node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def start(node: NodeWorld, name: str = "one", **fields: str) -> None:
+    node.apply(a_volume(name), a_machine(name, **fields))
+    node.wait_printable(name, "Running")
+    node.wait_taken(name)
+
+
+def test_a_machine_runs_and_everything_about_it_is_told(node: NodeWorld) -> None:
+    node.apply(a_service("one-tcp", selects="one"))
+    start(node)
+    vm, vmi = node.get("vm", "one"), node.get("vmi", "one")
+    assert vm["status"]["ready"] and vm["status"]["created"]
+    for key in (names.LATEST_OBSERVED_API_VERSION, names.STORAGE_OBSERVED_API_VERSION):
+        assert vm["metadata"]["annotations"][key] == "v1"
+    interface = vmi["status"]["interfaces"][0]
+    assert interface["name"] == "default"
+    guest = node.guest("one")
+    assert guest.address() == interface["ipAddress"]
+    assert guest.run("cat /sys/class/net/eth0/address").strip() == interface["mac"]
+    assert node.tcp(node.address_of("one-tcp"), 22)
+    claim = node.get("pvc", "one")
+    assert claim["status"]["phase"] == "Bound" and claim["status"]["capacity"]["storage"]
+    slices = node.get("endpointslice", "one-tcp-ipv4")
+    assert slices["endpoints"][0]["addresses"] == [interface["ipAddress"]]
+    assert slices["endpoints"][0]["conditions"]["ready"] is True
+
+
+def test_stop_start_and_restart_happen_and_are_not_undone(node: NodeWorld) -> None:
+    start(node)
+    before = node.get("vmi", "one")
+    assert '"code":202' in node.ask("one", "stop")
+    node.wait_printable("one", "Stopped")
+    assert "VM is not running" in node.ask("one", "stop", version="v1alpha3")
+    assert node.get("vm", "one")["spec"]["runStrategy"] == "RerunOnFailure"
+    assert '"code":202' in node.ask("one", "start", body="")
+    assert '"code":202' in node.ask("one", "start"), "a machine that is starting accepts another start"
+    node.wait_printable("one", "Running")
+    node.wait_taken("one")
+    assert "VM is already running" in node.ask("one", "start")
+    after = node.get("vmi", "one")
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["status"]["interfaces"] == before["status"]["interfaces"]
+    assert '"code":202' in node.ask("one", "restart")
+    node.eventually(
+        lambda: node.get("vmi", "one").get("metadata", {}).get("uid") not in (None, after["metadata"]["uid"])
+    )
+    node.wait_printable("one", "Running")
+    assert not node.status("vm", "one").get("stateChangeRequests")
+
+
+def test_a_guest_that_powers_itself_off_stays_off(node: NodeWorld) -> None:
+    start(node)
+    node.guest("one").run("(sleep 0.5; poweroff -f) >/dev/null 2>&1 &")
+    node.wait_printable("one", "Stopped")
+    assert not node.get("vmi", "one")
+
+
+def test_a_machine_that_dies_is_started_again_after_a_while(node: NodeWorld) -> None:
+    start(node)
+    os.kill(node.qemu_pid("one"), signal.SIGKILL)
+    node.wait_printable("one", "CrashLoopBackOff", seconds=10)
+    node.wait_printable("one", "Running", seconds=40)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_node_that_comes_back_finds_all_in_order(node: NodeWorld, how: signal.Signals) -> None:
+    node.apply(a_service("one-tcp", selects="one"))
+    start(node)
+    address, pid = node.address_of("one-tcp"), node.qemu_pid("one")
+    node.stop_node(how)
+    assert node.tcp(address, 22)
+    moment = now()
+    node.start_node()
+    assert node.qemu_pid("one") == pid
+    assert node.tcp(address, 22)
+    # The next change shows that the node works; nothing was written before it.
+    assert '"code":202' in node.ask("one", "stop")
+    node.wait_printable("one", "Stopped")
+    others = [one for one in node.writes_since(moment) if "/one" not in one]
+    assert others == []
+    first = node.writes_since(moment)[0]
+    assert "virtualmachines/one/status" in first, "the first write is the stop"
+
+
+def test_machines_that_ran_when_all_was_ended_run_again(node: NodeWorld) -> None:
+    start(node)
+    uid = node.get("vmi", "one")["metadata"]["uid"]
+    node.stop_node()
+    asyncio.run(node.end_machines())
+    asyncio.run(node.data_plane().stop())
+    node.start_node()
+    node.wait_printable("one", "Running")
+    node.wait_taken("one")
+    assert node.get("vmi", "one")["metadata"]["uid"] == uid
+
+
+def test_deletion_leaves_nothing_and_takes_seconds(node: NodeWorld) -> None:
+    node.apply(a_service("one-tcp", selects="one"))
+    start(node)
+    uid = node.get("vmi", "one")["metadata"]["uid"]
+    disk = node.instance.state / "disks" / f"{node.get('dv', 'one')['metadata']['uid']}.qcow2"
+    assert disk.exists()
+    node.delete("vm,dv,service", "--all")
+    node.eventually(lambda: not node.get("vmi", "one"), seconds=15)
+    assert not (node.instance.state / "machines" / uid).exists()
+    node.eventually(lambda: not disk.exists(), seconds=15)
+    assert not (node.instance.state / "seeds" / f"{uid}.iso").exists()
+    left = [
+        one for one in asyncio.run(node.data_plane().inventory()) if one["kind"] in ("tap", "published", "dhcp-host")
+    ]
+    assert left == []
+
+
+def test_memory_that_does_not_fit_is_waited_for_with_its_reason(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_machine("one", memory="900Gi"))
+    node.wait_printable("one", "ErrorUnschedulable")
+    failure = node.condition("vm", "one", "Failure")
+    assert failure["reason"] == "InsufficientMemory"
+    assert "needs 900.1Gi" in failure["message"]
+
+
+def test_an_image_that_is_missing_is_named_and_waited_for(node: NodeWorld) -> None:
+    node.apply(a_volume("one", source=f"later-{node.namespace}"), a_machine("one"))
+    node.wait_printable("one", "Provisioning")
+    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "SourceMissing")
+    assert f"later-{node.namespace}" in node.condition("dv", "one", "Ready")["message"]
+    from node_world import an_image
+
+    node.apply(an_image(f"later-{node.namespace}", node.digest))
+    node.wait_printable("one", "Running")
+
+
+def test_the_guest_is_told_exactly_what_its_dns_fields_say(node: NodeWorld) -> None:
+    node.apply(
+        a_volume("one"),
+        a_machine("one", dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.53"], "searches": ["a.test", "b.test"]}),
+    )
+    node.wait_taken("one")
+    text = node.guest("one").run("cat /etc/resolv.conf")
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("nameserver")] == ["192.0.2.53"]
+    assert "search a.test b.test" in text
+
+
+def test_readiness_follows_its_probe(node: NodeWorld) -> None:
+    probe = {"tcpSocket": {"port": 22}, "periodSeconds": 1}
+    node.apply(a_volume("one"), a_machine("one", readinessProbe=probe))
+    node.eventually(lambda: node.condition("vmi", "one", "Ready").get("reason") == "ReadinessProbeFailing")
+    node.eventually(lambda: node.status("vm", "one").get("ready") is True)
+
+
+def test_a_failing_liveness_probe_ends_the_guest(node: NodeWorld) -> None:
+    probe = {"httpGet": {"port": 9}, "periodSeconds": 1, "failureThreshold": 2}
+    node.apply(a_volume("one"), a_machine("one", livenessProbe=probe))
+    node.wait_printable("one", "CrashLoopBackOff")
