@@ -20,7 +20,7 @@ from typing import Final, Literal
 from virtualserver.instance import write_atomically
 from virtualserver.node.hypervisor import EMULATOR, kvm_group
 from virtualserver.node.launch import environment
-from virtualserver.node.machine import boot_identifier
+from virtualserver.node.process import boot_identifier
 
 __all__ = ["Accelerator", "probe"]
 

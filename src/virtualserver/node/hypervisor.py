@@ -9,7 +9,6 @@ Tests: ``tests/integration/node/test_hypervisor.py``.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import shutil
@@ -21,6 +20,7 @@ from virtualserver.instance import write_atomically
 from virtualserver.node import launch
 from virtualserver.node.launch import Disk, Files, Kernel, MachineSpec, Nic
 from virtualserver.node.machine import Ended, Machine, last_lines
+from virtualserver.node.process import leave_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ _PACKAGES: Final = {
     "unshare": "util-linux",
 }
 _START_SECONDS: Final = 90.0
+_ADOPT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.01
 
 
@@ -86,7 +87,7 @@ class Hypervisor:
         try:
             return await self._launch(spec, files, lock, open_tap)
         except BaseException:
-            await asyncio.shield(self._abandon(spec.identifier))
+            await asyncio.shield(self._undo(spec, files))
             raise
 
     async def _launch(self, spec: MachineSpec, files: Files, lock: int, open_tap: Callable[[str], int]) -> Machine:
@@ -96,7 +97,7 @@ class Hypervisor:
             for leftover in (files.process, files.end, files.pid, files.log):
                 leftover.unlink(missing_ok=True)
             write_atomically(files.spec, launch.encode_spec(spec))
-            await asyncio.to_thread(_prepare, spec, files)
+            await _to_its_end(_prepare, spec, files)
             taps += [open_tap(nic.device) for nic in spec.nics]
             group = self._make_group(spec.identifier)
             arguments = launch.wrapped(
@@ -106,7 +107,7 @@ class Hypervisor:
                 user=spec.user,
                 supplementary=kvm_group() if spec.accelerator == "kvm" else None,
             )
-            await asyncio.to_thread(_spawn, arguments, files.log, (lock, *taps))
+            await _to_its_end(_spawn, arguments, files.log, (lock, *taps))
         except launch.SpecError as error:
             raise HypervisorError(f"{spec.name}: {error}") from None
         finally:
@@ -124,21 +125,34 @@ class Hypervisor:
 
         Returns:
             Identifier -> machine, for every folder with a description; those that have ended are included, with
-            their end. Nothing that runs is disturbed.
+            their end. Nothing that runs is disturbed. One whose QEMU does not answer counts as running.
 
         Raises:
             launch.SpecError: A description cannot be read, or a newer program wrote it.
         """
         found: list[Machine] = []
-        for folder in sorted(self._machines.iterdir()) if self._machines.is_dir() else []:
-            files = self._files(folder.name)
-            if not files.spec.exists():
-                continue
-            spec = launch.decode_spec(files.spec.read_bytes(), path=files.spec)
+        for files, spec in self._described():
             await self._recorded(files)
-            found.append(self._watched.get(folder.name) or self._watch(spec, files))
-        await asyncio.gather(*(machine.settle(_START_SECONDS) for machine in found))
+            found.append(self._watched.get(spec.identifier) or self._watch(spec, files))
+        await asyncio.gather(*(machine.settle(_ADOPT_SECONDS) for machine in found))
         return {machine.identifier: machine for machine in found}
+
+    def look(self) -> dict[str, Machine]:
+        """Find every machine without watching or disturbing any, also while another process watches them.
+
+        Returns:
+            Identifier -> machine, whose state is that of the moment; close each.
+
+        Raises:
+            launch.SpecError: A description cannot be read, or a newer program wrote it.
+        """
+        return {files.machine.name: Machine(spec, files, group=None) for files, spec in self._described()}
+
+    def _described(self) -> list[tuple[Files, MachineSpec]]:
+        """Return the machines whose description is on disk."""
+        folders = sorted(self._machines.iterdir()) if self._machines.is_dir() else []
+        found = [files for files in map(self._files, (folder.name for folder in folders)) if files.spec.exists()]
+        return [(files, launch.decode_spec(files.spec.read_bytes(), path=files.spec)) for files in found]
 
     async def discard(self, identifier: str) -> None:
         """Remove all that is left of a machine that has ended; of one that is not there, nothing.
@@ -176,6 +190,13 @@ class Hypervisor:
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
+    async def _undo(self, spec: MachineSpec, files: Files) -> None:
+        """Take back a launch, whose process may just be starting."""
+        if spec.identifier not in self._watched:
+            await self._recorded(files)
+            self._watch(spec, files)
+        await self._abandon(spec.identifier)
+
     async def _abandon(self, identifier: str) -> None:
         """End what runs of a machine, and remove its files."""
         files = self._files(identifier)
@@ -185,12 +206,7 @@ class Hypervisor:
             await machine.close()
         for folder in (files.machine, files.run):
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        group = self._group(identifier)
-        if group is not None:
-            with contextlib.suppress(OSError):
-                group.rmdir()
-            with contextlib.suppress(OSError):
-                group.parent.rmdir()
+        await leave_group(self._group(identifier))
 
     def _files(self, identifier: str) -> Files:
         """Return where a machine's files lie."""
@@ -247,6 +263,16 @@ def _locked(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+async def _to_its_end(work: Callable[..., None], *arguments: object) -> None:
+    """Run something in a thread, and wait for its end even when we are cancelled: it uses what we would close."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _prepare(spec: MachineSpec, files: Files) -> None:

@@ -15,19 +15,20 @@ import json
 import logging
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
 
 from virtualserver.instance import write_atomically
+from virtualserver.node.process import Process, leave_group
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from pathlib import Path
 
     from virtualserver.node.launch import Files, MachineSpec
 
-__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Process", "Running", "boot_identifier", "last_lines"]
+__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Running", "last_lines"]
 
 _LOG: Final = logging.getLogger(__name__)
 # The library calls each failed attempt to connect an error; while QEMU starts they are the rule.
@@ -37,6 +38,7 @@ _END_VERSION: Final = 1
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 10.0
 _QUIT_SECONDS: Final = 10.0
+_SPACE_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -53,7 +55,13 @@ class EndReason(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Running:
-    """The QEMU process is there."""
+    """The QEMU process is there.
+
+    Attributes:
+        message: Why the guest stands still although it runs; empty where it does not.
+    """
+
+    message: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,59 +81,6 @@ MachineState = Running | Ended
 """What a machine does."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Process:
-    """A process that cannot be mistaken for a later one of the same PID.
-
-    Attributes:
-        boot: The kernel's name of this boot.
-        pid: Its PID.
-        start_ticks: When it started, in clock ticks since boot.
-    """
-
-    boot: str
-    pid: int
-    start_ticks: int
-
-    @classmethod
-    def read(cls, path: Path) -> Process | None:
-        """Return the process that recorded itself in a file; None where there is no such record."""
-        try:
-            boot, stat = path.read_text().splitlines()[:2]
-        except (FileNotFoundError, ValueError):
-            return None
-        return cls(boot, int(stat.split(" ", 1)[0]), _ticks_and_state(stat)[0])
-
-    @property
-    def is_of_this_boot(self) -> bool:
-        """Whether the host has not been started again since."""
-        return self.boot == boot_identifier()
-
-    def open(self) -> int | None:
-        """Return a descriptor that stands for the process for ever; None where it has ended."""
-        if not self.is_of_this_boot:
-            return None
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return None
-        # Only now is it sure that the PID cannot change hands between the look and the use.
-        try:
-            ticks, state = _ticks_and_state(Path(f"/proc/{self.pid}/stat").read_text())
-        except (FileNotFoundError, ProcessLookupError):
-            ticks, state = -1, "X"
-        if ticks == self.start_ticks and state not in "ZX":
-            return descriptor
-        os.close(descriptor)
-        return None
-
-
-def _ticks_and_state(stat: str) -> tuple[int, str]:
-    """Return start time and state from a line of ``/proc/PID/stat``; the name in it may hold anything."""
-    fields = stat.rpartition(")")[2].split()
-    return int(fields[19]), fields[0]
-
-
 class Machine:
     """Watches and controls one QEMU process; made by `hypervisor.Hypervisor` only.
 
@@ -136,7 +91,7 @@ class Machine:
     """
 
     def __init__(self, spec: MachineSpec, files: Files, *, group: Path | None) -> None:
-        """Look at what the folders say; `watch` begins to follow it.
+        """Look at what the folders say, and change nothing; `watch` begins to follow it.
 
         Args:
             spec: What it was launched as.
@@ -144,7 +99,6 @@ class Machine:
             group: Its cgroup, removed when it has ended; None: it has none.
         """
         self.spec = spec
-        self.state: MachineState = Running()
         self.started: float | None = None
         self._files = files
         self._group = group
@@ -154,6 +108,9 @@ class Machine:
         self._connected = asyncio.Event()
         self._known = asyncio.Event()
         self._ended = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._later: set[asyncio.Task[None]] = set()
+        self.state: MachineState = Running() if self._pidfd is not None else self._end()
         self._watcher: asyncio.Task[None] | None = None
         if self._process is not None:
             self.started = files.process.stat().st_mtime
@@ -185,48 +142,61 @@ class Machine:
 
     async def changes(self) -> AsyncIterator[MachineState]:
         """Yield the current state, then each other state once, until the machine has ended."""
-        yield self.state
-        if isinstance(self.state, Running):
-            await self._ended.wait()
-            yield self.state
+        seen = self.state
+        yield seen
+        while isinstance(seen, Running):
+            changed = self._changed
+            if self.state == seen:
+                await changed.wait()
+            if self.state != seen:
+                seen = self.state
+                yield seen
 
-    async def power_down(self) -> None:
-        """Press the power button; the guest may take its time, or ignore it. Does nothing once it has ended."""
-        await self._execute("system_powerdown")
+    async def power_down(self) -> bool:
+        """Press the power button; the guest may take its time, or ignore it.
 
-    async def reset(self) -> None:
-        """Press the reset button: the guest starts again, the process stays. Does nothing once it has ended."""
-        await self._execute("system_reset")
+        Returns:
+            Whether QEMU took it: not where it has ended or does not answer.
+        """
+        return await self._execute("system_powerdown")
+
+    async def reset(self) -> bool:
+        """Press the reset button: the guest starts again, the process stays.
+
+        Returns:
+            Whether QEMU took it: not where it has ended or does not answer.
+        """
+        return await self._execute("system_reset")
 
     async def quit(self) -> None:
         """End QEMU now, as if the plug were pulled, and return when it is gone."""
-        if isinstance(self.state, Ended):
-            return
-        with contextlib.suppress(QMPError, OSError, TimeoutError):
+        if isinstance(self.state, Running):
             await self._execute("quit")
-        await self._gone()
+            await self._gone()
 
     def watch(self) -> None:
         """Begin to follow the machine in the background."""
         if self._pidfd is None:
-            self._finish()
+            self._settle(self._end())
         elif self._watcher is None:
             self._watcher = asyncio.create_task(self._watch(self._pidfd), name=f"machine {self.spec.name}")
 
     async def settle(self, limit_seconds: float) -> bool:
         """Wait until it is known whether the guest runs or has ended; False: not known within the limit."""
         try:
-            await asyncio.wait_for(self._known.wait(), limit_seconds)
+            async with asyncio.timeout(limit_seconds):
+                await self._known.wait()
         except TimeoutError:
             return False
         return True
 
     async def close(self) -> None:
         """Stop watching; the machine goes on."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+        tasks = [*self._later, *([self._watcher] if self._watcher is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watcher = None
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
@@ -243,7 +213,8 @@ class Machine:
             loop.remove_reader(pidfd)
             talk.cancel()
             await asyncio.gather(talk, return_exceptions=True)
-        self._finish()
+        await leave_group(self._group)
+        self._settle(self._end())
 
     async def _talk(self) -> None:
         """Keep a QMP connection, and act on the guest's own end."""
@@ -251,7 +222,7 @@ class Machine:
             await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
             client = QMPClient(self.spec.name)
             client.logger = _QMP_LOG
-            listener = _EndListener(self)
+            listener = _Listener(self)
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await client.connect(str(self._files.qmp))
@@ -269,19 +240,39 @@ class Machine:
         """Use a connection until it breaks."""
         self._client = client
         self._connected.set()
-        status = cast("Mapping[str, Any]", await client.execute("query-status"))["status"]
+        status = await _status(client)
         if status in {"shutdown", "internal-error", "guest-panicked"}:
-            await self.on_end(
-                guest=status == "shutdown",
-                reason=status,
-                message=f"the guest's status was {status!r} when it was found",
-            )
+            message = f"the guest's status was {status!r} when it was found"
+            self.on_end(guest=status == "shutdown", reason=status, message=message)
+        elif status == "io-error":
+            self.on_stop()
         else:
-            self._known.set()
+            self._settle(Running())
         while client.runstate is Runstate.RUNNING:
             await client.runstate_changed()
 
-    async def on_end(self, *, guest: bool, reason: str, message: str) -> None:
+    def on_stop(self) -> None:
+        """Find out why the guest stands still; where its disk cannot be written, try again now and then."""
+        if not any(task.get_name() == "stopped" for task in self._later):
+            self._do_later(self._wait_for_space(), name="stopped")
+
+    async def _wait_for_space(self) -> None:
+        """Let the guest go on as soon as the host has room for what it writes: QEMU stops it before it loses data."""
+        while isinstance(self.state, Running) and (client := self._client) is not None:
+            try:
+                if await _status(client) != "io-error":
+                    break
+                self._settle(Running("the host has no room for what the guest writes; it goes on when there is"))
+                await asyncio.sleep(_SPACE_SECONDS)
+                await client.execute("cont")
+                # An error of the next write comes a moment after the guest was let go.
+                await asyncio.sleep(_SPACE_SECONDS / 4)
+            except (QMPError, OSError):
+                return
+        if isinstance(self.state, Running):
+            self._settle(Running())
+
+    def on_end(self, *, guest: bool, reason: str, message: str) -> None:
         """Record how the machine ends, and let QEMU go: with ``-no-shutdown`` it stays for whoever reads its status.
 
         Args:
@@ -290,23 +281,22 @@ class Machine:
             message: One sentence for people.
         """
         if reason in {"host-qmp-quit", "host-signal"}:
-            self._record(Ended(EndReason.QUIT, message))
+            self._record(EndReason.QUIT, message)
             return
-        self._record(Ended(EndReason.GUEST_SHUTDOWN if guest else EndReason.CRASH, message))
-        if self._client is not None:
-            asyncio.get_running_loop().create_task(self._quit_after_end(self._client))
+        self._record(EndReason.GUEST_SHUTDOWN if guest else EndReason.CRASH, message)
+        self._do_later(self.quit(), name="quit after the guest's end")
 
-    async def _quit_after_end(self, client: QMPClient) -> None:
-        """End QEMU after the guest has ended."""
-        with contextlib.suppress(QMPError, OSError, TimeoutError):
-            async with asyncio.timeout(_COMMAND_SECONDS):
-                await client.execute("quit")
-        await self._gone()
+    def _do_later(self, work: Coroutine[None, None, None], *, name: str) -> None:
+        """Do something in the background, and keep hold of it meanwhile."""
+        task = asyncio.create_task(work, name=name)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     async def _gone(self) -> None:
         """Wait until the process has ended; kill it if it does not."""
         try:
-            await asyncio.wait_for(self._ended.wait(), _QUIT_SECONDS)
+            async with asyncio.timeout(_QUIT_SECONDS):
+                await self._ended.wait()
         except TimeoutError:
             if self._pidfd is not None:
                 _LOG.warning("machine %s: QEMU does not end: killing it", self.spec.name)
@@ -314,33 +304,43 @@ class Machine:
                     signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             await self._ended.wait()
 
-    async def _execute(self, command: str) -> None:
-        """Send one command, waiting for a connection if there is none at the moment."""
+    async def _execute(self, command: str) -> bool:
+        """Send one command, waiting for a connection if there is none at the moment; False: QEMU did not take it."""
         if isinstance(self.state, Ended):
-            return
-        async with asyncio.timeout(_COMMAND_SECONDS):
-            await self._connected.wait()
-            if self._client is not None:
-                await self._client.execute(command)
+            return False
+        try:
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                await self._connected.wait()
+                if self._client is not None:
+                    await self._client.execute(command)
+                    return True
+        except (QMPError, OSError, TimeoutError) as error:
+            _LOG.warning("machine %s: QEMU did not take %s: %s", self.spec.name, command, error or "no answer")
+        return False
 
-    def _record(self, end: Ended) -> None:
+    def _record(self, reason: EndReason, message: str) -> None:
         """Write how the machine ended, unless it is written already: the first cause is the cause."""
-        if not self._files.end.exists():
-            content = {"formatVersion": _END_VERSION, "reason": end.reason, "message": end.message}
+        if not self._files.end.exists() and self._files.machine.exists():
+            content = {"formatVersion": _END_VERSION, "reason": reason, "message": message}
             write_atomically(self._files.end, json.dumps(content))
 
-    def _finish(self) -> None:
-        """Find out how the machine ended, and tell."""
-        if not self._files.end.exists():
-            self._record(self._judged())
-        content = json.loads(self._files.end.read_bytes())
-        self.state = Ended(EndReason(content["reason"]), content["message"])
-        if self._group is not None:
-            # The kernel needs a moment to empty the group; whoever discards the machine tries again.
-            with contextlib.suppress(OSError):
-                self._group.rmdir()
+    def _end(self) -> Ended:
+        """Return how the machine ended, from what is written and what it left."""
+        try:
+            content = json.loads(self._files.end.read_bytes())
+        except FileNotFoundError:
+            return self._judged()
+        return Ended(EndReason(content["reason"]), content["message"])
+
+    def _settle(self, state: MachineState) -> None:
+        """Tell everybody what the machine does."""
+        if isinstance(state, Ended):
+            self._record(state.reason, state.message)
+            self._ended.set()
+        self.state = state
         self._known.set()
-        self._ended.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _judged(self) -> Ended:
         """Say how a process ended that nobody was watching: QEMU removes its PID file unless it crashes."""
@@ -354,16 +354,24 @@ class Machine:
         return Ended(EndReason.QUIT, "QEMU was ended")
 
 
-class _EndListener(EventListener):
-    """Hands QEMU's word that the machine ends to the machine, at once and in order."""
+async def _status(client: QMPClient) -> str:
+    """Return QEMU's word for what the guest does."""
+    return str(cast("Mapping[str, Any]", await client.execute("query-status"))["status"])
+
+
+class _Listener(EventListener):
+    """Hands QEMU's word that the guest ends or stands still to the machine, at once and in order."""
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__(names="SHUTDOWN")
+        super().__init__(names={"SHUTDOWN", "STOP"})
         self._machine = machine
 
     async def put(self, event: Message) -> None:
         """Take one event."""
         if not self.accept(event):
+            return
+        if event["event"] == "STOP":
+            self._machine.on_stop()
             return
         data = cast("Mapping[str, Any]", event["data"])
         reason = str(data["reason"])
@@ -372,14 +380,9 @@ class _EndListener(EventListener):
             "host-qmp-quit": "QEMU was told to end",
             "host-signal": "QEMU was ended by a signal",
         }
-        await self._machine.on_end(
+        self._machine.on_end(
             guest=bool(data["guest"]), reason=reason, message=words.get(reason, f"QEMU ended: {reason}")
         )
-
-
-def boot_identifier() -> str:
-    """Return the kernel's name of this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def last_lines(log: Path, *, count: int = 5) -> str:

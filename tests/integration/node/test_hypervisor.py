@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -286,15 +287,19 @@ async def test_a_qemu_that_fails_at_once_is_quoted_and_leaves_nothing(bench: Ben
     assert list(bench.machines.iterdir()) + list(bench.run.iterdir()) == []
 
 
-async def test_a_launch_that_is_cancelled_leaves_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.01, 0.02, 0.04])
+async def test_a_launch_that_is_cancelled_leaves_nothing(bench: Bench, seconds: float) -> None:
     task = asyncio.create_task(bench.launch())
     while not bench.machines.exists():
-        await asyncio.sleep(0.005)
-    await asyncio.sleep(0.03)
+        await asyncio.sleep(0)
+    await asyncio.sleep(seconds)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert list(bench.machines.iterdir()) + list(bench.run.iterdir()) == []
+    root = hypervisor.cgroup_root()
+    assert root is None or not (root / f"virtualserver-{bench.instance}").exists()
+    assert str(bench.folder) not in await asyncio.to_thread(subprocess.getoutput, "ps -e -o args")
 
 
 async def test_what_a_guest_writes_stays_over_a_restart_and_never_reaches_the_image(bench: Bench) -> None:
@@ -367,14 +372,13 @@ async def test_uefi_starts_the_guest_where_it_is_installed(bench: Bench) -> None
     reader, writer = await asyncio.open_unix_connection(str(machine.console))
     try:
         async with asyncio.timeout(90):
-            while b"EFI" not in await reader.readline() and b"BdsDxe" not in await reader.readline():
-                pass
+            assert await reader.readuntil(b"BdsDxe")
     finally:
         writer.close()
 
 
 async def test_uefi_without_its_firmware_names_the_package(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "UEFI_CODE", Path("/nonexistent"))
+    monkeypatch.setattr(launch, "UEFI_CODE", bench.folder / "nowhere.fd")
     with pytest.raises(HypervisorError, match=r"enableUEFIBoot.*ovmf"):
         await bench.launch(uefi=True)
 
@@ -386,3 +390,43 @@ async def test_the_graphical_console_answers(bench: Bench) -> None:
         assert await asyncio.wait_for(reader.readexactly(4), 20) == b"RFB "
     finally:
         writer.close()
+
+
+async def test_looking_disturbs_neither_a_machine_nor_who_watches_it(bench: Bench) -> None:
+    machine = await bench.launch()
+    (seen,) = bench.another_hypervisor().look().values()
+    assert (seen.pid, seen.state, seen.spec.name) == (machine.pid, Running(), "default/one")
+    await seen.close()
+    assert await machine.power_down()
+    await machine.quit()
+    (seen,) = bench.another_hypervisor().look().values()
+    assert seen.state == machine.state
+    await seen.close()
+
+
+async def test_a_guest_waits_for_space_instead_of_losing_what_it_writes(bench: Bench) -> None:
+    folder = bench.folder / "full"
+    folder.mkdir()
+    await asyncio.to_thread(subprocess.run, ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=True)
+    try:
+        path = DiskStore(folder / "d").create("one", base=None, size_bytes=64 << 20, user=64_005)
+        machine = await bench.launch(disks=(Disk(path=path, format="qcow2", name="root"),), user=64_005)
+        guest = await asyncio.to_thread(guest_of(machine).wait_ready)
+        write = "(dd if=/dev/urandom of=/dev/vda bs=64k count=128 conv=fsync; echo $? >/tmp/done) >/dev/null 2>&1 &"
+        await asyncio.to_thread(guest.run, write)
+        async with asyncio.timeout(60):
+            async for state in machine.changes():
+                if state != Running():
+                    break
+        assert isinstance(machine.state, Running)
+        assert "no room" in machine.state.message
+        await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,size=64m", str(folder)], check=True)
+        await asyncio.to_thread(guest.wait_ready)
+        waited = "while ! [ -e /tmp/done ]; do sleep 0.1; done; cat /tmp/done"
+        assert await asyncio.to_thread(guest.run, waited, seconds=60) == "0"
+        async with asyncio.timeout(30):
+            while machine.state != Running():
+                await asyncio.sleep(0.05)
+        await machine.quit()
+    finally:
+        await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(folder)], check=True)

@@ -9,7 +9,7 @@ import pytest
 
 from virtualserver.node import accelerator
 from virtualserver.node.accelerator import Accelerator
-from virtualserver.node.machine import boot_identifier
+from virtualserver.node.process import boot_identifier
 
 if TYPE_CHECKING:
     from pathlib import Path
