@@ -81,15 +81,15 @@ def inventory(instance: Instance) -> list[dict[str, str]]:
 
 
 async def _machines(instance: Instance) -> list[dict[str, str]]:
-    running = machines(instance)
-    try:
-        return [
-            {"kind": "process", "name": f"qemu {machine.spec.name}", "detail": f"pid {machine.pid}"}
-            for machine in (await running.adopt()).values()
-            if isinstance(machine.state, Running)
-        ]
-    finally:
-        await running.close()
+    # Not adopted: the node may be watching them.
+    found = machines(instance).look().values()
+    for machine in found:
+        await machine.close()
+    return [
+        {"kind": "process", "name": f"qemu {machine.spec.name}", "detail": f"pid {machine.pid}"}
+        for machine in found
+        if isinstance(machine.state, Running)
+    ]
 
 
 def _files(instance: Instance) -> list[Path]:
