@@ -287,13 +287,26 @@ def _prepare(spec: MachineSpec, files: Files) -> None:
                 raise HypervisorError(f"{spec.name}: disk {disk.name}: {done.stderr.strip()}")
             _hand_over(overlay, spec.user)
     if spec.uefi:
-        if not launch.UEFI_CODE.exists():
+        _prepare_uefi(spec, files)
+
+
+def _prepare_uefi(spec: MachineSpec, files: Files) -> None:
+    """Give a machine its UEFI variables, having made sure that it can start by UEFI at all."""
+    if not launch.UEFI_CODE.exists():
+        raise HypervisorError(
+            f"{spec.name}: enableUEFIBoot asks for UEFI firmware, which is not here: "
+            "install it with `apt-get install --no-install-recommends ovmf`"
+        )
+    if spec.kernel is not None:
+        with spec.kernel.image.open("rb") as kernel:
+            is_program = kernel.read(2) == b"MZ"
+        if not is_program:
             raise HypervisorError(
-                f"{spec.name}: enableUEFIBoot asks for UEFI firmware, which is not here: "
-                "install it with `apt-get install --no-install-recommends ovmf`"
+                f"{spec.name}: enableUEFIBoot: the image brings a kernel that UEFI firmware cannot start: "
+                "set it to false, or choose an image that boots from its own disk"
             )
-        shutil.copyfile(launch.UEFI_VARIABLES, files.uefi_variables)
-        _hand_over(files.uefi_variables, spec.user)
+    shutil.copyfile(launch.UEFI_VARIABLES, files.uefi_variables)
+    _hand_over(files.uefi_variables, spec.user)
 
 
 def _hand_over(path: Path, user: int) -> None:

@@ -120,11 +120,7 @@ class ImageStore:
         Raises:
             ImageError: A file is missing or cannot be read as a disk, or the disk refers to other files.
         """
-        if initrd is not None and kernel is None:
-            raise ImageError(f"image {name}: an initrd ({initrd}) without a kernel has no effect; name the kernel too")
-        for path in filter(None, (disk, kernel, initrd)):
-            if not path.is_file():
-                raise ImageError(f"image {name}: {path}: no such file")
+        _check_files(name, disk, kernel, initrd)
         with self._adding() as temporary:
             report = progress or _silent
             parts = {"disk": _add_disk(disk, temporary / "disk.qcow2", name, report)}
@@ -229,6 +225,15 @@ class ImageStore:
         for path in temporary.iterdir():
             path.chmod(0o444)
         temporary.rename(target)
+
+
+def _check_files(name: str, disk: Path, kernel: Path | None, initrd: Path | None) -> None:
+    """Refuse files that are missing or have no effect."""
+    if initrd is not None and kernel is None:
+        raise ImageError(f"image {name}: an initrd ({initrd}) without a kernel has no effect; name the kernel too")
+    for path in filter(None, (disk, kernel, initrd)):
+        if not path.is_file():
+            raise ImageError(f"image {name}: {path}: no such file")
 
 
 def _silent(_step: str, _done: float | None) -> None:

@@ -367,7 +367,7 @@ async def test_uuid_serial_and_old_virtio_reach_the_guest(bench: Bench) -> None:
 async def test_uefi_starts_the_guest_where_it_is_installed(bench: Bench) -> None:
     if not launch.UEFI_CODE.exists():
         pytest.skip("the package ovmf is not installed")
-    machine = await bench.launch(uefi=True, memory_bytes=256 << 20)
+    machine = await bench.launch(uefi=True, kernel=None, memory_bytes=256 << 20)
     assert machine.state == Running()
     reader, writer = await asyncio.open_unix_connection(str(machine.console))
     try:
@@ -381,6 +381,14 @@ async def test_uefi_without_its_firmware_names_the_package(bench: Bench, monkeyp
     monkeypatch.setattr(launch, "UEFI_CODE", bench.folder / "nowhere.fd")
     with pytest.raises(HypervisorError, match=r"enableUEFIBoot.*ovmf"):
         await bench.launch(uefi=True)
+
+
+async def test_uefi_refuses_a_kernel_that_it_cannot_start(bench: Bench) -> None:
+    if not launch.UEFI_CODE.exists():
+        pytest.skip("the package ovmf is not installed")
+    with pytest.raises(HypervisorError, match="enableUEFIBoot: the image brings a kernel"):
+        await bench.launch(uefi=True)
+    assert list(bench.machines.iterdir()) == []
 
 
 async def test_the_graphical_console_answers(bench: Bench) -> None:

@@ -87,9 +87,7 @@ async def run(
     """
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
-            # Where we are killed outright, the program is asked to end, and cleans up.
-            *("setpriv", "--pdeathsig", "TERM", "--"),
-            *argv,
+            *("setpriv", "--pdeathsig", "TERM", "--", *argv),  # Where we are killed outright, it is asked to end.
             cwd=cwd,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
