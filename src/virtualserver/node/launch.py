@@ -283,8 +283,9 @@ def qemu_arguments(spec: MachineSpec, files: Files, *, emulator: str, taps: Sequ
 
 def _board(spec: MachineSpec, files: Files) -> list[str]:
     """Return the arguments for board, processors, memory, firmware and kernel."""
-    accelerator = "kvm" if spec.accelerator == "kvm" else "tcg,thread=multi,tb-size=512"
-    arguments = ["-machine", "q35", "-accel", accelerator, "-cpu", "host" if spec.accelerator == "kvm" else "max"]
+    # Without nested virtualisation: translated guests would load their own KVM for nothing.
+    accelerator, cpu = ("kvm", "host") if spec.accelerator == "kvm" else ("tcg,thread=multi,tb-size=512", "max,svm=off")
+    arguments = ["-machine", "q35", "-accel", accelerator, "-cpu", cpu]
     arguments += ["-smp", str(spec.cpus), "-m", f"size={spec.memory_bytes // 1024}k"]
     if spec.uuid is not None:
         arguments += ["-uuid", spec.uuid]

@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["BuiltImage", "ImageBuildError", "Progress", "require_programs", "run", "workspace"]
+
+_CLEAR_SECONDS = 30.0
 
 Progress = Callable[[str, float | None], None]
 """Told what is being done, in words, and the done fraction of it (0.0 to 1.0; None: not known)."""
@@ -124,7 +127,7 @@ async def workspace(workdir: Path) -> AsyncGenerator[Path, None]:
         yield temporary
     finally:
         # Waited for even when we are cancelled a second time: half a system is not left behind.
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True))
+        await asyncio.shield(asyncio.to_thread(_clear, temporary))
         os.close(lock)
 
 
@@ -135,7 +138,7 @@ def _enter(workdir: Path) -> tuple[Path, int]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         temporary = workdir / ".building"
-        shutil.rmtree(temporary, ignore_errors=True)
+        _clear(temporary)
         temporary.mkdir(mode=0o755)
     except BaseException as error:
         os.close(lock)
@@ -143,6 +146,20 @@ def _enter(workdir: Path) -> tuple[Path, int]:
             raise ImageBuildError(f"another image is being built in {workdir}; wait for it to end") from None
         raise
     return temporary, lock
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder, waiting for what a killed build started: it may still be writing its last file."""
+    end = time.monotonic() + _CLEAR_SECONDS
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if time.monotonic() > end:
+                raise ImageBuildError(
+                    f"{folder}: what an earlier build left cannot be removed ({error}); remove it"
+                ) from None
+            time.sleep(0.2)
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:
