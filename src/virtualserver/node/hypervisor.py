@@ -70,8 +70,8 @@ class Hypervisor:
             open_tap: Returns an open descriptor of a tap of the data plane; it is closed here.
 
         Raises:
-            HypervisorError: QEMU is missing or fails at once (the message holds what it wrote), or the machine runs
-                already. Nothing is left behind but the machine that runs.
+            HypervisorError: QEMU is missing or fails at once (the message holds what it wrote), a tap cannot be opened,
+                or the machine runs already. Nothing is left behind but the machine that runs.
         """
         missing = sorted({package for program, package in _PACKAGES.items() if shutil.which(program) is None})
         if missing:
@@ -86,8 +86,10 @@ class Hypervisor:
             raise HypervisorError(f"{spec.name}: machine {spec.identifier} runs already; stop it before it is started")
         try:
             return await self._launch(spec, files, lock, open_tap)
-        except BaseException:
+        except BaseException as error:
             await asyncio.shield(self._undo(spec, files))
+            if isinstance(error, OSError | subprocess.CalledProcessError):
+                raise HypervisorError(f"{spec.name}: QEMU could not be started: {error}") from error
             raise
 
     async def _launch(self, spec: MachineSpec, files: Files, lock: int, open_tap: Callable[[str], int]) -> Machine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from guest import image as guest_image
 from guest.machines import Bench, a_bench, guest_of, no_tap
 from virtualserver.node import hypervisor, launch
 from virtualserver.node.disks import DiskStore
-from virtualserver.node.hypervisor import Disk, HypervisorError
+from virtualserver.node.hypervisor import Disk, HypervisorError, Nic
 from virtualserver.node.machine import Ended, EndReason, Machine, Running
 from virtualserver.node.seed import write_seed
 
@@ -284,6 +285,16 @@ async def test_a_qemu_that_fails_at_once_is_quoted_and_leaves_nothing(bench: Ben
     missing = Disk(path=bench.folder / "nowhere.qcow2", format="qcow2", name="root")
     with pytest.raises(HypervisorError, match=r"nowhere\.qcow2.*No such file"):
         await bench.launch(disks=(missing,))
+    assert list(bench.machines.iterdir()) + list(bench.run.iterdir()) == []
+
+
+async def test_a_tap_that_cannot_be_opened_is_named_and_leaves_nothing(bench: Bench) -> None:
+    def busy(device: str) -> int:
+        raise OSError(errno.EBUSY, "Device or resource busy", device)
+
+    spec = bench.spec(nics=(Nic("tap7", "02:00:00:00:00:07"),))
+    with pytest.raises(HypervisorError, match=r"default/one: .*busy: 'tap7'"):
+        await bench.hypervisor.launch(spec, open_tap=busy)
     assert list(bench.machines.iterdir()) + list(bench.run.iterdir()) == []
 
 
