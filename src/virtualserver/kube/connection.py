@@ -1,6 +1,6 @@
 """HTTP to one API server: credentials, deadlines, and waiting where the server asks for it.
 
-Tests: ``tests/unit/kube/test_client.py``, ``tests/integration/kube/test_client.py``.
+Tests: ``tests/integration/kube/test_client.py``, ``tests/integration/kube/test_faults.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Writing them never holds a controller up: they wait in a bounded queue, repeats are counted instead of written again,
 and what cannot be written is dropped with a line in the log. They are ``core/v1`` Events, which every client reads.
-Tests: ``tests/unit/kube/test_events.py``, ``tests/integration/kube/test_events.py``.
+Tests: ``tests/integration/kube/test_events.py``.
 """
 
 from __future__ import annotations
@@ -71,6 +71,11 @@ class Recorder:
         self._written: dict[_Identity, _Written] = {}
         self._available = asyncio.Event()
         self._dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many Events wait to be written; at most 1,000."""
+        return len(self._waiting)
 
     def emit(self, about: Manifest, *, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Report something about an object; returns at once and never raises.
