@@ -98,9 +98,16 @@ def grace_seconds(vmi: Manifest) -> float:
     return float(_DEFAULT_GRACE_SECONDS if value is None else value)
 
 
-def volume_claims(spec: Manifest) -> list[str]:
-    """Return the names of the DataVolumes that a machine's specification names."""
-    return [volume["dataVolume"]["name"] for volume in fields.items(spec, "volumes") if volume.get("dataVolume")]
+def volume_claims(spec: Manifest) -> dict[str, bool]:
+    """Return the claims that a machine's specification names, and whether each is named as a DataVolume."""
+    claims: dict[str, bool] = {}
+    for volume in fields.items(spec, "volumes"):
+        if name := fields.mapping(volume, "dataVolume").get("name"):
+            claims[name] = True
+        for path in (("persistentVolumeClaim",), ("ephemeral", "persistentVolumeClaim")):
+            if name := fields.mapping(volume, *path).get("claimName"):
+                claims[name] = False
+    return claims
 
 
 def wish_of(vmi: Manifest) -> MachineWish:

@@ -125,10 +125,7 @@ class VirtualMachines:
             vm,
             vmi,
             decision,
-            data_volumes=[
-                (name, self._observed.get(kinds.DATA_VOLUME, (namespace, name)))
-                for name in specification.volume_claims(template["spec"])
-            ],
+            data_volumes=self._volumes(namespace, template["spec"]),
             needs_restart=hash_then is not None and hash_then != template_hash(vm),
             now=now,
         )
@@ -140,6 +137,14 @@ class VirtualMachines:
         if any(annotations.get(name) != value for name, value in observed.items()):
             vm = await self._observed.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": {"annotations": observed}}) or vm
         await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, status, locked=True)
+
+    def _volumes(self, namespace: str, spec: Manifest) -> list[tuple[str, Manifest | None]]:
+        """Return the DataVolumes that a machine waits for; other claims are looked at when it starts."""
+        found = [
+            (name, self._observed.get(kinds.DATA_VOLUME, (namespace, name)), is_data_volume)
+            for name, is_data_volume in specification.volume_claims(spec).items()
+        ]
+        return [(name, volume) for name, volume, is_data_volume in found if volume is not None or is_data_volume]
 
 
 def _is_owned(vmi: Manifest, vm: Manifest) -> bool:

@@ -124,5 +124,11 @@ def test_the_grace_period_is_kubevirts_unless_said() -> None:
     assert grace_seconds(an_instance(terminationGracePeriodSeconds=0)) == 0
 
 
-def test_the_data_volumes_of_a_machine() -> None:
-    assert volume_claims(an_instance()["spec"]) == ["one"]
+def test_the_claims_of_a_machine() -> None:
+    volumes = [
+        {"name": "a", "dataVolume": {"name": "one"}},
+        {"name": "b", "persistentVolumeClaim": {"claimName": "two"}},
+        {"name": "c", "ephemeral": {"persistentVolumeClaim": {"claimName": "three"}}},
+        {"name": "d", "cloudInitNoCloud": {"userData": ""}},
+    ]
+    assert volume_claims(an_instance(volumes=volumes)["spec"]) == {"one": True, "two": False, "three": False}

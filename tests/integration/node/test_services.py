@@ -1,0 +1,100 @@
+"""Load balancer addresses, with the real API server and data plane; the public pool has 6 addresses."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from node_world import a_machine, a_service, a_volume
+from virtualserver.api import names
+
+if TYPE_CHECKING:
+    from node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def assigned(node: NodeWorld, name: str) -> dict[str, str]:
+    return node.condition("service", name, names.ADDRESS_ASSIGNED)
+
+
+def test_a_users_service_without_selector_gets_an_address(node: NodeWorld) -> None:
+    node.apply(a_service("floating"))
+    assert node.address_of("floating")
+    assert assigned(node, "floating")["status"] == "True"
+
+
+def test_an_exhausted_pool_is_told_and_waited_for(node: NodeWorld) -> None:
+    services = [f"s{number}" for number in range(6)]
+    node.apply(*(a_service(name) for name in services))
+    for name in services:
+        node.address_of(name)
+    node.apply(a_service("late"))
+    node.eventually(lambda: assigned(node, "late").get("reason") == "PoolExhausted")
+    assert "6 of 6 are in use" in assigned(node, "late")["message"]
+    freed = node.address_of("s3")
+    node.delete("service", "s3")
+    assert node.address_of("late") == freed
+
+
+def test_the_address_moves_between_the_services_of_one_server(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_machine("one", strategy="Halted"))
+    uid = node.get("vm", "one")["metadata"]["uid"]
+    shared = {names.METALLB_ALLOW_SHARED_IP: uid}
+    node.apply(a_service("one-tcp", selects="one", annotations=shared))
+    address = node.address_of("one-tcp")
+    node.delete("service", "one-tcp")
+    node.apply(a_service("other"))
+    assert node.address_of("other") != address
+    node.apply(a_service("one-udp", selects="one", annotations=shared, ports=(("UDP", 53),)))
+    assert node.address_of("one-udp") == address
+    private = {**shared, names.METALLB_ADDRESS_POOL: "private"}
+    node.apply(a_service("one-udp", selects="one", annotations=private, ports=(("UDP", 53),)))
+    node.eventually(lambda: node.address_of("one-udp") != address)
+
+
+def test_an_attached_address_is_the_guests_own_and_stays(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_service("one-tcp", ports=(("TCP", 1),)), a_machine("one", attach="one-tcp"))
+    address = node.address_of("one-tcp")
+    node.wait_taken("one")
+    assert node.guest("one").address() == address
+    assert node.status("vmi", "one")["interfaces"][0]["ipAddress"] == address
+    assert node.tcp(address, 22), "any port, not only the Service's"
+    ping = ["ping", "-c", "1", "-w", "10", "-q", address]
+    assert subprocess.run(ping, check=False, capture_output=True).returncode == 0
+    node.ask("one", "restart")
+    before = node.get("vmi", "one")["metadata"]["uid"]
+    node.eventually(lambda: node.get("vmi", "one").get("metadata", {}).get("uid", before) != before)
+    node.wait_taken("one")
+    assert node.guest("one").address() == address
+
+
+def test_a_server_that_waits_for_an_address_says_so_and_starts_when_it_has_one(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_machine("one", attach="one-tcp"))
+    node.eventually(lambda: node.condition("vm", "one", "Failure").get("reason") == "WaitingForAddress")
+    assert "one-tcp" in node.condition("vm", "one", "Failure")["message"]
+    node.apply(a_service("one-tcp", ports=(("TCP", 1),)))
+    node.wait_taken("one")
+
+
+def test_a_headless_service_names_the_guest_for_others(node: NodeWorld) -> None:
+    headless = a_service("one", selects="one", clusterIP="None", publishNotReadyAddresses=True)
+    headless["spec"] = {key: headless["spec"][key] for key in ("clusterIP", "publishNotReadyAddresses", "selector")}
+    node.apply(a_volume("one"), headless, a_machine("one"))
+    node.wait_taken("one")
+    guest = node.guest("one")
+    text = guest.run(f"nslookup one.{node.namespace}.svc.cluster.local")
+    assert guest.address() in text
+
+
+def test_a_named_target_port_is_told(node: NodeWorld) -> None:
+    service = a_service("one-tcp", selects="one")
+    service["spec"]["ports"][0]["targetPort"] = "ssh"
+    node.apply(service)
+    node.eventually(
+        lambda: (
+            node.condition("service", "one-tcp", f"{names.DOMAIN}/PortsPublished").get("reason") == "NamedTargetPort"
+        )
+    )

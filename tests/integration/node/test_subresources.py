@@ -1,0 +1,67 @@
+"""The aggregated API as clients of kube-apiserver see it, and that nobody else is let in."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from node_world import a_machine, a_volume
+
+if TYPE_CHECKING:
+    from node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha3"])
+def test_both_versions_are_discovered(node: NodeWorld, version: str) -> None:
+    text = node.api.kubectl("get", "--raw", f"/apis/subresources.kubevirt.io/{version}")
+    resources = {resource["name"] for resource in json.loads(text)["resources"]}
+    assert {"virtualmachines/start", "virtualmachines/stop", "virtualmachineinstances/console"} <= resources
+
+
+def test_the_version_that_virtctl_asks_for(node: NodeWorld) -> None:
+    text = node.api.kubectl("get", "--raw", "/apis/subresources.kubevirt.io/v1/version")
+    assert json.loads(text)["gitVersion"].startswith("v1.")
+
+
+def test_a_machine_that_does_not_exist_is_not_found(node: NodeWorld) -> None:
+    assert 'virtualmachine.kubevirt.io "nobody" not found' in node.ask("nobody", "start")
+
+
+def test_a_body_that_is_no_object_is_refused(node: NodeWorld) -> None:
+    node.apply(a_machine("one", strategy="Halted"))
+    assert "BadRequest" in node.ask("one", "start", body="[1]")
+
+
+def test_a_start_of_a_halted_machine_makes_it_always(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_machine("one", strategy="Halted"))
+    node.wait_printable("one", "Stopped")
+    answer = json.loads(node.ask("one", "start"))
+    assert (answer["kind"], answer["code"]) == ("Status", 202)
+    node.wait_printable("one", "Running")
+    assert node.get("vm", "one")["spec"]["runStrategy"] == "Always"
+    assert json.loads(node.ask("one", "stop"))["code"] == 202
+    node.wait_printable("one", "Stopped")
+    assert node.get("vm", "one")["spec"]["runStrategy"] == "Halted"
+
+
+def test_only_the_api_servers_front_proxy_is_answered(node: NodeWorld) -> None:
+    service = node.get("service", "virtualserver-node", namespace="virtualserver-system")
+    port = service["spec"]["ports"][0]["port"]
+    pki = node.instance.state / "pki"
+    for certificate in (None, "clients/admin"):
+        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        if certificate:
+            context.load_cert_chain(pki / f"{certificate}.crt", pki / f"{certificate}.key")
+        request = urllib.request.Request(f"https://127.0.0.1:{port}/apis", headers={"X-Remote-User": "admin"})
+        with pytest.raises((urllib.error.HTTPError, OSError)) as failure:
+            urllib.request.urlopen(request, context=context, timeout=10)
+        if isinstance(failure.value, urllib.error.HTTPError):
+            assert failure.value.code == 401
+            failure.value.close()
