@@ -81,7 +81,7 @@ class Addresses:
             return self._claims.take(owner, "mac", "mac", mac)
         except Taken as taken:
             return Fault(
-                "MACAddressInUse",
+                "MACAddressTaken",
                 f"MAC address {mac} belongs to another server of this machine (owner {taken.claim.owner}): "
                 "choose another spec.network.macAddress, or leave it out",
             )

@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import logging
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names, quantity
@@ -61,11 +62,26 @@ class Volumes:
         self._images = images
         self._disks = disks
         self.controller: Controller[Key] = Controller(name="volume", reconcile=self.reconcile, workers=2)
+        # A machine that starts and the controller may come to the same disk.
+        self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.in_use: set[str] = set()
         """The identifiers of the disks that machines have open; `instances` writes it."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the disk, the claim and the status of one DataVolume, or the status of one image claim, in order."""
+        async with self._locks[key]:
+            return await self._reconcile(key)
+
+    async def grow(self, key: Key) -> None:
+        """Grow the disk of a machine that is about to start, where its DataVolume asks for more."""
+        volume = self._observed.get(kinds.DATA_VOLUME, key)
+        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        size = _size_of(volume) if volume else None
+        bound = _capacity(claim) if claim else None
+        if isinstance(size, int) and bound is not None and bound < size:
+            await self.reconcile(key)
+
+    async def _reconcile(self, key: Key) -> float | None:
         claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         if claim is not None and _image_of(claim):
             await self._bind_image(claim)

@@ -113,10 +113,11 @@ class Preparation:
         try:
             wish = specification.wish_of(vmi)
         except specification.Unsupported as error:
-            return Fault("NotSupported", str(error))
+            return Fault("NotSupportedYet", str(error))
         namespace = vmi["metadata"]["namespace"]
         found: list[tuple[specification.DiskWish, RootDisk]] = []
         for disk in wish.disks:
+            await self._volumes.grow((namespace, disk.claim))
             root = self._volumes.find((namespace, disk.claim))
             if isinstance(root, Fault):
                 return root
