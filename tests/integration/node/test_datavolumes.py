@@ -1,0 +1,68 @@
+"""Disks from DataVolumes, with the real API server, qemu-img and guests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from node_world import a_machine, a_volume
+
+if TYPE_CHECKING:
+    from node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+MIB = 1 << 20
+
+
+def test_a_disk_that_is_asked_to_grow_does_so_at_the_next_start(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_machine("one"))
+    node.wait_taken("one")
+    sectors = "cat /sys/class/block/vda/size"
+    assert int(node.guest("one").run(sectors)) * 512 == 64 * MIB
+    node.apply(a_volume("one", size="96Mi"))
+    before = node.get("vmi", "one")["metadata"]["uid"]
+    node.ask("one", "restart")
+    node.eventually(lambda: node.get("vmi", "one").get("metadata", {}).get("uid", before) != before)
+    node.wait_taken("one")
+    assert int(node.guest("one").run(sectors)) * 512 == 96 * MIB
+    assert int(node.status("pvc", "one")["capacity"]["storage"]) == 96 * MIB
+
+
+def test_what_is_written_stays_over_a_restart_unless_the_disk_is_ephemeral(node: NodeWorld) -> None:
+    ephemeral = [{"name": "root", "ephemeral": {"persistentVolumeClaim": {"claimName": "two"}}}]
+    node.apply(a_volume("one"), a_volume("two"), a_machine("one"), a_machine("two", volumes=ephemeral))
+    for name in ("one", "two"):
+        node.wait_taken(name)
+        node.guest(name).run("echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; sync")
+        before = node.get("vmi", name)["metadata"]["uid"]
+        node.ask(name, "restart")
+        node.eventually(
+            lambda name=name, before=before: node.get("vmi", name).get("metadata", {}).get("uid", before) != before
+        )
+        node.wait_taken(name)
+    read = "dd if=/dev/vda bs=4 count=1 2>/dev/null"
+    assert node.guest("one").run(read) == "kept"
+    assert node.guest("two").run(read) != "kept"
+
+
+def test_a_source_that_is_not_supported_fails_with_its_name(node: NodeWorld) -> None:
+    volume = a_volume("one")
+    volume["spec"]["source"] = {"http": {"url": "http://example.test/disk.qcow2"}}
+    node.apply(volume)
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Failed")
+    assert "spec.source.http" in node.condition("dv", "one", "Ready")["message"]
+
+
+def test_a_claim_of_somebody_else_is_left_alone(node: NodeWorld) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "one"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    node.apply(claim)
+    node.apply(a_volume("one"))
+    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "ClaimNotOurs")
+    assert "ownerReferences" not in node.get("pvc", "one")["metadata"]
