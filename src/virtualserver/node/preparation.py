@@ -18,7 +18,7 @@ import msgspec
 from virtualserver.fabric.state import Address, GuestLink, Resolver
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
-from virtualserver.node import admission, fields, kinds, links, resolver, specification
+from virtualserver.node import admission, fields, kinds, links, resolver, rules, specification
 from virtualserver.node.balancing import Fault
 from virtualserver.node.hypervisor import Disk, MachineSpec, Nic
 from virtualserver.node.seed import write_seed
@@ -104,9 +104,12 @@ class Preparation:
         return self._seeds / f"{identifier}.iso"
 
     def link_of(self, vmi: Manifest) -> GuestLink | Fault | None:
-        """Return the link of an instance's cluster NIC, None where it has none; all in it is recorded."""
+        """Return the link that a running instance's cluster NIC has, None where it has none.
+
+        Its addresses are those that the guest was started with, whatever became of its Service since.
+        """
         wish = specification.wish_of(vmi)
-        return self._link(vmi, wish) if wish.has_nic else None
+        return self._link(vmi, wish, has=rules.addresses_of(vmi)) if wish.has_nic else None
 
     async def prepare(self, vmi: Manifest) -> Prepared | Fault:
         """Return the machine, ready to be launched, or what it waits for."""
@@ -139,7 +142,7 @@ class Preparation:
         identifiers = self._hand_over(namespace, found, user)
         return Prepared(self._spec(vmi, wish, found, user, link, seed), link, identifiers)
 
-    def _link(self, vmi: Manifest, wish: MachineWish) -> GuestLink | Fault:
+    def _link(self, vmi: Manifest, wish: MachineWish, *, has: tuple[Address, ...] = ()) -> GuestLink | Fault:
         owner, namespace = self.owner_of(vmi), vmi["metadata"]["namespace"]
         user = self._addresses.user(owner)
         if isinstance(user, Fault):
@@ -148,7 +151,7 @@ class Preparation:
         if isinstance(mac, Fault):
             return mac
         attached = attached_service(vmi)
-        addresses = self._attached((namespace, attached)) if attached else self._addresses.guest(owner)
+        addresses = has or (self._attached((namespace, attached)) if attached else self._addresses.guest(owner))
         if isinstance(addresses, Fault):
             return addresses
         return links.guest_link(

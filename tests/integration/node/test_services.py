@@ -71,6 +71,18 @@ def test_an_attached_address_is_the_guests_own_and_stays(node: NodeWorld) -> Non
     assert node.guest("one").address() == address
 
 
+def test_a_running_guest_keeps_its_address_when_its_service_goes(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_service("one-tcp", ports=(("TCP", 1),)), a_machine("one", attach="one-tcp"))
+    address = node.address_of("one-tcp")
+    node.wait_taken("one")
+    node.delete("service", "one-tcp")
+    node.stop_node()
+    node.start_node()
+    assert node.tcp(address, 22)
+    node.apply(a_service("other"))
+    assert node.address_of("other") != address, "a guest still has it"
+
+
 def test_a_server_that_waits_for_an_address_says_so_and_starts_when_it_has_one(node: NodeWorld) -> None:
     node.apply(a_volume("one"), a_machine("one", attach="one-tcp"))
     node.eventually(lambda: node.condition("vm", "one", "Failure").get("reason") == "WaitingForAddress")
