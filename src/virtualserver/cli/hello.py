@@ -24,6 +24,7 @@ __all__ = ["Reachable", "apply", "manifest", "ssh_configuration", "wait"]
 _NAME = "hello"
 _NAMESPACE = "default"
 _STOPPED_SECONDS = 10.0
+_FAILED_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Reachable:
     address: str
     state: str
     answers: bool
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the server's condition says that it cannot run as things are."""
+        return self.state.startswith("Failed")
 
     @property
     def url(self) -> str:
@@ -70,7 +76,9 @@ def apply(kubectl: Kubectl, key: caller.SshKey) -> None:
         "stringData": {reference["key"]: key.public + "\n"},
     }
     wanted = [("secret", reference["name"], secret), ("virtualserver", _NAME, server)]
-    kubectl.apply([m for kind, name, m in wanted if kubectl.get(kind, name, namespace=_NAMESPACE) is None])
+    missing = [m for kind, name, m in wanted if kubectl.get(kind, name, namespace=_NAMESPACE) is None]
+    if missing:
+        kubectl.apply(missing)
 
 
 def wait(kubectl: Kubectl, update: progress.Update, *, seconds: float) -> Reachable:
@@ -78,9 +86,11 @@ def wait(kubectl: Kubectl, update: progress.Update, *, seconds: float) -> Reacha
 
     Raises:
         TimedOut: It does not answer within the time; the message says what it waits for.
+        Failure: It has failed for a minute, although the node tries again and again.
     """
     end = time.monotonic() + seconds
     stopped_since: float | None = None
+    failed_since: float | None = None
     while True:
         server = kubectl.get("virtualserver", _NAME, namespace=_NAMESPACE) or {}
         seen = _look(server)
@@ -89,6 +99,9 @@ def wait(kubectl: Kubectl, update: progress.Update, *, seconds: float) -> Reacha
         if seen.answers or (stopped_since and time.monotonic() - stopped_since > _STOPPED_SECONDS):
             return seen
         update(seen.state, None)
+        failed_since = (failed_since or time.monotonic()) if seen.has_failed else None
+        if failed_since and time.monotonic() - failed_since > _FAILED_SECONDS:
+            raise failures.Failure(f"server {_NAME!r} cannot start: {seen.state}")
         if time.monotonic() >= end:
             raise failures.TimedOut(
                 f"server {_NAME!r} does not answer after {seconds:.0f} s: {seen.state}",

@@ -76,11 +76,13 @@ class Step:
         title: What a person reads.
         do: Makes its result so; it is called on every run.
         remedy: What to do when it fails.
+        is_for_hello: True where only the first server needs it.
     """
 
     title: str
     do: Callable[[Start, progress.Update], None]
     remedy: str
+    is_for_hello: bool = False
 
 
 def check_machine(start: Start, update: progress.Update) -> None:
@@ -153,14 +155,12 @@ def start_control_plane(start: Start, update: progress.Update) -> None:
 def build_image(start: Start, update: progress.Update) -> None:
     """Build the image that the first server's disk is cloned from."""
     source = hello.manifest()["spec"]["storage"]["root"]["source"]["pvc"]["name"]
-    if start.with_hello and not image.is_there(start.kubectl, source):
+    if not image.is_there(start.kubectl, source):
         image.build(start.instance, start.kubectl, source, name=source, update=update)
 
 
 def apply_hello(start: Start, update: progress.Update) -> None:
     """Apply the first server with the caller's ssh key, and wait until it answers."""
-    if not start.with_hello:
-        return
     folder = start.instance.state / "ssh"
     key = caller.ssh_key(start.by, folder)
     hello.apply(start.kubectl, key)
@@ -178,8 +178,8 @@ STEPS: Sequence[Step] = (
     Step("Networks", choose_ranges, "Name free ones: vs up --public-pool 192.0.2.0/24 --private-pool 10.99.0.0/24"),
     Step("Control plane programs", obtain_programs, "The build goes on from where it stopped when you run it again."),
     Step("Control plane", start_control_plane, "`vs status` and `vs doctor` show what is wrong; logs are named there."),
-    Step("Guest image", build_image, "Run it again; the build of the image begins anew."),
-    Step("First server", apply_hello, "`vs kubectl describe vs hello` shows what it waits for."),
+    Step("Guest image", build_image, "Run it again; the build of the image begins anew.", is_for_hello=True),
+    Step("First server", apply_hello, "`vs kubectl describe vs hello` shows what it waits for.", is_for_hello=True),
 )
 
 
@@ -190,6 +190,8 @@ def run(start: Start) -> None:
         Failure: A step failed. What the steps before it made stays, and the next run goes on from there.
     """
     for step in STEPS:
+        if step.is_for_hello and not start.with_hello:
+            continue
         try:
             with start.report.step(step.title) as update:
                 step.do(start, update)

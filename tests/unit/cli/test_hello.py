@@ -53,6 +53,7 @@ class Cluster:
         return {"kind": kind} if kind in self._present else None
 
     def apply(self, manifests: list[dict[str, Any]]) -> None:
+        assert manifests, "kubectl refuses to apply nothing"
         self.applied.extend(manifests)
 
     @property
@@ -138,3 +139,11 @@ def test_the_ssh_configuration_names_the_address_the_user_and_the_key() -> None:
 
 def test_an_ipv6_address_stands_in_brackets_in_the_url() -> None:
     assert hello.Reachable("hello", "2001:db8::1", "", answers=True).url == "http://[2001:db8::1]/"
+
+
+def test_a_server_that_goes_on_failing_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = itertools.count(0, 10)
+    monkeypatch.setattr("time.monotonic", lambda: float(next(now)))
+    monkeypatch.setattr("time.sleep", always(None))
+    with pytest.raises(failures.Failure, match="cannot start: Failed: Failed it is"):
+        hello.wait(Cluster(a_server("Failed")).kubectl, lambda text, share: None, seconds=6000)
