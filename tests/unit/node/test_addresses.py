@@ -119,7 +119,8 @@ def test_an_unknown_pool_is_named_with_those_that_there_are(world: World) -> Non
     fault = world.addresses.balancer(world.add("a", pool="public-mars"), world.services)
     assert isinstance(fault, Fault)
     assert fault.reason == "PoolUnknown"
-    assert "public-mars" in fault.message and "public-ord1" in fault.message
+    assert "public-mars" in fault.message
+    assert "public-ord1" in fault.message
 
 
 def test_an_address_stays_when_it_is_asked_for_again_and_after_a_restart(world: World, tmp_path: Path) -> None:
@@ -238,7 +239,8 @@ def test_guests_keep_their_address_tap_and_user_and_never_share_one(world: World
     second = world.addresses.guest("b"), world.addresses.tap("b"), world.addresses.user("b")
     assert all(one != other for one, other in zip(first, second, strict=True))
     assert (world.addresses.guest("a"), world.addresses.tap("a"), world.addresses.user("a")) == first
-    assert world.sweep("b") and world.addresses.guest("b") == second[0]
+    assert world.sweep("b")
+    assert world.addresses.guest("b") == second[0]
 
 
 def test_a_mac_of_another_server_is_refused_with_the_field(world: World) -> None:

@@ -59,7 +59,8 @@ def test_pools_are_found_by_name_and_by_address() -> None:
     pools = pools_of(ranges)
     assert list(pools) == ["public", "public-ord1", "private"]
     found = pool_of(ipaddress.ip_address("198.18.0.9"), pools.values())
-    assert found and found.name == "private"
+    assert found
+    assert found.name == "private"
     assert pool_of(ipaddress.ip_address("192.0.2.1"), pools.values()) is None
 
 

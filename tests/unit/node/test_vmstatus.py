@@ -61,10 +61,12 @@ def test_one_word_says_how_it_is(vm: Any, vmi: Any, volume: Any, expected: str) 
 def test_ready_is_the_instances_own() -> None:
     ready = {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
     found = status(a_vm(), an_instance("Running", ready))
-    assert found["ready"] is True and found["created"] is True
+    assert found["ready"] is True
+    assert found["created"] is True
     assert found["conditions"][0]["reason"] == "GuestRunning"
     found = status(a_vm(), None)
-    assert found["ready"] is False and found["created"] is False
+    assert found["ready"] is False
+    assert found["created"] is False
     assert found["conditions"][0]["reason"] == "VMINotExists"
 
 
