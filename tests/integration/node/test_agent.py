@@ -76,7 +76,8 @@ def test_a_guest_that_powers_itself_off_stays_off(node: NodeWorld) -> None:
     start(node)
     node.guest("one").run("(sleep 0.5; poweroff -f) >/dev/null 2>&1 &")
     node.wait_printable("one", "Stopped")
-    assert not node.get("vmi", "one")
+    node.eventually(lambda: not node.get("vmi", "one"))
+    assert node.status("vm", "one")["printableStatus"] == "Stopped"
 
 
 def test_a_machine_that_dies_is_started_again_after_a_while(node: NodeWorld) -> None:
