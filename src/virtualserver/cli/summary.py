@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IMAGE_PLAN", "of", "text"]
 
-IMAGE_PLAN = "guest image: about 130 MB of Debian packages, built into an image of 0.2 GB in 2 to 3 minutes"
+IMAGE_PLAN = "guest image: about 130 MB of Debian packages, built into an image of 0.4 GB in about 2 minutes"
 """What building the first server's image takes; measured in docs/measurements.md."""
 
 

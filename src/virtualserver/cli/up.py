@@ -57,7 +57,7 @@ class Start:
     @property
     def programs(self) -> controlplane.Programs:
         """The control plane's programs; only after the step that obtains them."""
-        found = controlplane.find(self.instance, named=self.programs_folder)
+        found = controlplane.find(self.instance, named=self.programs_folder, official=self.official)
         if found is None:
             raise failures.Failure("the control plane's programs are not there any more.")
         return found

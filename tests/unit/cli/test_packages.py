@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_LIST = Path(__file__).parents[3] / "tools" / "debian-packages"
+_TOOLS = Path(__file__).parents[3] / "tools"
+_LISTS = ("debian-packages", "debian-packages-test")
 
 
-def _lines() -> list[str]:
-    return [line for line in _LIST.read_text().splitlines() if line and not line.startswith("#")]
+def _lines(*names: str) -> list[str]:
+    texts = [(_TOOLS / name).read_text() for name in names or _LISTS]
+    return [line for text in texts for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def test_every_package_says_what_needs_it() -> None:
@@ -16,8 +18,9 @@ def test_every_package_says_what_needs_it() -> None:
 
 
 def test_the_list_is_sorted_and_has_no_repeats() -> None:
-    names = [line.split()[0] for line in _lines()]
-    assert names == sorted(set(names))
+    for listed in _LISTS:
+        names = [line.split()[0] for line in _lines(listed)]
+        assert names == sorted(set(names))
 
 
 def test_no_package_that_starts_a_service_is_in_the_list() -> None:
