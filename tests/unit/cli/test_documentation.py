@@ -1,0 +1,56 @@
+"""What the documentation names exists, and what users meet is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from virtualserver.api.reasons import Reason
+from virtualserver.cli import main, up
+
+CHECKOUT = Path(__file__).parents[3]
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+GOOD = {
+    Reason.TERMINATING,
+    Reason.VIRTUAL_SERVER_READY,
+    Reason.VIRTUAL_SERVER_STARTED,
+    Reason.SERVICES_CREATED,
+    Reason.WAITING_FOR_SERVICES,
+    Reason.SERVICES_READY,
+    Reason.VIRTUAL_MACHINE_READY,
+    Reason.SECRET_CREATED,
+    Reason.ROOT_DISK_RESIZE_IN_PROGRESS,
+    Reason.DEFINITION_DEPRECATED,
+    Reason.ERROR,
+}
+"""Reasons after which nobody asks what to do."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert missing == []
+
+
+def test_troubleshooting_has_every_reason_that_asks_for_something() -> None:
+    text = (CHECKOUT / "docs" / "troubleshooting.md").read_text()
+    assert [reason.value for reason in Reason if reason not in GOOD and f"`{reason.value}`" not in text] == []
+
+
+def test_the_command_line_page_has_every_command_and_every_option_of_up() -> None:
+    text = (CHECKOUT / "docs" / "cli.md").read_text()
+    assert [name for name in main.vs.commands if f"`vs {name}" not in text] == []
+    options = {option for parameter in up.command.params for option in parameter.opts if option.startswith("--")}
+    assert sorted(option for option in options - {"--output", "--hello"} if option not in text) == []
+
+
+def test_every_make_target_is_in_the_help_and_in_the_documentation() -> None:
+    makefile = (CHECKOUT / "Makefile").read_text()
+    phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
+    helped = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    documented = "\n".join(page.read_text() for page in PAGES)
+    assert phony == helped
+    assert [target for target in phony - {"help"} if f"make {target}" not in documented] == []
