@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Key
     from virtualserver.operator.world import World
     from virtualserver.plan.site import Site
-    from virtualserver.plan.values import Apply, Plan, Removal
+    from virtualserver.plan.values import Apply, Observed, Plan, Removal
 
 __all__ = ["Reconciler"]
 
@@ -76,8 +76,9 @@ class Reconciler:
             await self._report(key, plan_status.invalid(manifest["metadata"].get("generation", 0), error.faults))
             return None
         secrets = await self._secrets(server)
-        plan = planning.plan(server, self._world.observe(server, secrets=secrets), self._site)
-        work = _Pass(self, server)
+        observed = self._world.observe(server, secrets=secrets)
+        plan = planning.plan(server, observed, self._site)
+        work = _Pass(self, server, observed)
         await work.carry_out(plan)
         if work.did or work.errors or work.obstructed:
             secrets = await self._secrets(server)
@@ -133,17 +134,19 @@ class Reconciler:
         kind = "Warning" if notice.type == "Warning" else "Normal"
         self._recorder.emit(about, type=kind, reason=notice.reason, message=notice.message)
 
-    async def apply(self, apply: Apply) -> tuple[str, Manifest] | None:
-        """Write one object, and return what was done to it; None where it was so."""
-        metadata = apply.manifest["metadata"]
-        key = (metadata["namespace"], metadata["name"])
+    async def apply(self, apply: Apply, live: Manifest | None) -> str:
+        """Write one object, and return what was done to it; ``""`` where it was so.
+
+        Args:
+            apply: What to write.
+            live: The object as it was when this was planned: what is locked was decided by it.
+        """
         resource = kinds.BY_KIND[apply.manifest["kind"]]
-        live = self._world.get(resource, key)
         written = await self._applier.apply(resource, apply.manifest, live=live, locked=apply.locked)
         if written is None:
-            return None
+            return ""
         self._world.remember(resource, written)
-        return "Created" if live is None else "Updated", written
+        return "Created" if live is None else "Updated"
 
     async def remove(self, removal: Removal) -> None:
         """Delete one object of ours."""
@@ -159,7 +162,8 @@ class Reconciler:
 class _Pass:
     """The writes of one pass."""
 
-    def __init__(self, reconciler: Reconciler, server: VirtualServer) -> None:
+    def __init__(self, reconciler: Reconciler, server: VirtualServer, observed: Observed) -> None:
+        self._observed = observed
         self._reconciler = reconciler
         self._server = server
         self.did: dict[str, list[str]] = {}
@@ -186,7 +190,7 @@ class _Pass:
     async def _apply(self, apply: Apply) -> None:
         kind, name = apply.manifest["kind"], apply.manifest["metadata"]["name"]
         try:
-            done = await self._reconciler.apply(apply)
+            done = await self._reconciler.apply(apply, self._observed.of_kind(kind, name))
         except Conflict:
             if kind != "Secret":
                 raise
@@ -198,7 +202,7 @@ class _Pass:
             self.errors.append(error)
         else:
             if done:
-                self.did.setdefault(done[0], []).append(f"{kind} {name}")
+                self.did.setdefault(done, []).append(f"{kind} {name}")
 
     def _tell(self) -> None:
         about = {

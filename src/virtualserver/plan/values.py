@@ -63,6 +63,13 @@ class Observed:
     failures: tuple[Failure, ...] = ()
 
 
+    def of_kind(self, kind: str, name: str) -> Manifest | None:
+        """Return the object that a plan would apply, as it exists; None where it does not."""
+        if kind == "Service":
+            return self.services.get(name)
+        return {"VirtualMachine": self.virtual_machine, "DataVolume": self.data_volume, "Secret": self.secret}[kind]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Refusal:
     """Why an object, or the whole server, is not carried out; it stands in the conditions.
