@@ -134,7 +134,7 @@ environment() {
 # What runs from the environment goes on meanwhile, so it is changed in place where its Python still works.
 make_environment() {
     mkdir -p "$(dirname "$1")"
-    "$1/bin/python" -m pip --version || "$python" -m venv --clear "$1"
+    "$1/bin/python" -m pip --version 2>/dev/null || "$python" -m venv --clear "$1"
     "$1/bin/pip" install --disable-pip-version-check --no-input --progress-bar off --require-hashes -r "$2"
 }
 
