@@ -20,7 +20,7 @@ class Refusal(NamedTuple):
 
 
 _ELEVEN = list(range(1, 12))
-_BLANK = {"root": {"source": {"pvc": None, "blank": {}}}}
+_BLANK: dict[str, Any] = {"root": {"source": {"pvc": None, "blank": {}}}}
 _SERIAL = "5d307ca9-b3ef-428c-8861-06e72d69f223"
 _KIB_900 = 900 * 1024
 

@@ -78,7 +78,7 @@ def test_the_root_disk_grows_and_never_shrinks(server: Server) -> None:
 
 def test_ports_give_way_to_direct_attach_in_one_merge_patch(server: Server) -> None:
     server.create(a_virtual_server({"network": {"tcp": {"ports": [22]}}}, name="ports"))
-    attach = {"spec": {"network": {"directAttachLoadBalancerIP": True}}}
+    attach: dict[str, Any] = {"spec": {"network": {"directAttachLoadBalancerIP": True}}}
     assert "remove the ports" in server.refusal_of_patch("ports", attach)
     attach["spec"]["network"] |= {"tcp": {"ports": []}, "udp": {"ports": []}}
     assert server.patch("ports", attach)["spec"]["network"]["directAttachLoadBalancerIP"] is True
