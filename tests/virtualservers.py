@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from typing import Any
 
@@ -79,7 +80,7 @@ def a_machine(
 def an_instance(
     template: Any, *, address: str = "10.128.0.5", phase: str = "Running", **conditions: str
 ) -> dict[str, Any]:
-    """Return the VirtualMachineInstance of ``web`` that a node made of a template; all conditions are True if not given."""
+    """Return the VirtualMachineInstance of ``web`` that a node made of a template; conditions are True by default."""
     verdicts = {names.DATA_PLANE_READY: "True", names.ADDRESS_TAKEN: "True", "Ready": "True"}
     verdicts |= {
         {"data_plane": names.DATA_PLANE_READY, "taken": names.ADDRESS_TAKEN, "ready": "Ready"}[key]: value

@@ -62,7 +62,7 @@ def image_missing(view: View) -> str:
     settled = data_volume.source_is_settled(view.server, view.observed)
     if source is None or settled or view.observed.source is not None:
         return ""
-    known = view.observed.images
+    known = [name.rpartition("/")[2] for name in view.observed.images]
     image = known[0] if len(known) == 1 else "IMAGE"
     message = (
         f"spec.storage.root.source.pvc: image {source.namespace}/{source.name} does not exist: "

@@ -62,7 +62,6 @@ class Observed:
     mac_holder: tuple[str, str] | None = None
     failures: tuple[Failure, ...] = ()
 
-
     def of_kind(self, kind: str, name: str) -> Manifest | None:
         """Return the object that a plan would apply, as it exists; None where it does not."""
         if kind == "Service":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -49,12 +49,13 @@ def essence(children: dict[str, Any]) -> Any:
 
     def shorn(value: Any) -> Any:
         if isinstance(value, dict):
+            mapping = cast("dict[str, Any]", value)
             return {
                 key: shorn(item)
-                for key, item in value.items()
+                for key, item in mapping.items()
                 if key not in owned | assigned | {"data", "name", "namespace", "status"}
             }
-        return [shorn(item) for item in value] if isinstance(value, list) else value
+        return [shorn(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
     return {name: shorn(child) for name, child in children.items()}
 

@@ -1,9 +1,11 @@
 """The plans of complete manifests, as a reader would have written them: one folder a case, which is documentation.
 
-``virtualserver.yaml`` and, where something exists already, ``observed.yaml`` are the input. ``objects.yaml`` (in the order
-in which they are applied, then what is removed), ``userdata.yaml`` (what the Secret holds) and ``status.yaml`` are the
-outcome. After a change that is meant, ``VS_REFRESH_GOLDEN=1 make unit ARGS=tests/unit/plan/test_golden.py`` writes it
-anew; the difference is then read in the commit.
+``virtualserver.yaml`` and, where something exists already, ``observed.yaml`` are the input. ``objects.yaml`` (in the
+order in which they are applied, then what is removed), ``userdata.yaml`` (what the Secret holds) and ``status.yaml``
+are the outcome.
+
+After a change that is meant, ``VS_REFRESH_GOLDEN=1 make unit ARGS=tests/unit/plan/test_golden.py`` writes
+it anew; the difference is then read in the commit.
 """
 
 from __future__ import annotations
