@@ -136,8 +136,6 @@ def an_image(name: str = "debian-12") -> dict[str, Any]:
 
 def a_secret(name: str, **texts: str) -> dict[str, Any]:
     """Return a Secret of a user."""
-    import base64
-
     data = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
     metadata = {"name": name, "namespace": "default", "uid": f"uid-of-{name}"}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
