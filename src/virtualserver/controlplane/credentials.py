@@ -140,8 +140,9 @@ def _certificates(addresses: Iterable[str]) -> list[tuple[str, str, str, Certifi
     }
     manager = ("kube-controller-manager", *local)
     return [
-        ("etcd-ca", "etcd", "server", Certificate("etcd", "server", names=local)),
-        ("etcd-ca", "etcd", "peer", Certificate("etcd-peer", "peer", names=local)),
+        # etcd's JSON gateway shows the server's certificate as a client's: to itself.
+        ("etcd-ca", "etcd", "server", Certificate("etcd", "both", names=local)),
+        ("etcd-ca", "etcd", "peer", Certificate("etcd-peer", "both", names=local)),
         ("etcd-ca", "kube-apiserver", "etcd-client", Certificate("kube-apiserver", "client")),
         ("etcd-ca", "clients", "etcd", Certificate("supervisor", "client")),
         ("ca", "kube-apiserver", "server", Certificate("kube-apiserver", "server", names=served)),

@@ -34,13 +34,13 @@ CERTIFICATE_LIFETIME: Final = datetime.timedelta(days=365)
 
 _BACKDATED: Final = datetime.timedelta(hours=1)  # clocks differ, and virtual machines' clocks jump
 
-Usage = Literal["server", "client", "peer"]
-"""What a certificate may prove: a server's name, a client's, or (etcd's peers) both."""
+Usage = Literal["server", "client", "both"]
+"""What a certificate may prove: a server's name, a client's, or both."""
 
 _USAGES: Final = {
     "server": [ExtendedKeyUsageOID.SERVER_AUTH],
     "client": [ExtendedKeyUsageOID.CLIENT_AUTH],
-    "peer": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
+    "both": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
 }
 
 
@@ -147,13 +147,17 @@ class Authority:
             return False
         left = known.not_valid_after_utc - self.now
         names: set[str] = set()
+        usages: set[x509.ObjectIdentifier] = set()
         for extension in known.extensions:
             if isinstance(extension.value, x509.SubjectAlternativeName):
                 names = {str(name.value) for name in extension.value}
+            elif isinstance(extension.value, x509.ExtendedKeyUsage):
+                usages = set(extension.value)
         return (
             left > CERTIFICATE_LIFETIME / 4
             and known.subject == _name(wanted.common_name, wanted.organizations)
             and names == set(wanted.names)
+            and usages == set(_USAGES[wanted.usage])
         )
 
 

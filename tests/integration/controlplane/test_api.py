@@ -1,13 +1,162 @@
-"""The API as a user meets it: kubectl as the administrator."""
+"""The API as a user meets it: kubectl against the real thing, with the controllers that matter without pods."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from control_plane import ControlPlane
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of this test's own."""
+    name = f"controlplane-{secrets.token_hex(3)}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """Wait until the condition holds and return what it gave."""
+    end = time.monotonic() + seconds
+    while not (held := condition()):
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+    return held
 
 
 def test_kubectl_works_as_administrator(control_plane: ControlPlane) -> None:
     assert control_plane.kubectl("auth", "can-i", "*", "*") == "yes\n"
-    assert "default" in control_plane.kubectl("get", "namespaces")
+    assert "vd-images" in control_plane.kubectl("get", "namespaces")
+
+
+def test_its_version_is_the_pinned_release(control_plane: ControlPlane) -> None:
+    from virtualserver import controlplane
+
+    version = json.loads(control_plane.kubectl("version", "-o", "json"))
+    assert version["serverVersion"]["gitVersion"] == controlplane.KUBERNETES_VERSION
+    assert version["clientVersion"]["gitVersion"] == controlplane.KUBERNETES_VERSION
+
+
+def test_a_claim_and_its_namespace_can_be_deleted(control_plane: ControlPlane, namespace: str) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "disk", "namespace": namespace},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(claim))
+    control_plane.kubectl("delete", "-n", namespace, "pvc", "disk", "--timeout=30s")
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(claim))
+    control_plane.kubectl("delete", "namespace", namespace, "--timeout=90s")
+    assert "NotFound" in control_plane.kubectl("get", "namespace", namespace, check=False)
+
+
+def test_a_quota_refuses_the_second_object(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.kubectl("create", "quota", "one", "-n", namespace, "--hard=count/secrets=1,services=1")
+
+    def is_counted() -> bool:
+        return "count/secrets" in control_plane.kubectl(
+            "get", "quota", "one", "-n", namespace, "-o", "jsonpath={.status.used}"
+        )
+
+    until(is_counted, "the quota is counted")
+    control_plane.kubectl("create", "secret", "generic", "first", "-n", namespace)
+    refused = control_plane.kubectl("create", "secret", "generic", "second", "-n", namespace, check=False)
+    assert "exceeded quota: one" in refused
+
+
+def may(
+    plane: ControlPlane, verb: str, what: str, *, namespace: str = "", kubeconfig: Path | None = None, user: str = ""
+) -> bool:
+    """Return whether a user may do something to GROUP/RESOURCE[/SUBRESOURCE]; the core group is empty."""
+    group, resource, *subresource = what.split("/")
+    attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {**attributes, "subresource": "".join(subresource)}},
+    }
+    identity = [f"--as={user}"] if user else []
+    answer = plane.kubectl(
+        "create",
+        "--validate=false",
+        "-f",
+        "-",
+        "-o",
+        "json",
+        *identity,
+        stdin=json.dumps(review),
+        kubeconfig=kubeconfig,
+    )
+    return bool(json.loads(answer)["status"]["allowed"])
+
+
+def test_the_aggregated_roles_hold_for_servers(control_plane: ControlPlane, namespace: str) -> None:
+    for role in ("view", "edit", "admin"):
+        control_plane.kubectl(
+            "create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}er", "-n", namespace
+        )
+    servers = "virtualservers.coreweave.com/virtualservers"
+    start = "subresources.kubevirt.io/virtualmachines/start"
+    console = "subresources.kubevirt.io/virtualmachineinstances/console"
+    until(lambda: may(control_plane, "list", servers, namespace=namespace, user="viewer"), "view may list servers")
+    until(lambda: may(control_plane, "create", servers, namespace=namespace, user="editer"), "edit may create servers")
+    assert may(control_plane, "create", servers, namespace=namespace, user="adminer")
+    assert may(control_plane, "update", start, namespace=namespace, user="editer")
+    assert may(control_plane, "get", console, namespace=namespace, user="editer")
+    assert not may(control_plane, "create", servers, namespace=namespace, user="viewer")
+    assert not may(control_plane, "update", start, namespace=namespace, user="viewer")
+    assert not may(control_plane, "get", console, namespace=namespace, user="viewer")
+    assert not may(control_plane, "list", servers, namespace=namespace, user="stranger")
+
+
+def test_dependents_go_with_their_owner(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.kubectl("create", "configmap", "owner", "-n", namespace)
+    uid = control_plane.kubectl("get", "configmap", "owner", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
+    dependent = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "dependent", "namespace": namespace, "ownerReferences": [reference]},
+    }
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(dependent))
+    control_plane.kubectl("delete", "configmap", "owner", "-n", namespace)
+    control_plane.kubectl("wait", "--for=delete", "configmap/dependent", "-n", namespace, "--timeout=60s")
+
+
+def test_service_accounts_get_tokens(control_plane: ControlPlane, namespace: str) -> None:
+    until(
+        lambda: "default" in control_plane.kubectl("get", "serviceaccount", "-n", namespace, check=False),
+        "the default service account",
+    )
+    assert control_plane.kubectl("create", "token", "default", "-n", namespace).count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "verb", "what", "allowed"),
+    [
+        ("operator", "create", "kubevirt.io/virtualmachines", True),
+        ("operator", "patch", "virtualservers.coreweave.com/virtualservers/status", True),
+        ("operator", "create", "rbac.authorization.k8s.io/clusterroles", False),
+        ("operator", "update", "kubevirt.io/virtualmachines/status", False),
+        ("node", "patch", "/services/status", True),
+        ("node", "delete", "virtualservers.coreweave.com/virtualservers", False),
+        ("node", "create", "/secrets", False),
+        ("supervisor", "list", "/secrets", False),
+    ],
+)
+def test_our_components_may_do_their_work_and_no_more(
+    control_plane: ControlPlane, who: str, verb: str, what: str, allowed: bool
+) -> None:
+    kubeconfig = control_plane.state / "kubeconfigs" / who
+    assert may(control_plane, verb, what, kubeconfig=kubeconfig) is allowed

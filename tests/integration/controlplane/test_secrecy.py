@@ -1,0 +1,137 @@
+"""Who can read what: etcd without a certificate, its files, the audit log, keys, listeners."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import ssl
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.controlplane import processes, users
+from virtualserver.controlplane.layout import Layout
+from virtualserver.controlplane.rest import Rest
+
+if TYPE_CHECKING:
+    from control_plane import ControlPlane
+
+
+def etcd(plane: ControlPlane, *, client: Path | None) -> Rest:
+    layout = Layout(plane.instance)
+    url = f"https://127.0.0.1:{plane.instance.record()['ports']['etcd']}"
+    return Rest(url, authority=layout.pki / "etcd-ca.crt", client=client)
+
+
+def stored(plane: ControlPlane, key: str) -> bytes:
+    """Return the bytes that etcd holds under a key."""
+    connection = etcd(plane, client=Layout(plane.instance).pki / "clients/etcd")
+    try:
+        answer = connection.call("POST", "/v3/kv/range", {"key": base64.b64encode(key.encode()).decode()})
+    finally:
+        connection.close()
+    return base64.b64decode(answer["kvs"][0]["value"])
+
+
+def test_etcd_refuses_a_client_without_a_certificate(control_plane: ControlPlane) -> None:
+    connection = etcd(control_plane, client=None)
+    with pytest.raises((ssl.SSLError, OSError)):
+        connection.call("POST", "/v3/kv/range", {"key": "AA=="})
+    connection.close()
+
+
+def test_etcd_refuses_a_certificate_of_the_cluster(control_plane: ControlPlane) -> None:
+    connection = etcd(control_plane, client=Layout(control_plane.instance).pki / "clients/admin")
+    with pytest.raises((ssl.SSLError, OSError)):
+        connection.call("POST", "/v3/kv/range", {"key": "AA=="})
+    connection.close()
+
+
+def test_the_api_server_refuses_who_shows_nothing(control_plane: ControlPlane) -> None:
+    connection = Rest(control_plane.url, authority=Layout(control_plane.instance).pki / "ca.crt", client=None)
+    assert connection.status("/version") == 401
+    connection.close()
+
+
+def test_secrets_are_encrypted_in_etcd(control_plane: ControlPlane) -> None:
+    word = f"word-{secrets.token_hex(8)}"
+    control_plane.kubectl("create", "secret", "generic", word, "-n", "default", f"--from-literal=key={word}")
+    try:
+        content = stored(control_plane, f"/registry/secrets/default/{word}")
+    finally:
+        control_plane.kubectl("delete", "secret", word, "-n", "default")
+    assert content.startswith(b"k8s:enc:secretbox:v1:key1:")
+    assert word.encode() not in content
+
+
+def test_servers_are_encrypted_in_etcd(control_plane: ControlPlane) -> None:
+    name = f"secrecy-{secrets.token_hex(3)}"
+    server = {
+        "apiVersion": "virtualservers.coreweave.com/v1alpha1",
+        "kind": "VirtualServer",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "os": {"type": "linux"},
+            "resources": {},
+            "storage": {"root": {"size": "1Gi", "storageClassName": "none", "source": {"blank": {}}}},
+            "users": [{"username": "somebody", "password": "an-old-password"}],
+        },
+    }
+    control_plane.kubectl("create", "-f", "-", stdin=json.dumps(server))
+    try:
+        content = stored(control_plane, f"/registry/virtualservers.coreweave.com/virtualservers/default/{name}")
+    finally:
+        control_plane.kubectl("delete", "vs", name, "-n", "default")
+    assert content.startswith(b"k8s:enc:secretbox:v1:key1:")
+
+
+def test_the_audit_log_says_who_did_what_but_never_a_secret(control_plane: ControlPlane) -> None:
+    word = f"word-{secrets.token_hex(8)}"
+    control_plane.kubectl("create", "secret", "generic", "audited", "-n", "default", f"--from-literal=key={word}")
+    control_plane.kubectl("get", "secret", "audited", "-n", "default", "-o", "yaml")
+    control_plane.kubectl("delete", "secret", "audited", "-n", "default")
+    log = (Layout(control_plane.instance).audit / "audit.log").read_text()
+    entries = [json.loads(line) for line in log.splitlines()]
+    about = [entry for entry in entries if entry.get("objectRef", {}).get("name") == "audited"]
+    assert {"create", "get", "delete"} <= {entry["verb"] for entry in about}
+    assert {entry["user"]["username"] for entry in about} == {"admin"}
+    assert {entry["level"] for entry in entries} == {"Metadata"}
+    assert not [entry for entry in entries if "requestObject" in entry or "responseObject" in entry]
+    assert word not in log
+    assert base64.b64encode(word.encode()).decode() not in log
+
+
+def test_private_files_are_their_users_alone(control_plane: ControlPlane) -> None:
+    state = control_plane.state
+    private = [path for path in state.rglob("*") if path.suffix == ".key" or path.name in ("encryption.json",)]
+    private += [control_plane.kubeconfig, *(state / "kubeconfigs").iterdir()]
+    assert len(private) > 12
+    assert {path: oct(stat.S_IMODE(path.stat().st_mode)) for path in private} == dict.fromkeys(private, "0o600")
+    assert stat.S_IMODE((state / "etcd").stat().st_mode) == 0o700
+
+
+def test_every_component_runs_under_a_user_of_its_own(control_plane: ControlPlane) -> None:
+    uids = users.recorded(control_plane.instance)
+    running = processes.Records(Layout(control_plane.instance).processes).all()
+    found = {name: Path(f"/proc/{process.pid}").stat().st_uid for name, process in running.items()}
+    assert found == {
+        "etcd": uids.etcd,
+        "kube-apiserver": uids.kube_apiserver,
+        "kube-controller-manager": uids.kube_controller_manager,
+    }
+    for process in running.values():
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        assert "CapEff:\t0000000000000000" in status
+        assert "Groups:\t \n" in status
+
+
+def test_every_listener_is_on_loopback(control_plane: ControlPlane) -> None:
+    ports = set(control_plane.instance.record()["ports"].values())
+    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
+    listening = [row[1].split(":") for row in rows if row[3] == "0A"]
+    ours = [(address, int(port, 16)) for address, port in listening if int(port, 16) in ports]
+    assert {port for _, port in ours} == ports
+    assert {address for address, _ in ours} == {"0100007F"}
