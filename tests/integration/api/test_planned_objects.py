@@ -222,7 +222,7 @@ def lost(sent: Any, kept: Any, path: str = "") -> Iterator[str]:
 
 def documents(case: str, name: str) -> list[dict[str, Any]]:
     path = GOLDEN / case / name
-    found = cast("list[Any]", list(yaml.safe_load_all(path.read_text()))) if path.exists() else []
+    found: list[Any] = list(yaml.safe_load_all(path.read_text())) if path.exists() else []
     return [document for document in found if document and document.get("kind") in COLLECTIONS]
 
 
