@@ -52,6 +52,11 @@ def secret(path: str) -> Field:
     return Field(path, one_of(SECRET, SECRET | {"key": "k"}), [{"name": ""}, {"key": "k"}])
 
 
+FLOATING_EDGES: list[Any] = [
+    *("5", "::", "a" * 63, "1.2.3", "a" * 64, "-a", "a.b", "", "01.2.3.4", "::ffff:1.2.3.4", "fe80::1%1", "1:2"),
+    *(7, None, True, [], {}, {"serviceName": ""}, {"serviceName": 1}, {"serviceName": "A"}, {"service": "a"}),
+    {"serviceName": "a", "x": "y"},
+]
 FIELDS = [
     Field("network.public", st.booleans(), ["yes"]),
     Field("network.directAttachLoadBalancerIP", st.booleans(), []),
@@ -60,9 +65,7 @@ FIELDS = [
     Field(
         "network.floatingIPs",
         st.lists(one_of("svc", "a-b", {"serviceName": "svc"}, "240.141.77.141", "2001:db8::1"), max_size=2),
-        [[item] for item in ("5", "::", "a" * 63, "1.2.3", "a" * 64, "-a", "a.b", "", "01.2.3.4", "::ffff:1.2.3.4")]
-        + [[item] for item in ("fe80::1%1", "1:2", 7, None, True, [], {}, {"serviceName": ""}, {"serviceName": 1})]
-        + [[item] for item in ({"serviceName": "A"}, {"serviceName": "a", "x": "y"}, {"service": "a"})],
+        [[item] for item in FLOATING_EDGES],
     ),
     Field(
         "network.macAddress",
