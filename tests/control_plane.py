@@ -56,7 +56,7 @@ class ControlPlane:
             [
                 self.kubectl_path,
                 f"--kubeconfig={kubeconfig or self.kubeconfig}",
-                f"--cache-dir={self.instance.run}/kubectl",
+                f"--cache-dir={self.instance.root}/.kubectl",
                 *args,
             ],
             input=stdin,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from virtualserver.controlplane.programs import Programs, Progress
     from virtualserver.instance import Instance
 
-__all__ = ["ComponentStatus", "Status", "discard", "locked", "start", "status", "stop"]
+__all__ = ["ComponentStatus", "Status", "discard", "launch", "locked", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
 _GIVE_UP_AFTER: Final = 3
@@ -192,7 +192,7 @@ def start(
         _prepare(layout, programs, chosen)
         instance.change_record("controlplane", settings)
         try:
-            _launch(layout)
+            launch(layout)
             return _wait_ready(instance, progress)
         except BaseException:
             stop(instance)
@@ -296,7 +296,7 @@ def _unreachable(path: Path) -> list[str]:
     return []
 
 
-def _launch(layout: Layout) -> None:
+def launch(layout: Layout) -> None:
     """Start the supervisor, detached."""
     instance = layout.instance
     environment = {**os.environ, "VS_INSTANCE": instance.name}
