@@ -1,0 +1,45 @@
+"""The manifests that a start applies."""
+
+from __future__ import annotations
+
+import pytest
+
+from virtualserver.controlplane import bootstrap, errors
+
+
+def test_definitions_come_before_what_may_need_them() -> None:
+    kinds = [manifest["kind"] for manifest in bootstrap.load()]
+    assert kinds[0] == "Namespace"
+    last = len(kinds) - 1 - kinds[::-1].index("CustomResourceDefinition")
+    assert last < kinds.index("ClusterRole") < kinds.index("ValidatingAdmissionPolicy")
+
+
+def test_everything_of_ours_is_among_them() -> None:
+    names = {manifest["metadata"]["name"] for manifest in bootstrap.load()}
+    assert {
+        "virtualservers.virtualservers.coreweave.com",
+        "virtualmachines.kubevirt.io",
+        "virtualmachineinstances.kubevirt.io",
+        "datavolumes.cdi.kubevirt.io",
+        "vd-images",
+        "virtualserver-system",
+        "kubevirt.io:default",
+        "virtualserver:operator",
+        "virtualserver:node",
+    } <= names
+
+
+def test_no_manifest_is_there_twice() -> None:
+    paths = [bootstrap.path_of(manifest) for manifest in bootstrap.load()]
+    assert len(paths) == len(set(paths))
+
+
+def test_every_policy_has_an_example_by_which_one_sees_that_it_is_in_force() -> None:
+    policies = [manifest for manifest in bootstrap.load() if manifest["kind"] == "ValidatingAdmissionPolicy"]
+    assert policies
+    assert all(bootstrap.REFUSED_EXAMPLE in policy["metadata"]["annotations"] for policy in policies)
+
+
+def test_a_kind_that_is_not_applied_is_an_error() -> None:
+    with pytest.raises(errors.ControlPlaneError, match="Pod web"):
+        bootstrap.path_of({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "x"}})

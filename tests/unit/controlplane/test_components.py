@@ -1,0 +1,94 @@
+"""What the processes are told."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from virtualserver.controlplane import components, gobuild, users
+from virtualserver.controlplane.layout import Layout
+from virtualserver.instance import Instance
+
+LAYOUT = Layout(Instance("one", Path("/vs"), Path("/vs/.run")))
+PORTS = {"etcd": 1, "etcd-peer": 2, "kube-apiserver": 3, "kube-controller-manager": 4}
+
+
+def a_table(**chosen: object) -> dict[str, components.Component]:
+    table = components.table(
+        LAYOUT,
+        options=components.Options(**chosen),  # pyright: ignore[reportArgumentType]
+        ports=PORTS,
+        uids=users.UidRange(1000),
+        programs=Path("/bin"),
+        environment={"PYTHONPATH": "/src", "HOME": "/root", "SECRET": "x"},
+    )
+    return {component.name: component for component in table}
+
+
+def test_all_start_in_order_under_users_of_their_own() -> None:
+    table = a_table()
+    assert tuple(table) == components.NAMES
+    assert [component.uid for component in table.values()] == [1000, 1001, 1002, 1003, 0]
+
+
+@pytest.mark.parametrize("component", a_table().values(), ids=lambda component: component.name)
+def test_nothing_waits_for_what_starts_after_it(component: components.Component) -> None:
+    before = (*components.NAMES[: components.NAMES.index(component.name)], "bootstrap")
+    assert set(component.after) <= set(before)
+
+
+def test_etcd_asks_clients_and_peers_for_certificates() -> None:
+    argv = a_table()["etcd"].argv
+    assert {"--client-cert-auth=true", "--peer-client-cert-auth=true"} <= set(argv)
+    assert not [argument for argument in argv if "http://" in argument]
+
+
+def test_admission_plugins_go_with_the_groups_that_they_watch() -> None:
+    argv = " ".join(a_table()["kube-apiserver"].argv)
+    for group, plugin in (("storage", "DefaultStorageClass"), ("node", "RuntimeClass"), ("scheduling", "Priority")):
+        assert f"{group}.k8s.io/v1=false" in argv
+        assert re.search(f"--disable-admission-plugins=.*\\b{plugin}\\b", argv)
+
+
+def test_the_api_server_has_the_ranges_and_the_address_that_were_chosen() -> None:
+    ranges = (ipaddress.ip_network("10.97.0.0/16"), ipaddress.ip_network("fd00::/112"))
+    argv = a_table(service_ranges=ranges, bind="0.0.0.0")["kube-apiserver"].argv
+    assert "--service-cluster-ip-range=10.97.0.0/16,fd00::/112" in argv
+    assert {"--bind-address=0.0.0.0", "--advertise-address=127.0.0.1"} <= set(argv)
+
+
+def test_quotas_and_deletions_have_their_controllers() -> None:
+    controllers = a_table()["kube-controller-manager"].argv[-1]
+    for name in ("resourcequota", "namespace", "garbage-collector", "clusterrole-aggregation"):
+        assert f"{name}-controller" in controllers
+
+
+def test_our_processes_get_only_what_they_need_of_the_environment() -> None:
+    node = a_table()["node"].environment
+    assert node["PYTHONPATH"] == "/src"
+    assert node["VS_INSTANCE"] == "one"
+    assert not {"HOME", "SECRET"} & set(node)
+
+
+def test_the_control_plane_alone_can_be_asked_for() -> None:
+    assert tuple(a_table(components=frozenset({"etcd", "kube-apiserver"}))) == ("etcd", "kube-apiserver")
+
+
+def test_options_survive_the_record() -> None:
+    options = components.Options(bind="10.0.0.1", components=frozenset({"etcd"}))
+    assert components.Options.decode(json.loads(json.dumps(options.encode()))) == options
+
+
+def test_the_audit_policy_never_asks_for_contents() -> None:
+    levels = {rule["level"] for rule in json.loads(components.audit_policy())["rules"]}
+    assert levels == {"None", "Metadata"}
+
+
+def test_the_versions_are_those_that_are_built() -> None:
+    module = (gobuild.sources() / "go.mod").read_text()
+    assert f"k8s.io/kubernetes {components.KUBERNETES_VERSION}\n" in module
+    assert f"go.etcd.io/etcd/server/v3 v{components.ETCD_VERSION}\n" in module

@@ -1,0 +1,116 @@
+"""Finding programs: the named folder, the cache, and what is broken in it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.controlplane import errors, gobuild, programs, toolchain
+from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_named_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VS_CONTROLPLANE", raising=False)
+
+
+def fill(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in programs.NAMES:
+        (folder / name).write_bytes(b"program")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def a_cache(root: Path) -> tuple[Instance, Path]:
+    instance = Instance("one", root, root / ".run")
+    digest = gobuild.digest(gobuild.sources())
+    folder = fill(instance.shared_binaries / f"{programs.KUBERNETES_VERSION}-{digest}")
+    programs.record(folder)
+    return instance, folder
+
+
+def test_the_named_folder_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance, _ = a_cache(tmp_path)
+    named = fill(tmp_path / "named")
+    assert programs.find(instance, named=named) == programs.Programs(named, "named")
+    monkeypatch.setenv("VS_CONTROLPLANE", str(named))
+    assert programs.find(instance) == programs.Programs(named, "named")
+
+
+def test_a_named_folder_that_lacks_a_program_is_refused(tmp_path: Path) -> None:
+    named = fill(tmp_path / "named")
+    (named / "etcd").unlink()
+    (named / "kubectl").chmod(0o644)
+    with pytest.raises(errors.ControlPlaneError, match="no executable etcd, kubectl"):
+        programs.find(Instance("one", tmp_path, tmp_path), named=named)
+
+
+def test_the_cache_is_found_and_nothing_is_planned_then(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    assert programs.find(instance) == programs.Programs(folder, "cache")
+    assert programs.plan_of(instance) == []
+
+
+def test_an_empty_cache_is_none_and_the_plan_tells_sizes(tmp_path: Path) -> None:
+    instance = Instance("one", tmp_path, tmp_path / ".run")
+    assert programs.find(instance) is None
+    assert any("GB" in line for line in programs.plan_of(instance))
+
+
+def test_a_truncated_program_is_not_taken(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    (folder / "etcd").write_bytes(b"prog")
+    assert programs.find(instance) is None
+
+
+def test_a_changed_program_of_the_same_size_is_not_taken(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    (folder / "etcd").write_bytes(b"grampro")
+    os.utime(folder / "etcd", ns=(1, 1))
+    assert programs.find(instance) is None
+
+
+def test_a_program_that_was_only_touched_is_taken(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    os.utime(folder / "etcd", ns=(1, 1))
+    assert programs.find(instance)
+
+
+def test_a_build_that_did_not_end_is_not_taken(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    (folder / "manifest.json").unlink()
+    assert programs.find(instance) is None
+
+
+def test_the_digest_follows_the_sources(tmp_path: Path) -> None:
+    for name in ("go.mod", "go.sum", "binaries.go", "etcd/main.go"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("one")
+    before = gobuild.digest(tmp_path)
+    assert gobuild.digest(tmp_path) == before
+    (tmp_path / "go.sum").write_text("two")
+    assert gobuild.digest(tmp_path) != before
+
+
+def test_go_versions_are_read_and_compared() -> None:
+    assert toolchain.required("module x\n\ngo 1.26.0\n") == (1, 26, 0)
+    assert toolchain.version_of("go1.26.8") == (1, 26, 8)
+    assert toolchain.version_of("go1.26.8 X:nocoverageredesign") == (1, 26, 8)
+    assert toolchain.version_of("devel +abc") is None
+
+
+def test_the_build_cache_can_be_discarded_though_go_makes_it_read_only(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    module = instance.shared_binaries / "build-cache/mod/module"
+    module.mkdir(parents=True)
+    (module / "file.go").write_bytes(b"1234")
+    module.chmod(0o555)
+    assert programs.discard_build_cache(instance) == 4
+    assert programs.find(instance) == programs.Programs(folder, "cache")
+    assert programs.discard_build_cache(instance) == 0
