@@ -114,7 +114,7 @@ def faults(
     address: str,
     own: Collection[int],
     record: Path,
-    is_free: Callable[..., bool] = is_free,
+    is_free: Callable[[int, str], bool] = is_free,
 ) -> list[str]:
     """Return one sentence for every port that another program holds, ``[]`` where all are ours or free.
 

@@ -109,7 +109,8 @@ def _look(program: Path) -> Go | None:
     try:
         answer = subprocess.run(
             [program, "env", "GOVERSION"],
-            env={"GOTOOLCHAIN": "local", "HOME": "/nonexistent", "PATH": "/usr/bin:/bin", "GOFLAGS": ""},
+            # No HOME: even the question for its version makes Go write a folder there.
+            env={"GOTOOLCHAIN": "local", "PATH": "/usr/bin:/bin"},
             cwd="/",
             capture_output=True,
             text=True,

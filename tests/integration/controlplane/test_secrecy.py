@@ -8,7 +8,7 @@ import secrets
 import ssl
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_secrets_are_encrypted_in_etcd(control_plane: ControlPlane) -> None:
 
 def test_servers_are_encrypted_in_etcd(control_plane: ControlPlane) -> None:
     name = f"secrecy-{secrets.token_hex(3)}"
-    server = {
+    server: dict[str, Any] = {
         "apiVersion": "virtualservers.coreweave.com/v1alpha1",
         "kind": "VirtualServer",
         "metadata": {"name": name, "namespace": "default"},

@@ -30,7 +30,11 @@ def test_too_few_free_ports_name_what_is_missing() -> None:
 
 def test_every_port_in_use_is_told_at_once() -> None:
     known = {"etcd": 1, "kube-apiserver": 2, "kube-controller-manager": 3}
-    found = ports.faults(known, address="127.0.0.1", own=(), record=RECORD, is_free=lambda port, address: port == 2)
+
+    def is_free(port: int, address: str) -> bool:
+        return port == 2
+
+    found = ports.faults(known, address="127.0.0.1", own=(), record=RECORD, is_free=is_free)
     assert ["etcd" in found[0], "kube-controller-manager" in found[1], len(found)] == [True, True, 2]
     assert str(RECORD) in found[0]
 
