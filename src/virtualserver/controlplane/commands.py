@@ -38,18 +38,7 @@ def run(
     Raises:
         ControlPlaneError: It cannot be started, or fails; with the end of its standard error.
     """
-    try:
-        child = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise errors.ControlPlaneError(f"{command[0]} cannot be started: {error.strerror}") from None
+    child = _start(command, environment, folder)
     try:
         output, said = _read(child, on_line, progress)
         status = child.wait()
@@ -66,6 +55,23 @@ def run(
         end = "\n".join(said.splitlines()[-12:])
         raise errors.ControlPlaneError(f"`{' '.join(command[:3])} ...` ended with status {status}:\n{end}")
     return output
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str] | None, folder: Path | None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise errors.ControlPlaneError(f"{command[0]} cannot be started: {error.strerror}") from None
 
 
 def _read(

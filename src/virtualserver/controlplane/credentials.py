@@ -76,22 +76,7 @@ def ensure(
     _write_private(layout.pki / "kube-apiserver/sa.pub", public_key, uids.kube_apiserver)
     _write_private(layout.pki / "kube-controller-manager/sa.key", private, uids.kube_controller_manager)
     _ensure_encryption_key(layout, uids.kube_apiserver)
-    readers = {
-        layout.instance.kubeconfig: ("admin", admin or (os.geteuid(), os.getegid())),
-        layout.kubeconfigs / "operator": ("operator", (uids.operator, uids.operator)),
-        layout.kubeconfigs / "node": ("node", (0, 0)),
-        layout.kubeconfigs / "supervisor": ("supervisor", (0, 0)),
-        layout.pki / "kube-controller-manager/kubeconfig": (
-            "kube-controller-manager",
-            (uids.kube_controller_manager, uids.kube_controller_manager),
-        ),
-    }
-    for path, (user, owner) in readers.items():
-        content = kubeconfig(layout, user, server=server)
-        if not path.exists() or path.read_text() != content:
-            pki.write_private(path, content)
-        if (path.stat().st_uid, path.stat().st_gid) != owner:
-            os.chown(path, *owner)
+    _ensure_kubeconfigs(layout, uids, server, admin or (os.geteuid(), os.getegid()))
 
 
 def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
@@ -123,6 +108,25 @@ def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
         "current-context": name,
     }
     return json.dumps(content, indent=2) + "\n"
+
+
+def _ensure_kubeconfigs(layout: Layout, uids: users.UidRange, server: str, admin: tuple[int, int]) -> None:
+    readers = {
+        layout.instance.kubeconfig: ("admin", admin),
+        layout.kubeconfigs / "operator": ("operator", (uids.operator, uids.operator)),
+        layout.kubeconfigs / "node": ("node", (0, 0)),
+        layout.kubeconfigs / "supervisor": ("supervisor", (0, 0)),
+        layout.pki / "kube-controller-manager/kubeconfig": (
+            "kube-controller-manager",
+            (uids.kube_controller_manager, uids.kube_controller_manager),
+        ),
+    }
+    for path, (user, owner) in readers.items():
+        content = kubeconfig(layout, user, server=server)
+        if not path.exists() or path.read_text() != content:
+            pki.write_private(path, content)
+        if (path.stat().st_uid, path.stat().st_gid) != owner:
+            os.chown(path, *owner)
 
 
 def _certificates(addresses: Iterable[str]) -> list[tuple[str, str, str, Certificate]]:

