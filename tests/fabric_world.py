@@ -15,7 +15,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +85,12 @@ class Node:
         """Run a program there."""
         return sh("nsenter", f"--net=/run/netns/{self.name}", *command, check=check)
 
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a program there."""
+        return subprocess.Popen(
+            ("nsenter", f"--net=/run/netns/{self.name}", *command), stdout=subprocess.PIPE, text=True
+        )
+
     def socket(self, kind: socket.SocketKind, family: int = socket.AF_INET, protocol: int = 0) -> socket.socket:
         """Return a socket of that machine."""
         opened = self.namespace.call(lambda: socket.socket(family, kind, protocol))
@@ -122,7 +128,7 @@ class Node:
         )
 
     @contextlib.contextmanager
-    def serving(self, port: int, *, protocol: str = "tcp") -> Iterator[Server]:
+    def serving(self, port: int, *, protocol: str = "tcp") -> Generator[Server, None, None]:
         """Answer on a port with the address that is seen there."""
         server = Server(self, port, protocol)
         try:

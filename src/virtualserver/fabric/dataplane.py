@@ -52,7 +52,7 @@ class DataPlane:
         """
         name = f"vs-{instance}"
         self._run = run
-        self._ranges = ranges
+        self.ranges = ranges
         self._namespace = Namespace(name)
         self._base = Base(
             namespace=self._namespace,
@@ -156,7 +156,7 @@ class DataPlane:
 
     async def blockers(self) -> list[Blocker]:
         """Return the foreign rules of the host that would drop our packets."""
-        return await find_blockers(self._base.device)
+        return await find_blockers(self._base.device, await self._base.uplinks())
 
     async def inventory(self) -> list[dict[str, str]]:
         """List what exists on the host because of this instance: ``{"kind": ..., "name": ..., "detail": ...}``."""
@@ -203,7 +203,7 @@ class DataPlane:
         return await self._base.ensure() + await self._ensure_dnsmasq()
 
     async def _ensure_dnsmasq(self) -> int:
-        networks = [*ruleset.ipv4(self._ranges.guest), *ruleset.pool_networks(self._ranges)]
+        networks = [*ruleset.ipv4(self.ranges.guest), *ruleset.pool_networks(self.ranges)]
         return await self._dnsmasq.ensure(networks, self._base.mtu)
 
     async def _put(self, owner: str, wanted: Entries) -> int:

@@ -127,9 +127,9 @@ class Dnsmasq:
             if not folder.name.isdecimal():
                 continue
             with contextlib.suppress(OSError):
-                if argument in (folder / "cmdline").read_bytes().split(b"\0"):
-                    if (folder / f"root{self._run}").samefile(self._run):
-                        return int(folder.name)
+                ours = argument in (folder / "cmdline").read_bytes().split(b"\0")
+                if ours and (folder / f"root{self._run}").samefile(self._run):
+                    return int(folder.name)
         return None
 
     async def ensure(self, networks: Iterable[IPv4Network], mtu: int) -> int:

@@ -5,6 +5,7 @@ Tests: ``tests/integration/fabric``.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import os
@@ -62,13 +63,15 @@ class Namespace:
         if self.exists():
             await run("ip", "netns", "delete", self.name)
         if not _MADE.exists() or (_FOLDER.exists() and any(_FOLDER.iterdir())):
-            return
+            return  # the mount is somebody else's, or somebody needs it
         try:
             if _mounted():
                 await run("umount", str(_FOLDER))
         except CommandError:
             return  # somebody has just made a namespace: the mount is theirs as well
         _MADE.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _FOLDER.rmdir()
 
     async def run(self, *command: str, stdin: str | None = None, accept: tuple[int, ...] = (0,)) -> str:
         """Run a program inside; as `virtualserver.fabric.commands.run`."""
@@ -99,7 +102,10 @@ class Namespace:
 
 
 def _mounted() -> bool:
-    return os.path.ismount(_FOLDER)
+    """Return whether the folder is a mount; ``os.path.ismount`` does not see one of a folder on itself."""
+    return any(
+        line.split(" ")[4] == str(_FOLDER) for line in Path("/proc/thread-self/mountinfo").read_text().splitlines()
+    )
 
 
 def _enter(descriptor: int) -> None:

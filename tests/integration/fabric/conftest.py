@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import fabric_world as world
 
+import fabric_world as world
 from virtualserver.fabric import ranges
 from virtualserver.fabric.dataplane import DataPlane
+
 
 @pytest.fixture
 def machine() -> Iterator[None]:
@@ -38,7 +39,9 @@ def make_guest() -> Iterator[world.MakeGuest]:
     """Return what makes a guest: its link in a data plane, and the machine behind it with its address."""
     guests: list[world.Guest] = []
 
-    async def make(plane: DataPlane, number: int, address: str | None = None, *, configured: bool = True) -> world.Guest:
+    async def make(
+        plane: DataPlane, number: int, address: str | None = None, *, configured: bool = True
+    ) -> world.Guest:
         link = world.a_link(number, address)
         await plane.set_link(f"guest-{number}", link)
         guest = world.Guest(f"g{number}-{len(guests)}", plane.open_tap(link.device), link.mac)

@@ -7,9 +7,9 @@ import socket
 from ipaddress import ip_address
 from pathlib import Path
 
-import fabric_world as world
 import pytest
 
+import fabric_world as world
 from virtualserver.fabric import ranges
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import PublishedPort, ServiceRules
@@ -19,7 +19,9 @@ PRIVATE = "198.18.0.7"
 CLUSTER = "10.96.0.7"
 
 
-def published(address: str, port: int, target: str, protocol: str = "TCP", target_port: int | None = None) -> PublishedPort:
+def published(
+    address: str, port: int, target: str, protocol: str = "TCP", target_port: int | None = None
+) -> PublishedPort:
     return PublishedPort(ip_address(address), port, protocol, ip_address(target), target_port or port)  # type: ignore[arg-type]
 
 
@@ -75,7 +77,10 @@ async def test_what_a_guest_sends_out_is_translated_to_the_machines_address(
 ) -> None:
     guest, attached = await make_guest(plane, 2), await make_guest(plane, 3, PUBLIC)
     with internet.serving(80), internet.serving(53, protocol="udp"):
-        for each in (guest, attached):  # nobody beyond routes the test networks, so an attached address is translated too
+        for each in (
+            guest,
+            attached,
+        ):  # nobody beyond routes the test networks, so an attached address is translated too
             assert each.tcp(world.CLIENT_ADDRESS, 80) == world.HOST_ADDRESS
             assert each.udp(world.CLIENT_ADDRESS, 53) == world.HOST_ADDRESS
             assert each.pings(world.CLIENT_ADDRESS)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from ipaddress import ip_address
 from pathlib import Path
 
-import fabric_world as world
 import pytest
 
+import fabric_world as world
 from virtualserver.fabric import ranges
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
@@ -72,7 +72,7 @@ class Village:
         self.gateway_mac = text.split("link/ether ")[1].split()[0]
 
     @contextlib.contextmanager
-    def ears(self) -> Iterator[list[socket.socket]]:
+    def ears(self) -> Generator[list[socket.socket], None, None]:
         listening = [node.socket(socket.SOCK_RAW, socket.AF_PACKET, 0x0300) for node in (self.victim, self.internet)]
         try:
             yield listening
@@ -88,11 +88,11 @@ class Village:
             for target in (OTHER, world.CLIENT_ADDRESS):
                 own = ipv4(udp(after), source=OWN, target=target)
                 self.liar.send(ethernet(own, target=self.gateway_mac))
-            heard = [self._heard_until(ear, after) for ear in (victim, internet)]
+            heard = [self.heard_until(ear, after) for ear in (victim, internet)]
         return any(mark in packet for packets in heard for packet in packets)
 
     @staticmethod
-    def _heard_until(ear: socket.socket, last: bytes) -> list[bytes]:
+    def heard_until(ear: socket.socket, last: bytes) -> list[bytes]:
         packets: list[bytes] = []
         while not packets or last not in packets[-1]:
             packets.append(ear.recv(3000))
@@ -226,7 +226,7 @@ async def test_the_door_is_closed_before_a_tap_has_an_address(village: Village) 
             stranger.send(ethernet(ipv4(udp(), source=OWN, target=OTHER), target=mac))
             after = ipv4(udp(b"after"), source=OWN, target=OTHER)
             honest.send(ethernet(after, target=village.gateway_mac))
-            assert not any(MARK in packet for packet in village._heard_until(victim, b"after"))
+            assert not any(MARK in packet for packet in village.heard_until(victim, b"after"))
     finally:
         stranger.close()
 

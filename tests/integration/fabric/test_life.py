@@ -1,0 +1,262 @@
+"""Starting, repairing, taking over, being blocked, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import statistics
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+import fabric_world as world
+import pytest
+
+from virtualserver.fabric import ranges
+from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
+
+PUBLIC = ip_address("203.0.113.7")
+INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
+
+
+def service(port: int = 22, target: str = "10.42.0.2") -> ServiceRules:
+    published = PublishedPort(PUBLIC, port, "TCP", ip_address(target), port)
+    return ServiceRules(frozenset({published}), frozenset({PUBLIC}), {"web.team.svc.cluster.local": (PUBLIC,)})
+
+
+def whole() -> DataPlaneState:
+    return DataPlaneState({"guest-2": world.a_link(2), "guest-3": world.a_link(3, "203.0.113.9")}, {"web": service()})
+
+
+async def processes(plane: DataPlane) -> list[int]:
+    return [int(item["name"]) for item in await plane.inventory() if item["kind"] == "process"]
+
+
+async def test_a_second_synchronisation_changes_nothing(plane: DataPlane) -> None:
+    assert await plane.synchronise(whole()) > 0
+    assert await plane.synchronise(whole()) == 0
+    assert await plane.set_link("guest-2", world.a_link(2)) == 0
+    assert await plane.set_service("web", service()) == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (*INSIDE, "nft", "flush", "chain", "inet", "virtualserver", "from_guest"),
+        (*INSIDE, "nft", "delete", "table", "inet", "virtualserver"),
+        (*INSIDE, "nft", "flush", "map", "inet", "virtualserver", "published"),
+        (*INSIDE, "nft", "add", "element", "inet", "virtualserver", "direct", "{ 198.18.0.99 }"),
+        (*INSIDE, "ip", "link", "delete", "tap-2"),
+        (*INSIDE, "ip", "link", "set", "tap-2", "down"),
+        (*INSIDE, "ip", "address", "delete", "169.254.1.1/32", "dev", "tap-2"),
+        (*INSIDE, "ip", "tuntap", "add", "dev", "stray0", "mode", "tap"),
+        (*INSIDE, "ip", "route", "delete", "10.42.0.2"),
+        (*INSIDE, "ip", "route", "add", "10.42.0.77", "dev", "up0", "proto", "static"),
+        (*INSIDE, "ip", "route", "delete", "unreachable", "203.0.113.0/24"),
+        (*INSIDE, "ip", "route", "delete", "local", str(PUBLIC), "dev", "lo"),
+        (*INSIDE, "sysctl", "-qw", "net.ipv4.ip_forward=0"),
+        (*INSIDE, "ip", "link", "set", "up0", "down"),
+        ("ip", "link", "delete", "vsh-0000a1"),
+        ("ip", "link", "set", "vsh-0000a1", "down"),
+        ("ip", "route", "delete", "198.18.0.0/24"),
+        ("nft", "flush", "table", "inet", "vs-t1"),
+        ("nft", "delete", "table", "inet", "vs-t1"),
+        ("sysctl", "-qw", f"net.ipv4.conf.{world.UPLINK}.forwarding=0"),
+        ("rm", "/run/t1/names/web"),
+        ("rm", "/run/t1/dhcp-host/tap-2"),
+        ("sh", "-c", "echo 192.0.2.1 bad.team.svc.cluster.local > /run/t1/names/stray"),
+        ("ip", "netns", "delete", "vs-t1"),
+    ],
+    ids=lambda damage: " ".join(word for word in damage if not word.startswith("--net")),
+)
+async def test_synchronising_repairs_what_somebody_broke(plane: DataPlane, damage: tuple[str, ...]) -> None:
+    await plane.synchronise(whole())
+    before = comparable(await plane.inventory())
+    world.sh(*damage)
+    assert await plane.synchronise(whole()) > 0
+    assert comparable(await plane.inventory()) == before
+    assert await plane.synchronise(whole()) == 0
+
+
+def comparable(inventory: list[dict[str, str]]) -> list[tuple[str, str, str]]:
+    return sorted(
+        (item["kind"], "" if item["kind"] == "process" else item["name"], item["detail"]) for item in inventory
+    )
+
+
+async def test_a_delta_that_does_not_fit_what_is_there_is_mended_at_once(plane: DataPlane) -> None:
+    await plane.synchronise(whole())
+    world.sh(*INSIDE, "nft", "flush", "map", "inet", "virtualserver", "published")
+    await plane.set_service("web", service(80))
+    assert await plane.synchronise(DataPlaneState(whole().links, {"web": service(80)})) == 0
+
+
+async def test_another_process_takes_over_without_a_lost_packet(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("web", service())
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    pids = await processes(plane)
+    with guest.serving(22), internet.connect(str(PUBLIC), 22) as flow:
+        assert flow.recv(100)
+        chosen = ranges.decode(ranges.encode(plane.ranges))
+        successor = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+        pinging = guest.start("ping", "-c", "60", "-i", "0.02", "-q", world.CLIENT_ADDRESS)
+        desired = DataPlaneState({"guest-2": world.a_link(2)}, {"web": service()})
+        for _ in range(5):
+            await successor.start()
+            assert await successor.synchronise(desired) == 0
+        shown, _ = pinging.communicate(timeout=60)
+        assert "60 packets transmitted, 60 received" in shown
+        flow.sendall(b"the flow goes on")
+        assert flow.recv(100) == b"the flow goes on"
+    assert await processes(successor) == pids
+
+
+async def test_dnsmasq_is_started_again_each_time_it_dies(plane: DataPlane) -> None:
+    supervision = asyncio.ensure_future(plane.supervise())
+    try:
+        for _ in range(2):
+            (pid,) = await processes(plane)
+            os.kill(pid, signal.SIGKILL)
+            async with asyncio.timeout(30):
+                while await processes(plane) in ([], [pid]):
+                    await asyncio.sleep(0.02)
+    finally:
+        supervision.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await supervision
+
+
+@pytest.mark.parametrize("policy", ["policy drop", "rule"])
+async def test_a_foreign_firewall_that_drops_our_packets_is_named_and_its_remedy_works(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, policy: str
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("web", service())
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    assert await plane.blockers() == []
+    chain = "type filter hook forward priority filter; policy drop;" if policy == "policy drop" else ""
+    world.sh(
+        "nft",
+        "-f",
+        "-",
+        stdin=f"""
+        table ip filter {{
+          chain DOCKER-USER {{ }}
+          chain FORWARD {{
+            {chain or "type filter hook forward priority filter;"}
+            jump DOCKER-USER
+            iifname "docker0" accept
+            ct state established,related accept
+            {"" if chain else "reject"}
+          }}
+        }}
+        """,
+    )
+    with guest.serving(22), internet.serving(80):
+        with pytest.raises(OSError, match=r"."):
+            guest.tcp(world.CLIENT_ADDRESS, 80, seconds=1)
+        with pytest.raises(OSError, match=r"."):
+            internet.tcp(str(PUBLIC), 22, seconds=1)
+        (blocker,) = await plane.blockers()
+        assert blocker.where == "ip filter FORWARD"
+        before = world.sh("nft", "list", "table", "ip", "filter")
+        await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {"web": service()}))
+        assert world.sh("nft", "list", "table", "ip", "filter") == before, "a foreign table was touched"
+        world.sh("sh", "-c", blocker.remedy)
+        assert await plane.blockers() == []
+        assert guest.tcp(world.CLIENT_ADDRESS, 80)
+        assert internet.tcp(str(PUBLIC), 22)
+
+
+async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node, make_guest: world.MakeGuest) -> None:
+    world.sh("ip", "netns", "delete", "internet")
+    world.sh("umount", "/run/netns")
+    Path("/run/netns").rmdir()
+    before = world.snapshot()
+    children = os.listdir("/proc")
+    chosen = ranges.choose(await ranges.networks_in_use())
+    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    await plane.start()
+    await plane.synchronise(whole())
+    pids = await processes(plane)
+    assert set(map(str, pids)).isdisjoint(children)
+    assert world.snapshot() != before
+    await plane.stop()
+    after = world.snapshot()
+    for what, was in before.items():
+        assert after[what] == was, what
+    assert await plane.inventory() == []
+    for pid in pids:
+        assert not Path(f"/proc/{pid}/exe").exists()
+    await plane.stop()  # once more, with nothing there
+
+
+async def test_two_instances_leave_in_either_order_and_the_settings_stay_until_the_last(internet: world.Node) -> None:
+    forwarding = Path(f"/proc/sys/net/ipv4/conf/{world.UPLINK}/forwarding")
+    planes: list[DataPlane] = []
+    for number in (1, 2):
+        chosen = ranges.choose(await ranges.networks_in_use())
+        planes.append(
+            DataPlane(instance=f"t{number}", identifier=f"0000a{number}", ranges=chosen, run=Path(f"/run/t{number}"))
+        )
+        await planes[-1].start()
+    try:
+        assert forwarding.read_text() == "1\n"
+        await planes[0].stop()
+        assert forwarding.read_text() == "1\n"
+        await planes[1].stop()
+        assert forwarding.read_text() == "0\n"
+    finally:
+        for plane in planes:
+            await plane.stop()
+
+
+async def test_an_instance_starts_on_a_machine_without_any_other_network(machine: None) -> None:
+    plane = DataPlane(instance="t1", identifier="0000a1", ranges=ranges.choose([]), run=Path("/run/t1"))
+    await plane.start()
+    assert await plane.synchronise(whole()) > 0
+    assert await plane.synchronise(whole()) == 0
+    await plane.stop()
+
+
+async def test_the_mtu_of_a_smaller_uplink_is_that_of_guests(internet: world.Node, make_guest: world.MakeGuest) -> None:
+    world.sh("ip", "link", "set", world.UPLINK, "mtu", "1400")
+    chosen = ranges.choose(await ranges.networks_in_use())
+    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    await plane.start()
+    try:
+        guest = await make_guest(plane, 2, configured=False)
+        told = guest.dhcp()
+        assert told is not None
+        assert told["mtu"] == "1400"
+        assert "mtu 1400" in world.sh(*INSIDE, "ip", "link", "show", "tap-2")
+    finally:
+        await plane.stop()
+
+
+async def test_what_one_port_costs_does_not_grow_with_what_is_there(plane: DataPlane) -> None:
+    costs: dict[int, float] = {}
+    for present in (10, 10_000):
+        ports = frozenset(
+            PublishedPort(PUBLIC, 1 + number % 60_000, "TCP", ip_address("10.42.0.2"), 22) for number in range(present)
+        )
+        await plane.set_service("many", ServiceRules(ports, frozenset({PUBLIC})))
+        times: list[float] = []
+        other = ip_address("203.0.113.8")
+        rules = ServiceRules(
+            frozenset({PublishedPort(other, 22, "TCP", ip_address("10.42.0.3"), 22)}), frozenset({other})
+        )
+        for _ in range(15):
+            started = time.perf_counter()
+            await plane.set_service("one", rules)
+            times.append(time.perf_counter() - started)
+            await plane.remove_service("one")
+        costs[present] = statistics.median(times)
+    print(f"one port: {costs[10] * 1000:.1f} ms with 10 present, {costs[10_000] * 1000:.1f} ms with 10,000")
+    assert costs[10_000] < 2 * costs[10]
