@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from virtualserver.fabric import ruleset
 from virtualserver.fabric.commands import run
-from virtualserver.fabric.hostrecord import HostRecord
-from virtualserver.fabric.netns import Namespace
-from virtualserver.fabric.state import Ranges
+
+if TYPE_CHECKING:
+    from virtualserver.fabric.hostrecord import HostRecord
+    from virtualserver.fabric.netns import Namespace
+    from virtualserver.fabric.state import Ranges
 
 __all__ = ["INNER", "Base"]
 

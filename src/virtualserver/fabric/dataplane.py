@@ -13,9 +13,7 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import entries, inotify, kernel, ruleset, state
 from virtualserver.fabric.base import INNER, Base
@@ -25,6 +23,10 @@ from virtualserver.fabric.dnsmasq import Dnsmasq, wait_for_end
 from virtualserver.fabric.hostrecord import HostRecord
 from virtualserver.fabric.ledger import Delta, Entries, Ledger, difference
 from virtualserver.fabric.netns import Namespace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
 __all__ = ["Blocker", "DataPlane"]
 

@@ -10,16 +10,19 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import entries
 from virtualserver.fabric.commands import CommandError
 from virtualserver.fabric.ledger import Delta, Entry
-from virtualserver.fabric.netns import Namespace
 from virtualserver.fabric.state import GATEWAY, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from virtualserver.fabric.netns import Namespace
 
 __all__ = ["LEASE_SECONDS", "Dnsmasq", "configuration", "parse_leases", "upstream"]
 

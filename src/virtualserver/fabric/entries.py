@@ -6,12 +6,14 @@ Tests: ``tests/unit/fabric/test_entries.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.ledger import Entry
 from virtualserver.fabric.state import GATEWAY, Address, GuestLink, ServiceRules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "ANNOUNCED",

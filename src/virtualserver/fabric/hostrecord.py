@@ -10,13 +10,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from virtualserver.instance import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
 
 __all__ = ["HostRecord"]
 

@@ -6,14 +6,16 @@ Tests: ``tests/integration/fabric``.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from virtualserver.fabric import entries, ruleset
 from virtualserver.fabric.ledger import Delta, Entry
-from virtualserver.fabric.netns import Namespace
 from virtualserver.fabric.state import GATEWAY
+
+if TYPE_CHECKING:
+    from virtualserver.fabric.netns import Namespace
 
 __all__ = ["change_devices", "change_elements", "cut", "read"]
 

@@ -10,11 +10,13 @@ import ctypes
 import dataclasses
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from virtualserver.fabric.commands import CommandError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Namespace"]
 
@@ -103,9 +105,17 @@ class Namespace:
 
 def _mounted() -> bool:
     """Return whether the folder is a mount; ``os.path.ismount`` does not see one of a folder on itself."""
-    return any(
-        line.split(" ")[4] == str(_FOLDER) for line in Path("/proc/thread-self/mountinfo").read_text().splitlines()
-    )
+    return _FOLDER.exists() and _mount_of(_FOLDER) != _mount_of(_FOLDER.parent)
+
+
+def _mount_of(path: Path) -> str:
+    """Return the number of the mount on which a folder lies."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines()
+    finally:
+        os.close(descriptor)
+    return next(line for line in lines if line.startswith("mnt_id:"))
 
 
 def _enter(descriptor: int) -> None:

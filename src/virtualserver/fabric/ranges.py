@@ -8,14 +8,16 @@ Tests: ``tests/unit/fabric/test_ranges.py``.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from virtualserver.fabric.commands import run
 from virtualserver.fabric.state import Network, Ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["RangesExhaustedError", "choose", "decode", "encode", "networks_in_use"]
 

@@ -6,13 +6,15 @@ What differs from guest to guest and from Service to Service stands in sets and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from virtualserver.fabric import entries
 from virtualserver.fabric.ledger import Delta, Entries, Entry
 from virtualserver.fabric.state import GATEWAY, Network, Ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["SETS", "TABLE", "elements", "host_rules", "ipv4", "namespace_rules", "node_address", "transaction"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Generator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ import fabric_world as world
 from virtualserver.fabric import ranges
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 MAC, OTHER_MAC = "52:54:00:00:00:02", "52:54:00:00:00:03"
 OWN, OTHER = "10.42.0.2", "10.42.0.3"

@@ -11,9 +11,9 @@ import time
 from ipaddress import ip_address
 from pathlib import Path
 
-import fabric_world as world
 import pytest
 
+import fabric_world as world
 from virtualserver.fabric import ranges
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
@@ -176,6 +176,7 @@ async def test_a_foreign_firewall_that_drops_our_packets_is_named_and_its_remedy
 
 async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node, make_guest: world.MakeGuest) -> None:
     world.sh("ip", "netns", "delete", "internet")
+    world.eventually(lambda: world.UPLINK not in world.sh("ip", "link"), what="the end of the uplink")
     world.sh("umount", "/run/netns")
     Path("/run/netns").rmdir()
     before = world.snapshot()
