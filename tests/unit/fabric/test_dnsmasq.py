@@ -1,0 +1,48 @@
+"""What dnsmasq is told, and what its lease file tells."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, ip_address
+from pathlib import Path
+
+import pytest
+
+from virtualserver.fabric.dnsmasq import configuration, parse_leases, upstream
+from virtualserver.fabric.state import Lease
+
+
+def test_leases_are_read_with_the_time_at_which_they_were_taken() -> None:
+    text = "1700003600 52:54:00:AA:00:01 10.42.0.2 web *\nduid 00:01\n1700007200 52:54:00:aa:00:02 203.0.113.9 * *\n"
+    assert parse_leases(text) == {
+        "52:54:00:aa:00:01": Lease("52:54:00:aa:00:01", ip_address("10.42.0.2"), 1_700_000_000.0),
+        "52:54:00:aa:00:02": Lease("52:54:00:aa:00:02", ip_address("203.0.113.9"), 1_700_003_600.0),
+    }
+
+
+@pytest.mark.parametrize("text", ["", "half a line", "x 52:54:00:aa:00:01 10.42.0.2 web *"])
+def test_what_is_no_lease_is_none(text: str) -> None:
+    assert parse_leases(text) == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            ["nameserver 192.0.2.53\nsearch a\nnameserver 192.0.2.54\n"],
+            "nameserver 192.0.2.53\nnameserver 192.0.2.54\n",
+        ),
+        (["nameserver 127.0.0.53\n", "nameserver 192.0.2.53\n"], "nameserver 192.0.2.53\n"),
+        (["nameserver ::1\nnameserver fe80::1%eth0\nnameserver nonsense\n"], ""),
+        ([], ""),
+    ],
+)
+def test_the_first_file_with_a_resolver_off_the_loopback_is_used(files: list[str], expected: str) -> None:
+    assert upstream(*files) == expected
+
+
+def test_every_network_has_a_static_range_on_the_gateways_shared_network() -> None:
+    text = configuration(Path("/run/x"), [IPv4Network("10.42.0.0/16"), IPv4Network("203.0.113.0/24")], 1400)
+    assert "dhcp-range=10.42.0.0,static,255.255.0.0,3600s\n" in text
+    assert "shared-network=169.254.1.1,203.0.113.0\n" in text
+    assert "dhcp-option=option:mtu,1400\n" in text
+    assert "set:" not in text

@@ -1,0 +1,90 @@
+"""What a guest's link and a Service become, and what is refused before it reaches a rule or a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from ipaddress import ip_address
+
+import pytest
+
+from virtualserver.fabric.entries import of_link, of_service
+from virtualserver.fabric.ledger import Entry
+from virtualserver.fabric.state import GATEWAY, GuestLink, PublishedPort, Resolver, ServiceRules
+
+LINK = GuestLink(
+    device="vst-1",
+    mac="52:54:00:00:00:01",
+    addresses=(ip_address("10.42.0.2"),),
+    hostname="web",
+    resolver=Resolver((GATEWAY,), ("a.svc.cluster.local", "cluster.local")),
+    user=64001,
+)
+
+
+def test_a_link_is_its_guard_its_tap_its_route_and_its_dhcp_files() -> None:
+    assert of_link(LINK) == {
+        Entry("guard_mac", "vst-1 . 52:54:00:00:00:01"): "",
+        Entry("guard_ip", "vst-1 . 52:54:00:00:00:01 . 10.42.0.2"): "",
+        Entry("guard_dhcp", "vst-1 . 0x525400000001"): "",
+        Entry("guard_arp", "vst-1 . 52:54:00:00:00:01 . 52:54:00:00:00:01 . 0.0.0.0"): "",
+        Entry("guard_arp", "vst-1 . 52:54:00:00:00:01 . 52:54:00:00:00:01 . 10.42.0.2"): "",
+        Entry("self_pair", "vst-1 . vst-1"): "",
+        Entry("tap", "vst-1"): "64001",
+        Entry("tap-up", "vst-1"): "",
+        Entry("route", "10.42.0.2"): "vst-1",
+        Entry("dhcp-host", "vst-1"): "52:54:00:00:00:01,10.42.0.2\n",
+        Entry("dhcp-options", "vst-1"): (
+            "tag:vst-1,12,web\n"
+            "tag:vst-1,option:dns-server,169.254.1.1\n"
+            "tag:vst-1,option:domain-search,a.svc.cluster.local,cluster.local\n"
+        ),
+    }
+
+
+def test_an_attached_address_is_direct_and_no_host_carries_a_set_tag() -> None:
+    entries = of_link(dataclasses.replace(LINK, addresses=(ip_address("203.0.113.9"),), translated=False))
+    assert Entry("direct", "203.0.113.9") in entries
+    assert "set:" not in "".join(value for entry, value in entries.items() if entry.kind == "dhcp-host")
+
+
+def test_a_service_is_its_ports_addresses_and_names() -> None:
+    address, guest = ip_address("203.0.113.7"), ip_address("10.42.0.2")
+    rules = ServiceRules(
+        frozenset({PublishedPort(address, 22, "TCP", guest, 2222), PublishedPort(address, 53, "UDP", guest, 53)}),
+        frozenset({address}),
+        {"web.a.svc.cluster.local": (guest,)},
+    )
+    assert of_service("uid", rules) == {
+        Entry("published", "203.0.113.7 . tcp . 22"): "10.42.0.2 . 2222",
+        Entry("published", "203.0.113.7 . udp . 53"): "10.42.0.2 . 53",
+        Entry("announced", "203.0.113.7"): "",
+        Entry("route", "203.0.113.7"): "local",
+        Entry("names", "uid"): "10.42.0.2 web.a.svc.cluster.local\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("device", 'x" accept; "'),
+        ("device", "a-name-longer-than-15"),
+        ("mac", "52-54-00-00-00-01"),
+        ("hostname", "web\ntag:other"),
+        ("hostname", "web,option"),
+        ("addresses", ()),
+        ("addresses", (GATEWAY,)),
+        ("addresses", (ip_address("2001:db8::1"),)),
+        ("resolver", Resolver((), ("a.example,192.0.2.1",))),
+        ("resolver", Resolver((), ("a.example\ndhcp-script=/bin/sh",))),
+    ],
+)
+def test_a_link_with_a_value_that_is_not_safe_is_refused_by_its_field(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        of_link(dataclasses.replace(LINK, **{field: value}))
+
+
+def test_all_faults_of_a_service_are_named_at_once() -> None:
+    port = PublishedPort(ip_address("203.0.113.7"), 0, "TCP", ip_address("2001:db8::2"), 22)
+    rules = ServiceRules(frozenset({port}), frozenset(), {"no name": ()})
+    with pytest.raises(ValueError, match=r"(?s)ports\.target.*ports: 0 to 22.*owner.*no name"):
+        of_service("../escape", rules)

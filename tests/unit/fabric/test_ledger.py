@@ -1,0 +1,52 @@
+"""The ledger: one owner's change is the smallest change, and what is shared stays until the last lets go."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from virtualserver.fabric.ledger import Entry, Ledger, difference
+
+ENTRIES = st.dictionaries(
+    st.builds(Entry, st.sampled_from(["published", "route"]), st.sampled_from(["a", "b", "c", "d"])),
+    st.sampled_from(["", "1", "2"]),
+    max_size=4,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["x", "y", "z"]), ENTRIES), max_size=12))
+def test_the_deltas_lead_to_what_is_asked_for(changes: list[tuple[str, dict[Entry, str]]]) -> None:
+    ledger, kernel = Ledger(), dict[Entry, str]()
+    for owner, entries in changes:
+        delta = ledger.put(owner, entries)
+        for entry, value in delta.removed.items():
+            assert kernel.pop(entry) == value
+        assert not kernel.keys() & delta.added.keys()
+        kernel.update(delta.added)
+        assert kernel == ledger.entries()
+        assert len(ledger.put(owner, entries)) == 0
+
+
+@given(ENTRIES, ENTRIES)
+def test_a_difference_turns_one_state_into_the_other(before: dict[Entry, str], after: dict[Entry, str]) -> None:
+    delta = difference(before, after)
+    kept = {entry: value for entry, value in before.items() if entry not in delta.removed}
+    assert {**kept, **delta.added} == after
+    assert len(difference(after, after)) == 0
+
+
+def test_a_shared_entry_stays_until_its_last_owner_lets_go() -> None:
+    ledger, address = Ledger(), Entry("announced", "203.0.113.7")
+    assert ledger.put("tcp", {address: ""}).added == {address: ""}
+    assert len(ledger.put("udp", {address: ""})) == 0
+    assert len(ledger.put("tcp", {})) == 0
+    assert ledger.put("udp", {}).removed == {address: ""}
+
+
+def test_who_came_first_is_served_and_the_next_takes_over() -> None:
+    ledger, port = Ledger(), Entry("published", "203.0.113.7 . tcp . 22")
+    ledger.put("first", {port: "10.42.0.2 . 22"})
+    assert len(ledger.put("second", {port: "10.42.0.3 . 22"})) == 0
+    delta = ledger.put("first", {})
+    assert (delta.removed, delta.added) == ({port: "10.42.0.2 . 22"}, {port: "10.42.0.3 . 22"})
+    assert len(delta) == 1
