@@ -127,6 +127,13 @@ class Node:
             self.run("sh", "-c", f"ping -c 1 -w {seconds} -q {address} >/dev/null 2>&1 && echo yes || true").strip()
         )
 
+    def listening(self, port: int) -> socket.socket:
+        """Return a socket that accepts TCP connections."""
+        listener = self.socket(socket.SOCK_STREAM)
+        listener.bind(("0.0.0.0", port))
+        listener.listen()
+        return listener
+
     @contextlib.contextmanager
     def serving(self, port: int, *, protocol: str = "tcp") -> Generator[Server, None, None]:
         """Answer on a port with the address that is seen there."""

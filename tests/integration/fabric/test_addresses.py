@@ -222,3 +222,19 @@ async def test_two_services_share_an_address_and_the_second_keeps_it(
     await plane.remove_service("udp")
     with pytest.raises(OSError, match="No route to host"):
         internet.tcp(PUBLIC, 22)
+
+
+async def test_both_ends_of_a_flow_to_a_removed_cluster_port_are_told(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest, client = await make_guest(plane, 2), await make_guest(plane, 3)
+    await plane.set_service("tcp", ServiceRules(frozenset({published(CLUSTER, 80, "10.42.0.2")})))
+    with guest.listening(80) as listener, client.connect(CLUSTER, 80) as flow:
+        served, _ = listener.accept()
+        with served:
+            await plane.remove_service("tcp")
+            for end in (flow, served):
+                end.settimeout(5)
+                end.sendall(b"gone")
+                with pytest.raises(ConnectionResetError):
+                    end.recv(100)

@@ -21,14 +21,14 @@ ACCEPT: dict[str, Any] = {"accept": None}
 DROP: dict[str, Any] = {"drop": None}
 
 
-def listing(*rules: Rule, policy: str = "accept", table: str = "filter", family: str = "ip", **more: list[Rule]) -> Any:
+def listing(*rules: Rule, policy: str = "accept", table: str = "filter", family: str = "ip", others: Any = None) -> Any:
     place = {"family": family, "table": table}
     base = {"name": "FORWARD", "hook": "forward", "policy": policy}
     items: list[dict[str, Any]] = [{"chain": {**place, **base}}]
     items += [{"rule": {**place, "chain": "FORWARD", "expr": rule}} for rule in rules]
-    for name, others in more.items():
+    for name, more in (others or {}).items():
         items.append({"chain": {**place, "name": name}})
-        items += [{"rule": {**place, "chain": name, "expr": rule}} for rule in others]
+        items += [{"rule": {**place, "chain": name, "expr": rule}} for rule in more]
     return {"nftables": items}
 
 
@@ -43,7 +43,7 @@ def listing(*rules: Rule, policy: str = "accept", table: str = "filter", family:
         listing([match("ct", "new"), ACCEPT], policy="drop"),
         listing(policy="drop", table="vs-other", family="inet"),
         listing(policy="drop", family="ip6"),
-        listing([{"jump": {"target": "mine"}}], policy="drop", mine=[[ACCEPT]]),
+        listing([{"jump": {"target": "mine"}}], policy="drop", others={"mine": [[ACCEPT]]}),
     ],
 )
 def test_rules_that_let_our_packets_pass_are_no_blockers(harmless: Any) -> None:
@@ -57,9 +57,9 @@ def test_rules_that_let_our_packets_pass_are_no_blockers(harmless: Any) -> None:
         listing([match("ct", ["established", "related"]), ACCEPT], [{"reject": None}]),
         listing([match("iifname", DEVICE), ACCEPT], policy="drop"),
         listing([match("iifname", "eth0", "!="), DROP]),
-        listing([{"jump": {"target": "deep"}}], deep=[[{"counter": {}}, DROP]]),
-        listing([{"jump": {"target": "back"}}], policy="drop", back=[[{"return": None}], [ACCEPT]]),
-        listing([{"goto": {"target": "away"}}], [ACCEPT], policy="drop", away=[]),
+        listing([{"jump": {"target": "deep"}}], others={"deep": [[{"counter": {}}, DROP]]}),
+        listing([{"jump": {"target": "back"}}], policy="drop", others={"back": [[{"return": None}], [ACCEPT]]}),
+        listing([{"goto": {"target": "away"}}], [ACCEPT], policy="drop", others={"away": []}),
         listing([{"jump": {"target": "FORWARD"}}], policy="drop"),
         listing([{"xt": {"type": "target", "name": "REJECT"}}]),
         listing([{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["new", {"drop": None}]]}}}]),
@@ -77,9 +77,9 @@ def test_rules_that_drop_our_packets_are_named(harmful: Any) -> None:
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
-        (listing(policy="drop", **{"DOCKER-USER": []}), "insert rule ip filter DOCKER-USER"),
+        (listing(policy="drop", others={"DOCKER-USER": []}), "insert rule ip filter DOCKER-USER"),
         (listing(policy="drop", table="firewalld", family="inet"), "firewall-cmd --permanent --zone=trusted"),
-        (listing(policy="drop", **{"ufw-user-forward": []}), "ufw route allow in on vsh-0000a1"),
+        (listing(policy="drop", others={"ufw-user-forward": []}), "ufw route allow in on vsh-0000a1"),
     ],
 )
 def test_the_remedy_is_in_the_words_of_whoever_owns_the_chain(rules: Any, words: str) -> None:

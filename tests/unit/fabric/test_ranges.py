@@ -14,11 +14,12 @@ from virtualserver.fabric.ranges import RangesExhaustedError, choose, decode, en
 if TYPE_CHECKING:
     from virtualserver.fabric.state import Network, Ranges
 
-NETWORKS = st.builds(
-    lambda address, length: ip_network((address, length), strict=False),
-    st.integers(0, 2**32 - 1),
-    st.integers(12, 32),
-)
+
+def network(address: int, length: int) -> Network:
+    return ip_network((address, length), strict=False)
+
+
+NETWORKS = st.builds(network, st.integers(0, 2**32 - 1), st.integers(12, 32))
 
 
 def every(ranges: Ranges) -> list[Network]:

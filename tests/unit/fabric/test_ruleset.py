@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from ipaddress import ip_network
+from typing import Any
 
 from virtualserver.fabric import ranges
 from virtualserver.fabric.ledger import Delta, Entry
@@ -30,7 +31,7 @@ def test_a_delta_is_one_transaction_that_takes_away_before_it_adds() -> None:
 def test_what_nft_lists_is_read_as_entries_and_foreign_sets_are_not() -> None:
     ours = {"family": "inet", "table": "virtualserver"}
     pair = [{"concat": ["203.0.113.7", "tcp", 22]}, {"concat": ["10.42.0.2", 2222]}]
-    listing = {
+    listing: dict[str, Any] = {
         "nftables": [
             {"metainfo": {}},
             {"set": {**ours, "name": "direct", "elem": ["203.0.113.9"]}},
