@@ -21,7 +21,13 @@ ACCEPT: dict[str, Any] = {"accept": None}
 DROP: dict[str, Any] = {"drop": None}
 
 
-def listing(*rules: Rule, policy: str = "accept", table: str = "filter", family: str = "ip", others: Any = None) -> Any:
+def listing(
+    *rules: Rule,
+    policy: str = "accept",
+    table: str = "filter",
+    family: str = "ip",
+    others: dict[str, list[Rule]] | None = None,
+) -> Any:
     place = {"family": family, "table": table}
     base = {"name": "FORWARD", "hook": "forward", "policy": policy}
     items: list[dict[str, Any]] = [{"chain": {**place, **base}}]
