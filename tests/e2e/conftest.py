@@ -17,13 +17,13 @@ from e2e.product import Product
 from guest import image as guest_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 IMAGE = "tiny"
 
 
 @pytest.fixture(scope="session")
-def product() -> Iterator[Product]:
+def product() -> Generator[Product]:
     """An instance started with ``vs up``, with the tests' image; stopped and purged at the end.
 
     While one works on the tests, ``VS_E2E=INSTANCE:STATE`` names one that runs already and is left running.
@@ -37,7 +37,7 @@ def product() -> Iterator[Product]:
 
 
 @contextmanager
-def a_product(name: str) -> Iterator[Product]:
+def a_product(name: str) -> Generator[Product]:
     """Run one more instance, with the tests' image, while the context lasts."""
     # Short, for the sockets' sake, and open to the components' users, unlike pytest's own folders.
     state = Path(tempfile.mkdtemp(prefix="vse-", dir="/tmp"))
@@ -55,7 +55,7 @@ def a_product(name: str) -> Iterator[Product]:
 
 
 @pytest.fixture(scope="session")
-def client() -> Iterator[Internet]:
+def client() -> Generator[Internet]:
     """A client out there, on the other side of the host."""
     with internet("vse2e") as out_there:
         yield out_there

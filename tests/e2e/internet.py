@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["Internet", "internet"]
 
@@ -123,7 +123,7 @@ class Internet:
         return json.loads(done.stdout)
 
     @contextmanager
-    def listening(self, protocol: str, port: int) -> Iterator[Listener]:
+    def listening(self, protocol: str, port: int) -> Generator[Listener]:
         """Listen as the client while the context lasts; every peer that comes gets one answer."""
         with subprocess.Popen(
             self.command(sys.executable, "-u", "-c", _LISTEN, protocol, self.address, str(port)),
@@ -144,7 +144,7 @@ class Internet:
 
 
 @contextmanager
-def internet(name: str, *, subnet: int = 0) -> Iterator[Internet]:
+def internet(name: str, *, subnet: int = 0) -> Generator[Internet]:
     """Make the client's namespace and its link to the host, and remove them afterwards.
 
     Args:

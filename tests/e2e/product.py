@@ -158,7 +158,11 @@ class Product:
     def condition(self, name: str, kind: str = "Ready", *, namespace: str = "default") -> dict[str, Any]:
         """Return one condition of a VirtualServer."""
         conditions = self.get("vs", name, namespace=namespace).get("status", {}).get("conditions", [])
-        return next((condition for condition in conditions if condition["type"] == kind), {})
+        found: dict[str, Any] = {}
+        for condition in conditions:
+            if condition["type"] == kind:
+                found = condition
+        return found
 
     def wait_ready(self, name: str, *, namespace: str = "default", seconds: float = 120) -> dict[str, Any]:
         """Wait until a server is Ready and return it."""
@@ -170,6 +174,16 @@ class Product:
 
         eventually(ready, what=f"{namespace}/{name} to be Ready", seconds=seconds)
         return self.get("vs", name, namespace=namespace)
+
+    def wait_message(self, name: str, words: str, *, kind: str = "Ready", seconds: float = 90) -> str:
+        """Wait until a condition's message contains the words, and return the message."""
+
+        def there() -> str:
+            message = str(self.condition(name, kind).get("message", ""))
+            assert words in message, message
+            return message
+
+        return eventually(there, what=f"{name} {kind} to say {words!r}", seconds=seconds)
 
     def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 90) -> dict[str, Any]:
         """Wait until a condition has a reason, and return the condition."""

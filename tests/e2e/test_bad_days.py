@@ -35,10 +35,7 @@ def test_what_is_wrong_by_itself_is_refused_at_apply(
 def test_a_missing_image_is_said_with_the_command_that_mends_it(product: Product) -> None:
     product.apply(a_server("old", image="ubuntu2004-docker-master-20210601-ord1", network=PRIVATE))
     try:
-        message = eventually(
-            lambda: "vs image alias" in (text := product.condition("old").get("message", "")) and text,
-            what="the message with the command",
-        )
+        message = product.wait_message("old", "vs image alias")
         assert "vs image alias vd-images/ubuntu2004-docker-master-20210601-ord1" in message
         product.vs("image", "alias", "vd-images/ubuntu2004-docker-master-20210601-ord1", IMAGE)
         product.wait_ready("old")
@@ -111,9 +108,7 @@ def test_what_is_not_carried_out_yet_is_not_started_and_says_which_field(
 def test_memory_that_does_not_fit_waits_and_says_what_is_free(product: Product) -> None:
     product.apply(a_server("huge", network=PRIVATE, resources={"cpu": {"count": 1}, "memory": "900Gi"}))
     try:
-        message = eventually(
-            lambda: "free" in (text := product.condition("huge").get("message", "")) and text, what="the reason"
-        )
+        message = product.wait_message("huge", "free")
         assert "900Gi" in message
         small = a_server("huge", network=PRIVATE)
         product.apply(small)

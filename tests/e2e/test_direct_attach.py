@@ -40,7 +40,7 @@ def test_any_port_and_ping_answer_on_it(attached: tuple[Product, str, str], clie
     for protocol, port in (("tcp", 12345), ("udp", 23456)):
         guest.serve(protocol, port)
         answer = eventually(
-            lambda protocol=protocol, port=port: client.probe(protocol, address, port).get("answer"),
+            lambda protocol=protocol, port=port: str(client.probe(protocol, address, port).get("answer", "")),
             what=f"{protocol} {port}",
             seconds=30,
         )

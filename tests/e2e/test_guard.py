@@ -17,7 +17,7 @@ from e2e.manifests import a_server
 from e2e.product import Product, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from e2e.internet import Internet
     from guest.driver import Guest
@@ -26,7 +26,7 @@ PORT = 7900
 
 
 @pytest.fixture(scope="module")
-def pair(product: Product) -> Iterator[tuple[Product, Guest, str]]:
+def pair(product: Product) -> Generator[tuple[Product, Guest, str]]:
     """The misbehaving guest, and the address of another one, both with TCP 22 published."""
     network = {"public": True, "tcp": {"ports": [22]}}
     product.apply(a_server("mallory", network=network), a_server("victim", network=network))
@@ -95,7 +95,7 @@ def test_a_guest_is_no_dhcp_server(pair: tuple[Product, Guest, str]) -> None:
 
 
 @contextlib.contextmanager
-def _listening_on_the_host() -> Iterator[int]:
+def _listening_on_the_host() -> Generator[int]:
     """Listen on every address of the host, so that only the closed door keeps a guest out."""
     with socket.create_server(("0.0.0.0", 0)) as server:  # the point is to be reachable
         stop = threading.Event()

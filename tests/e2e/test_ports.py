@@ -54,7 +54,7 @@ def test_published_ports_answer_and_the_server_sees_the_client(
     address = _address(product, name)
     for protocol, port in (("tcp", 22), ("tcp", 443), ("udp", 3389)):
         seen = eventually(
-            lambda protocol=protocol, port=port: client.probe(protocol, address, port).get("answer"),
+            lambda protocol=protocol, port=port: str(client.probe(protocol, address, port).get("answer", "")),
             what=f"{protocol} {port}",
             seconds=30,
         )

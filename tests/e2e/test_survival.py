@@ -15,7 +15,7 @@ from e2e.manifests import a_server
 from e2e.product import Product, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from e2e.internet import Internet
 
@@ -57,7 +57,7 @@ class Download:
 
 
 @contextmanager
-def _download(client: Internet, address: str) -> Iterator[Download]:
+def _download(client: Internet, address: str) -> Generator[Download]:
     with subprocess.Popen(
         client.command(sys.executable, "-u", "-c", _DOWNLOAD, address, str(PORT)), stdout=subprocess.PIPE, text=True
     ) as process:
