@@ -10,7 +10,7 @@ from virtualserver.api import names
 from virtualserver.operator import kinds
 
 if TYPE_CHECKING:
-    from conftest import Cluster
+    from operator_cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("operator")
 

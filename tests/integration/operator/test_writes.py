@@ -11,7 +11,7 @@ from virtualserver.kube.client import Client
 from virtualserver.operator import kinds
 
 if TYPE_CHECKING:
-    from conftest import Cluster
+    from operator_cluster import Cluster
 
 NETWORK: dict[str, Any] = {"tcp": {"ports": [22]}, "udp": {"ports": [53]}}
 CHANGED: dict[str, Any] = {"tcp": {"ports": []}, "udp": {"ports": []}, "public": False}
