@@ -49,11 +49,11 @@ def product() -> Generator[Product]:
 
 @contextmanager
 def a_product(name: str) -> Generator[Product]:
-    """Run one more instance, with the tests' image, while the context lasts."""
+    """Run one more instance, with the tests' image, while the context lasts; other test runs keep theirs."""
     # Short, for the sockets' sake, and open to the components' users, unlike pytest's own folders.
     state = Path(tempfile.mkdtemp(prefix="vse-", dir="/tmp"))
     state.chmod(0o755)
-    product = Product(name, state, programs=plane.programs().folder)
+    product = Product(f"{name}-{os.getpid()}", state, programs=plane.programs().folder)
     try:
         product.vs("up", "--no-hello")
         image = guest_image.build()
@@ -68,5 +68,5 @@ def a_product(name: str) -> Generator[Product]:
 @pytest.fixture(scope="session")
 def client() -> Generator[Internet]:
     """A client out there, on the other side of the host."""
-    with internet("vse2e") as out_there:
+    with internet(f"vsc{os.getpid()}", subnet=os.getpid() % 256) as out_there:
         yield out_there

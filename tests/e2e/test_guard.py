@@ -141,7 +141,7 @@ def test_another_instances_guests_are_out_of_reach_but_its_published_addresses_a
     pair: tuple[Product, Guest, str],
 ) -> None:
     _product, mallory, _victim = pair
-    with a_product("e2eside") as other:
+    with a_product("side") as other:
         other.apply(a_server("far", network={"public": True, "tcp": {"ports": [22]}}))
         network = other.wait_ready("far")["status"]["network"]
         eventually(
