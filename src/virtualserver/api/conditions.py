@@ -1,6 +1,6 @@
 """The conditions of a VirtualServer's status: their types and their order, which is part of the contract.
 
-Tests: ``tests/unit/api/test_conditions.py``.
+Tests: ``tests/unit/api/test_names.py``.
 """
 
 from __future__ import annotations

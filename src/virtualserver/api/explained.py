@@ -1,6 +1,6 @@
 """Words that programs compare and that carry a sentence for people.
 
-Tests: ``tests/unit/api/test_reasons.py``.
+Tests: ``tests/unit/api/test_names.py``.
 """
 
 from __future__ import annotations

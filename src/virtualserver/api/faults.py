@@ -1,6 +1,6 @@
 """What is wrong with a manifest, all of it at once, and the decoding that finds it.
 
-Tests: ``tests/unit/api/test_faults.py``.
+Tests: ``tests/unit/api/test_validation.py``.
 """
 
 from __future__ import annotations

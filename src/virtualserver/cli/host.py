@@ -1,6 +1,6 @@
 """What of an instance is on the host: machines, data plane, processes and files, whether or not its node runs.
 
-Tests: ``tests/unit/cli/test_host.py``, ``tests/integration/cli``.
+Tests: ``tests/e2e``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``vs image``: images are claims in the namespace ``vd-images``, so that manifests name them as on a cluster.
 
 The store holds the bytes, a PersistentVolumeClaim the name; ``docs/architecture.md`` has the annotations.
-Tests: ``tests/unit/cli/test_image.py``, ``tests/integration/cli``.
+Tests: ``tests/e2e``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Talks to an instance's API server with the kubectl that belongs to it, as its users do.
 
 The commands here make a handful of objects once in a while, so they use the same program as everybody: what they send
-can be typed by hand. Tests: ``tests/unit/cli/test_kubectl.py``, ``tests/integration/cli``.
+can be typed by hand. Tests: ``tests/unit/cli/test_hello.py``.
 """
 
 from __future__ import annotations

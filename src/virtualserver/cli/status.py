@@ -1,6 +1,6 @@
 """``vs status``: what runs, where it is reached, and what of the host it uses.
 
-Tests: ``tests/unit/cli/test_status.py``.
+Tests: ``tests/e2e``.
 """
 
 from __future__ import annotations

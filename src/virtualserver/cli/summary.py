@@ -1,6 +1,6 @@
 """What ``vs up`` says in the end: the same facts for people and for scripts.
 
-Tests: ``tests/unit/cli/test_summary.py``.
+Tests: ``tests/e2e``.
 """
 
 from __future__ import annotations

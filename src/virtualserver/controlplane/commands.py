@@ -1,4 +1,4 @@
-"""Runs one long command whose output says how far it is. Tests: ``tests/integration/controlplane/test_commands.py``."""
+"""Runs one long command whose output says how far it is. Tests: ``tests/integration/controlplane/test_build.py``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Everything secret that an instance's control plane needs, written before it starts: keys, certificates, kubeconfigs.
 
-Which component holds which right is said here, once. Tests: ``tests/unit/controlplane/test_credentials.py``.
+Which component holds which right is said here, once. Tests: ``tests/integration/controlplane/test_secrecy.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Start, look at and stop the control plane of an instance.
 
-Tests: ``tests/integration/controlplane/test_lifecycle.py``.
+Tests: ``tests/integration/controlplane/test_supervisor.py``.
 """
 
 from __future__ import annotations

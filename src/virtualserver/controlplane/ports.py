@@ -1,6 +1,6 @@
 """The TCP ports of an instance: free ones are chosen once and remembered, so that kubeconfigs stay valid.
 
-Tests: ``tests/unit/controlplane/test_ports.py`` and ``tests/integration/controlplane/test_ports.py``.
+Tests: ``tests/unit/controlplane/test_ports.py``, ``tests/integration/controlplane/test_supervisor.py``.
 """
 
 from __future__ import annotations

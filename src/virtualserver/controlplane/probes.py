@@ -1,6 +1,6 @@
 """How one sees that a component is ready, and that nobody else uses its database.
 
-Tests: ``tests/integration/controlplane/test_probes.py``.
+Tests: ``tests/integration/controlplane/test_supervisor.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A PID alone says nothing, because the kernel uses it again: a process is its PID and its start time. A record is
 written before the start, with a random token that the process carries in its environment, so that a process whose
 parent was killed between the start and the second record is found too.
-Tests: ``tests/integration/controlplane/test_processes.py``.
+Tests: ``tests/integration/controlplane/test_supervisor.py``.
 """
 
 from __future__ import annotations

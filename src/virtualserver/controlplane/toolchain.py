@@ -1,6 +1,6 @@
 """Which Go builds the control plane: the machine's own if it is new enough, else one from a Python package.
 
-Tests: ``tests/unit/controlplane/test_toolchain.py``, ``tests/integration/controlplane/test_build.py``.
+Tests: ``tests/unit/controlplane/test_programs.py``, ``tests/integration/controlplane/test_build.py``.
 """
 
 from __future__ import annotations

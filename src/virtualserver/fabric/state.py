@@ -1,7 +1,7 @@
 """What the data plane of one instance should be: values only, no I/O.
 
 The node keeps this state per owner (one `GuestLink` for a guest's cluster NIC, one `ServiceRules` for a Service), so
-that one owner's change is one small change in the kernel. Tests: ``tests/unit/fabric/test_state.py``.
+that one owner's change is one small change in the kernel. Tests: ``tests/unit/fabric/test_entries.py``.
 """
 
 from __future__ import annotations

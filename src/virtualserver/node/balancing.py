@@ -1,7 +1,7 @@
 """What a Service of type LoadBalancer wishes for, and which Services share an address: pure.
 
 Source: MetalLB's annotations (usage page), with its sharing key scoped to the namespace, so that no tenant can sit on
-another's address. Tests: ``tests/unit/node/test_balancing.py``.
+another's address. Tests: ``tests/unit/node/test_addresses.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Readiness and liveness probes of guests: httpGet and tcpSocket, asked from the data plane.
 
 Source: Kubernetes, "Configure Liveness, Readiness and Startup Probes"; KubeVirt's probes have the same fields.
-Tests: ``tests/unit/node/test_probes.py``, ``tests/integration/node/test_probes.py``.
+Tests: ``tests/unit/node/test_probes.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which keys a change concerns: from the API's changes to the controllers' queues.
 
-Tests: ``tests/unit/node/test_routing.py``.
+Tests: ``tests/integration/node/test_agent.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes the NoCloud seed: the small ISO by which cloud-init is told who the guest is.
 
 Its content is what the server's owner wrote, hashed passwords included, so that only the machine's user may read it.
-Source: cloud-init's documentation, ``reference/datasources/nocloud``. Tests: ``tests/unit/node/test_seed.py``,
+Source: cloud-init's documentation, ``reference/datasources/nocloud``. Tests:
 ``tests/integration/node/test_seed.py``.
 """
 

@@ -1,4 +1,4 @@
-"""The root disk: a DataVolume, cloned from an image's claim. Tests: ``tests/unit/plan/test_data_volume.py``."""
+"""The root disk: a DataVolume, cloned from an image's claim. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
 
 from __future__ import annotations
 

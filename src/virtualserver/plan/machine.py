@@ -1,4 +1,4 @@
-"""What KubeVirt, or the node in its place, says about a machine. Tests: ``tests/unit/plan/test_machine.py``."""
+"""What KubeVirt, or the node in its place, says about a machine. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
 
 from __future__ import annotations
 

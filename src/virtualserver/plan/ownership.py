@@ -1,4 +1,4 @@
-"""Whose an object is, and the metadata that makes one ours. Tests: ``tests/unit/plan/test_ownership.py``."""
+"""Whose an object is, and the metadata that makes one ours. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The plan of one server: what to apply in which order, what to remove, and what its status says.
 
-Tests: ``tests/unit/plan/test_planning.py``, ``tests/unit/plan/test_properties.py`` and the golden files.
+Tests: ``tests/unit/plan/test_properties.py`` and the golden files of ``tests/unit/plan/test_golden.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """When a server is ready: the machine runs, every address is in the data plane, the guest took its own, probes pass.
 
 Every other verdict says what is waited for, and what a user can do about it. It does not mean that the guest listens.
-Tests: ``tests/unit/plan/test_readiness.py`` and the golden files.
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
 """
 
 from __future__ import annotations

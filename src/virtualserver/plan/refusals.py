@@ -1,6 +1,6 @@
 """Why a server, or one of its objects, is not carried out: all reasons at once, each with what to do.
 
-Tests: ``tests/unit/plan/test_refusals.py``.
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Services of a server: what each network mode becomes.
 
 Source: the seed (Attaching IPs, TCP and UDP ports) and the table of combinations in the project's contract.
-Tests: ``tests/unit/plan/test_services.py`` and the golden files.
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
 """
 
 from __future__ import annotations

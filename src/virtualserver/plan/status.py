@@ -1,6 +1,6 @@
 """The status of a server: its addresses and its five conditions, in the contract's order, without times.
 
-Tests: ``tests/unit/plan/test_status.py`` and the golden files.
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
 """
 
 from __future__ import annotations

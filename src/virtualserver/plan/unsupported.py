@@ -1,6 +1,6 @@
 """What a manifest asks for and this site does not carry out, by field: never a silent downgrade.
 
-Tests: ``tests/unit/plan/test_unsupported.py``.
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
 """
 
 from __future__ import annotations

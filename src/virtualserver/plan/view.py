@@ -1,4 +1,4 @@
-"""One server with all that its conditions are judged from. Tests: ``tests/unit/plan/test_view.py``."""
+"""One server with all that its conditions are judged from. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
 
 from __future__ import annotations
 

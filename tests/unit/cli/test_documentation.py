@@ -54,3 +54,11 @@ def test_every_make_target_is_in_the_help_and_in_the_documentation() -> None:
     documented = "\n".join(page.read_text() for page in PAGES)
     assert phony == helped
     assert [target for target in phony - {"help"} if f"make {target}" not in documented] == []
+
+
+def test_every_test_that_the_code_and_the_documentation_name_exists() -> None:
+    sources = [path for folder in ("src", "tests") for path in (CHECKOUT / folder).rglob("*.py")]
+    named = {
+        (page.name, name) for page in [*PAGES, *sources] for name in re.findall(r"tests/[\w/]+\.py\b", page.read_text())
+    }
+    assert sorted((where, name) for where, name in named if not (CHECKOUT / name).is_file()) == []

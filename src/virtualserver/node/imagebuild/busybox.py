@@ -3,7 +3,7 @@
 It boots in a few seconds even without KVM, with 96 MiB of memory: made for tests and first steps. The guest takes its
 name from the NoCloud seed, its network from DHCP, serves a page on port 80, and powers off at the ACPI button. Nobody
 can log in to it. Source: facts measured on Debian 12, ``docs/guests.md``. Tests:
-``tests/unit/node/imagebuild/test_busybox.py``, ``tests/integration/node/test_hypervisor.py``.
+``tests/integration/node/test_imagebuild_busybox.py``, ``tests/integration/node/test_hypervisor.py``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,36 @@
+"""The Node says what the host has, and says it once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virtualserver.node import admission, nodeobject
+from virtualserver.node.observed import difference
+
+GIB = 1 << 30
+
+
+def status(live: dict[str, Any], *, now: float = 1000.0) -> dict[str, Any]:
+    return nodeobject.status_of(live, cpus=4, memory_bytes=8 * GIB, accelerator="tcg", now=now)
+
+
+def test_guests_may_have_all_but_what_the_host_needs() -> None:
+    told = status({})
+    assert told["capacity"] == {"cpu": "4", "memory": f"{8 * GIB >> 10}Ki"}
+    assert told["allocatable"] == {"cpu": "4", "memory": f"{8 * GIB - admission.RESERVE_BYTES >> 10}Ki"}
+
+
+def test_it_is_ready_and_says_how_guests_run() -> None:
+    (ready,) = status({})["conditions"]
+    assert (ready["type"], ready["status"]) == ("Ready", "True")
+    assert ready["message"].endswith("runs guests with tcg")
+
+
+def test_a_second_look_later_changes_nothing() -> None:
+    told = status({})
+    assert difference(told, status({"status": told}, now=2000.0)) == {}
+
+
+def test_a_host_name_becomes_a_name_that_kubernetes_takes() -> None:
+    name = nodeobject.node_name()
+    assert name == name.lower() and "_" not in name and name.strip("-.") == name
