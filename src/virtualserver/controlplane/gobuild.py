@@ -21,7 +21,7 @@ from virtualserver.controlplane.components import KUBERNETES_VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from virtualserver.controlplane.programs import Progress
+    from virtualserver.controlplane.progress import Progress
 
 __all__ = ["PACKAGES", "build", "digest", "discard_cache", "environment", "sources"]
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from virtualserver.controlplane.programs import Programs, Progress
+    from virtualserver.controlplane.programs import Programs
+    from virtualserver.controlplane.progress import Progress
     from virtualserver.instance import Instance
 
 __all__ = ["ComponentStatus", "Status", "discard", "launch", "locked", "start", "status", "stop"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from virtualserver.controlplane.programs import Progress
+    from virtualserver.controlplane.progress import Progress
 
 __all__ = ["SHA512", "fetch"]
 

@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -23,18 +22,18 @@ from virtualserver.controlplane.components import KUBERNETES_VERSION
 from virtualserver.instance import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from virtualserver.controlplane.progress import Progress
     from virtualserver.instance import Instance
 
-__all__ = ["NAMES", "Origin", "Programs", "Progress", "discard_build_cache", "find", "obtain", "plan_of"]
+__all__ = ["NAMES", "Origin", "Programs", "discard_build_cache", "find", "obtain", "plan_of"]
 
 NAMES: Final = tuple(gobuild.PACKAGES)
 """The programs of a control plane."""
 
 Origin = Literal["named", "cache", "build", "official"]
 """Where programs come from."""
-
-Progress = Callable[[str, float | None], None]
-"""Told what is waited for, and the share that is done, 0..1, None where that is unknown."""
 
 _MANIFEST: Final = "manifest.json"
 

