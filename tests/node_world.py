@@ -253,9 +253,9 @@ def an_image(name: str, digest: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def a_node(name: str = "nodetest") -> Generator[NodeWorld]:
+def a_node(name: str = "") -> Generator[NodeWorld]:
     """Yield a control plane and a running node with the tests' image; the public pool has 6 addresses."""
-    with plane.an_instance(name) as instance:
+    with plane.an_instance(name or f"node-{os.getpid()}") as instance:
         instance.identifier()
         taken = [*asyncio.run(ranges.networks_in_use()), *_OTHERS]
         chosen = ranges.choose(taken)
