@@ -1,4 +1,7 @@
-"""The root disk: a DataVolume, cloned from an image's claim. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
+"""The root disk: a DataVolume, cloned from an image's claim.
+
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
+"""
 
 from __future__ import annotations
 

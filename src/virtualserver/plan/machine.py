@@ -1,17 +1,21 @@
-"""What KubeVirt, or the node in its place, says about a machine. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
+"""What KubeVirt, or the node in its place, says about a machine.
+
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
+"""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from virtualserver.api import names
 
 if TYPE_CHECKING:
+    from virtualserver.api.virtualserver import VirtualServer
     from virtualserver.plan.values import Manifest, Observed
 
-__all__ = ["Phase", "attachment", "condition", "guest_addresses", "instance", "pending_changes", "phase"]
+__all__ = ["Phase", "attachment", "command", "condition", "guest_addresses", "instance", "pending_changes", "phase"]
 
 
 class Phase(enum.Enum):
@@ -49,6 +53,12 @@ def phase(observed: Observed) -> Phase:
 def printable_status(observed: Observed) -> str:
     """Return KubeVirt's word for the machine, ``""`` until there is one."""
     return str((observed.virtual_machine or {}).get("status", {}).get("printableStatus") or "")
+
+
+def command(server: VirtualServer, verb: Literal["start", "restart"]) -> str:
+    """Return what a person types to start or restart the machine: with virtctl, and with kubectl where that lacks."""
+    path = f"/apis/subresources.kubevirt.io/v1/namespaces/{server.namespace}/virtualmachines/{server.name}/{verb}"
+    return f"virtctl {verb} {server.name} (without virtctl: echo {{}} | kubectl replace -f - --raw {path})"
 
 
 def instance(observed: Observed) -> Manifest | None:

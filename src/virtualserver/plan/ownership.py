@@ -1,4 +1,7 @@
-"""Whose an object is, and the metadata that makes one ours. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
+"""Whose an object is, and the metadata that makes one ours.
+
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
+"""
 
 from __future__ import annotations
 

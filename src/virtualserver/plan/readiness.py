@@ -85,15 +85,16 @@ def _not_running(view: View) -> Iterator[Verdict]:
     elif phase is Phase.UNREPORTED:
         yield Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {name} waits to be taken up by a node")
     elif phase is Phase.STOPPED:
-        yield Verdict(
-            "False", Reason.VIRTUAL_SERVER_STOPPED, f"the machine is stopped; to start it: virtctl start {name}"
-        )
+        message = f"the machine is stopped; to start it: {machine.command(view.server, 'start')}"
+        yield Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, message)
     elif phase is Phase.STOPPING:
         yield Verdict("False", Reason.STOPPING, "the guest is shutting down")
     elif phase is Phase.PAUSED:
         yield Verdict("False", Reason.PENDING, f"the machine is paused; to go on: virtctl unpause vm {name}")
     elif told:
-        yield Verdict("False", reason_of(str(failure.get("reason")), Reason.FAILED), told)
+        reason = reason_of(str(failure.get("reason")), Reason.FAILED)
+        field = "spec.resources.memory: " if reason is Reason.INSUFFICIENT_MEMORY else ""
+        yield Verdict("False", reason, f"{field}{told}")
     elif phase is Phase.FAILING:
         yield Verdict("False", Reason.FAILED, f"the machine cannot run: {machine.printable_status(view.observed)}")
     elif phase is Phase.STARTING:
@@ -121,7 +122,7 @@ def _not_connected(view: View) -> Iterator[Verdict]:
     if machine.attachment(running) != machine.attachment(view.template) or (
         moved and machine.guest_addresses(view.observed)
     ):
-        message = f"the machine's own address changes at its next start: virtctl restart {view.server.name}"
+        message = f"the machine's own address changes at its next start: {machine.command(view.server, 'restart')}"
         yield Verdict("False", Reason.RESTART_REQUIRED, message)
     checks = (
         (

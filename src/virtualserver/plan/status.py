@@ -140,7 +140,7 @@ def _fully_applied(view: View) -> Verdict:
         shortfalls.append((Reason.ROOT_DISK_RESIZE_IN_PROGRESS, message))
     changes = machine.pending_changes(view.observed, view.template)
     if changes:
-        message = f"takes effect at the next start (virtctl restart {view.server.name}): {', '.join(changes)}"
+        message = f"{', '.join(changes)}: takes effect at the next start: {machine.command(view.server, 'restart')}"
         shortfalls.append((Reason.RESTART_REQUIRED, message))
     if not shortfalls:
         return Verdict("True", Reason.FULLY_APPLIED, "all that the manifest asks for is honoured")

@@ -1,4 +1,7 @@
-"""One server with all that its conditions are judged from. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
+"""One server with all that its conditions are judged from.
+
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The VirtualMachine of a server: valid ``kubevirt.io/v1``. Tests: the golden files of ``tests/unit/plan/test_golden.py``."""
+"""The VirtualMachine of a server: valid ``kubevirt.io/v1``.
+
+Tests: the golden files of ``tests/unit/plan/test_golden.py``.
+"""
 
 from __future__ import annotations
 
