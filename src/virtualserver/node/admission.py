@@ -8,15 +8,26 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["OVERHEAD_BYTES", "RESERVE_BYTES", "Footprint", "available_bytes", "fault", "resident_bytes", "total_bytes"]
+    from virtualserver.node.launch import MachineSpec
 
-OVERHEAD_BYTES: Final = 64 << 20
-"""What QEMU needs besides the guest's memory."""
+__all__ = [
+    "OVERHEAD_BYTES",
+    "RESERVE_BYTES",
+    "Footprint",
+    "available_bytes",
+    "fault",
+    "footprint_of",
+    "resident_bytes",
+    "total_bytes",
+]
+
+OVERHEAD_BYTES: Final = {"kvm": 64 << 20, "tcg": 320 << 20}
+"""What QEMU comes to need besides the guest's memory, by accelerator; measured in docs/guests.md."""
 
 RESERVE_BYTES: Final = 256 << 20
 """What is never given to guests, so that the host itself goes on."""
@@ -27,15 +38,27 @@ class Footprint:
     """A machine that was admitted.
 
     Attributes:
-        memory_bytes: What its guest may come to use.
+        needed_bytes: What its QEMU may come to use, the guest's memory included.
         resident_bytes: What it uses now, which the host's free memory lacks already.
     """
 
-    memory_bytes: int
+    needed_bytes: int
     resident_bytes: int
 
 
-def fault(name: str, memory_bytes: int, *, available: int, admitted: Iterable[Footprint]) -> str | None:
+def footprint_of(spec: MachineSpec, *, pid: int | None) -> Footprint:
+    """Return what a machine takes; its PID is None while it has no process."""
+    return Footprint(spec.memory_bytes + OVERHEAD_BYTES[spec.accelerator], resident_bytes(pid))
+
+
+def fault(
+    name: str,
+    memory_bytes: int,
+    *,
+    accelerator: Literal["kvm", "tcg"],
+    available: int,
+    admitted: Iterable[Footprint],
+) -> str | None:
     """Return why a machine does not fit, None where it does.
 
     What running guests have not touched yet is counted as theirs, since they may touch it at any time.
@@ -43,22 +66,24 @@ def fault(name: str, memory_bytes: int, *, available: int, admitted: Iterable[Fo
     Args:
         name: The machine, for the message.
         memory_bytes: Of its guest.
+        accelerator: How it would run.
         available: The host's available memory in bytes.
         admitted: The machines that run or are being started.
     """
-    promised = sum(max(0, one.memory_bytes + OVERHEAD_BYTES - one.resident_bytes) for one in admitted)
+    promised = sum(max(0, one.needed_bytes - one.resident_bytes) for one in admitted)
     free = max(0, available - promised - RESERVE_BYTES)
-    needed = memory_bytes + OVERHEAD_BYTES
-    if needed <= free:
+    overhead = OVERHEAD_BYTES[accelerator]
+    if memory_bytes + overhead <= free:
         return None
     return (
-        f"{name} needs {_size(needed)} of memory, {_size(free)} are free on this machine: "
+        f"{name} needs {_size(memory_bytes)} of memory and {_size(overhead)} for QEMU, "
+        f"{_size(free)} are free on this machine: "
         "stop another server, or give this one less memory; it starts by itself once its memory is free"
     )
 
 
 def _size(count: int) -> str:
-    return f"{count / (1 << 30):.1f}Gi" if count >= 1 << 30 else f"{count >> 20}Mi"
+    return f"{count / (1 << 30):.1f}Gi".replace(".0Gi", "Gi") if count >= 1 << 30 else f"{count >> 20}Mi"
 
 
 def _field(path: Path, name: str) -> int:
@@ -77,8 +102,12 @@ def total_bytes() -> int:
 
 
 def resident_bytes(pid: int | None) -> int:
-    """Return how much memory a process uses now, 0 where it is gone."""
+    """Return how much memory a process uses now that the host cannot take back, 0 where it is gone.
+
+    Pages of files (programs, the guest's kernel) are not counted: they count as available memory too.
+    """
+    status = Path(f"/proc/{pid}/status")
     try:
-        return _field(Path(f"/proc/{pid}/status"), "VmRSS")
+        return _field(status, "RssAnon") + _field(status, "RssShmem")
     except OSError:
         return 0

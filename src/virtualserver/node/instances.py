@@ -17,10 +17,9 @@ from virtualserver.fabric.state import GuestLink
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node import admission, fields, kinds, lifecycle, links, specification
-from virtualserver.node.admission import Footprint
 from virtualserver.node.balancing import Fault
 from virtualserver.node.conditions import condition_of, is_true, with_conditions
-from virtualserver.node.hypervisor import Hypervisor, HypervisorError
+from virtualserver.node.hypervisor import Hypervisor, HypervisorError, MachineSpec
 from virtualserver.node.lifecycle import Step
 from virtualserver.node.machine import Ended, Machine
 from virtualserver.node.probes import Health, Probes
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from virtualserver.fabric.dataplane import DataPlane
+    from virtualserver.node.admission import Footprint
     from virtualserver.node.datavolumes import Volumes
     from virtualserver.node.observed import Observed
     from virtualserver.node.preparation import Preparation, Prepared
@@ -74,7 +74,7 @@ class Instances:
         self.links: dict[str, GuestLink] = services.links
         self.on_release: Callable[[], None] = lambda: None
         self._disks: dict[str, frozenset[str]] = {}
-        self._launching: dict[str, int] = {}
+        self._launching: dict[str, MachineSpec] = {}
         self._pressed: dict[str, float] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self.controller: Controller[Key] = Controller(name="instance", reconcile=self.reconcile, grace_seconds=2.0)
@@ -105,9 +105,9 @@ class Instances:
         """Return the memory of the machines that run, and of those that are about to."""
         for uid, machine in self.machines.items():
             if not isinstance(machine.state, Ended) and uid not in self._launching:
-                yield Footprint(machine.spec.memory_bytes, admission.resident_bytes(machine.pid))
-        for memory in self._launching.values():
-            yield Footprint(memory, 0)
+                yield admission.footprint_of(machine.spec, pid=machine.pid)
+        for spec in self._launching.values():
+            yield admission.footprint_of(spec, pid=None)
 
     def values_in_use(self) -> set[str]:
         """Return every address, MAC, tap and user number that a machine or a link still uses."""
@@ -158,7 +158,7 @@ class Instances:
         if isinstance(prepared, Fault):
             await self._wait(vmi, prepared)
             return _SHORT_WAIT_SECONDS if prepared.message.endswith("about to move to the guest") else _WAIT_SECONDS
-        self._launching[uid] = prepared.spec.memory_bytes
+        self._launching[uid] = prepared.spec
         try:
             machine = await self._start(uid, prepared)
         except HypervisorError as error:

@@ -8,6 +8,7 @@ from virtualserver.kube.objects import Resource
 
 __all__ = [
     "API_SERVICE",
+    "CUSTOM_RESOURCE_DEFINITION",
     "DATA_VOLUME",
     "ENDPOINT_SLICE",
     "NODE",
@@ -27,3 +28,6 @@ PERSISTENT_VOLUME_CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "P
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 NODE: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 API_SERVICE: Final = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
+CUSTOM_RESOURCE_DEFINITION: Final = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)

@@ -133,7 +133,11 @@ class Preparation:
             return link
         name = "/".join(key_of(vmi))
         if message := admission.fault(
-            f"Server {name}", wish.memory_bytes, available=admission.available_bytes(), admitted=self._footprints()
+            f"Server {name}",
+            wish.memory_bytes,
+            accelerator=self._accelerator.name,
+            available=admission.available_bytes(),
+            admitted=self._footprints(),
         ):
             return Fault("InsufficientMemory", message)
         seed = await self._write_seed(vmi, wish, user)

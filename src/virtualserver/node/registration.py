@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.kube.errors import NotFound
-from virtualserver.node import fields, kinds, subresources
+from virtualserver.node import definitions, fields, kinds, subresources
 from virtualserver.node.observed import difference
 
 if TYPE_CHECKING:
@@ -40,16 +40,19 @@ def manifests(*, port: int, authority: bytes) -> list[tuple[Resource, dict[str, 
         "spec": {"type": "ExternalName", "externalName": "127.0.0.1", "ports": [{"port": port}]},
     }
     result: list[tuple[Resource, dict[str, Any]]] = [(kinds.SERVICE, service)]
-    for version in subresources.VERSIONS:
+    served = [(subresources.GROUP, version) for version in subresources.VERSIONS]
+    served.append((definitions.GROUP, definitions.VERSION))
+    for group, version in served:
         api_service: dict[str, Any] = {
             "apiVersion": kinds.API_SERVICE.api_version,
             "kind": kinds.API_SERVICE.kind,
-            "metadata": {"name": f"{version}.{subresources.GROUP}"},
+            "metadata": {"name": f"{version}.{group}"},
             "spec": {
-                "group": subresources.GROUP,
+                "group": group,
                 "version": version,
                 "groupPriorityMinimum": 1000,
-                "versionPriority": 15,
+                # Old versions come after the API server's own, so that nobody prefers them.
+                "versionPriority": 15 if group == subresources.GROUP else 1,
                 "caBundle": base64.b64encode(authority).decode(),
                 "service": {"namespace": _NAMESPACE, "name": _NAME, "port": port},
             },

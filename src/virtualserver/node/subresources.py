@@ -18,7 +18,7 @@ from aiohttp import web
 
 from virtualserver.api import names
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
-from virtualserver.node import kinds, requests
+from virtualserver.node import definitions, kinds, requests
 from virtualserver.node.consoles import Consoles
 from virtualserver.node.requests import Change, Refusal
 
@@ -97,7 +97,16 @@ class Subresources:
             instance = root + "/namespaces/{namespace}/virtualmachineinstances/{name}"
             application.router.add_get(f"{instance}/console", self._consoles.serial)
             application.router.add_get(f"{instance}/vnc", self._consoles.vnc)
+        root = f"/apis/{definitions.GROUP}/{definitions.VERSION}"
+        application.router.add_get(root, _old_definitions)
+        application.router.add_get(f"{root}/customresourcedefinitions/{{name}}", self._definition)
         return application
+
+    async def _definition(self, request: web.Request) -> web.Response:
+        """Answer with a definition as clients of the old version know it."""
+        name = request.match_info["name"]
+        live = await self._observed.client.get(kinds.CUSTOM_RESOURCE_DEFINITION, name)
+        return _json(definitions.as_v1beta1(live))
 
     async def _change(self, request: web.Request) -> web.Response:
         """Write the wish down; carrying it out is the controllers' matter."""
@@ -222,9 +231,18 @@ async def _as_status(
 
 
 async def _groups(request: web.Request) -> web.Response:
-    versions = [{"groupVersion": f"{GROUP}/{version}", "version": version} for version in VERSIONS]
-    group = {"name": GROUP, "versions": versions, "preferredVersion": versions[0]}
-    return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]})
+    del request
+    served = [(GROUP, VERSIONS), (definitions.GROUP, (definitions.VERSION,))]
+    groups: list[dict[str, Any]] = []
+    for name, found in served:
+        versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in found]
+        groups.append({"name": name, "versions": versions, "preferredVersion": versions[0]})
+    return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+
+
+async def _old_definitions(request: web.Request) -> web.Response:
+    del request
+    return _json(definitions.resource_list())
 
 
 async def _resources(request: web.Request) -> web.Response:

@@ -25,6 +25,31 @@ def test_both_versions_are_discovered(node: NodeWorld, version: str) -> None:
     assert {"virtualmachines/start", "virtualmachines/stop", "virtualmachineinstances/console"} <= resources
 
 
+def test_every_api_service_is_available_and_discovery_has_no_error(node: NodeWorld) -> None:
+    services = json.loads(node.api.kubectl("get", "apiservices", "-o", "json"))["items"]
+    verdicts = {
+        service["metadata"]["name"]: condition["status"]
+        for service in services
+        for condition in service["status"]["conditions"]
+        if condition["type"] == "Available"
+    }
+    assert {"v1.subresources.kubevirt.io", "v1alpha3.subresources.kubevirt.io"} <= verdicts.keys()
+    assert {name for name, verdict in verdicts.items() if verdict != "True"} == set()
+    text = node.api.kubectl("api-resources", "--no-headers", check=False)
+    assert "virtualmachines" in text
+    assert "error" not in text.lower() and "unable" not in text.lower()
+
+
+def test_a_definition_is_read_in_the_version_that_old_clients_ask_for(node: NodeWorld) -> None:
+    path = "/apis/apiextensions.k8s.io/v1beta1/customresourcedefinitions"
+    old = json.loads(node.api.kubectl("get", "--raw", f"{path}/virtualservers.virtualservers.coreweave.com"))
+    assert old["apiVersion"] == "apiextensions.k8s.io/v1beta1"
+    assert old["spec"]["version"] == "v1alpha1"
+    assert old["spec"]["additionalPrinterColumns"][0]["JSONPath"] == ".status.conditions[0].reason"
+    assert "NotFound" in node.api.kubectl("get", "--raw", f"{path}/nothings.example.com", check=False)
+    assert "apiextensions.k8s.io/v1" in node.api.kubectl("get", "crds", "-o", "jsonpath={.items[0].apiVersion}")
+
+
 def test_the_version_that_virtctl_asks_for(node: NodeWorld) -> None:
     text = node.api.kubectl("get", "--raw", "/apis/subresources.kubevirt.io/v1/version")
     assert json.loads(text)["gitVersion"].startswith("v1.")
