@@ -144,7 +144,7 @@ class Product:
             return components[name] or 0
         for entry in self.inventory():
             if entry["kind"] == "process" and entry["name"].startswith(name):
-                return int(entry["pid"])
+                return int(entry["detail"].removeprefix("pid "))
         return 0
 
     def inventory(self) -> list[dict[str, Any]]:

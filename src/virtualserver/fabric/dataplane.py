@@ -177,7 +177,7 @@ class DataPlane:
             add("setting", name.replace("/", "."), f"was {was}")
         pid = self._dnsmasq.find()
         if pid is not None:
-            add("process", str(pid), "dnsmasq")
+            add("process", "dnsmasq", f"pid {pid}")
         for path in sorted(self._run.glob("*")):
             add("file", str(path))
         if self._namespace.exists():

@@ -131,7 +131,7 @@ async def test_leases_tell_when_they_were_taken_and_outlive_dnsmasq(
 
 
 async def dnsmasq_pid(plane: DataPlane, *, required: bool = True) -> int:
-    found = [int(item["name"]) for item in await plane.inventory() if item["detail"] == "dnsmasq"]
+    found = [int(item["detail"].removeprefix("pid ")) for item in await plane.inventory() if item["name"] == "dnsmasq"]
     assert found or not required
     return found[0] if found else 0
 

@@ -32,7 +32,7 @@ def whole() -> DataPlaneState:
 
 
 async def processes(plane: DataPlane) -> list[int]:
-    return [int(item["name"]) for item in await plane.inventory() if item["kind"] == "process"]
+    return [int(item["detail"].removeprefix("pid ")) for item in await plane.inventory() if item["kind"] == "process"]
 
 
 async def test_a_second_synchronisation_changes_nothing(plane: DataPlane) -> None:
@@ -83,7 +83,7 @@ async def test_synchronising_repairs_what_somebody_broke(plane: DataPlane, damag
 
 def comparable(inventory: list[dict[str, str]]) -> list[tuple[str, str, str]]:
     return sorted(
-        (item["kind"], "" if item["kind"] == "process" else item["name"], item["detail"]) for item in inventory
+        (item["kind"], item["name"], "" if item["kind"] == "process" else item["detail"]) for item in inventory
     )
 
 
