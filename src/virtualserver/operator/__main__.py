@@ -1,6 +1,8 @@
 """``python -m virtualserver.operator``."""
 
+import sys
+
 from virtualserver.operator.process import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import fcntl
 import logging
 import os
 import signal
@@ -20,13 +21,13 @@ from virtualserver.instance import Instance, write_atomically
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.events import Recorder
-from virtualserver.kube.lease import Lease
+from virtualserver.kube.lease import Lease, LeaseLost
 from virtualserver.operator.reconciler import Reconciler
 from virtualserver.operator.world import World
 from virtualserver.plan.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from virtualserver.kube.objects import Key
 
@@ -90,20 +91,44 @@ def site_of(record: Mapping[str, Any]) -> Site:
     return Site(pools=frozenset(pools)) if pools else Site()
 
 
-async def run(kubeconfig: Path, site: Site, ready: Path) -> None:
+@contextlib.contextmanager
+def alone(folder: Path) -> Generator[str]:
+    """Be the only operator that has this folder while the context lasts, and yield the identity that follows from it.
+
+    The kernel lets go of the lock at the latest when its holder has died. So whoever has it knows that a Lease of this
+    identity is a dead process's, and takes it over at once instead of waiting until it runs out.
+
+    Args:
+        folder: The instance's folder for the operator's run files.
+
+    Raises:
+        BlockingIOError: Another operator runs.
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield f"{socket.gethostname()}:{folder}"
+    finally:
+        os.close(descriptor)
+
+
+async def run(kubeconfig: Path, site: Site, ready: Path, *, identity: str) -> None:
     """Hold the Lease and operate, until SIGTERM or SIGINT.
 
     Args:
         kubeconfig: Whom to connect to, and as whom.
         site: The site profile.
         ready: The file that tells the supervisor that we reconcile; its folder is ours.
+        identity: Names the holder of the Lease; see `alone`.
+
+    Raises:
+        LeaseLost: It could not be kept, so the work was stopped.
     """
     work = asyncio.current_task()
     assert work is not None  # noqa: S101 - a coroutine that runs has its task
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
-    identity = f"{socket.gethostname()}-{os.getpid()}"
     async with (
         Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-operator") as client,
         Lease.hold(client, namespace=LEASE_NAMESPACE, name=LEASE_NAME, identity=identity),
@@ -111,8 +136,8 @@ async def run(kubeconfig: Path, site: Site, ready: Path) -> None:
         await operate(client, site, on_ready=lambda: write_atomically(ready, f"{os.getpid()}\n", mode=0o644))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the operator of the instance that ``VS_INSTANCE`` and ``VS_STATE`` name."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the operator of the instance that ``VS_INSTANCE`` and ``VS_STATE`` name; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m virtualserver.operator", description="Makes VirtualServers come true."
     )
@@ -124,5 +149,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.instance:
         instance = dataclasses.replace(instance, name=options.instance)
     kubeconfig = options.kubeconfig or instance.state / "kubeconfigs" / "operator"
-    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-        asyncio.run(run(kubeconfig, site_of(instance.record()), instance.run / "operator" / "ready"))
+    folder = instance.run / "operator"
+    try:
+        with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt), alone(folder) as identity:
+            asyncio.run(run(kubeconfig, site_of(instance.record()), folder / "ready", identity=identity))
+    except BlockingIOError:
+        _logger.error("%s: another operator of instance %r runs already", folder, instance.name)
+        return 1
+    except LeaseLost as error:
+        _logger.error("%s", error)
+        return 1
+    return 0

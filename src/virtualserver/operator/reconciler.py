@@ -73,7 +73,7 @@ class Reconciler:
         try:
             server = virtualserver.decode(manifest)
         except InvalidManifest as error:
-            await self._report(key, plan_status.invalid(manifest["metadata"].get("generation", 0), error.faults))
+            await self._report(key, plan_status.invalid(manifest, error.faults))
             return None
         secrets = await self._secrets(server)
         observed = self._world.observe(server, secrets=secrets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,31 +24,53 @@ if TYPE_CHECKING:
 SOURCES = Path(process.__file__).parents[2]
 
 
+class Operators:
+    """Operators of one instance, as its supervisor starts them."""
+
+    def __init__(self, control_plane: ControlPlane, log: Path) -> None:
+        self.instance = control_plane.instance
+        self.log = log
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.ready = self.instance.run / "operator" / "ready"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start one more."""
+        environment = {"VS_INSTANCE": self.instance.name, "VS_STATE": str(self.instance.root)}
+        with self.log.open("ab") as log:
+            started = subprocess.Popen(
+                [sys.executable, "-m", "virtualserver.operator", "--instance", self.instance.name],
+                env={**os.environ, "PYTHONPATH": str(SOURCES), **environment},
+                stdout=log,
+                stderr=log,
+            )
+        self.running.append(started)
+        return started
+
+    async def reconciling(self, cluster: Cluster) -> subprocess.Popen[bytes]:
+        """Start one more, and return it once it reconciles."""
+        started = self.start()
+
+        async def reconciles() -> bool:
+            assert started.poll() is None, self.log.read_text()
+            return self.ready.exists() and self.ready.read_text() == f"{started.pid}\n"
+
+        await cluster.until(reconciles)
+        return started
+
+
 @pytest.fixture
-def started(control_plane: ControlPlane, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, as its supervisor starts it; it is ended at the end."""
-    instance = control_plane.instance
-    ready = instance.run / "operator" / "ready"
-    ready.parent.mkdir(parents=True, exist_ok=True)
-    ready.unlink(missing_ok=True)
-    with (tmp_path / "log").open("wb") as log:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "virtualserver.operator", "--instance", instance.name],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(SOURCES),
-                "VS_INSTANCE": instance.name,
-                "VS_STATE": str(instance.root),
-            },
-            stdout=log,
-            stderr=log,
-        )
+def operators(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Operators]:
+    """What starts operators; they are ended at the end."""
+    operators = Operators(control_plane, tmp_path / "log")
+    operators.ready.parent.mkdir(parents=True, exist_ok=True)
+    operators.ready.unlink(missing_ok=True)
     try:
-        yield running
+        yield operators
     finally:
-        running.kill()
-        running.wait()
-        ready.unlink(missing_ok=True)
+        for running in operators.running:
+            running.kill()
+            running.wait()
+        operators.ready.unlink(missing_ok=True)
 
 
 async def holder(cluster: Cluster) -> str:
@@ -55,18 +78,9 @@ async def holder(cluster: Cluster) -> str:
     return str(lease["spec"].get("holderIdentity") or "")
 
 
-async def test_it_takes_its_lease_works_and_ends_on_sigterm_without_it(
-    cluster: Cluster, control_plane: ControlPlane, started: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
-    ready = control_plane.instance.run / "operator" / "ready"
-
-    async def reconciles() -> bool:
-        assert started.poll() is None, (tmp_path / "log").read_text()
-        return ready.exists()
-
-    await cluster.until(reconciles)
-    assert ready.read_text() == f"{started.pid}\n"
-    assert (await holder(cluster)).endswith(f"-{started.pid}")
+async def test_it_takes_its_lease_works_and_ends_on_sigterm_without_it(cluster: Cluster, operators: Operators) -> None:
+    started = await operators.reconciling(cluster)
+    assert await holder(cluster) == f"{socket.gethostname()}:{operators.ready.parent}"
 
     await cluster.create(network={"public": False})
     await cluster.object(kinds.VIRTUAL_MACHINE, "web")
@@ -77,6 +91,26 @@ async def test_it_takes_its_lease_works_and_ends_on_sigterm_without_it(
         return started.poll() is not None
 
     await cluster.until(ended)
-    assert started.returncode == 0, (tmp_path / "log").read_text()
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert started.returncode == 0, operators.log.read_text()
+    assert "Traceback" not in operators.log.read_text()
     assert await holder(cluster) == "", "others need not wait until the Lease runs out"
+
+
+async def test_the_one_after_a_killed_one_does_not_wait_until_the_lease_runs_out(
+    cluster: Cluster, operators: Operators
+) -> None:
+    first = await operators.reconciling(cluster)
+    first.kill()
+    first.wait()
+    assert await holder(cluster) != "", "nobody gave the Lease back"
+    await operators.reconciling(cluster)
+    assert "waiting, the holder is" not in operators.log.read_text()
+    await cluster.create(network={"public": False})
+    await cluster.object(kinds.VIRTUAL_MACHINE, "web")
+
+
+async def test_a_second_one_beside_one_that_works_ends_at_once(cluster: Cluster, operators: Operators) -> None:
+    first = await operators.reconciling(cluster)
+    assert operators.start().wait(timeout=60) == 1
+    assert "another operator of instance" in operators.log.read_text().splitlines()[-1]
+    assert first.poll() is None
