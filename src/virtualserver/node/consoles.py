@@ -1,6 +1,6 @@
 """The serial and the graphical console of a guest, relayed over a websocket as virtctl expects it.
 
-Each console serves one client: a new one takes it over. Tests: ``tests/integration/node/test_subresources.py``.
+Each console serves one client: a new one takes it over. Tests: ``tests/integration/node/test_consoles.py``.
 """
 
 from __future__ import annotations

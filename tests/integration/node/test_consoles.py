@@ -1,0 +1,122 @@
+"""A guest's serial and graphical console, through kube-apiserver, over websockets as virtctl opens them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import ssl
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from node_world import a_machine, a_volume
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+PROTOCOL = "plain.kubevirt.io"
+LIMIT_SECONDS = 60.0
+
+
+@contextlib.asynccontextmanager
+async def console(
+    node: NodeWorld, name: str, kind: str = "console", *, version: str = "v1"
+) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
+    """Connect to a console of a guest as the administrator does."""
+    pki = node.instance.state / "pki"
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.load_cert_chain(pki / "clients/admin.crt", pki / "clients/admin.key")
+    path = f"/apis/subresources.kubevirt.io/{version}/namespaces/{node.namespace}/virtualmachineinstances/{name}/{kind}"
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
+        session.ws_connect(f"{node.api.url}{path}", protocols=(PROTOCOL,), max_msg_size=0) as socket,
+    ):
+        connection = socket.get_extra_info("socket")
+        yield socket
+    # The session only begins to close it.
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while connection.fileno() != -1:
+            await asyncio.sleep(0.01)
+
+
+async def read_until(socket: aiohttp.ClientWebSocketResponse, words: bytes) -> bytes:
+    """Read from a console until something was said, and return all of it."""
+    heard = b""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        async for message in socket:
+            heard += message.data
+            if words in heard:
+                return heard
+    raise AssertionError(f"the console was closed, and said {heard!r}")
+
+
+async def ask(socket: aiohttp.ClientWebSocketResponse, script: str) -> str:
+    """Let the agent on the serial line run a script, and return what the script wrote."""
+    await socket.send_bytes(f"\n@typed 20 {base64.b64encode(script.encode()).decode()}\n".encode())
+    heard = await read_until(socket, b">>")
+    _, _, answer = heard.partition(b"<<typed 0 ")
+    return base64.b64decode(answer.partition(b">>")[0]).decode()
+
+
+@pytest.fixture
+def running(node: NodeWorld) -> NodeWorld:
+    node.apply(a_volume("one"), a_machine("one"))
+    node.wait_printable("one", "Running")
+    node.guest("one")
+    return node
+
+
+async def test_what_is_typed_reaches_the_guest_and_its_answer_comes_back(running: NodeWorld) -> None:
+    async with console(running, "one") as socket:
+        assert socket.protocol == PROTOCOL
+        assert await ask(socket, "echo typed; cat /sys/class/net/eth0/address") == (
+            f"typed\n{running.get('vmi', 'one')['status']['interfaces'][0]['mac']}\n"
+        )
+    async with console(running, "one", version="v1alpha3") as socket:
+        assert await ask(socket, "echo again") == "again\n"
+
+
+async def test_a_new_client_takes_the_console_over(running: NodeWorld) -> None:
+    async with console(running, "one") as first:
+        assert await ask(first, "echo one") == "one\n"
+        async with console(running, "one") as second:
+            assert await ask(second, "echo two") == "two\n"
+            async with asyncio.timeout(LIMIT_SECONDS):
+                while not first.closed:
+                    await first.receive()
+
+
+async def test_the_graphical_console_speaks_rfb(running: NodeWorld) -> None:
+    async with console(running, "one", "vnc") as socket:
+        assert (await read_until(socket, b"\n")).startswith(b"RFB 003.")
+        await socket.send_bytes(b"RFB 003.008\n")
+        # One security type, "none": who may look is kube-apiserver's matter.
+        assert await read_until(socket, b"\x01\x01") == b"\x01\x01"
+
+
+async def test_a_console_ends_with_its_guest(running: NodeWorld) -> None:
+    async with console(running, "one") as socket:
+        assert '"code":202' in await asyncio.to_thread(running.ask, "one", "stop")
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while not socket.closed:
+                await socket.receive()
+
+
+async def test_who_asks_for_the_console_of_no_running_guest_is_told_why(node: NodeWorld) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as failure:
+        async with console(node, "nobody"):
+            pass
+    assert failure.value.status == 404
+    # Its disk never comes, so that there is an instance without a guest.
+    node.apply(a_machine("waits"))
+    await asyncio.to_thread(node.eventually, lambda: node.get("vmi", "waits"))
+    with pytest.raises(aiohttp.WSServerHandshakeError) as failure:
+        async with console(node, "waits"):
+            pass
+    assert failure.value.status == 409
