@@ -28,6 +28,7 @@ __all__ = [
     "MANAGED_BY_NODE",
     "METALLB_ADDRESS_POOL",
     "METALLB_ADDRESS_POOL_OLD",
+    "METALLB_ALLOCATED_FROM",
     "METALLB_ALLOW_SHARED_IP",
     "METALLB_LOAD_BALANCER_IPS",
     "NAME",
@@ -36,6 +37,7 @@ __all__ = [
     "NODE_MANAGER",
     "OPERATOR_MANAGER",
     "PLURAL",
+    "REVISION",
     "RUN_STRATEGY",
     "SINGULAR",
     "STORAGE_OBSERVED_API_VERSION",
@@ -69,6 +71,8 @@ ATTACH_LOAD_BALANCER: Final = f"{DOMAIN}/attach-load-balancer"
 """Annotation of the machine's template: the Service whose addresses are the cluster NIC's own."""
 KEEP_DISK: Final = f"{DOMAIN}/keep-disk"
 """Annotation of a VirtualServer: ``"true"`` keeps the root disk when the server is deleted."""
+REVISION: Final = f"{DOMAIN}/revision"
+"""Annotation of a VirtualServer: any word; ``status.observedRevision`` repeats it once it speaks of that manifest."""
 IMAGE: Final = f"{DOMAIN}/image"
 """Annotation of a PersistentVolumeClaim: the digest of the image that it stands for."""
 BASE_IMAGE: Final = f"{DOMAIN}/base-image"
@@ -99,6 +103,8 @@ IMAGE_NAMESPACE: Final = "vd-images"
 
 METALLB_ADDRESS_POOL: Final = "metallb.io/address-pool"
 METALLB_ADDRESS_POOL_OLD: Final = "metallb.universe.tf/address-pool"
+METALLB_ALLOCATED_FROM: Final = "metallb.io/ip-allocated-from-pool"
+"""Annotation of a Service, from whoever grants addresses: the pool that the address in its status is from."""
 METALLB_ALLOW_SHARED_IP: Final = "metallb.io/allow-shared-ip"
 METALLB_LOAD_BALANCER_IPS: Final = "metallb.io/loadBalancerIPs"
 LATEST_OBSERVED_API_VERSION: Final = "kubevirt.io/latest-observed-api-version"

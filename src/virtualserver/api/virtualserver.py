@@ -317,6 +317,7 @@ class Status(_Struct, frozen=True, omit_defaults=False):
 
     network: NetworkStatus = NetworkStatus()
     conditions: tuple[_Condition, ...] = ()
+    observed_revision: str = ""
 
     def condition(self, type_: conditions.ConditionType) -> conditions.Condition | None:
         """Return the condition of a type, None where the status has none."""

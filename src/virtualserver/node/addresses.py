@@ -116,6 +116,14 @@ class Addresses:
             granted.append(address)
         return tuple(granted)
 
+    def pool_name(self, service: Manifest, granted: Sequence[Address]) -> str | None:
+        """Return the name of the pool that a Service's addresses are from, None where it has none."""
+        wish = balancing.wish_of(service)
+        if not granted or isinstance(wish, Fault):
+            return None
+        pool = pools.pool_of(granted[0], self._pools.values())
+        return wish.pool or (pool.name if pool else None)
+
     def _pinned(self, service: Manifest, wish: balancing.Wish, clash: Manifest | None) -> tuple[Address, ...] | Fault:
         group = balancing.group_of(service)
         allowed = [pool for name, pool in self._pools.items() if wish.pool in (None, name)]

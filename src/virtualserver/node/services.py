@@ -212,7 +212,13 @@ class Services:
         }
         if ingress != live_ingress:
             wanted["loadBalancer"] = {"ingress": ingress}
-        await self._observed.write_status(kinds.SERVICE, service, wanted)
+        changes: dict[str, Any] = {"status": difference(fields.status_of(service), wanted)}
+        # In the same write: nobody shall take an address of the old pool for one of the new.
+        pool = None if isinstance(granted, Fault) else self._addresses.pool_name(service, granted)
+        if fields.annotations_of(service).get(names.METALLB_ALLOCATED_FROM) != pool:
+            changes["metadata"] = {"annotations": {names.METALLB_ALLOCATED_FROM: pool}}
+        if changes["status"] or len(changes) > 1:
+            await self._observed.patch(kinds.SERVICE, service, changes, subresource="status")
 
 
 def _address_condition(granted: tuple[Address, ...] | Fault) -> dict[str, Any]:

@@ -47,7 +47,16 @@ _PHASES: Mapping[str, Phase] = {
 def phase(observed: Observed) -> Phase:
     """Return where the machine stands; ``UNREPORTED`` until somebody has said so."""
     word = printable_status(observed)
+    if word == "Stopped" and _is_about_to_start(observed.virtual_machine or {}):
+        return Phase.STARTING
     return _PHASES.get(word, Phase.FAILING) if word else Phase.UNREPORTED
+
+
+def _is_about_to_start(machine: Manifest) -> bool:
+    """Return whether a run strategy that starts the machine was written, and whoever runs it has not seen that yet."""
+    wanted = machine.get("spec", {}).get("runStrategy")
+    seen = machine.get("status", {}).get("runStrategy")
+    return wanted in ("Always", "RerunOnFailure") and seen not in (None, wanted)
 
 
 def printable_status(observed: Observed) -> str:

@@ -143,7 +143,7 @@ def waiting_for_address(view: View) -> Verdict | None:
     """Return which Service has no address yet and why, None where all have one."""
     for service in view.balancers:
         live = view.live(service)
-        if services.addresses(live):
+        if view.granted(service):
             continue
         name = service["metadata"]["name"]
         told = machine.condition(live, names.ADDRESS_ASSIGNED)

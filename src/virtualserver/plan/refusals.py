@@ -54,6 +54,9 @@ def _unsupported(server: VirtualServer) -> Iterator[Refusal]:
         message = (
             f"{', '.join(fields)}: not carried out by this version, so the server is not started: remove what it names"
         )
+        if "spec.resources.gpu" in fields:
+            # The published Terraform module asks for a GPU unless told otherwise.
+            message += " (a GPU that Terraform's module asks for: vs_gpu_enable = false)"
         yield Refusal(Reason.NOT_SUPPORTED_YET, message)
 
 

@@ -67,9 +67,17 @@ def has_useless_public(network: Network) -> bool:
     return network.public and not exposed
 
 
-def addresses(service: Manifest | None) -> tuple[str, ...]:
-    """Return the load balancer addresses that a Service was granted."""
+def addresses(service: Manifest | None, *, pool: str | None = None) -> tuple[str, ...]:
+    """Return the load balancer addresses that a Service was granted.
+
+    Args:
+        service: As it exists, None where it does not.
+        pool: The pool that it asks for now: an address that is said to be from another does not count. None: any does.
+    """
     if service is None:
+        return ()
+    annotations: Mapping[str, str] = service["metadata"].get("annotations") or {}
+    if pool and annotations.get(names.METALLB_ALLOCATED_FROM, pool) != pool:
         return ()
     ingress: Sequence[Mapping[str, str]] = service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
     return tuple(item["ip"] for item in ingress if item.get("ip"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from virtualserver.api import names
 from virtualserver.api.conditions import ConditionType
 from virtualserver.api.reasons import Reason
 from virtualserver.plan import data_volume, machine, services, unsupported
@@ -32,14 +33,29 @@ def status(view: View) -> Manifest:
         ConditionType.VIRTUAL_SERVER_STARTED: _started(view),
         ConditionType.FULLY_APPLIED: _fully_applied(view),
     }
-    return {"network": _network(view), "conditions": _conditions(verdicts, view.server.metadata.generation)}
+    return {
+        **_revision(view.server.metadata.annotations),
+        "network": _network(view),
+        "conditions": _conditions(verdicts, view.server.metadata.generation),
+    }
 
 
-def invalid(generation: int, faults: Sequence[Fault]) -> Manifest:
+def invalid(manifest: Manifest, faults: Sequence[Fault]) -> Manifest:
     """Return the status of a manifest that cannot be read at all; what exists for it stays as it is."""
+    metadata: Mapping[str, Any] = manifest["metadata"]
     told = Verdict("False", Reason.INVALID_SPEC, "; ".join(str(fault) for fault in faults))
     network: dict[str, Any] = {"internalIP": "", "externalIP": "", "serviceIP": "", "floatingIPs": {}}
-    return {"network": network, "conditions": _conditions(dict.fromkeys(ConditionType, told), generation)}
+    return {
+        **_revision(metadata.get("annotations") or {}),
+        "network": network,
+        "conditions": _conditions(dict.fromkeys(ConditionType, told), metadata.get("generation", 0)),
+    }
+
+
+def _revision(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Return the client's word for the manifest, so that it can tell this status from that of an earlier one."""
+    revision = annotations.get(names.REVISION)
+    return {"observedRevision": revision} if revision else {}
 
 
 def _conditions(verdicts: Mapping[ConditionType, Verdict], generation: int) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from virtualserver.api import names
 from virtualserver.plan import ownership, services
 
 if TYPE_CHECKING:
@@ -62,8 +63,13 @@ class View:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The server's load balancer addresses, as far as they are granted."""
-        found = (services.addresses(self.live(service)) for service in self.balancers)
+        found = (self.granted(service) for service in self.balancers)
         return next((addresses for addresses in found if addresses), ())
+
+    def granted(self, service: Manifest) -> tuple[str, ...]:
+        """Return the load balancer addresses of a desired Service that are from the pool that it asks for."""
+        pool = service["metadata"]["annotations"][names.METALLB_ADDRESS_POOL]
+        return services.addresses(self.live(service), pool=pool)
 
 
 def only_ours(server: VirtualServer, observed: Observed) -> Observed:

@@ -26,6 +26,25 @@ def test_a_users_service_without_selector_gets_an_address(node: NodeWorld) -> No
     assert assigned(node, "floating")["status"] == "True"
 
 
+def test_a_service_that_changes_pools_says_which_its_address_is_from(node: NodeWorld) -> None:
+    seen: set[tuple[str, str]] = set()
+
+    def address_and_pool() -> tuple[str, str]:
+        service = node.get("service", "moving")
+        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{"ip": ""}]
+        found = ingress[0]["ip"], service["metadata"]["annotations"].get(names.METALLB_ALLOCATED_FROM, "")
+        seen.add(found)
+        return found
+
+    node.apply(a_service("moving", annotations={names.METALLB_ADDRESS_POOL: "public"}))
+    node.eventually(lambda: address_and_pool()[1] == "public")
+    node.apply(a_service("moving", annotations={names.METALLB_ADDRESS_POOL: "private"}))
+    node.eventually(lambda: address_and_pool()[1] == "private")
+    addresses = {pool: address for address, pool in seen if pool}
+    assert addresses["public"] != addresses["private"]
+    assert seen <= {("", ""), *((address, pool) for pool, address in addresses.items())}, "never one without the other"
+
+
 def test_an_exhausted_pool_is_told_and_waited_for(node: NodeWorld) -> None:
     services = [f"s{number}" for number in range(6)]
     node.apply(*(a_service(name) for name in services))
