@@ -26,7 +26,7 @@ __all__ = [
     "total_bytes",
 ]
 
-OVERHEAD_BYTES: Final = {"kvm": 64 << 20, "tcg": 320 << 20}
+OVERHEAD_BYTES: Final = {"kvm": 64 << 20, "tcg": 640 << 20}
 """What QEMU comes to need besides the guest's memory, by accelerator; measured in docs/guests.md."""
 
 RESERVE_BYTES: Final = 256 << 20

@@ -21,7 +21,8 @@ from virtualserver.node.balancing import Fault
 from virtualserver.node.conditions import condition_of, is_true, with_conditions
 from virtualserver.node.hypervisor import Hypervisor, HypervisorError, MachineSpec
 from virtualserver.node.lifecycle import Step
-from virtualserver.node.machine import Ended, Machine
+from virtualserver.node.machine import Ended, Machine, Running
+from virtualserver.node.notices import STANDS_STILL
 from virtualserver.node.probes import Health, Probes
 
 if TYPE_CHECKING:
@@ -90,6 +91,9 @@ class Instances:
             machine = self.machines.get(uid)
             if machine is None or isinstance(machine.state, Ended):
                 continue
+            if machine.is_dismissed:
+                # Its button was pressed, and who did it is dead: what it does about that is not its own will.
+                asyncio.get_running_loop().call_later(lifecycle.DISMISSED_SECONDS, machine.retain)
             self._claim_disks(vmi)
             with contextlib.suppress(specification.Unsupported):
                 link = self.preparation.link_of(vmi)
@@ -135,8 +139,9 @@ class Instances:
             return await self._launch(vmi)
         if step is Step.RELEASE:
             await self._release(vmi)
-        elif step is Step.CLEAN:
+        elif step in (Step.CLEAN, Step.AGAIN):
             await self._clean(uid, key)
+            return 0.0 if step is Step.AGAIN else None
         elif machine is None:
             return None
         elif step is Step.REPORT:
@@ -222,7 +227,7 @@ class Instances:
         }
         # What others wait for is judged by the status as it will be.
         coming = {**vmi, "status": {**fields.status_of(vmi), **status}}
-        conditions = [_ready(health)]
+        conditions = [_ready(health, machine)]
         if link is not None:
             taken = is_true(vmi, names.ADDRESS_TAKEN) and fields.status_of(vmi).get("phase") == "Running"
             taken = taken or links.has_taken(link, await self._dataplane.leases(), since=machine.started or now)
@@ -342,7 +347,9 @@ def _not_ready(reason: str, message: str) -> dict[str, Any]:
     return {"type": "Ready", "status": "False", "reason": reason, "message": message}
 
 
-def _ready(health: Health) -> dict[str, Any]:
+def _ready(health: Health, machine: Machine) -> dict[str, Any]:
+    if isinstance(machine.state, Running) and machine.state.message:
+        return _not_ready(STANDS_STILL, machine.state.message)
     if health is Health.READY:
         return {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
     return _not_ready("ReadinessProbeFailing", "the readiness probe does not succeed")

@@ -141,7 +141,7 @@ def test_memory_that_does_not_fit_is_waited_for_with_its_reason(node: NodeWorld)
     node.wait_printable("one", "ErrorUnschedulable")
     failure = node.condition("vm", "one", "Failure")
     assert failure["reason"] == "InsufficientMemory"
-    assert "needs 900.1Gi" in failure["message"]
+    assert "needs 900Gi of memory and " in failure["message"]
 
 
 def test_an_image_that_is_missing_is_named_and_waited_for(node: NodeWorld) -> None:

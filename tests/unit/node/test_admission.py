@@ -1,35 +1,66 @@
-"""Memory is promised once."""
+"""Memory is promised once, and what QEMU itself needs is promised with it."""
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
 from virtualserver.node import admission
 from virtualserver.node.admission import OVERHEAD_BYTES, RESERVE_BYTES, Footprint
+from virtualserver.node.launch import MachineSpec
 
 GIB = 1 << 30
 
 
-def test_a_machine_fits_into_what_is_free_less_the_reserve() -> None:
-    available = GIB + OVERHEAD_BYTES + RESERVE_BYTES
-    assert admission.fault("one", GIB, available=available, admitted=[]) is None
-    assert admission.fault("one", GIB, available=available - 1, admitted=[]) is not None
+def a_spec(accelerator: str) -> MachineSpec:
+    """Return a machine of 1 GiB."""
+    assert accelerator in ("kvm", "tcg")
+    return MachineSpec("uid", "ns/one", cpus=1, memory_bytes=GIB, accelerator=accelerator, user=1)  # pyright: ignore[reportArgumentType]
 
 
-def test_what_a_running_guest_may_still_touch_is_not_free() -> None:
-    running = Footprint(memory_bytes=4 * GIB, resident_bytes=GIB)
-    assert admission.fault("one", GIB, available=4 * GIB, admitted=[running]) is not None
-    assert admission.fault("one", GIB, available=6 * GIB, admitted=[running]) is None
+@pytest.mark.parametrize("accelerator", ["kvm", "tcg"])
+def test_a_machine_fits_into_what_is_free_less_the_reserve_and_its_qemu(accelerator: str) -> None:
+    spec = a_spec(accelerator)
+    available = GIB + OVERHEAD_BYTES[accelerator] + RESERVE_BYTES
+
+    def fault(available: int) -> str | None:
+        return admission.fault("one", GIB, accelerator=spec.accelerator, available=available, admitted=[])
+
+    assert fault(available) is None
+    assert fault(available - 1) is not None
 
 
-def test_a_guest_that_uses_all_of_its_memory_promises_nothing_more() -> None:
-    running = Footprint(memory_bytes=4 * GIB, resident_bytes=5 * GIB)
-    assert admission.fault("one", GIB, available=2 * GIB, admitted=[running]) is None
+def test_a_translating_qemu_needs_more_than_one_with_kvm() -> None:
+    assert OVERHEAD_BYTES["tcg"] > OVERHEAD_BYTES["kvm"]
+    kvm, tcg = (admission.footprint_of(a_spec(name), pid=None) for name in ("kvm", "tcg"))
+    assert kvm == Footprint(GIB + OVERHEAD_BYTES["kvm"], 0)
+    assert tcg == Footprint(GIB + OVERHEAD_BYTES["tcg"], 0)
+
+
+def test_what_a_running_machine_may_still_touch_is_not_free() -> None:
+    running = Footprint(needed_bytes=4 * GIB, resident_bytes=GIB)
+    assert admission.fault("one", GIB, accelerator="kvm", available=4 * GIB, admitted=[running]) is not None
+    assert admission.fault("one", GIB, accelerator="kvm", available=6 * GIB, admitted=[running]) is None
+
+
+def test_a_machine_that_uses_all_of_its_memory_promises_nothing_more() -> None:
+    running = Footprint(needed_bytes=4 * GIB, resident_bytes=5 * GIB)
+    assert admission.fault("one", GIB, accelerator="kvm", available=2 * GIB, admitted=[running]) is None
 
 
 def test_the_message_says_what_is_needed_what_is_free_and_what_to_do() -> None:
-    message = admission.fault("Server ns/one", 8 * GIB, available=3 * GIB, admitted=[])
+    message = admission.fault("Server ns/one", 8 * GIB, accelerator="kvm", available=3 * GIB, admitted=[])
     assert message is not None
-    assert "Server ns/one needs 8.1Gi of memory, 2.8Gi are free" in message
+    assert "Server ns/one needs 8Gi of memory and 64Mi for QEMU, 2.8Gi are free on this machine" in message
     assert "stop another server" in message
+
+
+def test_what_a_process_uses_leaves_out_pages_of_files() -> None:
+    own = admission.resident_bytes(os.getpid())
+    with open("/proc/self/status") as file:
+        whole = next(int(line.split()[1]) << 10 for line in file if line.startswith("VmRSS:"))
+    assert 0 < own < whole
 
 
 def test_a_process_that_is_gone_uses_nothing() -> None:
