@@ -86,7 +86,7 @@ def _not_running(view: View) -> Iterator[Verdict]:
         yield Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {name} waits to be taken up by a node")
     elif phase is Phase.STOPPED:
         message = f"the machine is stopped; to start it: {machine.command(view.server, 'start')}"
-        yield Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, message)
+        yield Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, "; ".join([message, *_without_effect(view)]))
     elif phase is Phase.STOPPING:
         yield Verdict("False", Reason.STOPPING, "the guest is shutting down")
     elif phase is Phase.PAUSED:
@@ -161,14 +161,16 @@ def reason_of(word: str, default: Reason) -> Reason:
 
 def _summary(view: View) -> str:
     """Say where a ready server is reached, and what in its manifest has no effect."""
-    network = view.server.spec.network
     own = ", ".join(machine.guest_addresses(view.observed))
     sentences = [f"running, reachable at {', '.join(view.addresses)}" if view.addresses else f"running at {own}"]
+    return "; ".join([*sentences, *_without_effect(view)])
+
+
+def _without_effect(view: View) -> Iterator[str]:
+    """Yield what in the manifest of a server with which nothing is wrong has no effect."""
+    network = view.server.spec.network
     if services.has_useless_public(network):
-        sentences.append(USELESS_PUBLIC)
+        yield USELESS_PUBLIC
     pool = view.site.pool(public=network.public, region=view.server.spec.region)
     if view.balancers and not pool.region_known:
-        sentences.append(
-            f"spec.region: {view.server.spec.region} has no address pool here, so the pool {pool.name} serves it"
-        )
-    return "; ".join(sentences)
+        yield f"spec.region: {view.server.spec.region} has no address pool here, so the pool {pool.name} serves it"
