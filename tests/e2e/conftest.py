@@ -26,8 +26,6 @@ collect_ignore = [
     "test_bad_days.py",
     "test_deletion.py",
     "test_guard.py",
-    "test_headless.py",
-    "test_mac_addresses.py",
     "test_power.py",
     "test_survival.py",
 ]

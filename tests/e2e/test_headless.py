@@ -2,70 +2,103 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
 
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from e2e.internet import Internet
+    from e2e.product import Product
 
-NETWORK = {"public": False}
+NETWORK = {"public": False, "directAttachLoadBalancerIP": False}
 
 
 @pytest.fixture(scope="module")
 def pair(product: Product) -> Iterator[Product]:
-    """Two running servers, `alone` and `friend`, neither with ports."""
-    product.apply(a_server("alone", network=NETWORK), a_server("friend", network=NETWORK))
-    for name in ("alone", "friend"):
-        product.wait_ready(name)
-    yield product
-    product.delete("vs", "alone", "friend")
+    """Two running servers, `alone` and `friend`, neither with ports; `stranger` has the same in another namespace."""
+    product.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}},
+        a_server("alone", network=NETWORK),
+        a_server("friend", network=NETWORK),
+        a_server("stranger", namespace="elsewhere", network=NETWORK),
+    )
+    try:
+        for namespace, name in (("default", "alone"), ("default", "friend"), ("elsewhere", "stranger")):
+            product.wait_ready(name, namespace=namespace, seconds=240)
+        yield product
+    finally:
+        product.delete("vs", "alone", "friend")
+        product.delete("namespace", "elsewhere")
+
+
+def _internal(product: Product, name: str) -> str:
+    return product.get("vs", name)["status"]["network"]["internalIP"]
 
 
 def test_it_has_no_address_outside_and_a_headless_service(pair: Product) -> None:
     network = pair.get("vs", "alone")["status"]["network"]
-    assert network["externalIP"] == ""
+    assert network["externalIP"] == network["serviceIP"] == ""
     assert network["internalIP"] == pair.guest("alone").address()
+    assert not any(ip_address(network["internalIP"]) in pool for pool in _pools(pair))
     assert pair.get("service", "alone")["spec"]["clusterIP"] == "None"
     assert not pair.get("service", "alone-tcp") and not pair.get("service", "alone-udp")
 
 
 def test_another_guest_finds_it_by_name_and_reaches_it(pair: Product) -> None:
-    internal = pair.get("vs", "alone")["status"]["network"]["internalIP"]
-    friend = pair.guest("friend")
-    assert internal in friend.run("nslookup alone.default.svc.cluster.local")
-    assert internal in friend.run("nslookup alone"), "the search list leads there"
+    internal, friend = _internal(pair, "alone"), pair.guest("friend")
     pair.guest("alone").serve("tcp", 5000)
+    assert f"Address: {internal}\n" in friend.run("nslookup -type=a alone.default.svc.cluster.local") + "\n"
+    # ping asks as any program does, through the search list.
+    assert f"({internal})" in friend.run("ping -c 1 -W 10 alone")
     assert friend.probe("tcp", internal, 5000).result == "open"
 
 
+def test_a_guest_of_another_namespace_needs_the_longer_name(pair: Product) -> None:
+    internal, stranger = _internal(pair, "alone"), pair.guest("stranger", namespace="elsewhere")
+    assert f"({internal})" in stranger.run("ping -c 1 -W 10 alone.default")
+    assert stranger.attempt("ping -c 1 -W 10 alone").status != 0
+
+
+def test_a_name_that_nobody_has_is_not_found(pair: Product) -> None:
+    answer = pair.guest("friend").attempt("nslookup -type=a nobody.default.svc.cluster.local")
+    assert answer.status != 0 and "NXDOMAIN" in answer.output
+
+
 def test_what_it_sends_out_is_translated(pair: Product, client: Internet) -> None:
-    internal = pair.get("vs", "alone")["status"]["network"]["internalIP"]
+    guest = pair.guest("alone")
     with client.listening("tcp", 7778) as listener:
-        assert pair.guest("alone").probe("tcp", client.address, 7778).result == "open"
+        assert guest.probe("tcp", client.address, 7778, seconds=10).result == "open"
         (peer,) = listener.peers()
-    assert peer != internal
+    assert peer != guest.address()
+    with client.listening("udp", 7779) as listener:
+        assert guest.probe("udp", client.address, 7779, seconds=10, payload="x").result == "open"
+        assert set(listener.peers()) == {peer}
 
 
 def test_the_client_outside_cannot_reach_it(pair: Product, client: Internet) -> None:
-    internal = pair.get("vs", "alone")["status"]["network"]["internalIP"]
+    internal = _internal(pair, "alone")
+    assert pair.guest("friend").probe("tcp", internal, 22, seconds=10).result == "open", "the guest does listen"
     assert client.probe("tcp", internal, 22)["result"] != "open"
 
 
 def test_headless_is_made_on_request_beside_public_without_ports(pair: Product) -> None:
-    pair.apply(a_server("asked", running=False, network={"public": True, "headless": True}))
+    pair.apply(
+        a_server("asked", running=False, network={"public": True, "headless": True}),
+        a_server("unasked", running=False, network={"public": True}),
+    )
     try:
-        service = eventually(lambda: pair.get("service", "asked"), what="the headless Service", seconds=30)
-        assert service["spec"]["clusterIP"] == "None"
-        eventually(
-            lambda: "no effect" in pair.condition("asked").get("message", ""),
-            what="the message that public has no effect yet",
-            seconds=30,
-        )
+        for name in ("asked", "unasked"):
+            pair.wait_message(name, "spec.network.public: true has no effect yet")
+        assert pair.get("service", "asked")["spec"]["clusterIP"] == "None"
+        assert not pair.get("service", "unasked")
     finally:
-        pair.delete("vs", "asked")
+        pair.delete("vs", "asked", "unasked")
+
+
+def _pools(product: Product) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(text) for pool in product.pools() for text in pool["networks"]]
