@@ -55,17 +55,8 @@ def _version(version: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resource_list() -> dict[str, Any]:
-    """Return what discovery says about the old version: a definition can be read, and no more."""
-    definitions = {
-        "name": "customresourcedefinitions",
-        "singularName": "",
-        "namespaced": False,
-        "kind": "CustomResourceDefinition",
-        "verbs": ["get"],
-    }
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": f"{GROUP}/{VERSION}",
-        "resources": [definitions],
-    }
+    """Return what discovery says about the old version: nothing, so that only those who know its path ask for it.
+
+    Terraform's provider lists the definitions in every version in which discovery shows them, and needs each answer.
+    """
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{GROUP}/{VERSION}", "resources": []}

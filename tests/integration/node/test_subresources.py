@@ -48,6 +48,8 @@ def test_a_definition_is_read_in_the_version_that_old_clients_ask_for(node: Node
     assert old["spec"]["additionalPrinterColumns"][0]["JSONPath"] == ".status.conditions[0].reason"
     assert "NotFound" in node.api.kubectl("get", "--raw", f"{path}/nothings.example.com", check=False)
     assert "apiextensions.k8s.io/v1" in node.api.kubectl("get", "crds", "-o", "jsonpath={.items[0].apiVersion}")
+    discovered = json.loads(node.api.kubectl("get", "--raw", "/apis/apiextensions.k8s.io/v1beta1"))
+    assert discovered["resources"] == [], "a client that lists definitions in every version it discovers would fail"
 
 
 def test_the_version_that_virtctl_asks_for(node: NodeWorld) -> None:

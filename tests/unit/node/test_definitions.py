@@ -50,3 +50,7 @@ def test_the_definition_itself_is_left_as_it_is() -> None:
     live = a_definition("v1")
     definitions.as_v1beta1(live)
     assert live == a_definition("v1")
+
+
+def test_discovery_does_not_show_the_old_version() -> None:
+    assert definitions.resource_list()["resources"] == []
