@@ -1,0 +1,195 @@
+locals {
+  # Nothing can be published where the server has every port already, or no cluster NIC.
+  takes_ports = !(var.vs_attach_loadbalancer || var.vs_disable_k8s_networking)
+  tcp_ports   = var.vs_tcp_ports != null ? var.vs_tcp_ports : local.takes_ports ? [22, 443, 60443, 4172, 3389] : []
+  udp_ports   = var.vs_udp_ports != null ? var.vs_udp_ports : local.takes_ports ? [4172, 3389] : []
+
+  dns_config = var.vs_dns_config == null ? null : {
+    for key, value in {
+      nameservers = var.vs_dns_config.nameservers
+      searches    = var.vs_dns_config.searches
+      options     = [for option in var.vs_dns_config.options : { for key, value in option : key => value if value != null }]
+    } : key => value if length(value) > 0
+  }
+
+  # What is not asked for is left out, so that the API's own defaults hold and no plan shows them.
+  network = {
+    for key, value in {
+      public                     = var.vs_public_networking
+      directAttachLoadBalancerIP = var.vs_attach_loadbalancer ? true : null
+      tcp                        = length(local.tcp_ports) > 0 ? { ports = local.tcp_ports } : null
+      udp                        = length(local.udp_ports) > 0 ? { ports = local.udp_ports } : null
+      # A name is written in the form that every version of the API accepts; an address has one form only.
+      floatingIPs          = length(var.vs_floating_ips) > 0 ? [for item in var.vs_floating_ips : can(regex("[.:]", item)) ? item : { serviceName = item }] : null
+      macAddress           = var.vs_mac_address
+      dnsPolicy            = var.vs_dns_policy
+      dnsConfig            = local.dns_config
+      headless             = var.vs_headless ? true : null
+      vpcs                 = length(var.vs_vpcs) > 0 ? [for name in var.vs_vpcs : { name = name }] : null
+      disableK8sNetworking = var.vs_disable_k8s_networking ? true : null
+    } : key => value if value != null
+  }
+
+  disks = [
+    for disk in var.vs_additional_disks : {
+      for key, value in {
+        name = disk.name
+        spec = {
+          for key, value in {
+            persistentVolumeClaim = disk.claim == null ? null : { claimName = disk.claim }
+            dataVolume            = disk.data_volume == null ? null : { name = disk.data_volume }
+            emptyDisk             = disk.empty == null ? null : { capacity = disk.empty }
+          } : key => value if value != null
+        }
+        readOnly = disk.read_only
+        serial   = disk.serial
+      } : key => value if value != null
+    }
+  ]
+
+  # The password is in a Secret: whoever may read VirtualServers, plans or this module's outputs does not see it.
+  password_secret = (
+    var.vs_password_secret != null ? var.vs_password_secret :
+    var.vs_generate_password ? { name = kubernetes_secret_v1.generated_password[0].metadata[0].name, key = "password" } :
+    { name = kubernetes_secret_v1.password[0].metadata[0].name, key = "password" }
+  )
+
+  user = {
+    for key, value in {
+      username          = var.vs_username
+      passwordSecretRef = local.password_secret
+      sshpublickey      = length(var.vs_ssh_public_keys) > 0 ? join("\n", var.vs_ssh_public_keys[*]) : null
+    } : key => value if value != null
+  }
+
+  spec = {
+    for key, value in {
+      region    = var.vs_region
+      os        = { type = var.vs_os_type }
+      resources = merge({ cpu = { count = var.vs_cpu_count }, memory = var.vs_memory }, var.vs_gpu_enable ? { gpu = { type = var.vs_gpu, count = var.vs_gpu_count } } : {})
+      storage = merge({
+        root = {
+          size             = var.vs_root_storage
+          storageClassName = coalesce(var.vs_storage_class, "block-nvme-${lower(var.vs_region)}")
+          source           = { pvc = { namespace = var.vs_image_namespace, name = var.vs_image } }
+        }
+      }, length(local.disks) > 0 ? { additionalDisks = local.disks } : {})
+      users             = [local.user]
+      network           = local.network
+      cloudInit         = var.vs_cloud_init
+      initializeRunning = var.vs_running
+      runStrategy       = var.vs_running ? var.vs_run_strategy : "Halted"
+    } : key => value if value != null
+  }
+
+  # The operator repeats this word in the status, which so can be told from the status of an earlier manifest.
+  revision = substr(sha256(jsonencode([local.spec, var.vs_labels, var.vs_annotations])), 0, 16)
+
+  manifest = {
+    apiVersion = "virtualservers.coreweave.com/v1alpha1"
+    kind       = "VirtualServer"
+    metadata = merge({
+      name        = var.vs_name
+      namespace   = var.user_namespace
+      annotations = merge(var.vs_annotations, { "virtualservers.coreweave.com/revision" = local.revision })
+    }, length(var.vs_labels) > 0 ? { labels = var.vs_labels } : {})
+    spec = local.spec
+  }
+
+  # Reasons of Ready at which waiting ends, because nothing more happens by itself. A server that somebody stopped by
+  # hand, or that needs a restart, is left alone: a warning says so. What the operator refuses is an error.
+  refused = ["NotSupportedYet", "InvalidSpec", "InvalidCloudInit", "ImageNotFound"]
+  settled = concat(var.vs_running ? ["VirtualServerReady", "VirtualServerStopped", "RestartRequired"] : ["VirtualServerStopped"], local.refused)
+
+  status = try(data.kubernetes_resource.virtualserver.object.status, null)
+  conditions = {
+    for condition in try(local.status.conditions, []) : condition.type => {
+      status  = condition.status
+      reason  = try(condition.reason, "")
+      message = try(condition.message, "")
+    }
+  }
+  ready = try(local.conditions["Ready"], { status = "Unknown", reason = "", message = "" })
+}
+
+# The random bits of a version 4 UUID come from the system's generator for secrets. Made once, and then left alone.
+resource "kubernetes_secret_v1" "generated_password" {
+  count = var.vs_generate_password && var.vs_password_secret == null ? 1 : 0
+
+  metadata {
+    name      = "${var.vs_name}-generated-password"
+    namespace = var.user_namespace
+  }
+  data = { password = "Vs-${uuid()}" }
+
+  lifecycle {
+    ignore_changes = [data]
+  }
+}
+
+# Also where there is no password, with an empty one, which nobody can log in with: whether a password that another
+# resource makes is null is not known while planning.
+resource "kubernetes_secret_v1" "password" {
+  count = !var.vs_generate_password && var.vs_password_secret == null ? 1 : 0
+
+  metadata {
+    name      = "${var.vs_name}-password"
+    namespace = var.user_namespace
+  }
+  data = { password = var.vs_password == null ? "" : var.vs_password }
+}
+
+resource "kubernetes_manifest" "virtualserver" {
+  manifest = local.manifest
+
+  field_manager {
+    force_conflicts = var.vs_force_conflicts
+  }
+
+  dynamic "wait" {
+    for_each = var.vs_wait ? [local.settled] : []
+    content {
+      fields = {
+        "status.observedRevision"     = "^${local.revision}$"
+        "status.conditions[0].reason" = "^(${join("|", wait.value)})$"
+      }
+    }
+  }
+
+  timeouts {
+    create = var.vs_running ? var.vs_ready_timeout : var.vs_stopped_timeout
+    update = var.vs_running ? var.vs_ready_timeout : var.vs_stopped_timeout
+    delete = var.vs_delete_timeout
+  }
+}
+
+# `kubernetes_manifest` keeps no status, so the addresses are read here.
+data "kubernetes_resource" "virtualserver" {
+  api_version = local.manifest.apiVersion
+  kind        = local.manifest.kind
+
+  metadata {
+    name      = var.vs_name
+    namespace = var.user_namespace
+  }
+
+  depends_on = [kubernetes_manifest.virtualserver]
+
+  lifecycle {
+    postcondition {
+      condition = !var.vs_wait || !contains(local.refused, try([
+        for condition in self.object.status.conditions : condition.reason if condition.type == "Ready"
+      ][0], ""))
+      error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} is not carried out: ${try([
+        for condition in self.object.status.conditions : "${condition.reason}: ${condition.message}" if condition.type == "Ready"
+      ][0], "")}"
+    }
+  }
+}
+
+check "runs_as_wished" {
+  assert {
+    condition     = !var.vs_wait || local.ready.reason == (var.vs_running ? "VirtualServerReady" : "VirtualServerStopped")
+    error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} is left as it is: ${local.ready.reason}: ${local.ready.message}"
+  }
+}

@@ -1,0 +1,503 @@
+# The README's table is made of this file: tools/terraform_docs.py.
+# The first group of each section are the names of the published module, with its defaults where they were sound.
+
+# Whose server it is
+
+variable "kubeconfig_path" {
+  type        = string
+  default     = null
+  description = "Ignored, so that old calls still work: configure the provider where you call the module."
+}
+
+variable "user_namespace" {
+  type        = string
+  nullable    = false
+  description = "Namespace of the server. It must exist."
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", var.user_namespace))
+    error_message = "user_namespace: \"${var.user_namespace}\" is no namespace: use at most 63 lower-case letters, digits and dashes."
+  }
+}
+
+variable "vs_name" {
+  type        = string
+  default     = "my-vs"
+  nullable    = false
+  description = "Name of the server, and its host name: at most 59 lower-case letters, digits and dashes."
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([-a-z0-9]{0,57}[a-z0-9])?$", var.vs_name))
+    error_message = "vs_name: \"${var.vs_name}\" is no name for a server: use at most 59 lower-case letters, digits and dashes, because Services are named after it."
+  }
+}
+
+variable "vs_labels" {
+  type        = map(string)
+  default     = {}
+  nullable    = false
+  description = "Labels of the VirtualServer."
+}
+
+variable "vs_annotations" {
+  type        = map(string)
+  default     = {}
+  nullable    = false
+  description = "Annotations of the VirtualServer, such as `external-dns.alpha.kubernetes.io/hostname`, or `virtualservers.coreweave.com/keep-disk = \"true\"`, which keeps the root disk when the server is destroyed."
+
+  validation {
+    condition     = !contains(keys(var.vs_annotations), "virtualservers.coreweave.com/revision")
+    error_message = "vs_annotations: virtualservers.coreweave.com/revision is what this module waits by: remove it."
+  }
+}
+
+# Who may log in
+
+variable "vs_username" {
+  type        = string
+  nullable    = false
+  description = "The user that the guest is to have; with sudo."
+
+  validation {
+    condition     = trimspace(var.vs_username) != ""
+    error_message = "vs_username: is empty: name the user."
+  }
+}
+
+variable "vs_password" {
+  type        = string
+  default     = null
+  sensitive   = true
+  description = "The user's password; needs `vs_generate_password = false`. It is kept in a Secret and in the state; `vs_password_secret` keeps it out of the state."
+}
+
+variable "vs_generate_password" {
+  type        = bool
+  default     = true
+  nullable    = false
+  description = "Generate a password once and keep it in a Secret; read it with `terraform output vs_password`. Without effect where `vs_password_secret` is given."
+
+  validation {
+    condition     = !(var.vs_generate_password && var.vs_password != null)
+    error_message = "vs_generate_password: is true, so vs_password would have no effect: set vs_generate_password = false, or remove vs_password."
+  }
+}
+
+variable "vs_password_secret" {
+  type = object({
+    name = string
+    key  = optional(string, "password")
+  })
+  default     = null
+  description = "A Secret of the namespace, made elsewhere, that holds the password: it is then neither in the state nor in any output."
+
+  validation {
+    condition     = var.vs_password_secret == null || var.vs_password == null
+    error_message = "vs_password_secret: excludes vs_password: remove one of the two."
+  }
+}
+
+variable "vs_ssh_public_keys" {
+  type        = list(string)
+  default     = []
+  nullable    = false
+  description = "Public ssh keys of the user."
+
+  validation {
+    condition     = alltrue([for key in var.vs_ssh_public_keys : trimspace(key) != "" && !strcontains(trimspace(key), "\n")])
+    error_message = "vs_ssh_public_keys: write one key in each item, without line breaks inside."
+  }
+}
+
+# The machine
+
+variable "vs_memory" {
+  type        = string
+  default     = "16Gi"
+  nullable    = false
+  description = "Memory."
+
+  validation {
+    condition     = can(regex("^(\\d+(\\.\\d*)?|\\.\\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\\d+)?$", var.vs_memory)) && can(regex("^[0.]*[1-9]", var.vs_memory))
+    error_message = "vs_memory: \"${var.vs_memory}\" is no amount: write a number more than 0 with a unit, such as 8Gi."
+  }
+}
+
+variable "vs_root_storage" {
+  type        = string
+  default     = "80Gi"
+  nullable    = false
+  description = "Size of the root disk. It may grow later, never shrink."
+
+  validation {
+    condition     = can(regex("^(\\d+(\\.\\d*)?|\\.\\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\\d+)?$", var.vs_root_storage)) && can(regex("^[0.]*[1-9]", var.vs_root_storage))
+    error_message = "vs_root_storage: \"${var.vs_root_storage}\" is no amount: write a number more than 0 with a unit, such as 80Gi."
+  }
+}
+
+variable "vs_os_type" {
+  type        = string
+  default     = "linux"
+  nullable    = false
+  description = "`linux` or `windows`."
+
+  validation {
+    condition     = contains(["linux", "windows"], var.vs_os_type)
+    error_message = "vs_os_type: \"${var.vs_os_type}\" is not known: use linux or windows."
+  }
+}
+
+variable "vs_image" {
+  type        = string
+  default     = "ubuntu2004-docker-master-20210601-ord1"
+  nullable    = false
+  description = "Name of the image, a PersistentVolumeClaim in `vs_image_namespace`. On one machine: `debian`, or `vs image list`."
+
+  validation {
+    condition     = var.vs_image != ""
+    error_message = "vs_image: is empty: name an image (on one machine, `vs image list` shows them)."
+  }
+}
+
+variable "vs_gpu" {
+  type        = string
+  default     = "Quadro_RTX_4000"
+  nullable    = false
+  description = "Type of the GPU, where `vs_gpu_enable` is true."
+
+  validation {
+    condition     = var.vs_gpu != "" || !var.vs_gpu_enable
+    error_message = "vs_gpu: is empty: name a type, or set vs_gpu_enable = false."
+  }
+}
+
+variable "vs_gpu_enable" {
+  type        = bool
+  default     = true
+  nullable    = false
+  description = "Whether the server has GPUs. One machine has none to give: set `vs_gpu_enable = false` there."
+}
+
+variable "vs_gpu_count" {
+  type        = number
+  default     = 1
+  nullable    = false
+  description = "How many GPUs, where `vs_gpu_enable` is true."
+
+  validation {
+    condition     = var.vs_gpu_count >= 1 && floor(var.vs_gpu_count) == var.vs_gpu_count
+    error_message = "vs_gpu_count: ${var.vs_gpu_count} is no number of GPUs: ask for at least one, or set vs_gpu_enable = false."
+  }
+}
+
+variable "vs_cpu_count" {
+  type        = number
+  default     = 3
+  nullable    = false
+  description = "Processor cores."
+
+  validation {
+    condition     = var.vs_cpu_count >= 1 && floor(var.vs_cpu_count) == var.vs_cpu_count
+    error_message = "vs_cpu_count: ${var.vs_cpu_count} is no number of cores: ask for at least one."
+  }
+}
+
+variable "vs_region" {
+  type        = string
+  default     = "ORD1"
+  nullable    = false
+  description = "Where the server runs, and whose address pools it uses."
+}
+
+variable "vs_image_namespace" {
+  type        = string
+  default     = "vd-images"
+  nullable    = false
+  description = "Namespace of the image."
+}
+
+variable "vs_storage_class" {
+  type        = string
+  default     = null
+  description = "Storage class of the root disk. null: `block-nvme-REGION`, the region in lower case."
+}
+
+variable "vs_additional_disks" {
+  type = list(object({
+    name        = string
+    claim       = optional(string)
+    data_volume = optional(string)
+    empty       = optional(string)
+    read_only   = optional(bool)
+    serial      = optional(string)
+  }))
+  default     = []
+  nullable    = false
+  description = "More disks, each from a PersistentVolumeClaim (`claim`), a DataVolume (`data_volume`), or new and `empty` with this size."
+
+  validation {
+    condition     = alltrue([for disk in var.vs_additional_disks : disk.name != "" && length([for source in [disk.claim, disk.data_volume, disk.empty] : source if source != null]) == 1])
+    error_message = "vs_additional_disks: give each a name and exactly one of claim, data_volume and empty."
+  }
+
+  validation {
+    condition     = length(distinct(var.vs_additional_disks[*].name)) == length(var.vs_additional_disks)
+    error_message = "vs_additional_disks: ${join(", ", var.vs_additional_disks[*].name)}: name each disk once."
+  }
+}
+
+variable "vs_cloud_init" {
+  type        = string
+  default     = null
+  description = "A cloud-init configuration (a YAML mapping) that is merged into the guest's. It is in the state and can be read by all who may read VirtualServers."
+
+  validation {
+    # Of what cannot be read here, cloud-init and the server's conditions are the judges: Terraform reads a part of YAML only.
+    condition     = var.vs_cloud_init == null || !can(yamldecode(var.vs_cloud_init)) || try(yamldecode(var.vs_cloud_init) == null, false) || can(keys(yamldecode(var.vs_cloud_init)))
+    error_message = "vs_cloud_init: is no YAML mapping: write keys and values, such as \"packages: [nginx]\"."
+  }
+
+  validation {
+    condition     = var.vs_cloud_init == null || length(replace(base64encode(coalesce(var.vs_cloud_init, "-")), "=", "")) * 3 / 4 < 921601
+    error_message = "vs_cloud_init: has more than 921600 bytes, and must fit in a Secret beside the users: let the guest fetch the rest itself."
+  }
+}
+
+# Whether it runs
+
+variable "vs_running" {
+  type        = bool
+  default     = true
+  nullable    = false
+  description = "true: the server is started when it is made, and follows `vs_run_strategy`. false: it is stopped. A server that somebody stops or starts by hand stays so until this value changes."
+}
+
+variable "vs_run_strategy" {
+  type        = string
+  default     = "RerunOnFailure"
+  nullable    = false
+  description = "`Always`, `RerunOnFailure` or `Manual`: whether the machine is started again after it ended."
+
+  validation {
+    condition     = contains(["Always", "RerunOnFailure", "Manual"], var.vs_run_strategy)
+    error_message = "vs_run_strategy: \"${var.vs_run_strategy}\" is not one of Always, RerunOnFailure, Manual: choose one (for Halted, set vs_running = false)."
+  }
+}
+
+# The network
+
+variable "vs_public_networking" {
+  type        = bool
+  default     = true
+  nullable    = false
+  description = "true: the server's address is a public one. false: a private one."
+}
+
+variable "vs_attach_loadbalancer" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "Attach the load balancer address to the server itself: every port and protocol. `vs_tcp_ports` and `vs_udp_ports` must then be null or empty."
+
+  validation {
+    condition     = !(var.vs_attach_loadbalancer && length(concat(coalesce(var.vs_tcp_ports, []), coalesce(var.vs_udp_ports, []))) > 0)
+    error_message = "vs_attach_loadbalancer: lets every port in, so vs_tcp_ports and vs_udp_ports must be empty: set both to [] or leave them out, or set vs_attach_loadbalancer = false."
+  }
+}
+
+variable "vs_tcp_ports" {
+  type        = list(number)
+  default     = null
+  description = "TCP ports that are published, at most 10; [] for none. null: `[22, 443, 60443, 4172, 3389]`, or none with `vs_attach_loadbalancer` or `vs_disable_k8s_networking`."
+
+  validation {
+    condition     = alltrue([for port in coalesce(var.vs_tcp_ports, []) : port >= 1 && port <= 65535 && floor(port) == port])
+    error_message = "vs_tcp_ports: ${join(", ", coalesce(var.vs_tcp_ports, []))}: use whole numbers from 1 to 65535."
+  }
+
+  validation {
+    condition     = length(distinct(coalesce(var.vs_tcp_ports, []))) == length(coalesce(var.vs_tcp_ports, []))
+    error_message = "vs_tcp_ports: ${join(", ", coalesce(var.vs_tcp_ports, []))}: a port is repeated: name each port once."
+  }
+
+  validation {
+    condition     = length(coalesce(var.vs_tcp_ports, [])) <= 10
+    error_message = "vs_tcp_ports: ${length(coalesce(var.vs_tcp_ports, []))} ports are given, 10 are allowed: remove some, or use vs_attach_loadbalancer."
+  }
+}
+
+variable "vs_udp_ports" {
+  type        = list(number)
+  default     = null
+  description = "UDP ports that are published, at most 10; [] for none. null: `[4172, 3389]`, or none with `vs_attach_loadbalancer` or `vs_disable_k8s_networking`."
+
+  validation {
+    condition     = alltrue([for port in coalesce(var.vs_udp_ports, []) : port >= 1 && port <= 65535 && floor(port) == port])
+    error_message = "vs_udp_ports: ${join(", ", coalesce(var.vs_udp_ports, []))}: use whole numbers from 1 to 65535."
+  }
+
+  validation {
+    condition     = length(distinct(coalesce(var.vs_udp_ports, []))) == length(coalesce(var.vs_udp_ports, []))
+    error_message = "vs_udp_ports: ${join(", ", coalesce(var.vs_udp_ports, []))}: a port is repeated: name each port once."
+  }
+
+  validation {
+    condition     = length(coalesce(var.vs_udp_ports, [])) <= 10
+    error_message = "vs_udp_ports: ${length(coalesce(var.vs_udp_ports, []))} ports are given, 10 are allowed: remove some, or use vs_attach_loadbalancer."
+  }
+}
+
+variable "vs_floating_ips" {
+  type        = list(string)
+  default     = []
+  nullable    = false
+  description = "Addresses that are added to the server: each the name of a LoadBalancer Service of the namespace, or an address."
+
+  validation {
+    condition = alltrue([for item in var.vs_floating_ips : anytrue([
+      can(regex("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", item)),
+      can(regex("^((25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)(\\.|$)){4}$", item)),
+      strcontains(item, ":") && can(cidrhost("${item}/128", 0)),
+    ])])
+    error_message = "vs_floating_ips: ${join(", ", var.vs_floating_ips)}: write each as the name of a Service of the namespace, or as an IPv4 or IPv6 address."
+  }
+
+  validation {
+    condition     = length(var.vs_floating_ips) <= 64
+    error_message = "vs_floating_ips: ${length(var.vs_floating_ips)} are given, 64 are allowed: remove some."
+  }
+}
+
+variable "vs_mac_address" {
+  type        = string
+  default     = null
+  description = "MAC address of the cluster NIC, as `A2-1F-EE-09-06-5D` or `a2:1f:ee:09:06:5d`. null: one derived from the name."
+
+  validation {
+    condition     = var.vs_mac_address == null || can(regex("^([0-9A-Fa-f]{2}(-[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5})$", var.vs_mac_address))
+    error_message = "vs_mac_address: is no MAC address: write it like A2-1F-EE-09-06-5D or a2:1f:ee:09:06:5d, or leave it out and one is derived."
+  }
+
+  validation {
+    condition     = var.vs_mac_address == null || !can(regex("^[0-9A-Fa-f][013-57-9B-DFb-df]", var.vs_mac_address))
+    error_message = "vs_mac_address: is not local unicast, so it could be another device's: make its second digit 2, 6, a or e, or leave it out and one is derived."
+  }
+}
+
+variable "vs_dns_policy" {
+  type        = string
+  default     = "ClusterFirst"
+  nullable    = false
+  description = "`ClusterFirst`, `ClusterFirstWithHostNet`, `Default` or `None`, as for pods."
+
+  validation {
+    condition     = contains(["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"], var.vs_dns_policy)
+    error_message = "vs_dns_policy: \"${var.vs_dns_policy}\" is not known: use ClusterFirst, ClusterFirstWithHostNet, Default or None."
+  }
+
+  validation {
+    condition     = var.vs_dns_policy != "None" || length(try(var.vs_dns_config.nameservers, [])) > 0
+    error_message = "vs_dns_policy: None needs nameservers in vs_dns_config, because the guest would have no resolver: add them, or choose another policy."
+  }
+}
+
+variable "vs_dns_config" {
+  type = object({
+    nameservers = optional(list(string), [])
+    searches    = optional(list(string), [])
+    options = optional(list(object({
+      name  = string
+      value = optional(string)
+    })), [])
+  })
+  default     = null
+  description = "The guest's resolver, as for pods: nameservers, searches, options."
+}
+
+variable "vs_headless" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "Make a headless Service when nothing else is exposed, so that cluster DNS knows the server."
+}
+
+variable "vs_vpcs" {
+  type        = list(string)
+  default     = []
+  nullable    = false
+  description = "Names of layer 2 VPCs, at most 10: one NIC for each, in this order, after the cluster NIC."
+
+  validation {
+    condition     = length(var.vs_vpcs) <= 10 && length(distinct(var.vs_vpcs)) == length(var.vs_vpcs) && !contains(var.vs_vpcs, "")
+    error_message = "vs_vpcs: ${join(", ", var.vs_vpcs)}: name at most 10 VPCs, each once."
+  }
+}
+
+variable "vs_disable_k8s_networking" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "No cluster NIC at all: only the VPCs' NICs."
+
+  validation {
+    condition = !var.vs_disable_k8s_networking || !anytrue([
+      length(concat(coalesce(var.vs_tcp_ports, []), coalesce(var.vs_udp_ports, []))) > 0,
+      var.vs_attach_loadbalancer,
+      var.vs_headless,
+      length(var.vs_floating_ips) > 0,
+    ])
+    error_message = "vs_disable_k8s_networking: leaves no cluster NIC, which vs_tcp_ports, vs_udp_ports, vs_attach_loadbalancer, vs_headless and vs_floating_ips would need: remove one of the two."
+  }
+}
+
+# What Terraform does
+
+variable "vs_wait" {
+  type        = bool
+  default     = true
+  nullable    = false
+  description = "Wait until the server is Ready, or stopped where `vs_running` is false."
+}
+
+variable "vs_ready_timeout" {
+  type        = string
+  default     = "10m"
+  nullable    = false
+  description = "How long to wait for a server that is to run."
+
+  validation {
+    condition     = can(regex("^([0-9]+[hms])+$", var.vs_ready_timeout))
+    error_message = "vs_ready_timeout: \"${var.vs_ready_timeout}\" is no duration: write one such as 10m or 1h30m."
+  }
+}
+
+variable "vs_stopped_timeout" {
+  type        = string
+  default     = "6m"
+  nullable    = false
+  description = "How long to wait for a server that is to stop; a Windows guest may take 5 minutes."
+
+  validation {
+    condition     = can(regex("^([0-9]+[hms])+$", var.vs_stopped_timeout))
+    error_message = "vs_stopped_timeout: \"${var.vs_stopped_timeout}\" is no duration: write one such as 6m."
+  }
+}
+
+variable "vs_delete_timeout" {
+  type        = string
+  default     = "10m"
+  nullable    = false
+  description = "How long to wait for a server to be gone."
+
+  validation {
+    condition     = can(regex("^([0-9]+[hms])+$", var.vs_delete_timeout))
+    error_message = "vs_delete_timeout: \"${var.vs_delete_timeout}\" is no duration: write one such as 10m."
+  }
+}
+
+variable "vs_force_conflicts" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "Take over fields that another client wrote (`kubectl edit`, an imported server) instead of failing with a conflict."
+}
