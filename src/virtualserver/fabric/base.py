@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from virtualserver.fabric import ruleset
-from virtualserver.fabric.commands import run
+from virtualserver.fabric.commands import CommandError, run
 
 if TYPE_CHECKING:
     from virtualserver.fabric.hostrecord import HostRecord
@@ -94,8 +94,10 @@ class Base:
 
     async def remove(self) -> None:
         """Remove the veth pair, the host's table and routes, and the namespace; put the host's settings back."""
+        # Not looked at before: the pair goes by itself while the kernel clears a namespace that was just removed.
+        await run("ip", "link", "delete", self.device, accept=(0, 1))
         if self.device_exists():
-            await run("ip", "link", "delete", self.device)
+            raise CommandError(f"link {self.device} is still there: look at `ip link delete {self.device}`")
         if await self.host_table():
             await run("nft", "delete", "table", "inet", self.table)
         await self.namespace.remove()
