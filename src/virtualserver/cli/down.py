@@ -65,6 +65,9 @@ async def stop_machines(running: Hypervisor, update: progress.Update, grace_seco
     """
     try:
         ours = _running((await running.adopt()).values())
+        for machine in ours:
+            # Whoever kills us from here on: the node starts these again, whatever they do about their buttons.
+            machine.dismiss()
         end = time.monotonic() + grace_seconds
         pressed = -math.inf
         while (left := _running(ours)) and (rest := end - time.monotonic()) > 0:

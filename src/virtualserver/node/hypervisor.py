@@ -96,7 +96,7 @@ class Hypervisor:
         """Write the machine down, start it, and wait until QEMU answers."""
         taps: list[int] = []
         try:
-            for leftover in (files.process, files.end, files.pid, files.log):
+            for leftover in (files.process, files.end, files.dismissed, files.pid, files.log):
                 leftover.unlink(missing_ok=True)
             write_atomically(files.spec, launch.encode_spec(spec))
             await _to_its_end(_prepare, spec, files)

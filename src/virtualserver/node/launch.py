@@ -172,6 +172,11 @@ class Files:
         return self.machine / "end.json"
 
     @property
+    def dismissed(self) -> Path:
+        """There while the machine's end is ours, whoever of us lives to see it."""
+        return self.machine / "dismissed"
+
+    @property
     def lock(self) -> Path:
         """Held by QEMU as long as it lives."""
         return self.machine / "lock"

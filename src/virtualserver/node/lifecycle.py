@@ -14,7 +14,16 @@ from virtualserver.node.machine import Ended, EndReason, MachineState
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["DISCARDED_GRACE_SECONDS", "PRESS_SECONDS", "Step", "deadline", "final_phase", "next_step", "phase_change"]
+__all__ = [
+    "DISCARDED_GRACE_SECONDS",
+    "DISMISSED_SECONDS",
+    "PRESS_SECONDS",
+    "Step",
+    "deadline",
+    "final_phase",
+    "next_step",
+    "phase_change",
+]
 
 PRESS_SECONDS: Final = 10.0
 """The power button is pressed this often: a guest that still boots does not hear the first time."""
@@ -23,11 +32,16 @@ DISCARDED_GRACE_SECONDS: Final = 5.0
 """What a guest has to end when its disk goes with it, so that there is nothing left for it to save."""
 
 
+DISMISSED_SECONDS: Final = 60.0
+"""An end within this time after the node took over may still be due to a `vs down` that was interrupted."""
+
+
 class Step(enum.Enum):
     """The next step."""
 
     LAUNCH = "launch"
     REPORT = "report"
+    AGAIN = "again"
     PRESS = "press"
     QUIT = "quit"
     FINISH = "finish"
@@ -66,7 +80,9 @@ def next_step(vmi: Manifest, state: MachineState | None, *, now: float, disk_goe
         return Step.QUIT if is_running else Step.CLEAN
     if state is None:
         return Step.LAUNCH
-    return Step.REPORT if is_running else Step.FINISH
+    if isinstance(state, Ended):
+        return Step.AGAIN if state.reason == EndReason.DISMISSED else Step.FINISH
+    return Step.REPORT
 
 
 def final_phase(ended: Ended) -> str:

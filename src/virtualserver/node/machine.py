@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import enum
 import json
 import logging
 import os
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
 
 from virtualserver.instance import write_atomically
+from virtualserver.node.ends import Ended, EndReason, MachineState, Running
 from virtualserver.node.process import Process, leave_group
 
 if TYPE_CHECKING:
@@ -40,45 +39,6 @@ _COMMAND_SECONDS: Final = 10.0
 _QUIT_SECONDS: Final = 10.0
 _SPACE_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-class EndReason(enum.StrEnum):
-    """Why a machine no longer runs."""
-
-    GUEST_SHUTDOWN = "guest-shutdown"
-    """The guest powered itself off, by itself or because the power button was pressed."""
-    CRASH = "crash"
-    """QEMU died, was killed, or went down with the host."""
-    QUIT = "quit"
-    """QEMU was told to end, by us or by a signal that asks."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Running:
-    """The QEMU process is there.
-
-    Attributes:
-        message: Why the guest stands still although it runs; empty where it does not.
-    """
-
-    message: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ended:
-    """The QEMU process is gone, so that its disks and its user are free.
-
-    Attributes:
-        reason: Why.
-        message: One sentence for people.
-    """
-
-    reason: EndReason
-    message: str
-
-
-MachineState = Running | Ended
-"""What a machine does."""
 
 
 class Machine:
@@ -151,6 +111,19 @@ class Machine:
             if self.state != seen:
                 seen = self.state
                 yield seen
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether its end is ours, however it comes about."""
+        return self._files.dismissed.exists()
+
+    def dismiss(self) -> None:
+        """Write down, before it is asked to end, that it ends because we stop: no end is the guest's own then."""
+        write_atomically(self._files.dismissed, b"")
+
+    def retain(self) -> None:
+        """Take `dismiss` back: from now on an end is the guest's own again."""
+        self._files.dismissed.unlink(missing_ok=True)
 
     async def power_down(self) -> bool:
         """Press the power button; the guest may take its time, or ignore it.
@@ -326,6 +299,8 @@ class Machine:
 
     def _end(self) -> Ended:
         """Return how the machine ended, from what is written and what it left."""
+        if self.is_dismissed:
+            return Ended(EndReason.DISMISSED, "it ended with the instance")
         try:
             content = json.loads(self._files.end.read_bytes())
         except FileNotFoundError:

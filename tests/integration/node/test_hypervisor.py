@@ -174,6 +174,41 @@ async def test_a_qemu_that_is_asked_to_end_is_no_crash(bench: Bench, watched: bo
     assert (await end_of(machine)).reason is EndReason.QUIT
 
 
+@pytest.mark.parametrize("how", ["the guest's own power off", "quit", "a kill"])
+async def test_the_end_of_a_dismissed_machine_is_ours_however_it_comes_about(bench: Bench, how: str) -> None:
+    machine = await bench.launch()
+    pid = the_pid(machine)
+    guest = await asyncio.to_thread(guest_of(machine).wait_ready)
+    machine.dismiss()
+    await bench.hypervisor.close()  # whoever dismissed it is killed here
+    if how == "a kill":
+        os.kill(pid, signal.SIGKILL)
+    elif how == "quit":
+        os.kill(pid, signal.SIGTERM)
+    else:
+        await asyncio.to_thread(guest.attempt, "poweroff -f &")
+    found = (await bench.another_hypervisor().adopt())["one"]
+    assert (await end_of(found)).reason is EndReason.DISMISSED
+
+
+async def test_a_machine_that_is_retained_ends_by_its_own_will_again(bench: Bench) -> None:
+    machine = await bench.launch()
+    guest = await asyncio.to_thread(guest_of(machine).wait_ready)
+    machine.dismiss()
+    assert machine.is_dismissed
+    machine.retain()
+    assert not machine.is_dismissed
+    await asyncio.to_thread(guest.attempt, "poweroff -f &")
+    assert (await end_of(machine)).reason is EndReason.GUEST_SHUTDOWN
+
+
+async def test_a_machine_that_starts_again_is_not_dismissed_any_more(bench: Bench) -> None:
+    machine = await bench.launch()
+    machine.dismiss()
+    await machine.quit()
+    assert not (await bench.launch()).is_dismissed
+
+
 async def test_quit_returns_when_the_process_is_gone(bench: Bench) -> None:
     machine = await bench.launch()
     pid = the_pid(machine)

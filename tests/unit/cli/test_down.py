@@ -36,6 +36,7 @@ class Guest:
         self.identifier = name
         self.spec = SimpleNamespace(name=f"default/{name}")
         self.was_switched_off = False
+        self.was_dismissed = False
         self.pressed: float | None = None
         self._takes = takes
         self._ended = ended
@@ -44,6 +45,9 @@ class Guest:
     def state(self) -> MachineState:
         over = self._takes is not None and self.pressed is not None and time.monotonic() - self.pressed >= self._takes
         return Ended(EndReason.QUIT, "") if over or self._ended or self.was_switched_off else Running()
+
+    def dismiss(self) -> None:
+        self.was_dismissed = self.pressed is None and not self.was_switched_off
 
     async def power_down(self) -> None:
         self.pressed = self.pressed or time.monotonic()
@@ -92,6 +96,7 @@ async def test_all_guests_are_asked_at_once_and_given_time() -> None:
 async def test_a_guest_that_does_not_listen_is_switched_off_after_the_limit() -> None:
     deaf, quick = Guest("deaf", takes=None), Guest("quick", takes=0.0)
     await stop(Machines(deaf, quick), grace=0.3)
+    assert deaf.was_dismissed and quick.was_dismissed, "written down before it is done"
     assert deaf.was_switched_off
     assert not quick.was_switched_off
 

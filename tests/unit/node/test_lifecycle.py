@@ -12,6 +12,7 @@ from virtualserver.node.runstrategy import timestamp
 
 NOW = 1_800_000_000.0
 CRASHED = Ended(EndReason.CRASH, "killed")
+DISMISSED = Ended(EndReason.DISMISSED, "the instance was stopped")
 
 
 def an_instance(phase: str = "Running", *, deleted_ago: float | None = None, grace: int = 60) -> dict[str, Any]:
@@ -28,6 +29,10 @@ def an_instance(phase: str = "Running", *, deleted_ago: float | None = None, gra
         (an_instance(""), Running(), Step.REPORT),
         (an_instance("Running"), Running(), Step.REPORT),
         (an_instance("Running"), CRASHED, Step.FINISH),
+        (an_instance("Running"), DISMISSED, Step.AGAIN),
+        (an_instance("Scheduled"), DISMISSED, Step.AGAIN),
+        (an_instance("Running", deleted_ago=1), DISMISSED, Step.RELEASE),
+        (an_instance("Failed"), DISMISSED, Step.CLEAN),
         (an_instance("Failed"), CRASHED, Step.CLEAN),
         (an_instance("Succeeded"), None, Step.CLEAN),
         (an_instance("Failed"), Running(), Step.QUIT),
