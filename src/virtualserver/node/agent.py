@@ -133,6 +133,7 @@ class Agent:
 
     def _parts(self) -> list[Callable[[], Coroutine[None, None, None]]]:
         return [
+            self.observed.recorder.run,
             self.machines.controller.run,
             self.instances.controller.run,
             self.services.controller.run,

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from virtualserver.api import names
 from virtualserver.kube.errors import NotFound
+from virtualserver.kube.events import Recorder
+from virtualserver.kube.objects import key_of
 from virtualserver.kube.store import Store
 from virtualserver.node import fields, kinds
+from virtualserver.node.notices import notices
 
 if TYPE_CHECKING:
     from virtualserver.kube.client import Client
@@ -25,10 +28,16 @@ def _namespace(manifest: Manifest) -> Iterable[str]:
 
 
 class Observed:
-    """The stores of every kind that the node follows, and the writer of their statuses."""
+    """The stores of every kind that the node follows, and the writer of their statuses.
+
+    Attributes:
+        client: An entered client.
+        recorder: Writes the Events about what a status tells; it runs beside the controllers.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.recorder = Recorder(client, component=names.NODE_MANAGER)
         indexes = {"namespace": _namespace}
         self.stores = {
             resource: Store(indexes=indexes)
@@ -93,7 +102,18 @@ class Observed:
         if not changes:
             return live
         metadata = {"resourceVersion": live["metadata"]["resourceVersion"]} if locked else {}
-        return await self.patch(resource, live, {"metadata": metadata, "status": changes}, subresource="status")
+        written = await self.patch(resource, live, {"metadata": metadata, "status": changes}, subresource="status")
+        if written is not None:
+            self._tell(resource, live, written)
+        return written
+
+    def _tell(self, resource: Resource, before: Manifest, after: Manifest) -> None:
+        """Emit the Events of a change of status."""
+        about = after
+        if resource == kinds.VIRTUAL_MACHINE_INSTANCE:
+            about = self.get(kinds.VIRTUAL_MACHINE, key_of(after)) or after
+        for notice in notices(resource, before, after):
+            self.recorder.emit(about, type=notice.type, reason=notice.reason, message=notice.message)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

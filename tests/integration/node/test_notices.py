@@ -1,0 +1,57 @@
+"""What `kubectl describe` shows of a machine and its Service, and that nothing is told twice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from node_world import a_machine, a_service, a_volume
+
+if TYPE_CHECKING:
+    from node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def told(node: NodeWorld) -> list[tuple[str, str, str, int]]:
+    """Return kind, name, reason and count of the namespace's Events, in their order of writing."""
+    events = json.loads(node.api.kubectl("-n", node.namespace, "get", "events", "-o", "json"))["items"]
+    events.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return [
+        (one["involvedObject"]["kind"], one["involvedObject"]["name"], one["reason"], one["count"]) for one in events
+    ]
+
+
+def wait_told(node: NodeWorld, *wanted: tuple[str, str, str, int]) -> None:
+    """Wait until exactly these Events are there, in any order between objects."""
+    node.eventually(lambda: sorted(told(node)) == sorted(wanted), what=lambda: f"{wanted}; told {told(node)}")
+
+
+def test_start_stop_and_addresses_are_told_once(node: NodeWorld) -> None:
+    node.apply(a_service("one-tcp", selects="one"), a_volume("one"), a_machine("one"))
+    node.wait_printable("one", "Running")
+    node.wait_taken("one")
+    granted = ("Service", "one-tcp", "AddressAssigned", 1)
+    started = ("VirtualMachine", "one", "Started", 1)
+    wait_told(node, granted, started)
+    description = node.api.kubectl("-n", node.namespace, "describe", "vm", "one")
+    address = node.get("vmi", "one")["status"]["interfaces"][0]["ipAddress"]
+    assert f"the guest was started, with the address {address}" in description
+    assert f"the address {node.address_of('one-tcp')} was assigned" in node.api.kubectl(
+        "-n", node.namespace, "describe", "service", "one-tcp"
+    )
+    # A node that comes back looks at everything once more.
+    node.stop_node()
+    node.start_node()
+    node.ask("one", "stop")
+    node.wait_printable("one", "Stopped")
+    wait_told(node, granted, started, ("VirtualMachine", "one", "Stopped", 1))
+
+
+def test_what_keeps_a_guest_from_starting_is_told_with_its_reason(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_machine("one", memory="900Gi"))
+    node.wait_printable("one", "ErrorUnschedulable")
+    wait_told(node, ("VirtualMachine", "one", "InsufficientMemory", 1))
+    assert "needs 900Gi of memory" in node.api.kubectl("-n", node.namespace, "describe", "vm", "one")
