@@ -14,7 +14,7 @@ import yaml
 from guest.driver import Guest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = ["Product", "eventually"]
@@ -50,13 +50,15 @@ class Product:
         instance: Its name.
         state: The folder given as ``VS_STATE``.
         programs: The folder of the control plane's programs.
+        enter: The command line before each command of ours, where the product runs on another machine.
     """
 
-    def __init__(self, instance: str, state: Path, *, programs: Path) -> None:
+    def __init__(self, instance: str, state: Path, *, programs: Path, enter: Sequence[str] = ()) -> None:
         """Name the instance; nothing is started."""
         self.instance = instance
         self.state = state
         self.programs = programs
+        self.enter = list(enter)
         self.environment = {
             **os.environ,
             "VS_INSTANCE": instance,
@@ -79,10 +81,14 @@ class Product:
         """The network namespace of the data plane."""
         return f"vs-{self.instance}"
 
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line that runs ``vs``."""
+        return [*self.enter, sys.executable, "-m", "virtualserver.cli", *arguments]
+
     def attempt(self, *arguments: str, stdin: str = "", timeout: float = 400) -> subprocess.CompletedProcess[str]:
         """Run ``vs`` and return what it did, whatever it was."""
         return subprocess.run(
-            [sys.executable, "-m", "virtualserver.cli", *arguments],
+            self.command(*arguments),
             env=self.environment,
             input=stdin,
             capture_output=True,
@@ -100,6 +106,7 @@ class Product:
         """Run the bundled kubectl and return what it did, whatever it was."""
         return subprocess.run(
             [
+                *self.enter,
                 str(self.programs / "kubectl"),
                 f"--kubeconfig={self.folder / 'kubeconfig'}",
                 f"--cache-dir={self.state / '.kubectl-cache'}",

@@ -1,0 +1,87 @@
+"""``vs down`` leaves nothing on the machine, ``vs up`` goes on where it stopped, instances leave each other alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from e2e.conftest import add_image
+from e2e.manifests import a_server
+from e2e.product import Product, eventually
+
+if TYPE_CHECKING:
+    from e2e.machine import Machine
+
+PORTS = {"public": True, "tcp": {"ports": [22]}}
+ATTACHED = {"public": False, "directAttachLoadBalancerIP": True}
+
+
+def _identity(product: Product, name: str) -> dict[str, Any]:
+    found = product.get("vs", name)["status"]["network"]
+    return {"network": found, "mac": product.get("vmi", name)["status"]["interfaces"][0]["mac"]}
+
+
+def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine) -> None:
+    product = machine.product("life")
+    before = machine.look(product.instance)
+    product.vs("up", "--no-hello")
+    add_image(product)
+    product.apply(
+        a_server("ports", network=PORTS),
+        a_server("attached", network=ATTACHED),
+        a_server("stopped", running=False, network=PORTS),
+    )
+    for name in ("ports", "attached"):
+        product.wait_ready(name)
+    product.wait_reason("stopped", "VirtualServerStopped")
+    identities = {name: _identity(product, name) for name in ("ports", "attached")}
+    product.guest("ports").run("echo mine >/dev/vda; sync")
+    during = machine.look(product.instance)
+    for kind in ("links", "routes", "rules", "processes", "run", "settings"):
+        assert during[kind] != before[kind], f"{kind} are as they were: what is compared has no meaning"
+
+    product.vs("down")
+    machine.is_as(before, product.instance)
+    assert (product.folder / "disks").is_dir()
+    assert not product.run_folder.exists()
+
+    product.vs("up", "--no-hello")
+    for name, identity in identities.items():
+        product.wait_ready(name)
+        assert _identity(product, name) == identity
+    assert product.guest("ports").run("head -c 4 /dev/vda") == "mine"
+    address = identities["ports"]["network"]["externalIP"]
+    eventually(lambda: machine.client.probe("tcp", address, 22)["result"] == "open", what="port 22 to answer")
+    assert product.condition("stopped")["reason"] == "VirtualServerStopped"
+    assert not product.get("vmi", "stopped")
+
+    refused = product.attempt("down", "--purge", stdin="n\n")
+    assert refused.returncode != 0
+    assert str(product.folder / "disks") in refused.stdout + refused.stderr
+    product.vs("down", "--purge", "--yes")
+    machine.is_as(before, product.instance)
+    assert not product.folder.exists()
+
+
+def test_one_instance_goes_and_the_other_stays_as_it_is(machine: Machine) -> None:
+    empty = machine.look("side")
+    first, second = (machine.product(name) for name in ("side-one", "side-two"))
+    first.vs("up", "--no-hello")
+    add_image(first)
+    first.apply(a_server("ports", network=PORTS))
+    address = first.wait_ready("ports")["status"]["network"]["externalIP"]
+    alone = machine.look("side")
+    second.vs("up", "--no-hello")
+    add_image(second)
+    second.apply(a_server("ports", network=PORTS))
+    other = second.wait_ready("ports")["status"]["network"]["externalIP"]
+    assert other != address
+    for each in (address, other):
+        assert machine.client.probe("tcp", each, 22)["result"] == "open"
+
+    second.vs("down", "--purge", "--yes")
+    machine.is_as(alone, "side")
+    assert machine.client.probe("tcp", address, 22)["result"] == "open"
+    assert machine.client.probe("tcp", other, 22)["result"] != "open"
+    assert first.condition("ports")["status"] == "True"
+    first.vs("down", "--purge", "--yes")
+    machine.is_as(empty, "side")
