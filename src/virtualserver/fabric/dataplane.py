@@ -15,14 +15,15 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric import entries, inotify, kernel, ruleset, state
+from virtualserver.fabric import entries, inotify, kernel, leftovers, ruleset, state
 from virtualserver.fabric.base import INNER, Base
 from virtualserver.fabric.blockers import Blocker, find_blockers
-from virtualserver.fabric.commands import CommandError
+from virtualserver.fabric.commands import CommandError, run
 from virtualserver.fabric.dnsmasq import Dnsmasq, wait_for_end
 from virtualserver.fabric.hostrecord import HostRecord
 from virtualserver.fabric.ledger import Delta, Entries, Ledger, difference
 from virtualserver.fabric.netns import Namespace
+from virtualserver.instance import InstanceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,6 +54,7 @@ class DataPlane:
             run: Folder for dnsmasq's files; made if missing. Every user must be able to enter it.
         """
         name = f"vs-{instance}"
+        self._instance = instance
         self._run = run
         self.ranges = ranges
         self._namespace = Namespace(name)
@@ -70,8 +72,13 @@ class DataPlane:
         self._certain = True
 
     async def start(self) -> None:
-        """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq."""
+        """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq.
+
+        Raises:
+            InstanceError: Another instance of the same name uses the namespace.
+        """
         async with self._lock:
+            await self._take_away_leftover()
             await self._ensure()
 
     async def synchronise(self, desired: state.DataPlaneState) -> int:
@@ -189,10 +196,17 @@ class DataPlane:
         return found
 
     async def stop(self) -> None:
-        """Remove everything that `start` and the setters made, and put the host's settings back."""
+        """Remove everything that `start` and the setters made, and put the host's settings back.
+
+        What another instance of the same name uses stays. What one whose state folder was lost left goes too.
+        """
         async with self._lock:
             self._ledger = Ledger()
             await self._dnsmasq.stop()
+            try:
+                await self._take_away_leftover()
+            except InstanceError:
+                return
             if self._namespace.exists():
                 there = await kernel.read(self._namespace)
                 taps = {entry: value for entry, value in there.items() if entry.kind == entries.TAP}
@@ -200,6 +214,21 @@ class DataPlane:
             await self._base.remove()
             with contextlib.suppress(OSError):
                 self._run.rmdir()
+
+    async def _take_away_leftover(self) -> None:
+        """Remove a namespace of our name that an instance whose state folder was lost has left.
+
+        Raises:
+            InstanceError: Somebody uses it.
+        """
+        leftover = await leftovers.find(self._namespace, self._base.device)
+        if leftover is None:
+            return
+        if leftover.users:
+            raise InstanceError(leftovers.refusal(self._instance, self._run.parent, leftover))
+        await run("ip", "link", "delete", leftover.device, accept=(0, 1))
+        await self._namespace.remove()
+        HostRecord().give_back(leftover.device)
 
     async def _ensure(self) -> int:
         return await self._base.ensure() + await self._ensure_dnsmasq()

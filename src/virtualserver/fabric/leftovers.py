@@ -1,0 +1,136 @@
+"""A namespace of the instance's name that is not the instance's: its state folder was lost, or there are two of a name.
+
+A namespace bears the instance's name, the link by which it hangs on the host the instance's identifier, which lies in
+the state folder. Where these do not fit together, somebody else made the namespace; whether he is still there shows by
+who lives in it. Tests: ``tests/integration/fabric/test_leftovers.py``, ``tests/unit/fabric/test_leftovers.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from virtualserver.fabric.netns import Namespace
+
+__all__ = ["Leftover", "find", "refusal"]
+
+_INNER: Final = "up0"
+_PIDFD_GETFD: Final = 438
+_TUNGETDEVNETNS: Final = 0x54E3
+_SHOWN: Final = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leftover:
+    """A namespace that another identifier's instance made.
+
+    Attributes:
+        device: The host's end of its veth pair.
+        users: The command lines, by PID, of the processes that are in it or hold a tap of it.
+    """
+
+    device: str
+    users: Mapping[int, str]
+
+    def strangers(self, run: Path) -> dict[int, str]:
+        """Return the users that do not name the run folder: those of an instance in another state folder."""
+        return {pid: line for pid, line in self.users.items() if str(run) not in line}
+
+
+async def find(namespace: Namespace, device: str) -> Leftover | None:
+    """Look whether a namespace of our name is somebody else's.
+
+    Args:
+        namespace: The instance's.
+        device: The host's end of the instance's veth pair.
+
+    Returns:
+        None where there is no such namespace, or it hangs on no link, or on ours.
+    """
+    if not namespace.exists():
+        return None
+    shown = await namespace.run("ip", "-json", "link", "show", "dev", _INNER, accept=(0, 1))
+    links = msgspec.json.decode(shown.strip() or "[]", type=list[dict[str, Any]])
+    index = str(links[0].get("link_index", 0)) if links else ""
+    other = _name_of(index)
+    return Leftover(other, dict(_users(namespace))) if other not in ("", device) else None
+
+
+def refusal(instance: str, run: Path, leftover: Leftover) -> str:
+    """Say in one line who has the instance's name, and the one command that helps; pure.
+
+    Args:
+        instance: The instance's name.
+        run: The instance's run folder.
+        leftover: What has the name.
+    """
+    strangers = leftover.strangers(run)
+    shown = strangers or leftover.users
+    processes = ", ".join(f"{pid} ({line[:_SHOWN]})" for pid, line in sorted(shown.items())[:3])
+    begin = f"network namespace vs-{instance} hangs on link {leftover.device}, which this state folder knows nothing of"
+    if strangers:
+        return (
+            f"{begin}: an instance of the same name, in another state folder, uses it (PID {processes}); "
+            f"choose another name: VS_INSTANCE=NAME vs up"
+        )
+    return (
+        f"{begin}: the state folder of its instance was lost while its processes go on (PID {processes}); "
+        f"end them: vs down"
+    )
+
+
+def _name_of(index: str) -> str:
+    """Return the name of the host's link of an index, ``""`` where there is none."""
+    for link in Path("/sys/class/net").iterdir():
+        with contextlib.suppress(OSError):
+            if (link / "ifindex").read_text().strip() == index:
+                return link.name
+    return ""
+
+
+def _users(namespace: Namespace) -> Iterator[tuple[int, str]]:
+    """Yield PID and command line of each process that is in the namespace or holds a tap of it."""
+    wanted = namespace.path.stat()
+    for folder in Path("/proc").glob("[0-9]*"):
+        # It may end at any moment, or be a part of the kernel.
+        with contextlib.suppress(OSError):
+            pid = int(folder.name)
+            there = (folder / "ns/net").stat()
+            same = (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino)
+            if same or any(number == wanted.st_ino for number in _namespaces_of_taps(folder, pid)):
+                yield pid, (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+
+
+def _namespaces_of_taps(folder: Path, pid: int) -> Iterator[int]:
+    """Yield the inode of the namespace of each tap that a process holds, for which its descriptor is borrowed."""
+    held = [int(link.name) for link in (folder / "fd").iterdir() if _target(link) == "/dev/net/tun"]
+    if not held:
+        return
+    with contextlib.ExitStack() as stack:
+        process = os.pidfd_open(pid)
+        stack.callback(os.close, process)
+        for number in held:
+            borrowed = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, number, 0)
+            if borrowed < 0:
+                continue
+            stack.callback(os.close, borrowed)
+            with contextlib.suppress(OSError):  # one that is attached to no device
+                namespace = fcntl.ioctl(borrowed, _TUNGETDEVNETNS)
+                stack.callback(os.close, namespace)
+                yield os.fstat(namespace).st_ino
+
+
+def _target(link: Path) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(link)
+    return ""
