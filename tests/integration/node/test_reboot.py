@@ -1,0 +1,96 @@
+"""The host was started again: what of the earlier boot is on disk is no longer true, and what ran runs again.
+
+A reboot is imitated: everything of the node is ended the hard way, and the records are those of another boot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from node_world import a_machine, a_service, a_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has nothing to do with us."""
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def reboot(node: NodeWorld, *guests: str, pid_is_now_of: int) -> None:
+    """Leave what a reboot leaves: the state folder, whose records name another boot and PIDs that others have."""
+    node.stop_node(signal.SIGKILL)
+    for name in guests:
+        os.kill(node.qemu_pid(name), signal.SIGKILL)
+    asyncio.run(node.data_plane().stop())
+    for folder in ("machines", "node", "fabric"):
+        shutil.rmtree(node.instance.run / folder, ignore_errors=True)
+    earlier = str(uuid.uuid4())
+    stat = Path(f"/proc/{pid_is_now_of}/stat").read_text()
+    for record in (node.instance.state / "machines").glob("*/process"):
+        record.write_text(f"{earlier}\n{stat}")
+    with sqlite3.connect(node.instance.state / "claims.sqlite") as claims:
+        changed = claims.execute("UPDATE facts SET value = ? WHERE name = 'boot'", (earlier,)).rowcount
+    claims.close()
+    assert changed == 1
+    accelerator = node.instance.state / "accelerator.json"
+    accelerator.write_text(json.dumps({**json.loads(accelerator.read_text()), "boot": earlier, "reason": "stale"}))
+
+
+def test_what_ran_runs_again_and_what_did_not_does_not(node: NodeWorld, stranger: subprocess.Popen[bytes]) -> None:
+    node.apply(a_service("one-tcp", selects="one"), a_volume("one"), a_machine("one"))
+    node.apply(a_volume("off"), a_machine("off", strategy="Halted"))
+    node.wait_printable("one", "Running")
+    node.wait_taken("one")
+    address, before = node.address_of("one-tcp"), node.get("vmi", "one")
+    # Not `sync`, which does not flush a disk without a file system.
+    node.guest("one").run("echo written | dd of=/dev/vda conv=fsync 2>/dev/null")
+
+    reboot(node, "one", pid_is_now_of=stranger.pid)
+    node.start_node()
+
+    node.wait_printable("one", "Running")
+    node.wait_taken("one")
+    after = node.get("vmi", "one")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"], "it is no new instance, and no failure is counted"
+    assert after["status"]["interfaces"] == before["status"]["interfaces"]
+    assert node.address_of("one-tcp") == address
+    node.eventually(lambda: node.answers(address, 22), what="the published port")
+    assert node.guest("one").run("head -c 7 /dev/vda") == "written"
+    assert node.status("vm", "off")["printableStatus"] == "Stopped"
+    assert stranger.poll() is None, "a process that has the PID of a machine of the earlier boot was ended"
+    assert json.loads((node.instance.state / "accelerator.json").read_text())["reason"] != "stale"
+
+
+def test_a_guest_that_was_being_stopped_stays_stopped(node: NodeWorld, stranger: subprocess.Popen[bytes]) -> None:
+    node.apply(a_volume("one"), a_machine("one"))
+    node.wait_printable("one", "Running")
+    node.stop_node()
+    node.patch("vm", "one", {"spec": {"runStrategy": "Halted"}})
+    reboot(node, "one", pid_is_now_of=stranger.pid)
+    node.start_node()
+    node.wait_printable("one", "Stopped")
+    node.eventually(lambda: not node.get("vmi", "one"))
+    assert stranger.poll() is None
