@@ -12,7 +12,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-import virtualserver
+from virtualserver.controlplane import sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -354,7 +354,7 @@ def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -
     passed = ("PYTHONPATH", "VS_STATE", "TZ", "VS_LOG_LEVEL")
     return Component(
         name,
-        virtualserver.__version__,
+        sources.version(),
         tuple(argv),
         {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -17,7 +17,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import virtualserver
 from virtualserver.controlplane import (
     components,
     control,
@@ -27,6 +26,7 @@ from virtualserver.controlplane import (
     pki,
     ports,
     processes,
+    sources,
     supervisor,
     users,
 )
@@ -182,7 +182,7 @@ def start(
         settings = {
             "programs": str(programs.folder.resolve()),
             "options": chosen.encode(),
-            "version": virtualserver.__version__,
+            "version": sources.version(),
         }
         running = control.ask(layout.socket, {"do": "status"})
         if running and running["settings"] == settings and not running["stopping"]:
