@@ -85,6 +85,8 @@ class Observed:
             )
         except NotFound:
             return None
+        if subresource == "status":
+            self._tell(resource, live, written)
         return self.remember(resource, written)
 
     async def write_status(
@@ -102,10 +104,7 @@ class Observed:
         if not changes:
             return live
         metadata = {"resourceVersion": live["metadata"]["resourceVersion"]} if locked else {}
-        written = await self.patch(resource, live, {"metadata": metadata, "status": changes}, subresource="status")
-        if written is not None:
-            self._tell(resource, live, written)
-        return written
+        return await self.patch(resource, live, {"metadata": metadata, "status": changes}, subresource="status")
 
     def _tell(self, resource: Resource, before: Manifest, after: Manifest) -> None:
         """Emit the Events of a change of status."""
