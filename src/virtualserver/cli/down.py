@@ -49,6 +49,7 @@ def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float 
         controlplane.stop(instance, progress=update)
     with report.step("Servers") as update:
         asyncio.run(stop_machines(host.machines(instance), update, grace_seconds))
+        asyncio.run(host.machines(instance).end_strays())
     with report.step("Network") as update:
         plane = host.data_plane(instance)
         if plane is not None:

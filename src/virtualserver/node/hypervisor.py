@@ -16,6 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.controlplane import processes
 from virtualserver.instance import write_atomically
 from virtualserver.node import launch
 from virtualserver.node.launch import Disk, Files, Kernel, MachineSpec, Nic
@@ -23,7 +24,7 @@ from virtualserver.node.machine import Ended, Machine, last_lines
 from virtualserver.node.process import leave_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["EMULATOR", "Disk", "Hypervisor", "HypervisorError", "Kernel", "MachineSpec", "Nic"]
 
@@ -40,6 +41,7 @@ _PACKAGES: Final = {
 _START_SECONDS: Final = 90.0
 _ADOPT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.01
+_STRAY_SECONDS: Final = 10.0
 
 
 class HypervisorError(Exception):
@@ -169,6 +171,33 @@ class Hypervisor:
                 raise HypervisorError(f"machine {identifier} runs; stop it before it is discarded")
             os.close(lock)
         await self._abandon(identifier)
+
+    async def end_strays(self) -> list[int]:
+        """End every QEMU that has its files in our run folder and no description, as a lost state folder leaves it.
+
+        Returns:
+            The PIDs that they had.
+        """
+        found = list(self._strays())
+        for process, identifier in found:
+            await asyncio.to_thread(processes.end, process, limit_seconds=_STRAY_SECONDS)
+            await leave_group(self._group(identifier))
+        return [process.pid for process, _ in found]
+
+    def _strays(self) -> Iterator[tuple[processes.Process, str]]:
+        """Yield process and identifier of each machine that only its command line tells of."""
+        known = {files.run / "pid" for files, _ in self._described()}
+        for folder in Path("/proc").glob("[0-9]*"):
+            process = processes.Process.of(int(folder.name))
+            try:
+                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                # A container may have files of the same names.
+                is_here = process is not None and (folder / f"root{self._run}").samefile(self._run)
+            except OSError:
+                continue  # it has just ended
+            file = Path(words[words.index("-pidfile") + 1]) if "-pidfile" in words[:-1] else Path()
+            if process is not None and is_here and file.parent.parent == self._run and file not in known:
+                yield process, file.parent.name
 
     async def close(self) -> None:
         """Stop watching; the machines go on."""

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -207,6 +208,19 @@ async def test_a_machine_that_starts_again_is_not_dismissed_any_more(bench: Benc
     machine.dismiss()
     await machine.quit()
     assert not (await bench.launch()).is_dismissed
+
+
+async def test_machines_whose_state_folder_was_lost_are_ended_and_no_others(bench: Bench) -> None:
+    lost, kept = await bench.launch("lost"), await bench.launch("kept")
+    pid = the_pid(lost)
+    await bench.hypervisor.close()
+    shutil.rmtree(bench.machines / "lost")
+    again = bench.another_hypervisor()
+    assert await again.end_strays() == [pid]
+    assert not Path(f"/proc/{pid}/exe").exists()
+    assert await again.end_strays() == []
+    assert (await again.adopt())["kept"].pid == the_pid(kept)
+    await again.close()
 
 
 async def test_quit_returns_when_the_process_is_gone(bench: Bench) -> None:
