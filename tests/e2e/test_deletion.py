@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e.manifests import a_server
@@ -12,57 +13,112 @@ if TYPE_CHECKING:
     from e2e.internet import Internet
 
 KEEP = "virtualservers.coreweave.com/keep-disk"
+KINDS = ("vm", "vmi", "datavolume", "pvc", "service", "secret", "endpointslices")
 
 
-def _inventory(product: Product) -> set[tuple[str, str]]:
-    return {(entry["kind"], entry["name"]) for entry in product.inventory()}
+def _told(*command: str) -> set[str]:
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines())
 
 
-def _rules(product: Product) -> str:
-    return subprocess.run(
-        ["ip", "netns", "exec", product.namespace, "nft", "list", "ruleset"], check=True, capture_output=True, text=True
-    ).stdout
+def _on_the_host(product: Product) -> dict[str, set[str]]:
+    """Return what is on the host because of servers, by the kernel's and the file system's own word."""
+    inside = ("ip", "netns", "exec", product.namespace)
+    rules = _told(*inside, "nft", "--stateless", "list", "ruleset")
+    return {
+        "rules": {line.strip() for line in rules},
+        "links": {line.split(":")[1] for line in _told(*inside, "ip", "-o", "link")},
+        "addresses": {" ".join(line.split()[1:4]) for line in _told(*inside, "ip", "-o", "-4", "address")},
+        "routes": _told(*inside, "ip", "route", "show", "table", "all"),
+        "neighbours": _told(*inside, "ip", "neighbour", "show", "proxy"),
+        "files": {
+            str(path)
+            for folder in (product.folder / "disks", product.folder / "machines", product.folder / "seeds")
+            for path in folder.rglob("*")
+        }
+        | {str(path) for path in product.run_folder.rglob("*") if {"fabric", "machines"} & {*path.parts}},
+        "leases": {
+            line
+            for path in product.run_folder.rglob("*lease*")
+            if path.is_file()
+            for line in path.read_text().splitlines()
+        },
+        "processes": {
+            path.parent.name
+            for path in Path("/proc").glob("[0-9]*/cmdline")
+            if b"qemu-system" in (line := _read(path)) and bytes(product.folder) in line
+        },
+        # An element of a set stands among others in a line of its own.
+        "elements": {word.strip("{},;") for line in rules for word in line.split()},
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_deleted_server_leaves_nothing_and_its_neighbour_stays(product: Product, client: Internet) -> None:
     network = {"public": True, "tcp": {"ports": [22]}, "udp": {"ports": [53]}}
     product.apply(a_server("stays", network=network))
-    product.wait_ready("stays")
-    before = _inventory(product)
-    product.apply(a_server("goes", network=network))
-    status = product.wait_ready("goes")["status"]["network"]
-    disks = set((product.folder / "disks").iterdir())
-    assert _inventory(product) - before
-    product.delete("vs", "goes")
+    kept = product.wait_ready("stays")["status"]["network"]["externalIP"]
+    machine = product.process("qemu default/stays")
     try:
-        for kind in ("vm", "vmi", "datavolume", "pvc", "service", "secret", "endpointslices"):
+        before = _on_the_host(product)
+        product.apply(
+            a_server("goes", network=network),
+            a_server("goes-attached", network={"public": False, "directAttachLoadBalancerIP": True}),
+        )
+        networks = [product.wait_ready(name)["status"]["network"] for name in ("goes", "goes-attached")]
+        during = _on_the_host(product)
+        for kind in ("rules", "links", "routes", "files", "leases", "processes"):
+            assert during[kind] - before[kind], f"no {kind} of theirs: what is compared has no meaning"
+        product.delete("vs", "goes", "goes-attached")
+        for kind in KINDS:
             eventually(
                 lambda kind=kind: (
                     not [entry for entry in product.objects(kind) if entry["metadata"]["name"].startswith("goes")]
                 ),
-                what=f"every {kind} of it to go",
+                what=f"every {kind} of theirs to go",
                 seconds=30,
             )
-        eventually(lambda: not _inventory(product) - before, what="everything on the host to go", seconds=30)
-        assert len(set((product.folder / "disks").iterdir())) == len(disks) - 1
-        for address in (status["externalIP"], status["internalIP"]):
-            assert address not in _rules(product)
-        kept = product.get("vs", "stays")["status"]["network"]["externalIP"]
+
+        def is_as_before() -> bool:
+            now = _on_the_host(product)
+            left = {kind: now[kind] ^ before[kind] for kind in before if now[kind] != before[kind]}
+            assert not left, left
+            return True
+
+        eventually(is_as_before, what="the host to be as it was", seconds=30)
+        for network in networks:
+            for address in (network["externalIP"], network["internalIP"]):
+                assert client.probe("tcp", address, 22)["result"] != "open"
+        assert product.process("qemu default/stays") == machine
+        assert product.get("vs", "stays")["status"]["network"]["externalIP"] == kept
         assert client.probe("tcp", kept, 22)["result"] == "open"
     finally:
-        product.delete("vs", "stays")
+        product.delete("vs", "stays", "goes", "goes-attached")
 
 
-def test_an_annotation_keeps_the_disk(product: Product) -> None:
+def test_an_annotation_keeps_the_disk_and_what_is_on_it(product: Product) -> None:
     manifest = a_server("keeper", network={"public": False})
     manifest["metadata"]["annotations"] = {KEEP: "true"}
     product.apply(manifest)
     product.wait_ready("keeper")
+    product.guest("keeper").run("echo kept >/dev/vda; sync")
+    disk = product.folder / "disks" / f"{product.get('datavolume', 'keeper')['metadata']['uid']}.qcow2"
+    assert disk.exists()
     product.delete("vs", "keeper")
     try:
         eventually(lambda: not product.get("vm", "keeper"), what="the machine to go", seconds=30)
+        eventually(lambda: not product.get("vmi", "keeper"), what="the guest to go", seconds=30)
         assert product.get("datavolume", "keeper")["status"]["phase"] == "Succeeded"
         assert product.get("pvc", "keeper")
+        # What the guest wrote is there, by the file's own word.
+        read = ["qemu-io", "-r", "-f", "qcow2", "-c", "read -v 0 512", str(disk)]
+        assert "kept" in "".join(_told(*read))
     finally:
         product.delete("datavolume", "keeper")
     eventually(lambda: not product.get("pvc", "keeper"), what="the claim to go with its DataVolume", seconds=30)
+    eventually(lambda: not disk.exists(), what="the disk to go with its claim", seconds=30)
