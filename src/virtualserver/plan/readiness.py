@@ -92,13 +92,19 @@ def _not_running(view: View) -> Iterator[Verdict]:
     elif phase is Phase.PAUSED:
         yield Verdict("False", Reason.PENDING, f"the machine is paused; to go on: virtctl unpause vm {name}")
     elif told:
-        reason = reason_of(str(failure.get("reason")), Reason.FAILED)
-        field = "spec.resources.memory: " if reason is Reason.INSUFFICIENT_MEMORY else ""
-        yield Verdict("False", reason, f"{field}{told}")
+        yield _told(view, reason_of(str(failure.get("reason")), Reason.FAILED), told)
     elif phase is Phase.FAILING:
         yield Verdict("False", Reason.FAILED, f"the machine cannot run: {machine.printable_status(view.observed)}")
     elif phase is Phase.STARTING:
         yield _starting(view)
+
+
+def _told(view: View, reason: Reason, message: str) -> Verdict:
+    """Return what the node says about a machine that it cannot start."""
+    if reason is Reason.WAITING_FOR_ADDRESS and (waits := waiting_for_address(view)):
+        return waits  # the Service knows why
+    field = "spec.resources.memory: " if reason is Reason.INSUFFICIENT_MEMORY else ""
+    return Verdict("False", reason, f"{field}{message}")
 
 
 def _starting(view: View) -> Verdict:
