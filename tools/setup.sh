@@ -193,7 +193,7 @@ up)
     ;;
 down | purge | status)
     [ -x "$root/.venv/bin/vs" ] || die "Nothing is installed under $root: there is nothing to do."
-    [ "$verb" = status ] || as_root "$verb" "$@"
+    as_root "$verb" "$@"
     [ "$verb" = purge ] && exec "$root/.venv/bin/vs" down --purge "$@"
     exec "$root/.venv/bin/vs" "$verb" "$@"
     ;;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from pathlib import Path
@@ -76,6 +77,11 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except PermissionError as error:
+        if os.geteuid() == 0:
+            raise
+        _needs_root(error, sys.argv[1:] if arguments is None else arguments).show()
+        sys.exit(1)
     except (controlplane.ControlPlaneError, instance.InstanceError) as error:
         failures.Failure(str(error)).show()
         sys.exit(1)
@@ -85,6 +91,14 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # nobody reads any more; a second message about that helps nobody
         sys.exit(1)
+
+
+def _needs_root(error: PermissionError, arguments: list[str]) -> failures.Failure:
+    """Return what to tell somebody who met what is root's alone."""
+    met = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return failures.Failure(
+        f"this needs root ({met}).", remedy=f"Run it through sudo: sudo env PATH=$PATH {' '.join(['vs', *arguments])}"
+    )
 
 
 def complete_plugin() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -87,6 +88,18 @@ def test_each_end_has_its_status(error: BaseException, status: int, monkeypatch:
 
     monkeypatch.setattr(main.vs.commands["version"], "callback", fail)
     assert run("version") == status
+
+
+def test_what_is_roots_alone_is_said_with_the_command_that_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(main.vs.commands["version"], "callback", fail)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert run("version") == 1
+    assert "sudo env PATH=$PATH vs version" in capsys.readouterr().err
 
 
 def test_a_failure_of_a_step_keeps_its_status_and_its_own_remedy() -> None:
