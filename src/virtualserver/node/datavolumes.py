@@ -224,8 +224,14 @@ class Volumes:
         return self._observed.remember(kinds.PERSISTENT_VOLUME_CLAIM, written)
 
     async def _bind_image(self, claim: Manifest) -> None:
-        if image := self._image(_image_of(claim) or ""):
-            await self._bind(claim, image.virtual_size)
+        image = self._image(_image_of(claim) or "")
+        if image is None:
+            return
+        if not claim["spec"].get("volumeName"):
+            # Clients show no capacity of a claim without it.
+            named = {"spec": {"volumeName": f"image-{claim['metadata']['uid']}"}}
+            claim = await self._observed.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, named) or claim
+        await self._bind(claim, image.virtual_size)
 
     async def _bind(self, claim: Manifest, size: int) -> Manifest | None:
         """Report a claim as bound: there is no PersistentVolume behind it, the node itself is."""
@@ -237,7 +243,7 @@ class Volumes:
             {
                 "phase": "Bound",
                 "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
-                "capacity": {"storage": str(size)},
+                "capacity": {"storage": _quantity(size)},
             },
         )
 
@@ -269,6 +275,14 @@ class Volumes:
 
 def _image_of(claim: Manifest) -> str | None:
     return fields.annotations_of(claim).get(names.IMAGE)
+
+
+def _quantity(size: int) -> str:
+    """Return bytes as a person would write them."""
+    for suffix, unit in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+        if size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)
 
 
 def _capacity(claim: Manifest) -> int | None:

@@ -27,7 +27,15 @@ def test_a_disk_that_is_asked_to_grow_does_so_at_the_next_start(node: NodeWorld)
     node.eventually(lambda: node.get("vmi", "one").get("metadata", {}).get("uid", before) != before)
     node.wait_taken("one")
     assert int(node.guest("one").run(sectors)) * 512 == 96 * MIB
-    assert int(node.status("pvc", "one")["capacity"]["storage"]) == 96 * MIB
+    assert node.status("pvc", "one")["capacity"]["storage"] == "96Mi"
+
+
+def test_people_see_the_size_of_images_and_of_disks(node: NodeWorld) -> None:
+    node.apply(a_volume("one", size="1Gi"))
+    node.eventually(lambda: node.status("pvc", "one").get("phase") == "Bound")
+    for namespace, name, size in ((node.namespace, "one", "1Gi"), ("vd-images", "tiny", "64Mi")):
+        words = node.api.kubectl("-n", namespace, "get", "pvc", name, "--no-headers").split()
+        assert words[1] == "Bound" and words[3] == size, words
 
 
 def test_what_is_written_stays_over_a_restart_unless_the_disk_is_ephemeral(node: NodeWorld) -> None:
