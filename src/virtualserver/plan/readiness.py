@@ -6,6 +6,7 @@ Tests: the golden files of ``tests/unit/plan/test_golden.py``.
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
@@ -57,20 +58,23 @@ def _refused(view: View) -> Verdict:
 
 
 def image_missing(view: View) -> str:
-    """Say which image the root disk waits for and the one command that mends it, ``""`` where none is missing."""
+    """Say which image the root disk waits for and the one command that mends it, ``""`` where none is missing.
+
+    The command names the image whose name is most like the one that is asked for; all that there are stand beside it.
+    """
     source = view.server.spec.storage.root.source.pvc
     settled = data_volume.source_is_settled(view.server, view.observed)
     if source is None or settled or view.observed.source is not None:
         return ""
     known = [name.rpartition("/")[2] for name in view.observed.images]
-    image = known[0] if len(known) == 1 else "IMAGE"
+    image = difflib.get_close_matches(source.name, known, n=1, cutoff=0)[0] if known else "debian"
     message = (
         f"spec.storage.root.source.pvc: image {source.namespace}/{source.name} does not exist: "
         f"to let the name stand for an image that does: vs image alias {source.namespace}/{source.name} {image}"
     )
     if known:
         return f"{message} (there is {', '.join(known)})"
-    return f"{message} (there is none yet: vs image build debian)"
+    return f"{message} (there is none yet, so first: vs image build debian)"
 
 
 def _not_running(view: View) -> Iterator[Verdict]:
