@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +74,8 @@ def build(instance: Instance, kubectl: Kubectl, kind: str, *, name: str, update:
         Failure: A step of the build failed; the store is as it was.
     """
     instance.create()
-    workdir = Path(tempfile.mkdtemp(prefix=".build-", dir=instance.state))
+    # One name for all, so that the next build finds and removes what a killed one left; we hold the instance's lock.
+    workdir = instance.state / ".build"
     try:
         built = asyncio.run(importlib.import_module(f"{imagebuild.__name__}.{kind}").build(workdir, progress=update))
         update("adding it to the store", None)
