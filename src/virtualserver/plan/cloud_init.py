@@ -35,6 +35,9 @@ __all__ = ["Reference", "merge", "references", "refusals", "secret", "secret_nam
 _SECRET_LIMIT: Final = 1024 * 1024
 """Bytes in a Secret. Source: Kubernetes, "Secrets"."""
 
+_PASSWORD_LIMIT: Final = 4096
+"""Bytes of a password: what is hashed at most."""
+
 _DEFAULT_KEYS: Final = {"passwordSecretRef": "password", "sshPublicKeysSecretRef": "authorized_keys"}
 _CLOUD_INIT_KEY: Final = "userdata"
 
@@ -83,8 +86,8 @@ def refusals(server: VirtualServer, observed: Observed) -> list[Refusal]:
     """Return why the Secret cannot be made: Secrets that are waited for, text that is no mapping, too much of it."""
     missing = [_missing(reference, observed) for reference in references(server)]
     result = [Refusal(Reason.WAITING_FOR_SECRET, message, "Secret") for message in missing if message]
-    faults = list(_faults(server, observed))
-    result += [Refusal(Reason.INVALID_CLOUD_INIT, str(fault)) for fault in faults]
+    result += [Refusal(Reason.INVALID_SPEC, str(fault)) for fault in _password_faults(server, observed)]
+    result += [Refusal(Reason.INVALID_CLOUD_INIT, str(fault)) for fault in _faults(server, observed)]
     if not result and len(user_data(server, observed).encode()) > _SECRET_LIMIT:
         message = (
             "spec.cloudInit: with the users it does not fit in a Secret of 1 MiB: let the guest fetch the rest itself"
@@ -114,6 +117,18 @@ def _faults(server: VirtualServer, observed: Observed) -> Iterator[Fault]:
         # What is wrong may quote the Secret, so only where it stands is said.
         message = f"the key {given.key or _CLOUD_INIT_KEY} of Secret {given.name} is no YAML mapping: correct it"
         yield Fault("spec.cloudInitSecretRef", message)
+
+
+def _password_faults(server: VirtualServer, observed: Observed) -> Iterator[Fault]:
+    """Yield the passwords that no account can have; what they are is not said."""
+    for index, user in enumerate(server.spec.users):
+        password = _password(user, observed)
+        field = "password" if user.password else "passwordSecretRef"
+        if "\0" in password:
+            yield Fault(f"spec.users[{index}].{field}", "the password holds a NUL character: choose one without")
+        if len(password.encode()) > _PASSWORD_LIMIT:
+            message = f"the password is longer than {_PASSWORD_LIMIT} bytes: choose a shorter one"
+            yield Fault(f"spec.users[{index}].{field}", message)
 
 
 def _mapping_fault(text: str, path: str) -> Fault | None:
@@ -159,8 +174,7 @@ def user_data(server: VirtualServer, observed: Observed) -> str:
 
 def _user(server: VirtualServer, user: User, observed: Observed) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": user.username, "sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/bash"}
-    password = user.password or _resolve(user.password_secret_ref, _DEFAULT_KEYS["passwordSecretRef"], observed)
-    password = (password or "").rstrip("\n")
+    password = _password(user, observed)
     if password:
         entry["lock_passwd"] = False
         entry["passwd"] = _hashed(server.uid, user.username, password)
@@ -170,6 +184,12 @@ def _user(server: VirtualServer, user: User, observed: Observed) -> dict[str, An
     if authorized:
         entry["ssh_authorized_keys"] = authorized
     return entry
+
+
+def _password(user: User, observed: Observed) -> str:
+    """Return the password of either field, ``""`` for none; the end of a Secret's last line is none of it."""
+    found = user.password or _resolve(user.password_secret_ref, _DEFAULT_KEYS["passwordSecretRef"], observed)
+    return (found or "").rstrip("\n")
 
 
 @functools.lru_cache(maxsize=1024)

@@ -38,6 +38,16 @@ def test_a_user_without_a_password_cannot_log_in_with_one() -> None:
     assert "passwd" not in made["users"][0] and "ssh_pwauth" not in made
 
 
+@pytest.mark.parametrize(("password", "words"), [("one\0two", "NUL character"), ("ö" * 2049, "longer than 4096 bytes")])
+def test_a_password_that_cannot_be_hashed_is_refused_with_its_field_and_not_shown(password: str, words: str) -> None:
+    users = [{"username": "alice", "password": password}, {"username": "bob", "passwordSecretRef": {"name": "bob"}}]
+    observed = Observed(referenced_secrets={"bob": a_secret("bob", password=password)})
+    found = cloud_init.refusals(a_server(users=users), observed)
+    assert [refusal.reason for refusal in found] == [Reason.INVALID_SPEC] * 2
+    for refusal, path in zip(found, ("spec.users[0].password:", "spec.users[1].passwordSecretRef:"), strict=True):
+        assert refusal.message.startswith(path) and words in refusal.message and password not in refusal.message
+
+
 def test_without_users_the_images_own_user_stays() -> None:
     assert "users" not in config()
 
