@@ -42,15 +42,14 @@ PROGRAMS = {
     "qemu-img": "qemu-utils",
     "setpriv": "util-linux",
     "ssh-keygen": "openssh-client",
+    "xorriso": "xorriso",
 }
 """Programs without which nothing runs, and the Debian packages that have them."""
 
 IMAGE_PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "mkfs.ext4": "e2fsprogs",
-    "extlinux": "extlinux",
-    "busybox": "busybox-static",
-    "cpio": "cpio",
+    "lz4": "lz4",
 }
 """Programs that only building an image needs."""
 
@@ -276,6 +275,10 @@ def _firewalls(instance: Instance) -> Iterator[Finding]:
 def _left_behind(instance: Instance) -> Iterator[Finding]:
     if controlplane.status(instance).running:
         yield Finding("instance", Level.OK, f"{instance.name} runs")
+        return
+    if controlplane.status(instance).components:
+        found = f"{instance.name}: its supervisor has ended; what runs goes on."
+        yield Finding("instance", Level.WARNING, found, "vs up takes it over, vs down ends it")
         return
     left = [item for item in host.inventory(instance) if item["kind"] != "file"]
     if left:

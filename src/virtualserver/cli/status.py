@@ -90,9 +90,17 @@ def _component(part: controlplane.ComponentStatus) -> dict[str, Any]:
     }
 
 
+def _state(found: dict[str, Any]) -> str:
+    """Say in a few words whether the instance runs."""
+    if found["running"]:
+        return "ready" if found["ready"] else f"waiting for {found['waitingFor']}"
+    if any(component["pid"] for component in found["components"]):
+        return "its supervisor has ended; what runs goes on, and `vs up` takes it over"
+    return "stopped"
+
+
 def _print(found: dict[str, Any]) -> None:
-    state = "ready" if found["ready"] else f"waiting for {found['waitingFor']}" if found["running"] else "stopped"
-    click.echo(f"instance      {found['instance']}: {state}")
+    click.echo(f"instance      {found['instance']}: {_state(found)}")
     click.echo(f"kubeconfig    {found['kubeconfig']}")
     if found["url"]:
         click.echo(f"API server    {found['url']}")
