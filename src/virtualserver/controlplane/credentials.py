@@ -71,12 +71,17 @@ def ensure(
         authorities[authority].issue(
             wanted, target.with_suffix(".crt"), target.with_suffix(".key"), owner=folders[folder]
         )
+    _ensure_service_account_keys(layout, uids)
+    _ensure_encryption_key(layout, uids.kube_apiserver)
+    _ensure_kubeconfigs(layout, uids, server, admin or (os.geteuid(), os.getegid()))
+
+
+def _ensure_service_account_keys(layout: Layout, uids: users.UidRange) -> None:
+    """Give those who sign and check the tokens of service accounts their copies of one key pair."""
     private, public_key = pki.ensure_key_pair(layout.pki)
     _write_private(layout.pki / "kube-apiserver/sa.key", private, uids.kube_apiserver)
     _write_private(layout.pki / "kube-apiserver/sa.pub", public_key, uids.kube_apiserver)
     _write_private(layout.pki / "kube-controller-manager/sa.key", private, uids.kube_controller_manager)
-    _ensure_encryption_key(layout, uids.kube_apiserver)
-    _ensure_kubeconfigs(layout, uids, server, admin or (os.geteuid(), os.getegid()))
 
 
 def kubeconfig(layout: Layout, user: str, *, server: str) -> str:

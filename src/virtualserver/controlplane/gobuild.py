@@ -113,17 +113,7 @@ def build(
     for name, package in wanted.items():
         counted.name = name
         commands.run(
-            [
-                str(go.program),
-                "build",
-                "-v",
-                "-mod=readonly",
-                "-trimpath",
-                *_flags(),
-                "-o",
-                str(target / name),
-                package,
-            ],
+            _command(go, target / name, package),
             environment=environment(go, cache),
             on_line=counted.line,
             progress=counted.tell,
@@ -131,6 +121,12 @@ def build(
         )
         counted.linked += 1
     return go
+
+
+def _command(go: toolchain.Go, program: Path, package: str) -> list[str]:
+    """Return the command line that builds one program."""
+    flags = ["-v", "-mod=readonly", "-trimpath", *_flags()]
+    return [str(go.program), "build", *flags, "-o", str(program), package]
 
 
 def environment(go: toolchain.Go, cache: Path) -> dict[str, str]:
