@@ -72,7 +72,7 @@ def choose(
         guest=(take("guests' network", _from("10.42.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
         service=(take("Services' network", _from("10.96.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
         link=take("link network", _LINK.subnets(new_prefix=30), f"free a /30 of {_LINK} among the routes"),
-        routed=bool(public or private),
+        routed=(*public, *private),
     )
 
 
@@ -84,20 +84,25 @@ def encode(ranges: Ranges) -> dict[str, object]:
         "guest": [str(network) for network in ranges.guest],
         "service": [str(network) for network in ranges.service],
         "link": str(ranges.link),
-        "routed": ranges.routed,
+        "routed": [str(network) for network in ranges.routed],
     }
 
 
 def decode(recorded: dict[str, object]) -> Ranges:
     """Return the ranges that `encode` recorded; pure."""
     values = cast("dict[str, Any]", recorded)
+    routed = values["routed"]
+    if isinstance(routed, bool):
+        # As earlier versions wrote it: all pools are routed, or none is.
+        pools = [*values["public"].values(), *values["private"].values()]
+        routed = [network for networks in pools for network in networks] if routed else []
     return Ranges(
         public={name: _networks(networks) for name, networks in values["public"].items()},
         private={name: _networks(networks) for name, networks in values["private"].items()},
         guest=_networks(values["guest"]),
         service=_networks(values["service"]),
         link=IPv4Network(values["link"]),
-        routed=bool(values["routed"]),
+        routed=_networks(routed),
     )
 
 

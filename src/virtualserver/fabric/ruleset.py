@@ -173,7 +173,8 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
     """
     pools = ", ".join(str(pool) for pool in pool_networks(ranges))
     names = ", ".join(f'"{name}"' for name in sorted(uplinks))
-    extra = "" if ranges.routed or not names else f"\n    ip saddr {{ {pools} }} oifname {{ {names} }} masquerade"
+    hidden = ", ".join(str(pool) for pool in pool_networks(ranges) if pool not in ranges.routed)
+    extra = f"\n    ip saddr {{ {hidden} }} oifname {{ {names} }} masquerade" if hidden and names else ""
     node = node_address(ranges)
     return _HOST.format(
         table=table, device=device, sources=f"{node}, {pools}", pools=pools, node=node, masquerade=extra

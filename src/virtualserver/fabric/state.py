@@ -50,8 +50,8 @@ class Ranges:
         guest: Where guests' own addresses come from.
         service: Where ClusterIPs come from; kube-apiserver's ``--service-cluster-ip-range``.
         link: The /30 of the veth pair: its first host address is the host's, its second the data plane's.
-        routed: True where the owner of the machine named the pools, so that the network beyond routes them and they
-            are not masqueraded on the uplink.
+        routed: The networks of the pools that the owner of the machine named: the network beyond routes them, so they
+            are not masqueraded on the uplink. All others are.
     """
 
     public: Mapping[str, tuple[Network, ...]]
@@ -59,7 +59,7 @@ class Ranges:
     guest: tuple[Network, ...]
     service: tuple[Network, ...]
     link: ipaddress.IPv4Network
-    routed: bool = False
+    routed: tuple[Network, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ async def test_on_this_machine_an_attached_address_is_the_source_that_others_see
 async def test_pools_that_the_network_beyond_routes_are_not_translated(
     internet: world.Node, make_guest: world.MakeGuest
 ) -> None:
-    chosen = dataclasses.replace(ranges.choose(await ranges.networks_in_use()), routed=True)
+    chosen = ranges.choose(await ranges.networks_in_use())
+    chosen = dataclasses.replace(chosen, routed=chosen.public["public"])
     plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
     await plane.start()
     try:

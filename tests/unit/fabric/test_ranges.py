@@ -57,8 +57,22 @@ def test_named_pools_win_and_are_routed_by_the_network_beyond() -> None:
     public, private = ip_network("192.0.2.0/26"), ip_network("10.42.0.0/20")
     ranges = choose([ip_network("192.0.2.0/24")], public=(public,), private=(private,))
     assert (ranges.public, ranges.private) == ({"public": (public,)}, {"private": (private,)})
-    assert ranges.routed
+    assert ranges.routed == (public, private)
     assert not ranges.guest[0].overlaps(private)  # type: ignore[arg-type]
+
+
+def test_naming_one_pool_says_nothing_about_the_other() -> None:
+    public = ip_network("192.0.2.0/26")
+    assert choose([], public=(public,)).routed == (public,)
+
+
+def test_a_record_of_an_earlier_version_means_what_it_meant() -> None:
+    recorded = encode(choose([]))
+    assert decode({**recorded, "routed": False}).routed == ()
+    assert set(decode({**recorded, "routed": True}).routed) == {
+        ip_network("203.0.113.0/24"),
+        ip_network("198.18.0.0/24"),
+    }
 
 
 @pytest.mark.parametrize("route", ["0.0.0.0/0", "0.0.0.0/1"])

@@ -53,8 +53,11 @@ def test_pools_are_masqueraded_on_uplinks_unless_the_network_beyond_routes_them(
     masquerade = 'ip saddr { 198.18.0.0/24, 203.0.113.0/24 } oifname { "eth0", "wlan0" } masquerade'
     assert masquerade in text
     assert masquerade not in host_rules("vs-default", "vsh-0000a1", RANGES, [])
-    routed = dataclasses.replace(RANGES, routed=True)
-    assert masquerade not in host_rules("vs-default", "vsh-0000a1", routed, ["eth0", "wlan0"])
+    one = dataclasses.replace(RANGES, routed=(ip_network("203.0.113.0/24"),))
+    text = host_rules("vs-default", "vsh-0000a1", one, ["eth0", "wlan0"])
+    assert 'ip saddr { 198.18.0.0/24 } oifname { "eth0", "wlan0" } masquerade' in text
+    both = dataclasses.replace(RANGES, routed=(*one.routed, ip_network("198.18.0.0/24")))
+    assert "oifname {" not in host_rules("vs-default", "vsh-0000a1", both, ["eth0", "wlan0"])
 
 
 def test_no_set_is_of_intervals_which_do_not_stay_flat() -> None:
