@@ -153,7 +153,7 @@ class Instance:
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.run_root.mkdir(mode=0o755, parents=True, exist_ok=True)
         for folder in (self.state, self.run, self.logs):
-            folder.mkdir(mode=0o755, exist_ok=True)
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)  # another's end may just have removed run_root
         version = self.state / "VERSION"
         if not version.exists():
             write_atomically(version, f"{STATE_VERSION}\n", mode=0o644)

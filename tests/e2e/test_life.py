@@ -42,7 +42,7 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     product.vs("down")
     machine.is_as(before, product.instance)
     assert (product.folder / "disks").is_dir()
-    assert not product.run_folder.exists()
+    assert not product.run_folder.parent.exists()
 
     product.vs("up", "--no-hello")
     for name, identity in identities.items():

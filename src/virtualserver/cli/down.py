@@ -6,6 +6,7 @@ Tests: ``tests/unit/cli/test_down.py``; that nothing is left behind ``tests/e2e`
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import shutil
 import time
@@ -56,6 +57,8 @@ def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float 
             update("removing namespace, links, rules and routes", None)
             asyncio.run(plane.stop())
     shutil.rmtree(instance.run, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        instance.run_root.rmdir()  # others may have theirs in it
 
 
 async def stop_machines(running: Hypervisor, update: progress.Update, grace_seconds: float) -> None:
