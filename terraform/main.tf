@@ -19,14 +19,13 @@ locals {
       directAttachLoadBalancerIP = var.vs_attach_loadbalancer ? true : null
       tcp                        = length(local.tcp_ports) > 0 ? { ports = local.tcp_ports } : null
       udp                        = length(local.udp_ports) > 0 ? { ports = local.udp_ports } : null
-      # A name is written in the form that every version of the API accepts; an address has one form only.
-      floatingIPs          = length(var.vs_floating_ips) > 0 ? [for item in var.vs_floating_ips : can(regex("[.:]", item)) ? item : { serviceName = item }] : null
-      macAddress           = var.vs_mac_address
-      dnsPolicy            = var.vs_dns_policy
-      dnsConfig            = local.dns_config
-      headless             = var.vs_headless ? true : null
-      vpcs                 = length(var.vs_vpcs) > 0 ? [for name in var.vs_vpcs : { name = name }] : null
-      disableK8sNetworking = var.vs_disable_k8s_networking ? true : null
+      floatingIPs                = length(var.vs_floating_ips) > 0 ? var.vs_floating_ips : null
+      macAddress                 = var.vs_mac_address
+      dnsPolicy                  = var.vs_dns_policy
+      dnsConfig                  = local.dns_config
+      headless                   = var.vs_headless ? true : null
+      vpcs                       = length(var.vs_vpcs) > 0 ? [for name in var.vs_vpcs : { name = name }] : null
+      disableK8sNetworking       = var.vs_disable_k8s_networking ? true : null
     } : key => value if value != null
   }
 
@@ -189,7 +188,7 @@ data "kubernetes_resource" "virtualserver" {
 
 check "runs_as_wished" {
   assert {
-    condition     = !var.vs_wait || local.ready.reason == (var.vs_running ? "VirtualServerReady" : "VirtualServerStopped")
+    condition     = var.vs_wait ? local.ready.reason == (var.vs_running ? "VirtualServerReady" : "VirtualServerStopped") : true
     error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} is left as it is: ${local.ready.reason}: ${local.ready.message}"
   }
 }
