@@ -26,6 +26,9 @@ USELESS_PUBLIC: Final = (
     "add tcp.ports or udp.ports, or set directAttachLoadBalancerIP"
 )
 
+_WORDS_OF_THE_NODE = {"WaitingForVolumes": Reason.PROVISIONING, "GuestStandsStill": Reason.FAILED}
+"""Reasons of waits for which a VirtualServer has a word of its own."""
+
 
 def ready(view: View) -> Verdict:
     """Return the condition ``Ready``: the first thing that stands in the way, or that nothing does."""
@@ -146,7 +149,8 @@ def _not_connected(view: View) -> Iterator[Verdict]:
     for type_, reason, message in checks:
         found = machine.condition(running, type_)
         if found.get("status") != "True":
-            yield Verdict("False", reason, str(found.get("message") or message))
+            told = reason_of(str(found.get("reason")), reason)
+            yield Verdict("False", told, str(found.get("message") or message))
 
 
 def waiting_for_address(view: View) -> Verdict | None:
@@ -166,6 +170,8 @@ def waiting_for_address(view: View) -> Verdict | None:
 
 def reason_of(word: str, default: Reason) -> Reason:
     """Return the reason that another part's word stands for."""
+    if word in _WORDS_OF_THE_NODE:
+        return _WORDS_OF_THE_NODE[word]
     return Reason(word) if word in Reason.__members__.values() else default
 
 
