@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from virtualserver.cli import doctor
+from virtualserver.node.imagebuild import busybox, debian
+
 _TOOLS = Path(__file__).parents[3] / "tools"
 _LISTS = ("debian-packages", "debian-packages-test")
 
@@ -21,6 +24,21 @@ def test_the_list_is_sorted_and_has_no_repeats() -> None:
     for listed in _LISTS:
         names = [line.split()[0] for line in _lines(listed)]
         assert names == sorted(set(names))
+
+
+def test_what_is_installed_is_what_the_doctor_looks_for_and_little_more() -> None:
+    names = {line.split()[0] for line in _lines("debian-packages")}
+    packages = {*doctor.PROGRAMS.values(), *doctor.IMAGE_PROGRAMS.values()}
+    # Certificates, Python itself, and firmware: what is no program.
+    assert names - packages == {"ca-certificates", "ovmf", "python3-venv"}
+    assert packages - names == set()
+
+
+def test_the_doctor_looks_for_what_building_an_image_needs() -> None:
+    packages = {*doctor.PROGRAMS.values(), *doctor.IMAGE_PROGRAMS.values()}
+    needed = {*busybox.PROGRAMS.values(), *debian.PROGRAMS.values()}
+    # Those are on every Debian.
+    assert needed - packages <= {"apt", "coreutils", "dpkg", "systemd"}
 
 
 def test_no_package_that_starts_a_service_is_in_the_list() -> None:

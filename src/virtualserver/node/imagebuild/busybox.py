@@ -18,13 +18,14 @@ from pathlib import Path
 from virtualserver.node import imagebuild
 from virtualserver.node.imagebuild import BuiltImage, Progress, cpio, kernel
 
-__all__ = ["COMMAND_LINE", "build"]
+__all__ = ["COMMAND_LINE", "PROGRAMS", "build"]
 
 COMMAND_LINE = "console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable"
 """What the kernel is told: its messages go to the serial console; a panic resets the machine."""
 
 _DISK_BYTES = 64 << 20
-_PROGRAMS = {**kernel.PROGRAMS, "qemu-img": "qemu-utils"}
+PROGRAMS = {**kernel.PROGRAMS, "qemu-img": "qemu-utils"}
+"""What the build runs, and the Debian packages that have it."""
 _MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "button", "evdev", "isofs", "af_packet")
 """What the guest needs and Debian's cloud kernel does not have built in; a name that is built in is passed over."""
 
@@ -45,7 +46,7 @@ async def build(workdir: Path, *, progress: Progress) -> BuiltImage:
     Raises:
         ImageBuildError: A program or package is missing, or a step failed. Nothing half-built stays.
     """
-    imagebuild.require_programs(_PROGRAMS)
+    imagebuild.require_programs(PROGRAMS)
     await asyncio.to_thread(workdir.mkdir, parents=True, exist_ok=True)
     progress("looking up Debian's kernel and busybox packages", None)
     kernel_package = await kernel.kernel_package()

@@ -21,7 +21,7 @@ from typing import Final
 from virtualserver.node import imagebuild
 from virtualserver.node.imagebuild import BuiltImage, ImageBuildError, Progress, cpio, kernel
 
-__all__ = ["COMMAND_LINE", "DISK_BYTES", "PACKAGES", "apt_options", "build", "sources_from"]
+__all__ = ["COMMAND_LINE", "DISK_BYTES", "PACKAGES", "PROGRAMS", "apt_options", "build", "sources_from"]
 
 COMMAND_LINE: Final = "root=/dev/vda ro console=tty0 console=ttyS0 quiet no_timer_check"
 """What the kernel is told: messages and a login go to the serial console."""
@@ -37,7 +37,7 @@ PACKAGES: Final = (
 )
 """What the image has beside Debian's essential packages; busybox has a small web server."""
 
-_PROGRAMS = {
+PROGRAMS = {
     **kernel.PROGRAMS,
     "apt-config": "apt",
     "chroot": "coreutils",
@@ -48,6 +48,7 @@ _PROGRAMS = {
     "systemctl": "systemd",
     "unshare": "util-linux",
 }
+"""What the build runs, and the Debian packages that have it."""
 _INITRD_MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "crc32c_intel")
 _MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service"),
@@ -82,7 +83,7 @@ async def build(workdir: Path, *, progress: Progress) -> BuiltImage:
     Raises:
         ImageBuildError: A program is missing, or a step failed. Nothing half-built stays, nor after a cancellation.
     """
-    imagebuild.require_programs(_PROGRAMS)
+    imagebuild.require_programs(PROGRAMS)
     finished = workdir / "debian"
     async with imagebuild.workspace(workdir) as temporary:
         told = _timed(progress)
