@@ -6,6 +6,7 @@ the step that failed. Tests: ``tests/unit/cli/test_up.py``; the whole of it ``te
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import shutil
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from virtualserver import controlplane
-from virtualserver.cli import caller, doctor, failures, hello, image, networks, output, progress, summary
+from virtualserver.cli import caller, doctor, failures, hello, host, image, networks, output, progress, summary
 from virtualserver.cli.kubectl import Kubectl
 from virtualserver.fabric import ranges, state
 from virtualserver.instance import Instance, write_atomically
@@ -117,6 +118,9 @@ def choose_ranges(start: Start, update: progress.Update) -> None:
                 "and servers may use it.",
                 remedy="Remove the instance first (vs down --purge), or start another one (VS_INSTANCE=NAME).",
             )
+    plane = host.data_plane(start.instance)
+    if plane is not None:
+        asyncio.run(plane.check_name())
 
 
 def obtain_programs(start: Start, update: progress.Update) -> None:

@@ -215,17 +215,29 @@ class DataPlane:
             with contextlib.suppress(OSError):
                 self._run.rmdir()
 
+    async def check_name(self) -> None:
+        """Look whether the namespace of our name is free or ours, or nobody uses it; change nothing.
+
+        Raises:
+            InstanceError: Somebody else uses it; the message says who and what to do.
+        """
+        await self._leftover()
+
+    async def _leftover(self) -> leftovers.Leftover | None:
+        leftover = await leftovers.find(self._namespace, self._base.device)
+        if leftover is not None and leftover.users:
+            raise InstanceError(leftovers.refusal(self._instance, self._run.parent, leftover))
+        return leftover
+
     async def _take_away_leftover(self) -> None:
         """Remove a namespace of our name that an instance whose state folder was lost has left.
 
         Raises:
             InstanceError: Somebody uses it.
         """
-        leftover = await leftovers.find(self._namespace, self._base.device)
+        leftover = await self._leftover()
         if leftover is None:
             return
-        if leftover.users:
-            raise InstanceError(leftovers.refusal(self._instance, self._run.parent, leftover))
         await run("ip", "link", "delete", leftover.device, accept=(0, 1))
         await self._namespace.remove()
         HostRecord().give_back(leftover.device)

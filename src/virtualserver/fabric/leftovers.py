@@ -27,7 +27,6 @@ __all__ = ["Leftover", "find", "refusal"]
 _INNER: Final = "up0"
 _PIDFD_GETFD: Final = 438
 _TUNGETDEVNETNS: Final = 0x54E3
-_SHOWN: Final = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def refusal(instance: str, run: Path, leftover: Leftover) -> str:
     """
     strangers = leftover.strangers(run)
     shown = strangers or leftover.users
-    processes = ", ".join(f"{pid} ({line[:_SHOWN]})" for pid, line in sorted(shown.items())[:3])
+    processes = ", ".join(f"{pid} ({Path(line.split(' ')[0]).name})" for pid, line in sorted(shown.items())[:3])
     begin = f"network namespace vs-{instance} hangs on link {leftover.device}, which this state folder knows nothing of"
     if strangers:
         return (
