@@ -227,7 +227,7 @@ class Instances:
         }
         # What others wait for is judged by the status as it will be.
         coming = {**vmi, "status": {**fields.status_of(vmi), **status}}
-        conditions = [_ready(health, machine)]
+        conditions = [_ready(health, machine, self._probes.answer(uid))]
         if link is not None:
             taken = is_true(vmi, names.ADDRESS_TAKEN) and fields.status_of(vmi).get("phase") == "Running"
             taken = taken or links.has_taken(link, await self._dataplane.leases(), since=machine.started or now)
@@ -347,12 +347,13 @@ def _not_ready(reason: str, message: str) -> dict[str, Any]:
     return {"type": "Ready", "status": "False", "reason": reason, "message": message}
 
 
-def _ready(health: Health, machine: Machine) -> dict[str, Any]:
+def _ready(health: Health, machine: Machine, answer: str) -> dict[str, Any]:
     if isinstance(machine.state, Running) and machine.state.message:
         return _not_ready(STANDS_STILL, machine.state.message)
     if health is Health.READY:
         return {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
-    return _not_ready("ReadinessProbeFailing", "the readiness probe does not succeed")
+    told = f"does not succeed: {answer}" if answer else "has not been answered yet"
+    return _not_ready("ReadinessProbeFailing", f"the readiness probe {told}")
 
 
 def _interfaces(vmi: Manifest, link: GuestLink | None) -> list[dict[str, Any]]:

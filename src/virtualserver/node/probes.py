@@ -1,15 +1,15 @@
 """Readiness and liveness probes of guests: httpGet and tcpSocket, asked from the data plane.
 
 Source: Kubernetes, "Configure Liveness, Readiness and Startup Probes"; KubeVirt's probes have the same fields.
-Tests: ``tests/unit/node/test_probes.py``.
+Tests: ``tests/unit/node/test_probes.py``, ``tests/integration/node/test_probes.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import enum
+import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,12 +47,14 @@ class Tally:
         success_threshold: Successes in a row that make it pass.
         failure_threshold: Failures in a row that make it fail.
         streak: How many results in a row disagree with `passes`.
+        answer: What came of the last attempt that failed, in words.
     """
 
     passes: bool
     success_threshold: int = 1
     failure_threshold: int = _DEFAULT_FAILURES
     streak: int = 0
+    answer: str = ""
 
     def record(self, succeeded: bool) -> bool:
         """Take in one result, and return whether what the probe says changed."""
@@ -114,6 +116,11 @@ class Probes:
             return Health.NOT_READY
         return Health.READY
 
+    def answer(self, uid: str) -> str:
+        """Return what came of the last readiness probe that failed, in words; ``""`` where none was made."""
+        watched = self._watched.get(uid)
+        return watched.readiness.answer if watched and watched.readiness else ""
+
     def forget(self, uid: str) -> None:
         """Stop the probes of an instance."""
         watched = self._watched.pop(uid, None)
@@ -146,26 +153,42 @@ class Probes:
     async def _repeat(self, probe: Mapping[str, Any], address: Address, tally: Tally, key: Key) -> None:
         await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
         while True:
-            succeeded = False
-            with contextlib.suppress(OSError, TimeoutError, ValueError, IndexError):
-                async with asyncio.timeout(probe.get("timeoutSeconds") or 1):
-                    succeeded = await self._succeeds(probe, address)
-            if tally.record(succeeded):
+            answer = await self._ask(probe, address)
+            # Whoever waits for the probe is told of each other answer, too.
+            is_news = bool(answer) and answer != tally.answer and not tally.passes
+            tally.answer = answer or tally.answer
+            if tally.record(not answer) or is_news:
                 self.on_change(key)
             await asyncio.sleep(probe.get("periodSeconds") or _DEFAULT_PERIOD_SECONDS)
 
-    async def _succeeds(self, probe: Mapping[str, Any], address: Address) -> bool:
+    async def _ask(self, probe: Mapping[str, Any], address: Address) -> str:
+        """Return ``""`` where the guest answers as it should, else what came of asking."""
         get = fields.mapping(probe, "httpGet")
-        target = get or fields.mapping(probe, "tcpSocket")
+        port: Any = (get or fields.mapping(probe, "tcpSocket")).get("port")
+        limit = probe.get("timeoutSeconds") or 1
+        try:
+            async with asyncio.timeout(limit):
+                answer = await self._answer(get, address, int(port))
+        except TimeoutError:
+            answer = f"no answer within {limit} s"
+        except ssl.SSLError as error:
+            answer = f"no TLS: {error.reason}"
+        except OSError as error:
+            answer = os.strerror(error.errno).lower() if error.errno else str(error)
+        except (ValueError, IndexError, TypeError):
+            answer = "no HTTP" if get else "no port number"
+        return answer and f"port {port}: {answer}"
+
+    async def _answer(self, get: Mapping[str, Any], address: Address, port: int) -> str:
         connection = self._open_socket(address.version)
         try:
             connection.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(connection, (str(address), int(target["port"])))
-            return not get or await self._gets(get, connection, str(address))
+            await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
+            return await self._get(get, connection, str(address)) if get else ""
         finally:
             connection.close()
 
-    async def _gets(self, get: Mapping[str, Any], connection: socket.socket, address: str) -> bool:
+    async def _get(self, get: Mapping[str, Any], connection: socket.socket, address: str) -> str:
         context = None
         if get.get("scheme") == "HTTPS":
             # As in Kubernetes: a probe asks whether the guest answers, not who it is.
@@ -178,6 +201,6 @@ class Probes:
             writer.write(request_of(get, address))
             await writer.drain()
             status = (await reader.readline())[:_HEAD_BYTES].split()[1]
-            return 200 <= int(status) < 400
+            return "" if 200 <= int(status) < 400 else f"HTTP status {int(status)}"
         finally:
             writer.close()
