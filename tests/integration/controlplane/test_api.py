@@ -153,6 +153,15 @@ def test_service_accounts_get_tokens(control_plane: ControlPlane, namespace: str
         ("node", "delete", "virtualservers.coreweave.com/virtualservers", False),
         ("node", "create", "/secrets", False),
         ("supervisor", "list", "/secrets", False),
+        ("operator", "delete", "/persistentvolumeclaims", False),
+        ("operator", "delete", "virtualservers.coreweave.com/virtualservers", False),
+        ("operator", "update", "subresources.kubevirt.io/virtualmachines/stop", False),
+        ("operator", "patch", "/services/status", False),
+        ("node", "list", "/secrets", False),
+        ("node", "delete", "/services", False),
+        ("node", "delete", "/persistentvolumeclaims", False),
+        ("node", "create", "kubevirt.io/virtualmachines", False),
+        ("node", "patch", "apiextensions.k8s.io/customresourcedefinitions", False),
     ],
 )
 def test_our_components_may_do_their_work_and_no_more(

@@ -43,3 +43,10 @@ def test_every_policy_has_an_example_by_which_one_sees_that_it_is_in_force() -> 
 def test_a_kind_that_is_not_applied_is_an_error() -> None:
     with pytest.raises(errors.ControlPlaneError, match="Pod web"):
         bootstrap.path_of({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "x"}})
+
+
+def test_every_right_is_named() -> None:
+    roles = [manifest for manifest in bootstrap.load() if manifest["kind"] == "ClusterRole"]
+    rules = [(role["metadata"]["name"], rule) for role in roles for rule in role.get("rules") or ()]
+    assert rules
+    assert [(name, rule) for name, rule in rules if any("*" in words for words in rule.values())] == []
