@@ -93,7 +93,7 @@ class NodeWorld:
         return self._node.pid
 
     def eventually(
-        self, condition: Callable[[], T], *, seconds: float = 60, what: str | Callable[[], str] = "the condition"
+        self, condition: Callable[[], T], *, seconds: float = 180, what: str | Callable[[], str] = "the condition"
     ) -> T:
         """Ask until the answer is true, and return it."""
         deadline = time.monotonic() + seconds
@@ -140,7 +140,7 @@ class NodeWorld:
         conditions: list[dict[str, Any]] = self.status(kind, name).get("conditions") or []
         return next((one for one in conditions if one["type"] == type), dict[str, Any]())
 
-    def address_of(self, service: str, *, seconds: float = 30) -> str:
+    def address_of(self, service: str, *, seconds: float = 120) -> str:
         """Return the load balancer address of a Service, once it has one."""
 
         def found() -> str:
@@ -149,7 +149,7 @@ class NodeWorld:
 
         return self.eventually(found, seconds=seconds, what=lambda: json.dumps(self.status("service", service)))
 
-    def wait_printable(self, name: str, status: str, *, seconds: float = 60) -> None:
+    def wait_printable(self, name: str, status: str, *, seconds: float = 180) -> None:
         """Wait until a machine says that it is so."""
         self.eventually(
             lambda: self.status("vm", name).get("printableStatus") == status,
