@@ -1,4 +1,4 @@
-"""A stand-in for the provider ``hashicorp/kubernetes`` where no registry answers: it knows the schema, and nothing else.
+"""A stand-in for the provider ``hashicorp/kubernetes`` where none answers: it knows the schema, and no more.
 
 ``python terraform_standin.py`` prints one line for the environment variable ``TF_REATTACH_PROVIDERS`` and serves until
 it is ended. Terraform can then initialise, validate, and run tests with a mocked provider; whatever would talk to a
@@ -14,10 +14,12 @@ import importlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["ADDRESS", "SCHEMA", "schema_response"]
 
@@ -83,17 +85,21 @@ def schema_response(schemas: Mapping[str, Any]) -> bytes:
         schemas: One provider's entry of what ``terraform providers schema -json`` prints.
     """
     resources = _entries(2, schemas["resource_schemas"])
-    return b"".join(
-        [_field(1, _schema(schemas["provider"])), *resources, *_entries(3, schemas["data_source_schemas"])]
-    )
+    return b"".join([_field(1, _schema(schemas["provider"])), *resources, *_entries(3, schemas["data_source_schemas"])])
 
 
 def _serve() -> None:
     grpc: Any = importlib.import_module("grpc")
-    answers = {"GetProviderSchema": schema_response(json.loads(SCHEMA.read_bytes())), **dict.fromkeys(_ANSWERED_EMPTY, b"")}
+    answers = {
+        "GetProviderSchema": schema_response(json.loads(SCHEMA.read_bytes())),
+        **dict.fromkeys(_ANSWERED_EMPTY, b""),
+    }
 
     def handler(answer: bytes) -> Any:
-        return grpc.unary_unary_rpc_method_handler(lambda _request, _context: answer)
+        def reply(_request: bytes, _context: Any) -> bytes:
+            return answer
+
+        return grpc.unary_unary_rpc_method_handler(reply)
 
     server = grpc.server(ThreadPoolExecutor(4))
     handlers = {name: handler(answer) for name, answer in answers.items()}
