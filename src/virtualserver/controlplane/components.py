@@ -153,6 +153,8 @@ class Component:
         probe: How one sees that it is ready.
         after: Components that must be ready before it starts.
         database: A file that only one process may have open, None for most.
+        loads_after: Where not empty: components after which the process is started already; it loads, and begins its
+            work when its standard input ends, which is when those in `after` are ready.
     """
 
     name: str
@@ -163,6 +165,7 @@ class Component:
     probe: UrlProbe | FileProbe
     after: tuple[str, ...] = ()
     database: Path | None = None
+    loads_after: tuple[str, ...] = ()
 
 
 def table(
@@ -350,7 +353,7 @@ def _kube_controller_manager(
 
 
 def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -> Component:
-    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", layout.instance.name]
+    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", layout.instance.name, "--wait"]
     passed = ("PYTHONPATH", "VS_STATE", "TZ", "VS_LOG_LEVEL")
     return Component(
         name,
@@ -366,4 +369,5 @@ def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -
         uid,
         FileProbe(layout.ready(name)),
         after=("kube-apiserver", "bootstrap"),
+        loads_after=("etcd",),  # while kube-apiserver loads
     )

@@ -150,7 +150,7 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
             component.argv,
             cwd="/",
             env={**component.environment, _TOKEN: token},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if component.loads_after else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -176,7 +176,7 @@ class Supervisor:
             _log.info("adopted %s, PID %d", component.name, watched.process.pid)
         while True:
             if watched.process is None:
-                await self._wait_for(component.after)
+                await self._wait_for(component.loads_after or component.after)
                 self._start(watched)
             if watched.process is not None:
                 await self._attend(watched)
@@ -205,18 +205,25 @@ class Supervisor:
         """Probe a running component until it ends, then say how it ended."""
         assert watched.process  # noqa: S101 - the caller looked
         began = time.monotonic()
-        probing = asyncio.create_task(self._probe(watched))
+        tasks = [asyncio.create_task(self._probe(watched)), asyncio.create_task(self._release(watched))]
         try:
             await _ended(watched.process)
         finally:
-            probing.cancel()
-            await asyncio.gather(probing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if watched.ready.is_set() and time.monotonic() - began > _HEALTHY_SECONDS:
             watched.failures = 0
         watched.ready.clear()
         watched.process = None
         watched.last_error = _ending(watched.child, self._layout.log(watched.component.name))
         watched.child = None
+
+    async def _release(self, watched: _Watched) -> None:
+        """Let a component that was started early begin; one that loses us before, begins by itself."""
+        if watched.child and watched.child.stdin:
+            with watched.child.stdin:
+                await self._wait_for(watched.component.after)
 
     async def _probe(self, watched: _Watched) -> None:
         assert watched.process  # noqa: S101 - the caller looked

@@ -28,6 +28,8 @@ def main() -> int:
     if os.geteuid() != 0:
         _logger.error("the node starts machines and changes the network: run it as root")
         return 1
+    if "--wait" in sys.argv[1:]:
+        sys.stdin.buffer.read()  # ends once what we need is there
     try:
         asyncio.run(agent.run(instance))
     except (InstanceError, ClaimsError) as error:

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -143,7 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--kubeconfig", type=Path, help="default: the instance's own for the operator")
     parser.add_argument("--instance", help="default: VS_INSTANCE; shows whose process this is")
+    parser.add_argument("--wait", action="store_true", help="begin when standard input ends")
     options = parser.parse_args(arguments)
+    if options.wait:
+        sys.stdin.buffer.read()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     instance = Instance.from_environment()
     if options.instance:

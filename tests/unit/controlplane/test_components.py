@@ -92,3 +92,11 @@ def test_the_versions_are_those_that_are_built() -> None:
     module = (gobuild.sources() / "go.mod").read_text()
     assert f"k8s.io/kubernetes {components.KUBERNETES_VERSION}\n" in module
     assert f"go.etcd.io/etcd/server/v3 v{components.ETCD_VERSION}\n" in module
+
+
+def test_our_own_processes_load_while_kube_apiserver_does_and_begin_when_everything_is_applied() -> None:
+    for name in ("operator", "node"):
+        component = a_table()[name]
+        assert component.loads_after == ("etcd",)
+        assert component.after == ("kube-apiserver", "bootstrap")
+        assert component.argv[-1] == "--wait"
