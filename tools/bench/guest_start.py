@@ -84,30 +84,26 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
     ]
 
 
-def _knock(enter: Sequence[str], address: str) -> subprocess.Popen[str]:
-    """Start to ask for port 22."""
+def _knock(enter: Sequence[str], address: str) -> float:
+    """Ask for port 22 until it answers, and return that moment."""
     line = [*enter, sys.executable, "-c", _KNOCK, address, "22", str(_LIMIT_SECONDS)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
-
-
-def _answered(knocking: subprocess.Popen[str]) -> float:
-    """Return the moment at which the port answered."""
-    text, _ = knocking.communicate(timeout=_LIMIT_SECONDS + 30)
-    assert knocking.returncode == 0, "port 22 does not answer"
-    return float(text)
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, timeout=_LIMIT_SECONDS + 30)
+    assert done.returncode == 0, f"port 22 of {address} does not answer"
+    return float(done.stdout)
 
 
 def _ours(product: Product, name: str, enter: Sequence[str]) -> float:
     """Apply a server and return the seconds until it answers; it is deleted again."""
-    seconds = asyncio.run(_apply(product, name, enter))
+    began, address = asyncio.run(_apply(product, name))
+    seconds = _knock(enter, address) - began
     product.delete("vs", name)
     eventually(lambda: not product.objects("vmi"), what="the guest to be gone")
     return seconds
 
 
-async def _apply(product: Product, name: str, enter: Sequence[str]) -> float:
-    network = {"public": True, "tcp": {"ports": [22]}}
-    manifest = a_server(name, image=IMAGE, network=network)
+async def _apply(product: Product, name: str) -> tuple[float, str]:
+    """Apply a server, and return when that began, and the server's address as soon as it has one."""
+    manifest = a_server(name, image=IMAGE, network={"public": True, "tcp": {"ports": [22]}})
     manifest["spec"]["resources"]["memory"] = f"{_MEMORY_MIB}Mi"
     async with Client.from_kubeconfig(product.folder / "kubeconfig", user_agent="bench") as client:
         began = time.monotonic()
@@ -124,7 +120,7 @@ async def _apply(product: Product, name: str, enter: Sequence[str]) -> float:
                 status: dict[str, Any] = event.object.get("status") or {}
                 address = status.get("network", {}).get("externalIP")
                 if address:
-                    return await asyncio.to_thread(_answered, _knock(enter, address)) - began
+                    return began, address
     raise AssertionError(f"{name} got no address")
 
 
@@ -143,7 +139,7 @@ def _by_hand(image: BuiltImage, cable: wire.Wire, accelerator: str) -> float:
             )
             stack.callback(machine.terminate)
             os.close(tap)
-            return _answered(_knock(["ip", "netns", "exec", cable.namespace], wire.ADDRESS)) - began
+            return _knock(["ip", "netns", "exec", cable.namespace], wire.ADDRESS) - began
 
 
 def _qemu(image: BuiltImage, disk: Path, accelerator: str, tap: int) -> list[str]:
