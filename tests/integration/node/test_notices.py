@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.timeout(600)
 
 def told(node: NodeWorld) -> list[tuple[str, str, str, int]]:
     """Return kind, name, reason and count of the namespace's Events, in their order of writing."""
-    events = json.loads(node.api.kubectl("-n", node.namespace, "get", "events", "-o", "json"))["items"]
+    events: list[dict[str, Any]] = json.loads(node.api.kubectl("-n", node.namespace, "get", "events", "-o", "json"))[
+        "items"
+    ]
     events.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
     return [
         (one["involvedObject"]["kind"], one["involvedObject"]["name"], one["reason"], one["count"]) for one in events

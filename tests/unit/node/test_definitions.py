@@ -10,7 +10,7 @@ COLUMN = {"name": "status", "type": "string", "jsonPath": ".status.phase"}
 
 
 def a_definition(*names: str) -> dict[str, Any]:
-    versions = [
+    versions: list[dict[str, Any]] = [
         {
             "name": name,
             "served": True,
