@@ -74,8 +74,9 @@ class Scene:
 
     def datagram(self, target: str, payload: bytes, **lies: Any) -> bytes:
         """Return a datagram of mallory's, honest but for what is said otherwise."""
-        own = {"source_mac": self.mallory.mac, "target_mac": self.gateway_mac, "source": self.mallory.address}
-        return udp(**{**own, "ports": (4000, PORT), "target": target, "payload": payload, **lies})
+        own: dict[str, Any] = {"source_mac": self.mallory.mac, "target_mac": self.gateway_mac, "ports": (4000, PORT)}
+        own |= {"source": self.mallory.address, "target": target, "payload": payload, **lies}
+        return udp(**own)
 
     def nobody_hears(self, lie: bytes, *, target: str) -> None:
         """Send a lie and then an honest datagram to the target, and assert that only the latter arrives."""
@@ -146,10 +147,10 @@ def test_a_guest_is_no_ipv6_router(scene: Scene, target_mac: str) -> None:
 
 def test_arp_in_anothers_name_is_neither_answered_nor_believed(scene: Scene) -> None:
     mallory, victim = scene.mallory, scene.victim
-    own = {"frame_mac": mallory.mac, "sender_mac": mallory.mac, "sender": mallory.address}
+    own: dict[str, Any] = {"frame_mac": mallory.mac, "sender_mac": mallory.mac, "sender": mallory.address}
     # Proxy ARP answers for any address, so that the address that is asked for tells whose question was answered.
     honest = arp(**own, asked="192.0.2.1")
-    lies = {
+    lies: dict[str, dict[str, Any]] = {
         "192.0.2.2": {"sender": victim.address},
         "192.0.2.3": {"sender": GATEWAY},
         "192.0.2.4": {"sender_mac": STRANGER_MAC},
@@ -157,12 +158,12 @@ def test_arp_in_anothers_name_is_neither_answered_nor_believed(scene: Scene) -> 
         "192.0.2.6": {"frame_mac": victim.mac, "sender_mac": victim.mac, "sender": victim.address},
     }
     claims = [
-        arp(**{**own, "sender": address}, asked=told, answers=True, target_mac=target)
+        arp(frame_mac=mallory.mac, sender_mac=mallory.mac, sender=address, asked=told, answers=True, target_mac=target)
         for address in (victim.address, GATEWAY)
         for told, target in ((GATEWAY, scene.gateway_mac), (address, BROADCAST))
     ]
     with ears(scene.product.namespace, mallory.tap) as tap, ears(scene.product.namespace, victim.tap) as theirs:
-        mallory.guest.send_frames(*[arp(**{**own, **lie}, asked=asked) for asked, lie in lies.items()], *claims)
+        mallory.guest.send_frames(*[arp(**(own | lie), asked=asked) for asked, lie in lies.items()], *claims)
         mallory.guest.send_frames(honest)
         tap.wait(lambda frame: _answers(frame, "192.0.2.1"), what="the answer to the honest question")
         for asked in lies:

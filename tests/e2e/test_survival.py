@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from e2e.conftest import a_folder
 from e2e.manifests import a_server
 from e2e.product import Product, eventually
 
@@ -19,7 +25,15 @@ if TYPE_CHECKING:
 
     from e2e.internet import Internet
 
+pytestmark = pytest.mark.timeout(1200)
+
 PORT = 7001
+_OURS = {
+    **{name: rf"/{name}$" for name in ("etcd", "kube-apiserver", "kube-controller-manager")},
+    "dnsmasq": r"(^|/)dnsmasq$",
+    "qemu": r"/qemu-system-",
+}
+_MODULES = {"supervisor": "controlplane", "operator": "operator", "node": "node"}
 _DOWNLOAD = r"""
 import socket, sys, time
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
@@ -32,7 +46,7 @@ while True:
     if time.monotonic() - told > 0.2:
         told = time.monotonic()
         print(total, flush=True)
-    time.sleep(0.001)
+    time.sleep(0.02)  # a few megabytes a second: what is tested needs the processors as well
 """
 
 
@@ -76,6 +90,20 @@ def _spec_versions(product: Product) -> dict[str, Any]:
     }
 
 
+def _processes(product: Product) -> Counter[str]:
+    """Return how many processes of each kind the product has, as the kernel tells it and not the product."""
+    found: Counter[str] = Counter()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            environment = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+            if f"VS_STATE={product.state}" not in environment and not any(str(product.state) in word for word in line):
+                continue
+            found.update(name for name, pattern in _OURS.items() if re.search(pattern, line[0]))
+            found.update(name for name, module in _MODULES.items() if f"virtualserver.{module}" in line[1:4])
+    return found
+
+
 def _ready(product: Product) -> bool:
     components = json.loads(product.vs("status", "-o", "json"))["components"]
     return bool(components) and all(component["ready"] for component in components)
@@ -90,6 +118,9 @@ def test_each_process_may_be_killed_during_a_download(product: Product, client: 
             download.goes_on()
             machine = _machine_pid(product)
             before = _spec_versions(product)
+            one_each = _processes(product)
+            assert set(one_each) == {*_OURS, *_MODULES}
+            assert max(one_each.values()) == 1
             for name in (
                 "node",
                 "operator",
@@ -100,16 +131,19 @@ def test_each_process_may_be_killed_during_a_download(product: Product, client: 
                 "supervisor",
             ):
                 pid = product.process(name)
+                assert pid
                 os.kill(pid, signal.SIGKILL)
                 download.goes_on()
                 if name == "supervisor":
+                    assert "its supervisor has ended" in product.vs("status")
                     product.vs("up", "--no-hello")
                 eventually(
                     lambda name=name, pid=pid: product.process(name) not in (0, pid),
                     what=f"{name} to be back",
-                    seconds=60,
+                    seconds=120,
                 )
-                eventually(lambda: _ready(product), what=f"everything to be ready after {name} was killed", seconds=60)
+                eventually(lambda: _ready(product), what=f"all to be ready after {name} was killed", seconds=120)
+                assert _processes(product) == one_each, f"after {name} was killed"
                 download.goes_on()
             assert _machine_pid(product) == machine, "the guest is the same process"
             assert _spec_versions(product) == before, "nothing was written again"
@@ -125,3 +159,65 @@ def test_each_process_may_be_killed_during_a_download(product: Product, client: 
 
 def _machine_pid(product: Product) -> int:
     return product.process("qemu")
+
+
+def _machines(product: Product) -> dict[str, str]:
+    """Return the PID of each server's machine by the server's name."""
+    return {
+        entry["name"].removeprefix("qemu default/"): entry["detail"]
+        for entry in product.inventory()
+        if entry["name"].startswith("qemu default/")
+    }
+
+
+def test_servers_that_ran_run_again_after_a_down_that_was_killed(product: Product, client: Internet) -> None:
+    network = {"public": True, "tcp": {"ports": [22]}}
+    strategies = {"quick": "RerunOnFailure", "once": "Manual", "deaf": "RerunOnFailure"}
+    product.apply(*(a_server(name, network=network, runStrategy=how) for name, how in strategies.items()))
+    try:
+        addresses = {name: product.wait_ready(name)["status"]["network"]["externalIP"] for name in strategies}
+        instances = {name: product.get("vmi", name)["metadata"]["uid"] for name in strategies}
+        # It does not hear the button, so that the others are long down while the end of this one is waited for.
+        product.guest("deaf").run("for p in $(pidof acpid); do kill -9 $p; done")
+        before = _machines(product)
+        assert set(before) == set(strategies)
+        with subprocess.Popen([sys.executable, "-m", "virtualserver.cli", "down"], env=product.environment) as down:
+            eventually(
+                lambda: (
+                    not any(client.probe("tcp", addresses[name], 22)["result"] == "open" for name in ("quick", "once"))
+                ),
+                what="the guests that listen to go down",
+            )
+            assert down.poll() is None, "it still waits for the deaf one"
+            down.kill()
+        product.vs("up", "--no-hello")
+        for name, address in addresses.items():
+            eventually(lambda a=address: client.probe("tcp", a, 22)["result"] == "open", what=name, seconds=120)
+            product.wait_ready(name)
+        after = _machines(product)
+        assert after["deaf"] == before["deaf"], "what went on was adopted"
+        assert after["quick"] != before["quick"]
+        assert after["once"] != before["once"]
+        assert {name: product.get("vmi", name)["metadata"]["uid"] for name in strategies} == instances
+    finally:
+        product.delete("vs", *strategies)
+
+
+def test_an_instance_of_the_same_name_in_another_folder_leaves_this_one_alone(
+    product: Product, client: Internet
+) -> None:
+    product.apply(a_server("mine", network={"public": True, "tcp": {"ports": [22]}}))
+    try:
+        address = product.wait_ready("mine")["status"]["network"]["externalIP"]
+        before = product.inventory()
+        with a_folder() as state:
+            other = Product(product.instance, state, programs=product.programs)
+            refused = other.attempt("up", "--no-hello")
+            assert refused.returncode == 1
+            assert "an instance of the same name, in another state folder, uses it" in refused.stderr
+            assert "choose another name: VS_INSTANCE=NAME vs up" in refused.stderr
+            other.vs("down", "--purge", "--yes")
+        assert product.inventory() == before
+        assert client.probe("tcp", address, 22)["result"] == "open"
+    finally:
+        product.delete("vs", "mine")
