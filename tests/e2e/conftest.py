@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 IMAGE = "tiny"
 
-# Written, and not yet seen to pass as a whole: they come back one by one (issue 3 stays open until this list is empty).
-collect_ignore = [
-    "test_survival.py",
-]
-
 
 @pytest.fixture(scope="session")
 def product() -> Generator[Product]:
