@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import ipaddress
 import json
 import os
@@ -23,13 +24,14 @@ import click
 from virtualserver.fabric import ranges, state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from virtualserver.instance import Instance
 
 __all__ = [
     "NETWORK",
     "all_of",
+    "choosing",
     "hosts_of",
     "nameservers_of",
     "of_other_instances",
@@ -49,6 +51,7 @@ _CONFIGURATION = (
 )
 _URL = re.compile(r"\bhttps?://(?:[^/\s@\"']*@)?(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+))")
 _RESOLVE_SECONDS = 3.0
+_CHOOSING_SECONDS = 120.0
 
 
 class _NetworkType(click.ParamType["state.Network"]):
@@ -64,6 +67,32 @@ class _NetworkType(click.ParamType["state.Network"]):
 
 NETWORK = _NetworkType()
 """A network in prefix notation, IPv4 or IPv6."""
+
+
+@contextlib.contextmanager
+def choosing(update: Callable[[str, float | None], None], *, place: Path = Path("/run")) -> Generator[None]:
+    """Keep other instances on this machine from choosing networks meanwhile, whatever folder they live in.
+
+    To be held until the chosen networks can be seen as routes. A folder is locked, so that nothing is left behind;
+    since anybody may lock it, it is waited for two minutes at most.
+
+    Args:
+        update: Told what is waited for.
+        place: The folder; the same for all instances on the machine.
+    """
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        end = time.monotonic() + _CHOOSING_SECONDS
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                update("another instance starts for the first time: waiting until its networks are there", None)
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def taken(instance: Instance) -> list[state.Network]:

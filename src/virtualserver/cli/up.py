@@ -7,6 +7,7 @@ the step that failed. Tests: ``tests/unit/cli/test_up.py``; the whole of it ``te
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import shutil
 import sys
@@ -42,6 +43,7 @@ class Start:
         seconds: How long to wait for the first server.
         with_hello: False starts no first server.
         server: The first server, once it answers.
+        held: What is released once the control plane runs, or the run ends.
     """
 
     instance: Instance
@@ -54,6 +56,7 @@ class Start:
     seconds: float = 900
     with_hello: bool = True
     server: hello.Reachable | None = None
+    held: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack)
 
     @property
     def programs(self) -> controlplane.Programs:
@@ -100,6 +103,7 @@ def choose_ranges(start: Start, update: progress.Update) -> None:
     start.instance.identifier()
     recorded = start.instance.record().get("ranges")
     if recorded is None:
+        start.held.enter_context(networks.choosing(update))
         update("looking for networks that nobody uses", None)
         try:
             chosen = ranges.choose(networks.taken(start.instance), public=start.public, private=start.private)
@@ -152,6 +156,7 @@ def start_control_plane(start: Start, update: progress.Update) -> None:
         options=controlplane.Options(service_ranges=chosen.service),
         progress=update,
     )
+    start.held.close()
     if start.by.uid != 0:
         start.by.own(start.instance.kubeconfig)
 
@@ -179,8 +184,8 @@ def apply_hello(start: Start, update: progress.Update) -> None:
 
 STEPS: Sequence[Step] = (
     Step("This machine", check_machine, "Mend what is named, then run it again; `vs doctor` shows everything."),
-    Step("Networks", choose_ranges, "Name free ones: vs up --public-pool 192.0.2.0/24 --private-pool 10.99.0.0/24"),
     Step("Control plane programs", obtain_programs, "The build goes on from where it stopped when you run it again."),
+    Step("Networks", choose_ranges, "Name free ones: vs up --public-pool 192.0.2.0/24 --private-pool 10.99.0.0/24"),
     Step("Control plane", start_control_plane, "`vs status` and `vs doctor` show what is wrong; logs are named there."),
     Step("Guest image", build_image, "Run it again; the build of the image begins anew.", is_for_hello=True),
     Step("First server", apply_hello, "`vs kubectl describe vs hello` shows what it waits for.", is_for_hello=True),
@@ -193,6 +198,11 @@ def run(start: Start) -> None:
     Raises:
         Failure: A step failed. What the steps before it made stays, and the next run goes on from there.
     """
+    with start.held:
+        _run(start)
+
+
+def _run(start: Start) -> None:
     for step in STEPS:
         if step.is_for_hello and not start.with_hello:
             continue

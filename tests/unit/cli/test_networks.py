@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -35,6 +36,24 @@ def test_an_instance_that_never_started_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "instance.json").write_text(json.dumps({"identifier": "0a1b2c"}))
     assert networks.of_other_instances(an_instance(tmp_path, "mine")) == {}
+
+
+def test_only_one_instance_at_a_time_chooses(tmp_path: Path) -> None:
+    waited = threading.Event()
+    order: list[str] = []
+
+    def other() -> None:
+        with networks.choosing(lambda _what, _share: waited.set(), place=tmp_path):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with networks.choosing(lambda _what, _share: None, place=tmp_path):
+        thread.start()
+        assert waited.wait(30)
+        order.append("first")
+    thread.join(30)
+    assert order == ["first", "other"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["192.0.2.1/24", "192.0.2.0/33", "public", ""])

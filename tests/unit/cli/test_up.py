@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
 import ipaddress
 import os
@@ -15,7 +17,7 @@ from virtualserver.fabric import ranges
 from virtualserver.instance import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 
@@ -41,6 +43,7 @@ def nothing(text: str, share: float | None) -> None:
 @pytest.fixture(autouse=True)
 def _no_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "taken", always([]))
+    monkeypatch.setattr(networks, "choosing", contextlib.nullcontext)
 
 
 def test_the_steps_have_titles_and_remedies_and_the_machine_is_looked_at_first() -> None:
@@ -49,6 +52,26 @@ def test_the_steps_have_titles_and_remedies_and_the_machine_is_looked_at_first()
     assert titles[-1] == "First server"
     assert len(set(titles)) == len(titles)
     assert all(step.remedy for step in up.STEPS)
+
+
+def test_networks_are_kept_from_others_until_the_control_plane_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    @contextlib.contextmanager
+    def choosing(_update: object) -> Generator[None]:
+        seen.append("held")
+        yield
+        seen.append("released")
+
+    monkeypatch.setattr(networks, "choosing", choosing)
+    steps = {step.title: step for step in up.STEPS}
+    started = dataclasses.replace(steps["Control plane"], do=lambda _start, _update: seen.append("started"))
+    monkeypatch.setattr(up, "STEPS", [steps["Networks"], started])
+    up.run(a_start(tmp_path))
+    up.run(a_start(tmp_path))
+    assert seen == ["held", "started", "released", "started"]
 
 
 def test_networks_are_chosen_once_and_remembered(tmp_path: Path) -> None:
