@@ -38,5 +38,7 @@ async def run(*command: str, stdin: str | None = None, accept: Collection[int] =
     output, complaint = await process.communicate(None if stdin is None else stdin.encode())
     if process.returncode not in accept:
         said = complaint.decode(errors="replace").strip() or output.decode(errors="replace").strip()
+        # On one line, since it is the last line of a log that people are shown.
+        said = "; ".join(said.splitlines())
         raise CommandError(f"{' '.join(command)}: exit status {process.returncode}: {said[:2000]}")
     return output.decode(errors="replace")
