@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -78,9 +78,8 @@ def test_the_standin_has_the_schema_of_the_real_provider(tmp_path: Path) -> None
 def without_prose(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: without_prose(value) for key, value in schema.items() if key not in ("description", "description_kind")
-    }
+    entries = cast("dict[str, Any]", schema).items()
+    return {key: without_prose(value) for key, value in entries if key not in ("description", "description_kind")}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
