@@ -17,6 +17,7 @@ from virtualserver.api import names
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists
 from virtualserver.node import fields, kinds, runstrategy, specification, vmstatus
+from virtualserver.node.conditions import condition_of
 from virtualserver.node.services import attached_service
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ class VirtualMachines:
             requests = [dict(request) for request in decision.requests]
             await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
             vm = self._observed.get(kinds.VIRTUAL_MACHINE, key) or vm
+        if decision.action == "nothing" and vmi is not None and _waits_for_old_wishes(vm, vmi):
+            requests = [dict(runstrategy.stop_request(vmi["metadata"]["uid"])), dict(runstrategy.start_request())]
+            await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
+            return 0.0
         if decision.action == "always":
             await self._observed.patch(
                 kinds.VIRTUAL_MACHINE,
@@ -150,6 +155,20 @@ class VirtualMachines:
 def _is_owned(vmi: Manifest, vm: Manifest) -> bool:
     references = fields.items(vmi, "metadata", "ownerReferences")
     return any(reference["uid"] == vm["metadata"]["uid"] for reference in references)
+
+
+def _waits_for_old_wishes(vm: Manifest, vmi: Manifest) -> bool:
+    """Return whether an instance waits to be started as its machine is not wanted any more: a new one takes its place.
+
+    Nobody has to ask for a restart of what has never run.
+    """
+    has_run = fields.status_of(vmi).get("phase") not in (None, "", "Pending")
+    if has_run or vmi["metadata"].get("deletionTimestamp"):
+        return False
+    waits = condition_of(vmi, "Synchronized")
+    if waits is None or waits["status"] != "False":
+        return False
+    return fields.annotations_of(vmi).get(names.INSTANCE_TEMPLATE) != template_hash(vm)
 
 
 def _same_requests(vm: Manifest, decision: runstrategy.Decision) -> bool:

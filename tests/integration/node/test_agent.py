@@ -142,6 +142,9 @@ def test_memory_that_does_not_fit_is_waited_for_with_its_reason(node: NodeWorld)
     failure = node.condition("vm", "one", "Failure")
     assert failure["reason"] == "InsufficientMemory"
     assert "needs 900Gi of memory and " in failure["message"]
+    # What has never run needs no restart to become what is wanted now.
+    node.apply(a_machine("one"))
+    node.wait_printable("one", "Running")
 
 
 def test_an_image_that_is_missing_is_named_and_waited_for(node: NodeWorld) -> None:
