@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Any
 
 import pytest
 
-from e2e.conftest import IMAGE
 from e2e.manifests import a_server
 from e2e.product import Product, eventually
 
@@ -33,14 +34,18 @@ def test_what_is_wrong_by_itself_is_refused_at_apply(
 
 
 def test_a_missing_image_is_said_with_the_command_that_mends_it(product: Product) -> None:
-    product.apply(a_server("old", image="ubuntu2004-docker-master-20210601-ord1", network=PRIVATE))
+    old = f"ubuntu2004-docker-master-2021060{os.getpid()}-ord1"
+    product.apply(a_server("old", image=old, network=PRIVATE))
     try:
         message = product.wait_message("old", "vs image alias")
-        assert "vs image alias vd-images/ubuntu2004-docker-master-20210601-ord1" in message
-        product.vs("image", "alias", "vd-images/ubuntu2004-docker-master-20210601-ord1", IMAGE)
+        assert f"spec.storage.root.source.pvc: image vd-images/{old} does not exist" in message
+        command = message[message.index("vs image alias") :].partition(" (")[0]
+        assert command == f"vs image alias vd-images/{old} {command.split()[-1]}"
+        product.vs(*command.split()[1:])
         product.wait_ready("old")
     finally:
         product.delete("vs", "old")
+        product.delete("pvc", old, "-n", "vd-images")
 
 
 def test_names_that_are_taken_are_said_and_left_alone(product: Product) -> None:
@@ -109,12 +114,29 @@ def test_memory_that_does_not_fit_waits_and_says_what_is_free(product: Product) 
     product.apply(a_server("huge", network=PRIVATE, resources={"cpu": {"count": 1}, "memory": "900Gi"}))
     try:
         message = product.wait_message("huge", "free")
-        assert "900Gi" in message
+        assert "spec.resources.memory: " in message and "needs 900Gi of memory and " in message
         small = a_server("huge", network=PRIVATE)
         product.apply(small)
         product.wait_ready("huge")
     finally:
         product.delete("vs", "huge")
+
+
+def test_a_stopped_server_says_a_command_that_starts_it_with_what_is_here(product: Product) -> None:
+    product.apply(a_server("halted", running=False, network=PRIVATE))
+    try:
+        message = product.wait_reason("halted", "VirtualServerStopped")["message"]
+        assert "virtctl start halted" in message
+        command = message.partition("(without virtctl: ")[2].removesuffix(")")
+        assert command.startswith("echo {} | kubectl replace ")
+        subprocess.run(
+            ["sh", "-ec", command],
+            env={"PATH": f"{product.state / '.bin'}:/usr/bin:/bin", "KUBECONFIG": str(product.folder / "kubeconfig")},
+            check=True,
+        )
+        product.wait_ready("halted")
+    finally:
+        product.delete("vs", "halted")
 
 
 @pytest.mark.parametrize("text", ["- a\n- list\n", "just words", "a: [unclosed"])
