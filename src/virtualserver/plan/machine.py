@@ -47,16 +47,20 @@ _PHASES: Mapping[str, Phase] = {
 def phase(observed: Observed) -> Phase:
     """Return where the machine stands; ``UNREPORTED`` until somebody has said so."""
     word = printable_status(observed)
-    if word == "Stopped" and _is_about_to_start(observed.virtual_machine or {}):
-        return Phase.STARTING
+    if word in ("Stopped", "Running"):
+        unseen = _unseen_strategy(observed.virtual_machine or {})
+        if word == "Stopped" and unseen in ("Always", "RerunOnFailure"):
+            return Phase.STARTING
+        if word == "Running" and unseen == "Halted":
+            return Phase.STOPPING
     return _PHASES.get(word, Phase.FAILING) if word else Phase.UNREPORTED
 
 
-def _is_about_to_start(machine: Manifest) -> bool:
-    """Return whether a run strategy that starts the machine was written, and whoever runs it has not seen that yet."""
+def _unseen_strategy(machine: Manifest) -> str | None:
+    """Return the run strategy that was written and that whoever runs the machine has not seen yet, None for none."""
     wanted = machine.get("spec", {}).get("runStrategy")
     seen = machine.get("status", {}).get("runStrategy")
-    return wanted in ("Always", "RerunOnFailure") and seen not in (None, wanted)
+    return wanted if seen not in (None, wanted) else None
 
 
 def printable_status(observed: Observed) -> str:
