@@ -95,10 +95,10 @@ locals {
     spec = local.spec
   }
 
-  # Reasons of Ready at which waiting ends, because nothing more happens by itself. A server that somebody stopped by
-  # hand, or that needs a restart, is left alone: a warning says so. What the operator refuses is an error.
+  # Reasons of Ready at which waiting ends, because nothing more happens by itself. A server that somebody stopped or
+  # started by hand, or that needs a restart, is left alone: a warning says so. What the operator refuses is an error.
   refused = ["NotSupportedYet", "InvalidSpec", "InvalidCloudInit", "ImageNotFound"]
-  settled = concat(var.vs_running ? ["VirtualServerReady", "VirtualServerStopped", "RestartRequired"] : ["VirtualServerStopped"], local.refused)
+  settled = concat(["VirtualServerReady", "VirtualServerStopped", "RestartRequired"], local.refused)
 
   status = try(data.kubernetes_resource.virtualserver.object.status, null)
   conditions = {

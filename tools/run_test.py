@@ -51,7 +51,12 @@ def pyright() -> int:
     return subprocess.call([PROGRAMS / "node", program, "--pythonpath", sys.executable], env=environment)
 
 
-CHECKS = (ruff_check, ruff_format, import_linter, pyright)
+def terraform_docs() -> int:
+    """The tables of the Terraform module's README."""
+    return subprocess.call([sys.executable, CHECKOUT / "tools" / "terraform_docs.py", "--check"])
+
+
+CHECKS = (ruff_check, ruff_format, import_linter, pyright, terraform_docs)
 
 
 def run_checks() -> dict[str, bool]:
