@@ -70,7 +70,7 @@ NETWORK = _NetworkType()
 
 
 @contextlib.contextmanager
-def choosing(update: Callable[[str, float | None], None], *, place: Path = Path("/run")) -> Generator[None]:
+def choosing(update: Callable[[str, float | None], None], *, place: Path = Path("/var/lib")) -> Generator[None]:
     """Keep other instances on this machine from choosing networks meanwhile, whatever folder they live in.
 
     To be held until the chosen networks can be seen as routes. A folder is locked, so that nothing is left behind;
@@ -78,7 +78,8 @@ def choosing(update: Callable[[str, float | None], None], *, place: Path = Path(
 
     Args:
         update: Told what is waited for.
-        place: The folder; the same for all instances on the machine.
+        place: The folder; the same for all instances on the machine. Not /run: the node that we wait for meanwhile
+            locks that one for its record of the host's settings.
     """
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

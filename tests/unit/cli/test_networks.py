@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import json
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from virtualserver.cli import networks
 from virtualserver.fabric import ranges
+from virtualserver.fabric.hostrecord import HostRecord
 from virtualserver.instance import Instance
 
 if TYPE_CHECKING:
@@ -54,6 +56,13 @@ def test_only_one_instance_at_a_time_chooses(tmp_path: Path) -> None:
     thread.join(30)
     assert order == ["first", "other"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_choosing_networks_does_not_hold_up_the_node_that_is_waited_for_meanwhile() -> None:
+    place = inspect.signature(networks.choosing).parameters["place"].default
+    record = inspect.signature(HostRecord).parameters["file"].default
+    assert place.is_dir()
+    assert place != record.parent, "the node locks the folder of its record of the host"
 
 
 @pytest.mark.parametrize("text", ["192.0.2.1/24", "192.0.2.0/33", "public", ""])
