@@ -231,7 +231,9 @@ class Instances:
         if link is not None:
             taken = is_true(vmi, names.ADDRESS_TAKEN) and fields.status_of(vmi).get("phase") == "Running"
             taken = taken or links.has_taken(link, await self._dataplane.leases(), since=machine.started or now)
-            conditions.append(_condition(names.ADDRESS_TAKEN, taken, "Leased", "the guest has not asked for it yet"))
+            conditions.append(
+                _condition(names.ADDRESS_TAKEN, taken, "Leased", "the guest has not asked for its address yet")
+            )
             in_place = self._services.has_all_of(coming)
             conditions.append(
                 _condition(names.DATA_PLANE_READY, in_place, "InPlace", "its ports are being put in place")

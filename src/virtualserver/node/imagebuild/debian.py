@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import time
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -86,24 +85,23 @@ async def build(workdir: Path, *, progress: Progress) -> BuiltImage:
     imagebuild.require_programs(PROGRAMS)
     finished = workdir / "debian"
     async with imagebuild.workspace(workdir) as temporary:
-        told = _timed(progress)
         root = temporary / "system"
-        told("looking up the machine's apt sources", 0.0)
+        progress("looking up the machine's apt sources", 0.0)
         package = await kernel.kernel_package()
-        await _install(root, told)
-        told("downloading the kernel", 0.7)
+        await _install(root, progress)
+        progress("downloading the kernel", 0.7)
         await kernel.download(temporary, [package, "busybox-static"], lambda _step, _done: None)
         made = temporary / "made"
         made.mkdir(mode=0o755)
         await kernel.unpack_kernel(temporary, made / "kernel")
         await asyncio.to_thread((made / "initrd").write_bytes, await asyncio.to_thread(_initrd, temporary))
-        told("setting the system up", 0.78)
+        progress("setting the system up", 0.78)
         await _set_up(root, temporary / "root/lib/modules")
-        told("writing the disk", 0.85)
+        progress("writing the disk", 0.85)
         await _write_disk(root, temporary / "disk.raw", made / "disk.qcow2")
         await asyncio.to_thread(shutil.rmtree, finished, ignore_errors=True)
         made.rename(finished)
-        told("the image is made", 1.0)
+        progress("the image is made", 1.0)
     return BuiltImage(
         disk=finished / "disk.qcow2",
         kernel=finished / "kernel",
@@ -227,13 +225,3 @@ def _initrd(folder: Path) -> bytes:
             **{path: cpio.directory() for path in ("dev", "root")},
         }
     )
-
-
-def _timed(progress: Progress) -> Progress:
-    """Return a progress that also says how long the build has taken so far."""
-    begin = time.monotonic()
-
-    def told(step: str, done: float | None) -> None:
-        progress(f"{step} ({time.monotonic() - begin:.0f} s)", done)
-
-    return told
