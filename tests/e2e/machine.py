@@ -186,7 +186,22 @@ def a_machine(name: str, *, subnet: int = 0) -> Generator[Machine]:
         ip -n {name} route add default via {own}
         ip route add default via {client}
     """
-    new = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
+    # Ended with us, even where we are killed.
+    new = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--propagation",
+        "private",
+    ]
     with (
         a_folder() as folder,
         subprocess.Popen(
@@ -208,16 +223,22 @@ def a_machine(name: str, *, subnet: int = 0) -> Generator[Machine]:
             if first >= 0:
                 select.select([first], [], [], 30)
                 os.close(first)
+            shutil.rmtree(folder)  # on this machine nothing runs any more
 
 
 @contextmanager
 def a_folder() -> Generator[Path]:
-    """Make a folder for state: short, for the sockets' sake, and open to the components' users, unlike pytest's."""
+    """Make a folder for state: short, for the sockets' sake, and open to the components' users, unlike pytest's.
+
+    It stays where an instance was not purged: what may still run needs it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="vse-", dir="/tmp"))
     folder.chmod(0o755)
-    yield folder
-    # Only after all that may use it has ended: what failed is left for whoever looks into it.
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        if not list(folder.glob("*/instance.json")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Client(Internet):
