@@ -221,6 +221,11 @@ def test_a_server_that_was_stopped_by_hand_hangs_no_apply(product: Product, work
     terraform.apply(settings(running=False))
     assert product.condition("stopped", "VirtualServerStarted")["status"] == "False"
 
+    product.power("stopped", "start")
+    product.wait_ready("stopped")
+    said = terraform.apply(settings(running=False, tcp=[22, 80]))
+    assert "is left as it is: VirtualServerReady" in " ".join(said.split()), "one that was started by hand neither"
+
 
 def test_what_is_refused_is_said_at_once_and_can_be_mended(product: Product, workspace: Workspaces) -> None:
     terraform = workspace("refused")
