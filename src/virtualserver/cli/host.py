@@ -6,6 +6,7 @@ Tests: ``tests/e2e``.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
@@ -15,11 +16,10 @@ from virtualserver.node.machine import Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from virtualserver.instance import Instance
 
-__all__ = ["blockers", "data_plane", "foreign_routes", "inventory", "machines"]
+__all__ = ["blockers", "data_plane", "foreign_routes", "has_links", "inventory", "machines"]
 
 
 def data_plane(instance: Instance) -> dataplane.DataPlane | None:
@@ -48,14 +48,24 @@ def blockers(instance: Instance) -> list[dataplane.Blocker]:
     return [] if plane is None else asyncio.run(plane.blockers())
 
 
-def foreign_routes(instance: Instance, own: Iterable[state.Network]) -> list[str]:
-    """Return a sentence for each of the instance's networks that somebody else has a route into."""
+def has_links(instance: Instance) -> bool:
+    """Return whether the instance's link to the host is there."""
+    return Path("/sys/class/net", f"vsh-{instance.record().get('identifier', '')}").exists()
+
+
+def foreign_routes(instance: Instance, own: Iterable[state.Network], *, exactly: bool = False) -> list[str]:
+    """Return a sentence for each of the instance's networks that somebody else has a route into.
+
+    Args:
+        instance: Whose own routes do not count.
+        own: Networks of the instance.
+        exactly: Whether only routes to the whole network count, in the table that ours are in.
+    """
+    selection = ("table", "main", "exact") if exactly else ("table", "all", "root")
     identifier = instance.record().get("identifier", "")
     found: list[str] = []
     for network in own:
-        text = asyncio.run(
-            commands.run("ip", f"-{network.version}", "route", "show", "table", "all", "root", str(network))
-        )
+        text = asyncio.run(commands.run("ip", f"-{network.version}", "route", "show", *selection, str(network)))
         for route in text.splitlines():
             if f"vsh-{identifier}" not in route:
                 found.append(f"{network} is routed otherwise too: {route.strip()}")

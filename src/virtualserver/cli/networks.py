@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
+import errno
 import ipaddress
 import json
 import os
@@ -70,30 +70,29 @@ NETWORK = _NetworkType()
 
 
 @contextlib.contextmanager
-def choosing(update: Callable[[str, float | None], None], *, place: Path = Path("/var/lib")) -> Generator[None]:
-    """Keep other instances on this machine from choosing networks meanwhile, whatever folder they live in.
+def choosing(update: Callable[[str, float | None], None], *, place: str = "virtualserver/networks") -> Generator[None]:
+    """Keep other instances on this machine from choosing networks meanwhile, whatever folder or root they live in.
 
-    To be held until the chosen networks can be seen as routes. A folder is locked, so that nothing is left behind;
-    since anybody may lock it, it is waited for two minutes at most.
+    To be held until the chosen networks can be seen as routes. An abstract socket is bound: it has no file, ends with
+    its process, and is seen by exactly those who share our routes (unix(7): one name a network namespace). Since
+    anybody may bind it, it is waited for two minutes at most.
 
     Args:
         update: Told what is waited for.
-        place: The folder; the same for all instances on the machine. Not /run: the node that we wait for meanwhile
-            locks that one for its record of the host's settings.
+        place: The socket's name; the same for all instances on the machine.
     """
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
         end = time.monotonic() + _CHOOSING_SECONDS
         while time.monotonic() < end:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.bind(f"\0{place}")
                 break
-            except BlockingIOError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
                 update("another instance starts for the first time: waiting until its networks are there", None)
                 time.sleep(0.2)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def taken(instance: Instance) -> list[state.Network]:

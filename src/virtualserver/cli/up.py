@@ -125,6 +125,25 @@ def choose_ranges(start: Start, update: progress.Update) -> None:
     plane = host.data_plane(start.instance)
     if plane is not None:
         asyncio.run(plane.check_name())
+    check_routes(start.instance, chosen)
+
+
+def check_routes(instance: Instance, chosen: state.Ranges) -> None:
+    """Refuse networks that somebody else has taken while the instance was down: the kernel keeps one route to each.
+
+    Raises:
+        Conflict: There is such a route; the message shows it.
+    """
+    if host.has_links(instance):
+        return
+    pools = [network for pools in (chosen.public, chosen.private) for pool in pools.values() for network in pool]
+    clashes = host.foreign_routes(instance, [*pools, chosen.link], exactly=True)
+    if clashes:
+        raise failures.Conflict(
+            "\n  ".join(clashes),
+            remedy="Stop what has that route (perhaps another instance: vs down), or give this instance other "
+            "networks: vs down --purge, then vs up.",
+        )
 
 
 def obtain_programs(start: Start, update: progress.Update) -> None:

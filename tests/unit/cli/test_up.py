@@ -44,6 +44,7 @@ def nothing(text: str, share: float | None) -> None:
 def _no_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "taken", always([]))
     monkeypatch.setattr(networks, "choosing", contextlib.nullcontext)
+    monkeypatch.setattr(up, "check_routes", always(None))
 
 
 def test_the_steps_have_titles_and_remedies_and_the_machine_is_looked_at_first() -> None:
