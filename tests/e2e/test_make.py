@@ -1,0 +1,165 @@
+"""What a newcomer does: ``make up`` on a machine that has nothing of ours, then what its last lines say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import control_plane as plane
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """Somebody without an ssh key, in a checkout of the project.
+
+    Attributes:
+        state: The folder that stands for ``/var/lib/virtualserver``.
+        environment: What the commands see.
+    """
+
+    state: Path
+    environment: dict[str, str]
+
+    def make(self, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``make TARGET``, which must succeed."""
+        command = ["make", "--no-print-directory", target, *arguments]
+        done = self.run(*command)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout."""
+        return subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=1500,
+        )
+
+    def shell(self, script: str) -> str:
+        """Run a line as it was printed, which must succeed, and return what it printed."""
+        done = self.run("sh", "-c", script)
+        assert done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def processes(self) -> dict[str, int]:
+        """Return the PID of each component."""
+        components = json.loads(self.make("status", "ARGS=-o json").stdout)["components"]
+        return {component["name"]: component["pid"] for component in components}
+
+
+@pytest.fixture(scope="module")
+def newcomer() -> Generator[Newcomer]:
+    state = Path(tempfile.mkdtemp(prefix="vsn-", dir="/tmp"))
+    state.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VS_", "PYTHON", "PYTEST"))}
+    one_of_ours = {
+        "HOME": str(state),
+        "VS_STATE": str(state),
+        "VS_INSTANCE": f"new-{os.getpid()}",
+        "VS_CONTROLPLANE": str(plane.programs().folder),
+    }
+    somebody = Newcomer(state, kept | one_of_ours)
+    yield somebody
+    if (state / ".venv" / "bin" / "vs").exists():
+        somebody.make("purge", "ARGS=--yes")
+    shutil.rmtree(state)
+
+
+@pytest.fixture(scope="module")
+def first(newcomer: Newcomer) -> subprocess.CompletedProcess[str]:
+    """The first ``make up``."""
+    return newcomer.make("up")
+
+
+def printed(first: subprocess.CompletedProcess[str], label: str) -> str:
+    """Return what a line of the summary says."""
+    found = re.search(rf"^\s+{label}\s+(.*)$", first.stdout, re.MULTILINE)
+    assert found, first.stdout
+    return found[1]
+
+
+def test_it_says_first_what_it_downloads_and_how_long_it_takes(first: subprocess.CompletedProcess[str]) -> None:
+    announced, _, rest = first.stderr.partition("Virtual environment")
+    assert re.search(r"Python packages +about \d+ MB to download", announced)
+    assert re.search(r"guest image +about \d+ MB .* minutes", announced)
+    assert rest
+
+
+def test_every_long_step_shows_what_it_waits_for(first: subprocess.CompletedProcess[str]) -> None:
+    for step in ("Virtual environment", "Guest image", "First server"):
+        assert re.search(rf"^ *{step}[^:]*( … \d+ s|: \d+ s:) +\w+ \w+", first.stderr, re.MULTILINE), first.stderr
+
+
+def test_the_page_answers_where_it_says(first: subprocess.CompletedProcess[str]) -> None:
+    with urllib.request.urlopen(printed(first, "page"), timeout=30) as page:
+        assert "It works" in page.read().decode()
+
+
+def test_the_ssh_command_logs_in_and_there_is_no_password(
+    newcomer: Newcomer, first: subprocess.CompletedProcess[str]
+) -> None:
+    assert newcomer.shell(f"{printed(first, 'log in')} hostname") == "hello"
+    with_password = newcomer.shell(f"{printed(first, 'log in')} sudo cut -d: -f2 /etc/shadow | grep -v '^[!*]' || true")
+    assert with_password == ""
+
+
+def test_the_exported_variables_make_kubectl_work(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:
+    export = next(line.strip() for line in first.stdout.splitlines() if line.strip().startswith("export "))
+    seen = newcomer.shell(f"{export}; kubectl get vs hello -o jsonpath='{{.status.network.externalIP}}'")
+    assert seen == printed(first, "address")
+    assert "hello" in newcomer.shell(f"{export}; kubectl vs status -o json && kubectl get vs")
+
+
+def test_it_says_how_to_stop_and_who_can_reach_the_address(first: subprocess.CompletedProcess[str]) -> None:
+    assert "make down" in first.stdout
+    assert "reachable from this machine only" in first.stdout
+
+
+def test_it_says_that_guests_are_slow_exactly_where_they_are(
+    newcomer: Newcomer, first: subprocess.CompletedProcess[str]
+) -> None:
+    accelerator = json.loads(newcomer.make("status", "ARGS=-o json").stdout)["accelerator"]["name"]
+    assert ("about 20 times slower" in first.stdout) == (accelerator == "tcg")
+
+
+def test_the_key_and_the_kubeconfig_are_nobody_elses(
+    newcomer: Newcomer, first: subprocess.CompletedProcess[str]
+) -> None:
+    assert first.returncode == 0
+    folder = newcomer.state / newcomer.environment["VS_INSTANCE"]
+    private = [path for path in (folder / "ssh").iterdir() if path.suffix != ".pub"]
+    for path in (folder / "kubeconfig", *private):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_run_takes_seconds_and_replaces_nothing(
+    newcomer: Newcomer, first: subprocess.CompletedProcess[str]
+) -> None:
+    before = newcomer.processes()
+    began = time.monotonic()
+    second = newcomer.make("up")
+    assert time.monotonic() - began < 30
+    assert newcomer.processes() == before
+    assert second.stdout == first.stdout
