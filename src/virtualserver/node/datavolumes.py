@@ -20,6 +20,7 @@ from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
 from virtualserver.node import fields, kinds
 from virtualserver.node.balancing import Fault
 from virtualserver.node.conditions import with_conditions
+from virtualserver.node.disks import DiskError
 from virtualserver.node.images import Image, ImageError, ImageStore
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ class Volumes:
         volume = self._observed.get(kinds.DATA_VOLUME, key)
         if volume is None or volume["metadata"].get("deletionTimestamp"):
             return None
-        outcome = await self._make(volume, claim)
+        try:
+            outcome: Manifest | Fault = await self._make(volume, claim)
+        except DiskError as error:
+            outcome = Fault("DiskFailed", str(error))
         if isinstance(outcome, Fault):
             await self._report(volume, outcome)
             return _MISSING_SECONDS
@@ -112,7 +116,10 @@ class Volumes:
             if image is None:
                 return Fault("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
             return RootDisk(image.disk, image.kernel)
-        identifier = owner_uid(claim) or claim["metadata"]["uid"]
+        identifier = owner_uid(claim)
+        if volume is None or identifier != volume["metadata"]["uid"]:
+            # Whoever makes a claim writes its owner: it must not name another namespace's disk.
+            return Fault("ErrorPvcNotFound", f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
         path = self._disks.path(identifier)
         if not path.exists():
             return Fault("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} does not exist")

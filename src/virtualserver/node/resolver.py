@@ -72,5 +72,5 @@ def resolver_of(spec: Manifest, *, namespace: str, host: Resolver) -> Resolver:
         base = Resolver((CLUSTER_RESOLVER,), (f"{namespace}.{service}", service, _CLUSTER_DOMAIN))
     config: Mapping[str, Sequence[str]] = fields.mapping(spec, "dnsConfig")
     nameservers = [ipaddress.ip_address(text) for text in config.get("nameservers") or ()]
-    searches = [search.rstrip(".") for search in config.get("searches") or ()]
+    searches = [search.rstrip(".") for search in config.get("searches") or () if search != "."]
     return Resolver(_merged(base.nameservers, nameservers), _merged(base.searches, searches))

@@ -7,9 +7,10 @@ Source: KubeVirt API v1. Tests: ``tests/unit/node/test_specification.py``.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from virtualserver.api import quantity
+from virtualserver.api import quantity, resolver
 from virtualserver.node import fields
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["CloudInit", "DiskWish", "MachineWish", "Unsupported", "grace_seconds
 
 _DEFAULT_GRACE_SECONDS: Final = 30
 _CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
 
 
@@ -156,6 +158,10 @@ def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterabl
     for field in ("gpus", "hostDevices", "filesystems"):
         if devices.get(field):
             yield f"spec.domain.devices.{field} is not supported: remove it"
+    yield from map(str, resolver.faults(fields.mapping(spec, "dnsConfig"), path="spec.dnsConfig"))
+    hostname = spec.get("hostname")
+    if hostname and not _NAME.fullmatch(hostname):
+        yield f"spec.hostname: {hostname!r} is no DNS label: use lower-case letters, digits and dashes"
     interfaces, networks = fields.items(devices, "interfaces"), fields.items(spec, "networks")
     if len(interfaces) > 1:
         yield f"spec.domain.devices.interfaces has {len(interfaces)} entries: only the cluster network's is supported"
@@ -171,6 +177,12 @@ def _volumes(
     cloud_init: CloudInit | None = None
     for disk in disks:
         name = disk["name"]
+        if not _NAME.fullmatch(name):
+            # An ephemeral disk's file is called so.
+            faults.append(
+                f"spec.domain.devices.disks[{name!r}]: no DNS label: use lower-case letters, digits and dashes"
+            )
+            continue
         volume = volumes.get(name)
         if volume is None:
             faults.append(f"spec.domain.devices.disks[{name}] has no volume of its name in spec.volumes")

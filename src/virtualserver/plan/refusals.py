@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from virtualserver.api import validation
+from virtualserver.api import resolver, validation
 from virtualserver.api.reasons import Reason
 from virtualserver.plan import cloud_init, data_volume, mac, ownership, unsupported
 from virtualserver.plan.values import Manifest, Observed, Refusal
@@ -36,7 +36,8 @@ def refusals(server: VirtualServer, observed: Observed, services: Sequence[Manif
         observed: What exists.
         services: The Services that the server asks for.
     """
-    faults = validation.validate(server)
+    config = server.spec.network.dns_config
+    faults = [*validation.validate(server), *resolver.faults(config, path="spec.network.dnsConfig")]
     if faults:
         return [Refusal(Reason.INVALID_SPEC, "; ".join(str(fault) for fault in faults))]
     return [

@@ -74,3 +74,35 @@ def test_a_claim_of_somebody_else_is_left_alone(node: NodeWorld) -> None:
     node.apply(a_volume("one"))
     node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "ClaimNotOurs")
     assert "ownerReferences" not in node.get("pvc", "one")["metadata"]
+
+
+def test_a_disk_that_cannot_be_made_says_why(node: NodeWorld) -> None:
+    node.apply(a_volume("one", size="9Ei"))
+    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "DiskFailed")
+    assert "size" in node.condition("dv", "one", "Ready")["message"]
+
+
+def test_a_claim_that_names_anothers_disk_as_its_own_gets_no_disk(node: NodeWorld) -> None:
+    node.apply(a_volume("victim"))
+    node.eventually(lambda: node.status("dv", "victim").get("phase") == "Succeeded")
+    victim = node.get("dv", "victim")
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": "one",
+            "ownerReferences": [
+                {
+                    "apiVersion": victim["apiVersion"],
+                    "kind": "DataVolume",
+                    "name": "victim",
+                    "uid": victim["metadata"]["uid"],
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    volumes = [{"name": "root", "persistentVolumeClaim": {"claimName": "one"}}]
+    node.apply(claim, a_machine("one", volumes=volumes))
+    node.eventually(lambda: "no DataVolume made it" in node.condition("vmi", "one", "Synchronized").get("message", ""))

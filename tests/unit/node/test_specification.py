@@ -40,6 +40,19 @@ def test_a_plain_machine() -> None:
     assert wish.cloud_init is None
 
 
+@pytest.mark.parametrize("name", ["../../other", "a/b", "", "A", "a" * 64, "a\n"])
+def test_a_disk_whose_name_could_be_a_path_is_refused(name: str) -> None:
+    volumes = [{"name": name, "ephemeral": {"persistentVolumeClaim": {"claimName": "one"}}}]
+    with pytest.raises(Unsupported, match=r"spec\.domain\.devices\.disks\[.*no DNS label"):
+        wish_of(an_instance(devices={"disks": [{"name": name}]}, volumes=volumes))
+
+
+def test_what_the_dhcp_server_cannot_tell_a_guest_is_refused() -> None:
+    config = {"nameservers": ["192.0.2.53\n192.0.2.54"], "searches": ["a,b"]}
+    with pytest.raises(Unsupported, match=r"dnsConfig\.nameservers\[0\].*dnsConfig\.searches\[0\].*spec\.hostname"):
+        wish_of(an_instance(dnsConfig=config, hostname="a,b"))
+
+
 def test_processors_are_multiplied() -> None:
     assert wish_of(an_instance(domain={"cpu": {"cores": 2, "sockets": 3, "threads": 2}})).cpus == 12
 
