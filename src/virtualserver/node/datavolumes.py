@@ -117,7 +117,7 @@ class Volumes:
                 return Fault("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
             return RootDisk(image.disk, image.kernel)
         identifier = owner_uid(claim)
-        if volume is None or identifier != volume["metadata"]["uid"]:
+        if identifier is None or volume is None or identifier != volume["metadata"]["uid"]:
             # Whoever makes a claim writes its owner: it must not name another namespace's disk.
             return Fault("ErrorPvcNotFound", f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
         path = self._disks.path(identifier)
