@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import control_plane as plane
+import terraform_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,3 +18,25 @@ def control_plane() -> Iterator[plane.ControlPlane]:
     """A real kube-apiserver with its etcd and controllers, shared by the whole session: use namespaces of your own."""
     with plane.an_instance() as instance:
         yield plane.start(instance)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests of Terraform here and not in their fixtures: what is missing is then one line for all of them."""
+    names: list[str] = getattr(item, "fixturenames", [])
+    if "real_provider" in names:
+        terraform_world.real_provider()
+    elif "mocked_provider" in names:
+        terraform_world.program()
+
+
+@pytest.fixture(scope="session")
+def real_provider() -> dict[str, str]:
+    """The environment in which Terraform finds the real provider."""
+    return terraform_world.real_provider()
+
+
+@pytest.fixture(scope="session")
+def mocked_provider() -> Iterator[dict[str, str]]:
+    """The environment in which the stand-in takes the provider's place."""
+    with terraform_world.standin() as environment:
+        yield environment

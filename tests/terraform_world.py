@@ -22,7 +22,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-__all__ = ["EXAMPLES", "MODULE", "Terraform", "real_provider", "standin"]
+__all__ = ["EXAMPLES", "MODULE", "Terraform", "program", "real_provider", "standin"]
 
 MODULE: Final = Path(__file__).parent.parent / "terraform"
 EXAMPLES: Final = sorted(folder.name for folder in (MODULE / "examples").iterdir() if folder.is_dir())
@@ -100,11 +100,17 @@ def real_provider() -> dict[str, str]:
     return environment
 
 
+def program() -> str:
+    """Return where Terraform is; skip the test where it is not."""
+    found = shutil.which("terraform")
+    if not found:
+        _without(_NO_TERRAFORM)
+    return found or ""
+
+
 @contextlib.contextmanager
 def standin() -> Generator[dict[str, str]]:
     """Give the environment in which the stand-in takes the provider's place, while the context lasts."""
-    if not shutil.which("terraform"):
-        _without(_NO_TERRAFORM)
     command = [sys.executable, str(Path(__file__).with_name("terraform_standin.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -13,7 +13,7 @@ import yaml
 
 from e2e.conftest import IMAGE
 from e2e.product import Product, eventually
-from terraform_world import MODULE, Terraform, real_provider
+from terraform_world import MODULE, Terraform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,9 +82,9 @@ def settings(**values: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def environment(product: Product) -> dict[str, str]:
+def environment(real_provider: dict[str, str], product: Product) -> dict[str, str]:
     """Where Terraform finds the provider and the cluster; the image has the name that the examples use."""
-    result = {**real_provider(), "KUBE_CONFIG_PATH": str(product.folder / "kubeconfig")}
+    result = {**real_provider, "KUBE_CONFIG_PATH": str(product.folder / "kubeconfig")}
     product.vs("image", "alias", "vd-images/debian", IMAGE)
     return result
 

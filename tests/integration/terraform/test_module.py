@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from terraform_standin import ADDRESS, SCHEMA
-from terraform_world import EXAMPLES, MODULE, Terraform, real_provider, standin
+from terraform_world import EXAMPLES, MODULE, Terraform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(900)
@@ -29,12 +28,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mocked(checkout: Path) -> Iterator[Terraform]:
+def mocked(mocked_provider: dict[str, str], checkout: Path) -> Terraform:
     """Terraform in the module's folder, with the stand-in."""
-    with standin() as environment:
-        terraform = Terraform(checkout, environment)
-        terraform.init()
-        yield terraform
+    terraform = Terraform(checkout, mocked_provider)
+    terraform.init()
+    return terraform
 
 
 def assert_all_pass(terraform: Terraform, file: str) -> None:
@@ -56,16 +54,18 @@ def test_every_variable_is_in_the_logic_tests() -> None:
     assert {name for name in declared if not re.search(rf"\b{name}\b", tested)} == set()
 
 
-def test_the_real_provider_passes_the_logic_of_waiting(tmp_path: Path, checkout: Path) -> None:
-    environment = {**real_provider(), "TF_DATA_DIR": str(tmp_path)}
+def test_the_real_provider_passes_the_logic_of_waiting(
+    real_provider: dict[str, str], tmp_path: Path, checkout: Path
+) -> None:
+    environment = {**real_provider, "TF_DATA_DIR": str(tmp_path)}
     terraform = Terraform(checkout, environment)
     terraform.init()
     assert_all_pass(terraform, "wait.tftest.hcl")
 
 
-def test_the_standin_has_the_schema_of_the_real_provider(tmp_path: Path) -> None:
+def test_the_standin_has_the_schema_of_the_real_provider(real_provider: dict[str, str], tmp_path: Path) -> None:
     shutil.copy(MODULE / "versions.tf", tmp_path)
-    terraform = Terraform(tmp_path, real_provider())
+    terraform = Terraform(tmp_path, real_provider)
     terraform.init()
     real = json.loads(terraform.run("providers", "schema", "-json"))["provider_schemas"][ADDRESS]
     ours = json.loads(SCHEMA.read_bytes())
@@ -109,3 +109,9 @@ def test_everything_is_formatted(mocked: Terraform) -> None:
 def test_no_provider_is_configured_inside_the_module() -> None:
     for path in MODULE.glob("*.tf"):
         assert not re.search(r'(?m)^provider "', path.read_text()), f"{path.name}: bars count, for_each and depends_on"
+
+
+@pytest.mark.parametrize("page", sorted(MODULE.rglob("README.md")), ids=lambda page: page.parent.name)
+def test_every_link_of_the_pages_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
