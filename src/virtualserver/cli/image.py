@@ -24,7 +24,7 @@ from virtualserver.node import disks, imagebuild, images
 if TYPE_CHECKING:
     from virtualserver.instance import Instance
 
-__all__ = ["build", "claim", "group", "is_there", "store_of"]
+__all__ = ["build", "claim", "collect", "group", "is_there", "store_of"]
 
 _KINDS = ("busybox", "debian")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -200,14 +200,16 @@ def remove_command(instance: Instance, image: str) -> None:
             key = f"{metadata['namespace']}/{metadata['name']}"
             if key == source or metadata.get("annotations", {}).get(names.ALIAS_OF) == source:
                 kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
-        _collect(instance, kubectl)
+        collect(instance, kubectl)
     click.echo(f"image {image} is removed")
 
 
-def _collect(instance: Instance, kubectl: Kubectl) -> None:
+def collect(instance: Instance, kubectl: Kubectl) -> None:
     """Remove images from the store that no claim names and no server's disk lies over."""
-    named = {c["metadata"].get("annotations", {}).get(names.IMAGE) for c in kubectl.list("pvc")}
-    bases = disks.DiskStore(instance.state / "disks").bases()
+    annotations = [c["metadata"].get("annotations", {}) for c in kubectl.list("pvc")]
+    # A disk's claim comes before the disk itself.
+    named = {one.get(key) for one in annotations for key in (names.IMAGE, names.BASE_IMAGE)}
+    bases = set(disks.DiskStore(instance.state / "disks").bases().values())
     store = store_of(instance)
     for image in store.all():
         if image.digest not in named and image.disk not in bases:

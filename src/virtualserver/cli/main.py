@@ -14,6 +14,7 @@ import virtualserver
 from virtualserver import controlplane, instance
 from virtualserver.cli import doctor, down, failures, image, kubectl_command, output, status, up
 from virtualserver.instance import Instance
+from virtualserver.node import disks, images
 
 __all__ = ["main", "vs"]
 
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _needs_root(error, sys.argv[1:] if arguments is None else arguments).show()
         sys.exit(1)
-    except (controlplane.ControlPlaneError, instance.InstanceError) as error:
+    except (controlplane.ControlPlaneError, instance.InstanceError, images.ImageError, disks.DiskError) as error:
         failures.Failure(str(error)).show()
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):

@@ -234,6 +234,8 @@ def _check_files(name: str, disk: Path, kernel: Path | None, initrd: Path | None
     for path in filter(None, (disk, kernel, initrd)):
         if not path.is_file():
             raise ImageError(f"image {name}: {path}: no such file")
+    if disk.stat().st_size == 0:
+        raise ImageError(f"image {name}: {disk} is empty: name the disk's file")
 
 
 def _silent(_step: str, _done: float | None) -> None:

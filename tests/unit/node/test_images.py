@@ -27,6 +27,12 @@ def test_a_store_without_a_folder_is_empty(tmp_path: Path) -> None:
     assert ImageStore(tmp_path / "none").all() == []
 
 
+def test_an_empty_file_is_no_disk(tmp_path: Path) -> None:
+    (tmp_path / "disk").touch()
+    with pytest.raises(ImageError, match=r"image x: .*disk is empty"):
+        ImageStore(tmp_path / "images").add(disk=tmp_path / "disk", name="x")
+
+
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"nowhere\.qcow2: no such file"):
         ImageStore(tmp_path).add(disk=tmp_path / "nowhere.qcow2", name="x")
