@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+from virtualserver.kube.errors import NotFound
 
 __all__ = ["Key", "Manifest", "Resource", "key_of", "owner_uid"]
 
@@ -13,6 +16,8 @@ Manifest = Mapping[str, Any]
 
 Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is ``""``."""
+
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +44,15 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, *, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """Return the path below the server's address; no namespace means all of them."""
+        """Return the path below the server's address; no namespace means all of them.
+
+        Raises:
+            NotFound: No object can have such a name. Users write names into fields of their objects, and with a slash
+                in it one would ask, with our rights, for something else.
+        """
+        for part in filter(None, (namespace, name)):
+            if part in (".", "..") or not _SEGMENT.fullmatch(part):
+                raise NotFound(f"{self.plural} {part!r}: no object can have this name", status=404)
         parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
         if self.namespaced and namespace:
             parts += ["namespaces", namespace]
