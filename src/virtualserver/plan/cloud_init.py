@@ -38,6 +38,9 @@ _SECRET_LIMIT: Final = 1024 * 1024
 _PASSWORD_LIMIT: Final = 4096
 """Bytes of a password: what is hashed at most."""
 
+_NESTING: Final = 100
+"""Levels of lists and mappings in each other: libyaml's loader ends the whole process where there are too many."""
+
 _DEFAULT_KEYS: Final = {"passwordSecretRef": "password", "sshPublicKeysSecretRef": "authorized_keys"}
 _CLOUD_INIT_KEY: Final = "userdata"
 
@@ -136,7 +139,9 @@ def _mapping_fault(text: str, path: str) -> Fault | None:
         _load(text)
     except yaml.YAMLError:
         return validation.cloud_init_fault(text, path=path) or Fault(path, "is no YAML mapping: correct it")
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        return Fault(path, f"is nested deeper than {_NESTING} levels: write it flatter")
+    except ValueError as error:
         return Fault(path, f"has a value that cannot be read ({type(error).__name__}): correct it")
     return None
 
@@ -266,7 +271,13 @@ def _load(text: str) -> dict[str, Any]:
 
     Raises:
         yaml.YAMLError: The text is no YAML, or something other than a mapping.
+        RecursionError: It is nested too deeply.
     """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _NESTING:
+            raise RecursionError
     value = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is the safe loader
     if value is None:
         return {}

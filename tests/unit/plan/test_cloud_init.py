@@ -48,6 +48,21 @@ def test_a_password_that_cannot_be_hashed_is_refused_with_its_field_and_not_show
         assert refusal.message.startswith(path) and words in refusal.message and password not in refusal.message
 
 
+@pytest.mark.parametrize("text", ["a: " + "[" * 100_000, "a: " + "[" * 200 + "]" * 200, "a:\n " + "- " * 200 + "b"])
+def test_what_is_nested_too_deeply_is_refused_and_ends_nothing_else(text: str) -> None:
+    observed = Observed(referenced_secrets={"deep": a_secret("deep", userdata=text)})
+    (found,) = cloud_init.refusals(a_server(cloudInit=text), Observed())
+    assert found.reason is Reason.INVALID_CLOUD_INIT
+    assert found.message == "spec.cloudInit: is nested deeper than 100 levels: write it flatter"
+    (found,) = cloud_init.refusals(a_server(cloudInitSecretRef={"name": "deep"}), observed)
+    assert found.message.startswith("spec.cloudInitSecretRef: ")
+
+
+def test_what_is_nested_a_little_is_merged() -> None:
+    assert cloud_init.refusals(a_server(cloudInit="a: " + "[" * 90 + "]" * 90), Observed()) == []
+    assert config(cloudInit="a: [[[b]]]")["a"] == [[["b"]]]
+
+
 def test_without_users_the_images_own_user_stays() -> None:
     assert "users" not in config()
 
