@@ -91,6 +91,21 @@ def test_an_example_is_valid_and_explained(mocked: Terraform, checkout: Path, ex
     assert "The configuration is valid" in terraform.run("validate", "-no-color")
 
 
+def test_the_module_works_with_count_for_each_and_depends_on(mocked: Terraform, checkout: Path, tmp_path: Path) -> None:
+    server = f'source = "{checkout}"\n  user_namespace = "default"\n  vs_username = "someone"\n'
+    blocks = [
+        'resource "terraform_data" "before" {}',
+        f'module "counted" {{\n  {server}  count = 2\n  vs_name = "counted-${{count.index}}"\n}}',
+        f'module "each" {{\n  {server}  for_each = toset(["a", "b"])\n  vs_name = each.key\n}}',
+        f'module "after" {{\n  {server}  depends_on = [terraform_data.before]\n}}',
+        'output "addresses" {\n  value = concat(module.counted[*].vs_network, [module.each["a"].vs_network])\n}',
+    ]
+    (tmp_path / "main.tf").write_text("\n\n".join(blocks))
+    terraform = Terraform(tmp_path, mocked.environment)
+    terraform.init()
+    assert "The configuration is valid" in terraform.run("validate", "-no-color")
+
+
 def test_the_examples_are_those_that_are_promised() -> None:
     assert set(EXAMPLES) == {"basic", "private", "direct-attach", "headless", "fleet", "floating", "vpc"}
 
