@@ -180,6 +180,7 @@ async def boot_and_look(bench: Bench, image: BuiltImage, server: Server, user_da
     assert await seen("cloud-init status --wait | tail -1") == "status: done"
     assert await seen("hostname") == "hello"
     assert await seen("getent hosts hello") != ""
+    assert await seen("systemctl is-enabled apt-daily.timer || true") == "masked"
     assert await seen("systemctl --failed --plain --no-legend") == ""
     assert int(await seen("df --output=size -B1 / | tail -1")) > 4 << 30
     assert await seen("cd /etc/ssh && echo ssh_host_*_key") == "ssh_host_ed25519_key"
