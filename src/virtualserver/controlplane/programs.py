@@ -61,7 +61,8 @@ def find(instance: Instance, *, named: Path | None = None, official: bool = Fals
 
     Args:
         instance: Its root holds the cache.
-        named: A folder that its owner names; None: the one that ``VS_CONTROLPLANE`` names, if any.
+        named: A folder that its owner names; None: the one that ``VS_CONTROLPLANE`` names, if any, else the one that
+            its owner named at the last start, if it is still whole.
         official: Look for the official release; else a build is preferred to it.
 
     Raises:
@@ -75,12 +76,24 @@ def find(instance: Instance, *, named: Path | None = None, official: bool = Fals
                 "or name no folder (VS_CONTROLPLANE) to have them built"
             )
         return Programs(named.resolve(), "named")
+    if not official and (before := _named_before(instance)):
+        return Programs(before, "named")
     for folder in (
         [_folder(instance, official=True)] if official else [_folder(instance), _folder(instance, official=True)]
     ):
         if is_whole(folder):
             return Programs(folder, "cache")
     return None
+
+
+def _named_before(instance: Instance) -> Path | None:
+    """Return the folder that the owner named when the control plane was last started; None where it is of no use."""
+    recorded = instance.record().get("controlplane")
+    if not recorded:
+        return None
+    folder = Path(recorded["programs"])
+    is_ours = folder.is_relative_to(instance.shared_binaries.resolve())
+    return None if is_ours or any(not os.access(folder / name, os.X_OK) for name in NAMES) else folder
 
 
 def obtain(instance: Instance, *, named: Path | None = None, official: bool = False, progress: Progress) -> Programs:

@@ -57,6 +57,23 @@ def test_the_cache_is_found_and_nothing_is_planned_then(tmp_path: Path) -> None:
     assert programs.plan_of(instance) == []
 
 
+def test_the_folder_that_was_named_at_the_last_start_is_remembered_while_it_is_whole(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    named = fill(tmp_path / "named")
+    instance.change_record("controlplane", {"programs": str(named)})
+    assert programs.find(instance) == programs.Programs(named, "named")
+    assert programs.plan_of(instance) == []
+    (named / "etcd").unlink()
+    assert programs.find(instance) == programs.Programs(folder, "cache")
+
+
+def test_an_old_build_of_the_cache_is_not_remembered(tmp_path: Path) -> None:
+    instance, folder = a_cache(tmp_path)
+    old = fill(instance.shared_binaries / "v1.0.0-old")
+    instance.change_record("controlplane", {"programs": str(old)})
+    assert programs.find(instance) == programs.Programs(folder, "cache")
+
+
 def test_an_empty_cache_is_none_and_the_plan_tells_sizes(tmp_path: Path) -> None:
     instance = Instance("one", tmp_path, tmp_path / ".run")
     assert programs.find(instance) is None
