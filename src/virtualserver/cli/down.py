@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import click
 
 from virtualserver import controlplane
-from virtualserver.cli import caller, host, output, progress
+from virtualserver.cli import caller, failures, host, output, progress
 from virtualserver.node.lifecycle import PRESS_SECONDS
 from virtualserver.node.machine import Machine, Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from virtualserver.instance import Instance
     from virtualserver.node.hypervisor import Hypervisor
@@ -31,7 +31,7 @@ GRACE_SECONDS = 60.0
 """How long guests may take to power themselves off."""
 
 
-def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float = GRACE_SECONDS) -> None:
+def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float = GRACE_SECONDS) -> list[str]:
     """Stop the instance, so that nothing of it is left on the host but its state folder; idempotent.
 
     The control plane goes first, or it would start again what is stopped; guests and packets do not need it.
@@ -41,15 +41,16 @@ def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float 
         report: Told what is waited for.
         grace_seconds: How long guests may take before they are switched off.
 
+    Returns:
+        The servers that did not shut down in time and were switched off, as ``NAMESPACE/NAME``.
+
     Raises:
         ControlPlaneError: A process of ours does not end.
     """
-    if not instance.state.exists():
-        return
     with report.step("Control plane") as update:
         controlplane.stop(instance, progress=update)
     with report.step("Servers") as update:
-        asyncio.run(stop_machines(host.machines(instance), update, grace_seconds))
+        switched_off = asyncio.run(stop_machines(host.machines(instance), update, grace_seconds))
         asyncio.run(host.machines(instance).end_strays())
     with report.step("Network") as update:
         plane = host.data_plane(instance)
@@ -59,10 +60,11 @@ def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float 
     shutil.rmtree(instance.run, ignore_errors=True)
     with contextlib.suppress(OSError):
         instance.run_root.rmdir()  # others may have theirs in it
+    return switched_off
 
 
-async def stop_machines(running: Hypervisor, update: progress.Update, grace_seconds: float) -> None:
-    """Press every power button at once, wait with a countdown, and switch off what still runs then.
+async def stop_machines(running: Hypervisor, update: progress.Update, grace_seconds: float) -> list[str]:
+    """Press every power button at once, wait with a countdown, switch off what still runs then, and return its names.
 
     A machine that ended by itself is left for the node to report; one that we ended leaves nothing, so that the node
     starts it again next time.
@@ -81,8 +83,10 @@ async def stop_machines(running: Hypervisor, update: progress.Update, grace_seco
             names = ", ".join(machine.spec.name for machine in left[:3]) + (" …" if len(left) > 3 else "")
             update(f"{len(left)} still shutting down ({names}); switched off in {rest:.0f} s", 1 - rest / grace_seconds)
             await asyncio.sleep(0.1)
-        await asyncio.gather(*(machine.quit() for machine in _running(ours)))
+        deaf = _running(ours)
+        await asyncio.gather(*(machine.quit() for machine in deaf))
         await asyncio.gather(*(running.discard(machine.identifier) for machine in ours))
+        return sorted(machine.spec.name for machine in deaf)
     finally:
         await running.close()
 
@@ -113,20 +117,49 @@ def command(instance: Instance, form: str, purged: bool, yes: bool) -> None:
     caller.require_root("vs down")
     if yes and not purged:
         raise click.UsageError("--yes answers the question that only --purge asks.")
-    report = progress.Progress()
+    if not instance.state.exists():
+        _tell(form, f"There is no instance {instance.name!r} in {instance.root}: nothing to do.", instance)
+        return
     instance.check_version()
     disks = disks_of(instance)
     if purged and not yes:
-        click.echo(f"This removes instance {instance.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
-        for disk in disks:
-            click.echo(f"  {disk}", err=True)
-        click.confirm("Remove them for good?", abort=True, err=True)
+        _ask(instance, disks)
+    report = progress.Progress()
     with controlplane.locked(instance, report.once):
-        stop(instance, report=report)
+        switched_off = stop(instance, report=report)
         if purged:
             purge(instance)
-    result = {"instance": instance.name, "running": False, "purged": purged, "disksRemoved": disks if purged else []}
+    said = ["Removed."] if purged else ["Stopped; disks and objects stay. Start again with `vs up`."]
+    if switched_off:
+        said.insert(0, f"Switched off, since they had not shut down in time: {', '.join(switched_off)}.")
+    _tell(form, "\n".join(said), instance, purged=purged, disks=disks if purged else [], switched_off=switched_off)
+
+
+def _ask(instance: Instance, disks: list[str]) -> None:
+    """List what a purge removes, and ask; returns only where the answer is yes."""
+    click.echo(f"This removes instance {instance.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
+    for disk in disks:
+        click.echo(f"  {disk}", err=True)
+    try:
+        agreed = click.confirm("Remove them for good?", err=True)
+    except click.Abort as error:
+        remedy = "Where nobody can answer: vs down --purge --yes (make purge ARGS=--yes)"
+        raise failures.Failure("nothing was removed: the question was not answered.", remedy=remedy) from error
+    if not agreed:
+        raise failures.Failure("nothing was removed.")
+
+
+def _tell(
+    form: str,
+    said: str,
+    instance: Instance,
+    *,
+    purged: bool = False,
+    disks: Sequence[str] = (),
+    switched_off: Sequence[str] = (),
+) -> None:
     if form == "json":
-        output.as_json(result)
+        result = {"instance": instance.name, "running": False, "purged": purged}
+        output.as_json({**result, "disksRemoved": list(disks), "switchedOff": list(switched_off)})
     else:
-        click.echo("Removed." if purged else "Stopped; disks and objects stay. Start again with `vs up`.")
+        click.echo(said)

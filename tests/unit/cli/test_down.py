@@ -74,6 +74,10 @@ class Machines:
         self.is_closed = True
 
 
+def nobody(_text: str, _share: float | None) -> None:
+    """Is told what is waited for."""
+
+
 async def stop(machines: Machines, *, grace: float) -> list[str]:
     said: list[str] = []
     await down.stop_machines(cast("Hypervisor", machines), lambda text, share: said.append(text), grace)
@@ -95,7 +99,8 @@ async def test_all_guests_are_asked_at_once_and_given_time() -> None:
 
 async def test_a_guest_that_does_not_listen_is_switched_off_after_the_limit() -> None:
     deaf, quick = Guest("deaf", takes=None), Guest("quick", takes=0.0)
-    await stop(Machines(deaf, quick), grace=0.3)
+    switched_off = await down.stop_machines(cast("Hypervisor", Machines(deaf, quick)), nobody, 0.3)
+    assert switched_off == ["default/deaf"]
     assert deaf.was_dismissed and quick.was_dismissed, "written down before it is done"
     assert deaf.was_switched_off
     assert not quick.was_switched_off
@@ -123,9 +128,27 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instance:
 def test_a_purge_lists_the_disks_and_asks(stopped: Instance) -> None:
     done = CliRunner().invoke(main.vs, ["down", "--purge"], input="n\n")
     assert done.exit_code == 1
+    assert "nothing was removed." in done.stderr
     assert "a.qcow2" in done.stderr
     assert "Remove them for good?" in done.stderr
     assert stopped.state.exists()
+
+
+def test_a_purge_that_nobody_can_answer_says_how_to_do_without(stopped: Instance) -> None:
+    done = CliRunner().invoke(main.vs, ["down", "--purge"], input="")
+    assert done.exit_code == 1
+    assert "--purge --yes" in done.stderr
+    assert stopped.state.exists()
+
+
+def test_an_instance_that_is_not_there_is_not_made_by_stopping_it(
+    stopped: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VS_INSTANCE", "nosuch")
+    before = sorted(stopped.root.iterdir())
+    done = CliRunner().invoke(main.vs, ["down"])
+    assert "no instance 'nosuch'" in done.stdout
+    assert sorted(stopped.root.iterdir()) == before
 
 
 def test_a_purge_that_is_confirmed_removes_the_state(stopped: Instance) -> None:
