@@ -20,7 +20,7 @@ status: ## what runs, and at which addresses
 test: ## run every test, with its own set-up (root or sudo)
 	@sh tools/setup.sh test $(ARGS)
 
-unit: ## run the unit tests: no root, under a minute
+unit: ## run the unit tests: no root, under a minute (the first run makes an environment)
 	@sh tools/setup.sh unit $(ARGS)
 
 check: ## linter, formatter, types, the arrows between the parts

@@ -157,7 +157,7 @@ announce_up() {
     [ -z "$packages" ] || say "                     with all that they need: at most 90 MB to download, 350 MB on disk, 1 to 3 minutes"
     say "  Python packages    about 15 MB to download, 90 MB in $root/.venv, half a minute"
     [ -n "${VS_CONTROLPLANE:-}" ] || [ -n "$(find "$root/.controlplane" -name kubectl 2>/dev/null)" ] || {
-        say "  control plane      built with Go in 5 to 10 minutes: about 200 MB of modules to download (75 MB more"
+        say "  control plane      built with Go in 5 to 10 minutes: about 200 MB of modules to download (70 MB more"
         say "                     where Go is missing); 0.3 GB stay, and 4.5 GB of caches that may be deleted"
     }
     say "  guest image        about 130 MB of packages to download, an image of 0.4 GB, about 2 minutes"
