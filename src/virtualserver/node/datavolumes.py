@@ -152,7 +152,15 @@ class Volumes:
             return Fault(
                 "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and belongs to another: delete or rename it"
             )
-        if claim is None or not self._disks.path(uid).exists():
+        path = self._disks.path(uid)
+        if claim is not None and _capacity(claim) is not None and not path.exists():
+            # What was written to it is not in the image: to make it anew in silence would hide the loss.
+            return Fault(
+                "DiskGone",
+                f"{path} is gone: put it back, or delete PersistentVolumeClaim {'/'.join(key_of(claim))} "
+                "for a new disk from the image",
+            )
+        if claim is None or not path.exists():
             image = self._source(volume)
             if isinstance(image, Fault):
                 return image

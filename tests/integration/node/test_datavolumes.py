@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from node_world import a_machine, a_volume
+from virtualserver.node.disks import DiskStore
 
 if TYPE_CHECKING:
     from node_world import NodeWorld
@@ -80,6 +81,22 @@ def test_a_disk_that_cannot_be_made_says_why(node: NodeWorld) -> None:
     node.apply(a_volume("one", size="9Ei"))
     node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "DiskFailed")
     assert "size" in node.condition("dv", "one", "Ready")["message"]
+
+
+def test_a_disk_that_is_lost_is_not_made_anew_in_silence(node: NodeWorld) -> None:
+    node.apply(a_volume("one"))
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
+    disk = DiskStore(node.instance.state / "disks").path(node.get("dv", "one")["metadata"]["uid"])
+    disk.unlink()
+    node.patch("dv", "one", {"metadata": {"annotations": {"example.test/look": "again"}}})
+    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "DiskGone")
+    message = node.condition("dv", "one", "Ready")["message"]
+    assert f"{disk} is gone" in message
+    assert f"delete PersistentVolumeClaim {node.namespace}/one" in message
+    assert not disk.exists()
+    node.delete("pvc", "one")
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
+    assert disk.exists()
 
 
 def test_a_claim_that_names_anothers_disk_as_its_own_gets_no_disk(node: NodeWorld) -> None:
