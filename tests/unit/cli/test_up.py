@@ -68,7 +68,11 @@ def test_networks_are_kept_from_others_until_the_control_plane_runs(
 
     monkeypatch.setattr(networks, "choosing", choosing)
     steps = {step.title: step for step in up.STEPS}
-    started = dataclasses.replace(steps["Control plane"], do=lambda _start, _update: seen.append("started"))
+
+    def start(_start: up.Start, _update: progress.Update) -> None:
+        seen.append("started")
+
+    started = dataclasses.replace(steps["Control plane"], do=start)
     monkeypatch.setattr(up, "STEPS", [steps["Networks"], started])
     up.run(a_start(tmp_path))
     up.run(a_start(tmp_path))
