@@ -73,7 +73,9 @@ class Newcomer:
 def newcomer() -> Generator[Newcomer]:
     state = Path(tempfile.mkdtemp(prefix="vsn-", dir="/tmp"))
     state.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VS_", "PYTHON", "PYTEST"))}
+    # The tests may themselves be run by make, whose own arguments (ARGS=...) must not come along.
+    not_theirs = ("VS_", "PYTHON", "PYTEST", "MAKE", "MFLAGS", "ARGS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(not_theirs)}
     one_of_ours = {
         "HOME": str(state),
         "VS_STATE": str(state),
