@@ -169,8 +169,8 @@ def _wait_established(server: Rest, wanted: list[_Object]) -> None:
 
 def _is_established(server: Rest, manifest: _Object) -> str:
     """Return why a definition is not in force, ``""`` once it is."""
-    conditions = server.call("GET", path_of(manifest)).get("status", {}).get("conditions", [])
-    held = {condition["type"]: condition for condition in conditions}
+    conditions = server.call("GET", path_of(manifest)).get("status", {}).get("conditions")
+    held = {condition["type"]: condition for condition in conditions or ()}  # null in a definition just created
     if held.get("NamesAccepted", {}).get("status") == "False":
         return held["NamesAccepted"]["message"]
     return "" if held.get("Established", {}).get("status") == "True" else "it is not established yet"

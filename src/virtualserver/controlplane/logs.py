@@ -26,10 +26,13 @@ def bound(path: Path, limit: int = LIMIT) -> None:
 
 
 def last_line(path: Path) -> str:
-    """Return the last line of a log that is not empty, cut to 500 characters; ``""`` where there is none."""
+    """Return the last line of a log that says something, cut to 500 characters; ``""`` where there is none.
+
+    The frame that Python draws around the trace of an exception group says nothing.
+    """
     if not path.exists():
         return ""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 8192))
         lines = file.read().decode(errors="replace").split("\n")
-    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "")
+    return next((line.lstrip(" |").rstrip()[:500] for line in reversed(lines) if line.strip(" |+-\t\r")), "")

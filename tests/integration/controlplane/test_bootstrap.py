@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
@@ -51,3 +51,42 @@ def test_every_policy_is_in_force(server: Rest) -> None:
             path = f"/apis/{example['apiVersion']}/namespaces/default/virtualservers?dryRun=All"
             with pytest.raises(RestError, match=policy["metadata"]["name"]):
                 server.call("POST", path, example)
+
+
+class Hasty:
+    """A connection whose first look at a definition is so early that nobody has written its conditions yet."""
+
+    def __init__(self, server: Rest, created: dict[str, Any]) -> None:
+        self._server = server
+        self._answers = [created]
+
+    def call(self, method: str, path: str, *arguments: Any, **options: Any) -> Any:
+        """Answer as the server does; the first question for the definition with what its creation answered."""
+        if method == "GET" and path.endswith("/customresourcedefinitions/hasty.example.com") and self._answers:
+            return self._answers.pop()
+        return self._server.call(method, path, *arguments, **options)
+
+
+def test_a_definition_without_conditions_yet_is_waited_for(server: Rest) -> None:
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "hasty.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "hasty", "kind": "Hasty"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    collection = bootstrap.path_of(definition, collection=True)
+    created = server.call("POST", collection, definition)
+    record = "/api/v1/namespaces/virtualserver-system/configmaps/bootstrap"
+    before = server.call("GET", record)["data"]
+    try:
+        assert created["status"]["conditions"] is None
+        bootstrap.apply(cast("Rest", Hasty(server, created)), [definition])
+    finally:
+        server.call("DELETE", bootstrap.path_of(definition))
+        server.call("PATCH", record, {"data": before}, content_type="application/merge-patch+json")
