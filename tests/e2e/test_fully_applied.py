@@ -32,6 +32,10 @@ WISHES: dict[str, tuple[dict[str, Any], str]] = {
     "exec": ({"readinessProbe": {"exec": {"command": ["false"]}}}, "spec.readinessProbe"),
     "agent": ({"livenessProbe": {"guestAgentPing": {}, "periodSeconds": 1}}, "spec.livenessProbe"),
     "class": ({"storage": _storage(storageClassName="block-nvme-ord1")}, "spec.storage.root.storageClassName"),
+    "ipv6": (
+        {"network": {**PRIVATE, "dnsConfig": {"nameservers": ["192.0.2.53", "2001:db8::53"]}}},
+        "IPv6 addresses in spec.network.dnsConfig.nameservers",
+    ),
     "mode": ({"storage": _storage(accessMode="ReadWriteMany")}, "spec.storage.root.accessMode"),
 }
 

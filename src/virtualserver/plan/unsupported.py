@@ -38,7 +38,7 @@ def not_supported_yet(server: VirtualServer) -> list[str]:
 
 
 def partly_applied(server: VirtualServer, site: Site) -> list[str]:
-    """Return the fields that have no effect here, though the server runs without them."""
+    """Return the fields (or what of them) that have no effect here, though the server runs without them."""
     spec = server.spec
     root = spec.storage.root
     asked = {
@@ -49,6 +49,8 @@ def partly_applied(server: VirtualServer, site: Site) -> list[str]:
         "spec.storage.swap": spec.storage.swap,
         "spec.livenessProbe": spec.liveness_probe and not honoured_probe(spec.liveness_probe),
         "spec.readinessProbe": spec.readiness_probe and not honoured_probe(spec.readiness_probe),
+        # Guests have IPv4 only, and so has the DHCP that tells them of their resolver.
+        "IPv6 addresses in spec.network.dnsConfig.nameservers": dns.has_ipv6_nameserver(spec.network),
         # Only cloud-init can set them in the guest, and Windows has none.
         "spec.network.dnsConfig.options": spec.os.type is OSType.WINDOWS and dns.options(spec.network),
     }
