@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import os
 import shutil
 import stat
@@ -22,6 +21,7 @@ from virtualserver.controlplane import (
     control,
     credentials,
     errors,
+    locks,
     logs,
     pki,
     ports,
@@ -121,6 +121,8 @@ def status(instance: Instance) -> Status:
 def locked(instance: Instance, progress: Progress | None = None) -> Generator[None]:
     """Hold the instance's lock: one `vs` at a time changes an instance. Re-entrant within a process.
 
+    The lock's file lies outside of the state folder and is removed with it.
+
     Args:
         instance: The instance.
         progress: Told whom we wait for.
@@ -130,24 +132,19 @@ def locked(instance: Instance, progress: Progress | None = None) -> Generator[No
         yield
         return
     instance.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if progress:
-                    other = os.pread(descriptor, 20, 0).decode().strip()
-                    progress(f"another vs changes {instance.name} (PID {other}): waiting until it has ended", None)
-                time.sleep(0.2)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+    def wait(pid: str) -> None:
+        if progress:
+            progress(f"another vs changes {instance.name} (PID {pid}): waiting until it has ended", None)
+
+    with locks.hold(path, wait):
         _held.add(path)
-        yield
-    finally:
-        _held.discard(path)
-        os.close(descriptor)
+        try:
+            yield
+        finally:
+            _held.discard(path)
+            if not instance.state.exists():
+                path.unlink()  # nothing is left that it would protect
 
 
 _held: set[Path] = set()

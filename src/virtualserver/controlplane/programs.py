@@ -5,25 +5,20 @@ Tests: ``tests/unit/controlplane/test_programs.py``, ``tests/integration/control
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from virtualserver.controlplane import errors, gobuild, toolchain
+from virtualserver.controlplane import errors, gobuild, locks, toolchain
 from virtualserver.controlplane import official as release
 from virtualserver.controlplane.components import KUBERNETES_VERSION
 from virtualserver.instance import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from virtualserver.controlplane.progress import Progress
     from virtualserver.instance import Instance
 
@@ -112,7 +107,8 @@ def obtain(instance: Instance, *, named: Path | None = None, official: bool = Fa
         return found
     folder = _folder(instance, official=official)
     folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with _locked(folder.parent / "lock", progress):
+    waiting = "another instance builds the same programs: waiting for them"
+    with locks.hold(folder.parent / "lock", lambda pid: progress(waiting, None)):
         if found := find(instance, named=named, official=official):
             return found  # another instance has just made them
         _make(folder, instance.shared_binaries / "build-cache", official=official, progress=progress)
@@ -192,22 +188,6 @@ def _make(folder: Path, cache: Path, *, official: bool, progress: Progress) -> N
     record(partial, go=".".join(map(str, go.version)), origin="official" if official else "build")
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, progress: Progress) -> Generator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                progress("another instance builds the same programs: waiting for them", None)
-                time.sleep(0.5)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(path: Path) -> str:

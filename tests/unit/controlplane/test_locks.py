@@ -1,0 +1,90 @@
+"""A lock is one process's at a time, also across its removal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.controlplane import locked, locks
+from virtualserver.instance import Instance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOLD = """
+import sys
+from pathlib import Path
+from virtualserver.controlplane import locked, locks
+from virtualserver.instance import Instance
+path = Path(sys.argv[1])
+with locks.hold(path, lambda pid: None):
+    print("held", flush=True)
+    sys.stdin.readline()
+    path.unlink()
+"""
+
+
+class Another(Exception):
+    """Another process holds the lock."""
+
+
+def refuse(pid: str) -> None:
+    raise Another(pid)
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock until it is told to go on; it removes the lock then."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_waiting_one_is_told_who_holds_it(tmp_path: Path, another: subprocess.Popen[str]) -> None:
+    with pytest.raises(Another, match=f"^{another.pid}$"), locks.hold(tmp_path / "lock", refuse):
+        pass
+    another.communicate("\n")
+
+
+def test_a_lock_that_its_holder_removed_is_made_anew(tmp_path: Path, another: subprocess.Popen[str]) -> None:
+    path = tmp_path / "lock"
+    told: list[str] = []
+
+    def end_it(pid: str) -> None:
+        if not told:
+            another.communicate("\n")
+        told.append(pid)
+
+    with locks.hold(path, end_it):
+        assert told == [str(another.pid)]
+        assert path.read_text() == str(os.getpid())
+        with pytest.raises(Another), locks.hold(path, refuse):
+            pass
+
+
+def test_it_is_free_again_afterwards(tmp_path: Path) -> None:
+    for _ in range(2):
+        with locks.hold(tmp_path / "lock", refuse):
+            pass
+
+
+def test_an_instances_lock_goes_with_its_state(tmp_path: Path) -> None:
+    instance = Instance("web", tmp_path)
+    for is_there in (True, False):
+        with locked(instance):
+            assert (tmp_path / ".web.lock").exists()
+            if is_there:
+                instance.state.mkdir()
+            else:
+                instance.state.rmdir()
+        assert (tmp_path / ".web.lock").exists() == is_there
