@@ -48,6 +48,20 @@ def test_a_missing_image_is_said_with_the_command_that_mends_it(product: Product
         product.delete("pvc", old, "-n", "vd-images")
 
 
+def test_an_image_is_not_built_for_a_name_that_is_taken(product: Product) -> None:
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}, "storageClassName": ""}
+    metadata = {"name": "theirs", "namespace": "vd-images"}
+    product.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim})
+    try:
+        before = product.folder.stat().st_mtime_ns
+        done = product.attempt("image", "build", "busybox", "--name", "theirs")
+        assert done.returncode == 1
+        assert "a claim vd-images/theirs is there already, and is no image." in done.stderr
+        assert product.folder.stat().st_mtime_ns == before, "it was built first"
+    finally:
+        product.delete("pvc", "theirs", "-n", "vd-images")
+
+
 def test_names_that_are_taken_are_said_and_left_alone(product: Product) -> None:
     product.apply(
         {

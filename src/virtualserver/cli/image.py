@@ -71,8 +71,10 @@ def build(instance: Instance, kubectl: Kubectl, kind: str, *, name: str, update:
     """Build an image, add it to the store and give it its name.
 
     Raises:
-        Failure: A step of the build failed; the store is as it was.
+        Failure: The name is taken, the API server does not answer, or a step of the build failed; the store is as it
+            was.
     """
+    _present(kubectl, names.IMAGE_NAMESPACE, name)  # before minutes of work
     instance.create()
     # One name for all, so that the next build finds and removes what a killed one left; we hold the instance's lock.
     workdir = instance.state / ".build"
@@ -143,6 +145,7 @@ def add_command(
     report = progress.Progress()
     kubectl = Kubectl(instance)
     with controlplane.locked(instance, report.once), report.step(f"Image {name}") as update:
+        _present(kubectl, names.IMAGE_NAMESPACE, name)
         update(f"copying {disk}", None)
         image = store_of(instance).add(
             disk=disk, kernel=kernel, initrd=initrd, command_line=command_line, name=name, description=description
@@ -227,19 +230,27 @@ def _stored(instance: Instance, kubectl: Kubectl, name: str) -> images.Image:
     return store_of(instance).get(digest)
 
 
+def _present(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any] | None:
+    """Return the claim of an image's name, None where the name is free.
+
+    Raises:
+        Conflict: Something that is no image has the name.
+    """
+    present = kubectl.get("pvc", name, namespace=namespace)
+    if present is not None and names.IMAGE not in present["metadata"].get("annotations", {}):
+        raise failures.Conflict(
+            f"a claim {namespace}/{name} is there already, and is no image.",
+            remedy="Choose another name, or remove that claim.",
+        )
+    return present
+
+
 def _make_claim(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
     """Make a claim; one of the same name for another image is replaced, since a claim's size cannot shrink."""
     metadata = manifest["metadata"]
-    present = kubectl.get("pvc", metadata["name"], namespace=metadata["namespace"])
-    if present is not None:
-        digest = present["metadata"].get("annotations", {}).get(names.IMAGE)
-        if digest is None:
-            raise failures.Conflict(
-                f"a claim {metadata['namespace']}/{metadata['name']} is there already, and is no image.",
-                remedy="Choose another name, or remove that claim.",
-            )
-        if digest != metadata["annotations"][names.IMAGE]:
-            kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
+    present = _present(kubectl, metadata["namespace"], metadata["name"])
+    if present and present["metadata"]["annotations"][names.IMAGE] != metadata["annotations"][names.IMAGE]:
+        kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
     kubectl.apply([manifest])
     kubectl.run(
         "patch",
