@@ -16,6 +16,7 @@ import click
 
 from virtualserver import controlplane
 from virtualserver.cli import caller, failures, host, output, progress
+from virtualserver.cli.kubectl import Kubectl
 from virtualserver.node.lifecycle import PRESS_SECONDS
 from virtualserver.node.machine import Machine, Running
 
@@ -96,10 +97,19 @@ def _running(machines: Iterable[Machine]) -> list[Machine]:
 
 
 def disks_of(instance: Instance) -> list[str]:
-    """Return the servers' disks that a purge would remove, with their sizes."""
+    """Return the servers' disks that a purge would remove: whose (as long as the API server answers), where, size."""
     folder = instance.state / "disks"
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    return [f"{path} ({path.stat().st_blocks * 512 / 2**20:.0f} MiB)" for path in files]
+    whose = _owners(instance) if files else {}
+    return [f"{whose.get(path.stem, '')}{path} ({path.stat().st_blocks * 512 / 2**20:.0f} MiB)" for path in files]
+
+
+def _owners(instance: Instance) -> dict[str, str]:
+    """Return ``NAMESPACE/NAME: `` of the volumes by their disks' identifiers, ``{}`` where nobody answers."""
+    if not controlplane.status(instance).ready:
+        return {}
+    found = [volume["metadata"] for volume in Kubectl(instance).list("datavolumes")]
+    return {metadata["uid"]: f"{metadata['namespace']}/{metadata['name']}: " for metadata in found}
 
 
 def purge(instance: Instance) -> None:

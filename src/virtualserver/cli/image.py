@@ -195,8 +195,8 @@ def remove_command(instance: Instance, image: str) -> None:
     caller.require_root("vs image remove")
     report = progress.Progress()
     kubectl = Kubectl(instance)
+    _stored(instance, kubectl, image)  # a wrong name is said at once, whoever else is at work
     with controlplane.locked(instance, report.once):
-        _stored(instance, kubectl, image)
         source = f"{names.IMAGE_NAMESPACE}/{image}"
         for c in kubectl.list("pvc"):
             metadata = c["metadata"]
