@@ -76,9 +76,9 @@ class Agent:
         self.hypervisor = Hypervisor(
             machines=instance.state / "machines", run=instance.run / "machines", instance=instance.name
         )
-        self.volumes = Volumes(
-            self.observed, ImageStore(instance.state / "images"), DiskStore(instance.state / "disks")
-        )
+        disks = DiskStore(instance.state / "disks")
+        disks.remove_unfinished()
+        self.volumes = Volumes(self.observed, ImageStore(instance.state / "images"), disks)
         self.services = Services(self.observed, self.addresses, self.dataplane, {}, node=name)
         self.probes = Probes(self._open_socket)
         self.instances = Instances(

@@ -24,6 +24,7 @@ from virtualserver.node.disks import DiskError
 from virtualserver.node.images import Image, ImageError, ImageStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from virtualserver.node.disks import DiskStore
@@ -67,6 +68,8 @@ class Volumes:
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.in_use: set[str] = set()
         """The identifiers of the disks that machines have open; `instances` writes it."""
+        self.on_gone: Callable[[], None] = lambda: None
+        """Called once nobody makes the disk of a DataVolume that is gone any more."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the disk, the claim and the status of one DataVolume, or the status of one image claim, in order."""
@@ -87,7 +90,10 @@ class Volumes:
         if claim is not None and _image_of(claim):
             await self._bind_image(claim)
         volume = self._observed.get(kinds.DATA_VOLUME, key)
-        if volume is None or volume["metadata"].get("deletionTimestamp"):
+        if volume is None:
+            self.on_gone()
+            return None
+        if volume["metadata"].get("deletionTimestamp"):
             return None
         try:
             outcome: Manifest | Fault = await self._make(volume, claim)

@@ -115,6 +115,11 @@ class DiskStore:
         """Remove a disk; of one that is not there, nothing."""
         self.path(identifier).unlink(missing_ok=True)
 
+    def remove_unfinished(self) -> None:
+        """Remove what a process that was killed while it made a disk left; only to be called while nobody makes one."""
+        for path in self._folder.glob("*.new"):
+            path.unlink()
+
     def all(self) -> list[str]:
         """Return the identifiers of all disks, sorted."""
         return sorted(path.name.removesuffix(".qcow2") for path in self._folder.glob("*.qcow2"))

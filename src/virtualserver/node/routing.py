@@ -54,6 +54,7 @@ class Routing:
         self._addresses = addresses
         self.sweeper: Controller[str] = Controller(name="sweep", reconcile=self._sweep, workers=1)
         instances.on_release = self.sweep_soon
+        volumes.on_gone = self.sweep_soon
         services.on_applied = self._applied
         handlers: dict[Resource, Callable[[Change], None]] = {
             kinds.VIRTUAL_MACHINE: self._machine,
@@ -132,8 +133,6 @@ class Routing:
             if name in specification.volume_claims(vm["spec"]["template"]["spec"]):
                 self._machines.controller.queue.add(key_of(vm))
                 self._instances.controller.queue.add(key_of(vm))
-        if change.new is None:
-            self.sweep_soon()
 
     def _claim(self, change: Change) -> None:
         self._volumes.controller.queue.add(change.key)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +13,9 @@ from node_world import a_machine, a_volume
 from virtualserver.node.disks import DiskStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
@@ -123,3 +129,55 @@ def test_a_claim_that_names_anothers_disk_as_its_own_gets_no_disk(node: NodeWorl
     volumes = [{"name": "root", "persistentVolumeClaim": {"claimName": "one"}}]
     node.apply(claim, a_machine("one", volumes=volumes))
     node.eventually(lambda: "no DataVolume made it" in node.condition("vmi", "one", "Synchronized").get("message", ""))
+
+
+SLOW = """#!/bin/sh
+[ "$1" = create ] && : > {folder}/begun && sleep 2
+{program} "$@"
+status=$?
+[ "$1" = create ] && : > {folder}/ended
+exit $status
+"""
+
+
+@pytest.fixture
+def slow_node(node: NodeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeWorld]:
+    """A node that takes two seconds for a disk, and says in the test's folder when it begins and ends."""
+    program = shutil.which("qemu-img")
+    slow = tmp_path / "bin" / "qemu-img"
+    slow.parent.mkdir()
+    slow.write_text(SLOW.format(folder=tmp_path, program=program))
+    slow.chmod(0o755)
+    node.stop_node()
+    with monkeypatch.context() as changed:
+        changed.setenv("PATH", str(slow.parent), prepend=os.pathsep)
+        node.start_node()
+    yield node
+    node.stop_node()
+    node.start_node()
+
+
+def _disks(node: NodeWorld) -> set[str]:
+    folder = node.instance.state / "disks"
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_a_disk_whose_volume_goes_while_it_is_made_goes_too(slow_node: NodeWorld, tmp_path: Path) -> None:
+    before = _disks(slow_node)
+    slow_node.apply(a_volume("brief"))
+    slow_node.eventually((tmp_path / "begun").exists)
+    slow_node.delete("dv", "brief")
+    slow_node.eventually((tmp_path / "ended").exists)
+    slow_node.eventually(lambda: _disks(slow_node) == before, seconds=10, what="no disk to be left")
+
+
+def test_half_a_disk_that_a_killed_node_left_is_removed(slow_node: NodeWorld, tmp_path: Path) -> None:
+    before = _disks(slow_node)
+    slow_node.apply(a_volume("half"))
+    slow_node.eventually((tmp_path / "begun").exists)
+    slow_node.stop_node(signal.SIGKILL)
+    slow_node.eventually((tmp_path / "ended").exists)
+    assert any(name.endswith(".new") for name in _disks(slow_node) - before)
+    slow_node.delete("dv", "half")
+    slow_node.start_node()
+    slow_node.eventually(lambda: _disks(slow_node) == before, seconds=10, what="no half disk to be left")
