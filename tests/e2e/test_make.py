@@ -127,6 +127,28 @@ def test_the_ssh_command_logs_in_and_there_is_no_password(
     assert with_password == ""
 
 
+INSIDE = {
+    "cloud-init status --wait | tail -1": "status: done",
+    "getent hosts hello | wc -l": "1",
+    "systemctl is-enabled apt-daily.timer || true": "masked",
+    "systemctl --failed --plain --no-legend": "",
+    "echo $(($(df --output=size -B1 / | tail -1) > 7 << 29))": "1",
+    "cd /etc/ssh && echo ssh_host_*_key": "ssh_host_ed25519_key",
+}
+
+
+@pytest.mark.parametrize("command", INSIDE)
+def test_the_guest_is_in_order(newcomer: Newcomer, first: subprocess.CompletedProcess[str], command: str) -> None:
+    assert newcomer.shell(f"{printed(first, 'log in')} '{command}'") == INSIDE[command]
+
+
+@pytest.mark.parametrize("user", ["root", "debian"])
+def test_nobody_else_is_let_in(newcomer: Newcomer, first: subprocess.CompletedProcess[str], user: str) -> None:
+    done = newcomer.run("sh", "-c", f"{printed(first, 'log in')} -l {user} -o BatchMode=yes true")
+    assert done.returncode == 255
+    assert "Permission denied" in done.stderr
+
+
 def test_the_exported_variables_make_kubectl_work(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:
     export = next(line.strip() for line in first.stdout.splitlines() if line.strip().startswith("export "))
     seen = newcomer.shell(f"{export}; kubectl get vs hello -o jsonpath='{{.status.network.externalIP}}'")
@@ -165,3 +187,8 @@ def test_a_second_run_takes_seconds_and_replaces_nothing(
     assert time.monotonic() - began < 30
     assert newcomer.processes() == before
     assert second.stdout == first.stdout
+
+
+def test_the_server_shuts_down_when_it_is_asked_to(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:
+    assert first.returncode == 0
+    assert json.loads(newcomer.make("down", "ARGS=-o json").stdout)["switchedOff"] == []

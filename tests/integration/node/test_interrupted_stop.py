@@ -32,42 +32,52 @@ async def _press_all_buttons_and_die(node: NodeWorld) -> None:
         await down.stop_machines(machines, told, 60)
 
 
-@pytest.mark.parametrize("strategy", ["RerunOnFailure", "Manual"])
+STRATEGIES = {"one": "RerunOnFailure", "two": "Manual"}
+
+
 @pytest.mark.parametrize("ends", ["before the node is back", "when the node is back"])
-def test_guests_whose_buttons_were_pressed_run_again(node: NodeWorld, strategy: str, ends: str) -> None:
-    node.apply(a_service("one-tcp", selects="one"), a_volume("one"), a_machine("one", strategy=strategy))
-    if strategy == "Manual":
-        node.eventually(lambda: '"code":202' in node.ask("one", "start"))
-    node.wait_printable("one", "Running")
-    node.wait_taken("one")
-    address = node.address_of("one-tcp")
-    guest, before, first = node.guest("one"), node.get("vmi", "one"), node.qemu_pid("one")
+def test_guests_whose_buttons_were_pressed_run_again(node: NodeWorld, ends: str) -> None:
+    for name, strategy in STRATEGIES.items():
+        node.apply(a_service(f"{name}-tcp", selects=name), a_volume(name), a_machine(name, strategy=strategy))
+    node.eventually(lambda: '"code":202' in node.ask("two", "start"))
+    for name in STRATEGIES:
+        node.wait_printable(name, "Running")
+        node.wait_taken(name)
+    addresses = [node.address_of(f"{name}-tcp") for name in STRATEGIES]
+    before = {name: node.get("vmi", name)["metadata"]["uid"] for name in STRATEGIES}
+    first = {name: node.qemu_pid(name) for name in STRATEGIES}
+    guests = [node.guest(name) for name in STRATEGIES]
     if ends == "when the node is back":
-        # A guest that takes its time: it hears the button, and acts on it later.
-        guest.run("for p in $(pidof acpid); do kill -STOP $p; done")
+        # Guests that take their time: they hear the button, and act on it later.
+        for guest in guests:
+            guest.run("for p in $(pidof acpid); do kill -STOP $p; done")
     node.stop_node()
     asyncio.run(_press_all_buttons_and_die(node))
     if ends == "before the node is back":
-        node.eventually(lambda: not node.answers(address, 22), what="the guest to go down")
+        for address in addresses:
+            node.eventually(lambda address=address: not node.answers(address, 22), what="the guest to go down")
     node.start_node()
     if ends == "when the node is back":
-        assert node.qemu_pid("one") == first, "it was adopted as it was"
-        guest.run("(sleep 0.5; poweroff) >/dev/null 2>&1 &")
+        assert {name: node.qemu_pid(name) for name in STRATEGIES} == first, "they were adopted as they were"
+        for guest in guests:
+            guest.run("(sleep 0.5; poweroff) >/dev/null 2>&1 &")
+    for name in STRATEGIES:
+        node.eventually(
+            lambda name=name: _pid(node, name) not in (0, first[name]),
+            what=lambda name=name: f"another QEMU: {node.status('vmi', name)} {node.log[-2000:]}",
+        )
+    for name in STRATEGIES:
+        node.wait_printable(name, "Running")
+        node.wait_taken(name)
+        assert node.get("vmi", name)["metadata"]["uid"] == before[name]
+        # From here on a power off is the guest's own will again.
+        node.guest(name).run("(sleep 0.5; poweroff) >/dev/null 2>&1 &")
+    for name in STRATEGIES:
+        node.wait_printable(name, "Stopped")
 
-    node.eventually(
-        lambda: _pid(node) not in (0, first),
-        what=lambda: f"another QEMU: {node.status('vmi', 'one')} {node.log[-2000:]}",
-    )
-    node.wait_printable("one", "Running")
-    node.wait_taken("one")
-    assert node.get("vmi", "one")["metadata"]["uid"] == before["metadata"]["uid"]
-    # From here on a power off is the guest's own will again.
-    node.guest("one").run("(sleep 0.5; poweroff) >/dev/null 2>&1 &")
-    node.wait_printable("one", "Stopped")
 
-
-def _pid(node: NodeWorld) -> int:
+def _pid(node: NodeWorld, name: str) -> int:
     try:
-        return node.qemu_pid("one")
+        return node.qemu_pid(name)
     except AssertionError:
         return 0

@@ -5,7 +5,7 @@ to make the image and the guest starts sooner. The guest is told who it is by cl
 DHCP (ifupdown and dhclient), makes its own ssh host key, and grows its file system with its disk. It has no password.
 What cloud-init and systemd do by default and a guest here does not need is left out: without KVM it takes most of the
 start. Source: measured on Debian 12, ``docs/guests.md``. Tests: ``tests/unit/node/imagebuild/test_debian.py``,
-``tests/integration/node/test_imagebuild_debian.py``.
+``tests/integration/node/test_imagebuild_debian.py``, ``tests/e2e/test_make.py``.
 """
 
 from __future__ import annotations
