@@ -13,6 +13,7 @@ from virtualserver.controlplane import locked, locks
 from virtualserver.instance import Instance
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 HOLD = """
@@ -37,23 +38,18 @@ def refuse(pid: str) -> None:
 
 
 @pytest.fixture
-def another(tmp_path: Path) -> subprocess.Popen[str]:
+def another(tmp_path: Path) -> Generator[subprocess.Popen[str]]:
     """A process that holds the lock until it is told to go on; it removes the lock then."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "lock")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "held\n"
-    return process
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
 
 
 def test_the_waiting_one_is_told_who_holds_it(tmp_path: Path, another: subprocess.Popen[str]) -> None:
     with pytest.raises(Another, match=f"^{another.pid}$"), locks.hold(tmp_path / "lock", refuse):
         pass
-    another.communicate("\n")
 
 
 def test_a_lock_that_its_holder_removed_is_made_anew(tmp_path: Path, another: subprocess.Popen[str]) -> None:
@@ -61,9 +57,8 @@ def test_a_lock_that_its_holder_removed_is_made_anew(tmp_path: Path, another: su
     told: list[str] = []
 
     def end_it(pid: str) -> None:
-        if not told:
-            another.communicate("\n")
         told.append(pid)
+        another.communicate("\n")
 
     with locks.hold(path, end_it):
         assert told == [str(another.pid)]
