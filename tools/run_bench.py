@@ -32,13 +32,16 @@ _MODULES = {
     "start": start,
     "guest-start": guest_start,
 }
+_ALONE = ("start",)
+"""Measured before the idle instance is started: what takes all processors for seconds minds any other process."""
 _SECONDS = {"idle": idle.SECONDS, **{name: module.SECONDS for name, module in _MODULES.items()}}
 
 
 def announce(names: Sequence[str]) -> None:
-    """Say how long it will take; the idle instance rests while the others are measured."""
-    others = sum(_SECONDS[name] for name in names if name != "idle")
-    seconds = max(others, idle.SECONDS if "idle" in names else 0) + 60
+    """Say how long it will take; the idle instance rests while most others are measured."""
+    alone = sum(_SECONDS[name] for name in names if name in _ALONE)
+    others = sum(_SECONDS[name] for name in names if name not in ("idle", *_ALONE))
+    seconds = alone + max(others, idle.SECONDS if "idle" in names else 0) + 60
     load = Path("/proc/loadavg").read_text().split()[0]
     print(f"Measuring {', '.join(names)}: about {seconds // 60 + 1} minutes on two processors.", flush=True)
     if float(load) > 0.5:
@@ -54,20 +57,25 @@ def measure(names: Sequence[str], programs: Programs) -> tuple[list[figures.Figu
     def say(text: str) -> None:
         print(f"  {time.monotonic() - began:4.0f} s  {text}", flush=True)
 
+    def take(name: str) -> None:
+        say(f"{name}: about {_SECONDS[name]} s")
+        try:
+            found.extend(_MODULES[name].measure(programs, say, command_of(name)))
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+
+    for name in (name for name in names if name in _ALONE):
+        take(name)
     with contextlib.ExitStack() as stack:
         resting: idle.Rest | None = None
         if "idle" in names:
             say("idle: starting an instance with stopped servers")
             resting = stack.enter_context(idle.at_rest(say))
-        for name in (name for name in names if name != "idle"):
-            say(f"{name}: about {_SECONDS[name]} s")
-            try:
-                found += _MODULES[name].measure(programs, say, command_of(name))
-            except Exception:
-                traceback.print_exc()
-                failed.append(name)
+        for name in (name for name in names if name not in ("idle", *_ALONE)):
+            take(name)
         if resting:
-            found += resting.measure(say, command_of("idle"))
+            found.extend(resting.measure(say, command_of("idle")))
     return found, failed
 
 
