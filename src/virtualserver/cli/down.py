@@ -108,8 +108,10 @@ def _owners(instance: Instance) -> dict[str, str]:
     """Return ``NAMESPACE/NAME: `` of the volumes by their disks' identifiers, ``{}`` where nobody answers."""
     if not controlplane.status(instance).ready:
         return {}
-    found = [volume["metadata"] for volume in Kubectl(instance).list("datavolumes")]
-    return {metadata["uid"]: f"{metadata['namespace']}/{metadata['name']}: " for metadata in found}
+    with contextlib.suppress(failures.Failure):  # a purge goes on without names
+        found = [volume["metadata"] for volume in Kubectl(instance).list("datavolumes")]
+        return {metadata["uid"]: f"{metadata['namespace']}/{metadata['name']}: " for metadata in found}
+    return {}
 
 
 def purge(instance: Instance) -> None:

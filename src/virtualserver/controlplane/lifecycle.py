@@ -144,7 +144,7 @@ def locked(instance: Instance, progress: Progress | None = None) -> Generator[No
         finally:
             _held.discard(path)
             if not instance.state.exists():
-                path.unlink()  # nothing is left that it would protect
+                path.unlink(missing_ok=True)  # nothing is left that it would protect
 
 
 _held: set[Path] = set()

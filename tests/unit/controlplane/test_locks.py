@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 HOLD = """
 import sys
 from pathlib import Path
-from virtualserver.controlplane import locked, locks
-from virtualserver.instance import Instance
+from virtualserver.controlplane import locks
 path = Path(sys.argv[1])
 with locks.hold(path, lambda pid: None):
     print("held", flush=True)
