@@ -98,7 +98,7 @@ def _users_of(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_build_of_an_image_that_is_interrupted_or_killed_is_done_by_the_next_run(
     product: Product, number: signal.Signals
 ) -> None:
