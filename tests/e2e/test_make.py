@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import control_plane as plane
+from virtualserver.node.resolver import CLUSTER_RESOLVER
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -131,6 +132,7 @@ INSIDE = {
     "cloud-init status --wait | tail -1": "status: done",
     "getent hosts hello | wc -l": "1",
     "systemctl is-enabled apt-daily.timer || true": "masked",
+    "grep ^nameserver /etc/resolv.conf": f"nameserver {CLUSTER_RESOLVER}",
     "systemctl --failed --plain --no-legend": "",
     "echo $(($(df --output=size -B1 / | tail -1) > 7 << 29))": "1",
     "cd /etc/ssh && echo ssh_host_*_key": "ssh_host_ed25519_key",
