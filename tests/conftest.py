@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import control_plane as plane
-import terraform_world
+from harness import control_plane as plane
+from harness import terraform_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[plane.ControlPlane]:
     """A real kube-apiserver with its etcd and controllers, shared by the whole session: use namespaces of your own."""
-    with plane.an_instance() as instance:
+    with plane.an_installation() as instance:
         yield plane.start(instance)
 
 

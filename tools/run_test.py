@@ -74,7 +74,7 @@ def run_checks() -> dict[str, bool]:
 def control_plane() -> str:
     """Return the folder of the control plane's programs, built once and kept in the cache (minutes the first time)."""
     from virtualserver import controlplane
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
     last = [0.0]
 
@@ -83,7 +83,7 @@ def control_plane() -> str:
             last[0] = time.monotonic()
             print(f"   {waits_for}" + ("" if share is None else f" ({share:.0%})"), flush=True)
 
-    cache = Instance(root=Path("/var/cache/virtualserver"), run_root=Path("/var/cache/virtualserver/.run"))
+    cache = Installation(root=Path("/var/cache/virtualserver"), run_root=Path("/var/cache/virtualserver/.run"))
     return str(controlplane.obtain(cache, progress=progress).folder)
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import control_plane as plane
 from e2e.internet import Internet, internet
 from e2e.machine import Machine, a_folder, a_machine
 from e2e.product import Product
-from guest import image as guest_image
+from harness import control_plane as plane
+from harness.guest import image as guest_image
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import control_plane as plane
 from e2e.internet import Internet
 from e2e.product import Product, eventually
+from harness import control_plane as plane
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
-from guest.driver import Guest
+from harness.guest.driver import Guest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class Product:
 
     def __init__(self, instance: str, state: Path, *, programs: Path, enter: Sequence[str] = ()) -> None:
         """Name the instance; nothing is started."""
-        self.instance = instance
+        self.installation = instance
         self.state = state
         self.programs = programs
         self.enter = list(enter)
@@ -69,17 +69,17 @@ class Product:
     @property
     def folder(self) -> Path:
         """The instance's state folder."""
-        return self.state / self.instance
+        return self.state / self.installation
 
     @property
     def run_folder(self) -> Path:
         """The instance's run folder."""
-        return self.state / ".run" / self.instance
+        return self.state / ".run" / self.installation
 
     @property
     def namespace(self) -> str:
         """The network namespace of the data plane."""
-        return f"vs-{self.instance}"
+        return f"vs-{self.installation}"
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line that runs ``vs``."""

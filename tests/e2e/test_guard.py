@@ -28,7 +28,7 @@ from e2e.product import Product, eventually
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from guest.driver import Guest
+    from harness.guest.driver import Guest
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -22,7 +22,7 @@ def _identity(product: Product, name: str) -> dict[str, Any]:
 
 def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine) -> None:
     product = machine.product("life")
-    before = machine.look(product.instance)
+    before = machine.look(product.installation)
     product.vs("up", "--no-hello")
     add_image(product)
     product.apply(
@@ -35,12 +35,12 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     product.wait_reason("stopped", "VirtualServerStopped")
     identities = {name: _identity(product, name) for name in ("ports", "attached")}
     product.guest("ports").run("echo mine >/dev/vda; sync")
-    during = machine.look(product.instance)
+    during = machine.look(product.installation)
     for kind in ("links", "routes", "rules", "processes", "run", "settings"):
         assert during[kind] != before[kind], f"{kind} are as they were: what is compared has no meaning"
 
     product.vs("down")
-    machine.is_as(before, product.instance)
+    machine.is_as(before, product.installation)
     assert (product.folder / "disks").is_dir()
     assert not product.run_folder.parent.exists()
 
@@ -58,7 +58,7 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     assert refused.returncode != 0
     assert f"default/ports: {product.folder / 'disks'}/" in refused.stderr
     product.vs("down", "--purge", "--yes")
-    machine.is_as(before, product.instance)
+    machine.is_as(before, product.installation)
     assert not product.folder.exists()
 
 

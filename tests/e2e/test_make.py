@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import control_plane as plane
-from virtualserver.node.resolver import CLUSTER_RESOLVER
+from harness import control_plane as plane
+from virtualserver.node.vmi.resolver import CLUSTER_RESOLVER
 
 if TYPE_CHECKING:
     from collections.abc import Generator

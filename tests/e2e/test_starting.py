@@ -29,7 +29,7 @@ def _processes(machine: Machine, word: str) -> list[str]:
 
 def test_without_root_or_qemu_nothing_is_begun(machine: Machine) -> None:
     product = machine.product("starts")
-    before = machine.look(product.instance)
+    before = machine.look(product.installation)
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     done = subprocess.run(
         [*machine.enter, *nobody, *product.command("up", "--no-hello")[len(machine.enter) :]],
@@ -45,7 +45,7 @@ def test_without_root_or_qemu_nothing_is_begun(machine: Machine) -> None:
     machine.run("umount", "/usr/bin/qemu-system-x86_64")
     assert done.returncode == 1
     assert "qemu-system-x86_64: is missing. apt-get install --no-install-recommends qemu-system-x86" in done.stderr
-    machine.is_as(before, product.instance)
+    machine.is_as(before, product.installation)
     assert not product.folder.exists()
 
 
@@ -73,7 +73,7 @@ def test_a_port_that_somebody_took_is_named_with_its_holder(machine: Machine) ->
 
 def test_two_starts_at_once_make_one_instance(machine: Machine) -> None:
     product = machine.product("twice")
-    before = machine.look(product.instance)
+    before = machine.look(product.installation)
     line = product.command("up", "--no-hello")
     starts = [subprocess.Popen(line, env=product.environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     told = [start.communicate(timeout=300)[1] for start in starts]
@@ -84,7 +84,7 @@ def test_two_starts_at_once_make_one_instance(machine: Machine) -> None:
     found = {name: len(_processes(machine, word)) for name, word in programs.items()}
     assert found == dict.fromkeys(programs, 1)
     product.vs("down", "--purge", "--yes")
-    machine.is_as(before, product.instance)
+    machine.is_as(before, product.installation)
 
 
 def _users_of(folder: Path) -> list[str]:

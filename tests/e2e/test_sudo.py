@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import control_plane as plane
-from guest import image as guest_image
+from harness import control_plane as plane
+from harness.guest import image as guest_image
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,8 +36,8 @@ class Ada:
     def __init__(self, name: str, state: Path) -> None:
         self.name = name
         self.state = state
-        self.instance = f"su-{os.getpid()}"
-        self.folder = state / self.instance
+        self.installation = f"su-{os.getpid()}"
+        self.folder = state / self.installation
         self.checkout = state / "checkout"
 
     @property
@@ -53,7 +53,7 @@ class Ada:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": pwd.getpwnam(self.name).pw_dir,
             "VS_STATE": str(self.state),
-            "VS_INSTANCE": self.instance,
+            "VS_INSTANCE": self.installation,
             "VS_CONTROLPLANE": str(plane.programs().folder),
         }
         return subprocess.run(
@@ -112,7 +112,7 @@ def test_the_key_is_the_callers(ada: Ada) -> None:
     files = ["--kernel", str(image.kernel), "--initrd", str(image.initrd), "--command-line", image.command_line]
     subprocess.run(
         [str(ada.state / ".venv" / "bin" / "vs"), "image", "add", str(image.disk), "--name", "debian", *files],
-        env={**os.environ, "VS_STATE": str(ada.state), "VS_INSTANCE": ada.instance, "PYTHONPATH": ""},
+        env={**os.environ, "VS_STATE": str(ada.state), "VS_INSTANCE": ada.installation, "PYTHONPATH": ""},
         check=True,
         capture_output=True,
     )

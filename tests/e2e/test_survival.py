@@ -211,7 +211,7 @@ def test_an_instance_of_the_same_name_in_another_folder_leaves_this_one_alone(
         address = product.wait_ready("mine")["status"]["network"]["externalIP"]
         before = product.inventory()
         with a_folder() as state:
-            other = Product(product.instance, state, programs=product.programs)
+            other = Product(product.installation, state, programs=product.programs)
             refused = other.attempt("up", "--no-hello")
             assert refused.returncode == 1
             assert "an instance of the same name, in another state folder, uses it" in refused.stderr

@@ -13,7 +13,7 @@ import yaml
 
 from e2e.conftest import IMAGE
 from e2e.product import Product, eventually
-from terraform_world import MODULE, Terraform
+from harness.terraform_world import MODULE, Terraform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

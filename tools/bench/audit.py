@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from virtualserver.controlplane.layout import Layout
+from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["Write", "writes"]
 
@@ -39,15 +39,15 @@ class Write:
     name: str
 
 
-def writes(instance: Instance, *, namespace: str = "") -> list[Write]:
+def writes(installation: Installation, *, namespace: str = "") -> list[Write]:
     """Return the writes that the log has and that succeeded; Leases are not logged at all.
 
     Args:
-        instance: Whose API server.
+        installation: Whose API server.
         namespace: Only writes to objects in it; ``""`` means all.
     """
     found: list[Write] = []
-    for path in Layout(instance).audit.glob("audit*.log"):
+    for path in Layout(installation).audit.glob("audit*.log"):
         for line in path.read_bytes().splitlines():
             if namespace.encode() not in line:
                 continue

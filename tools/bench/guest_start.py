@@ -23,17 +23,17 @@ from e2e.conftest import IMAGE, a_product
 from e2e.internet import internet
 from e2e.manifests import a_server
 from e2e.product import eventually
-from guest import image as guest_image
-from guest import wire
+from harness.guest import image as guest_image
+from harness.guest import wire
 from virtualserver.kube.client import Client
-from virtualserver.operator import kinds
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from e2e.product import Product
     from virtualserver import controlplane
-    from virtualserver.node.imagebuild import BuiltImage
+    from virtualserver.storage.builds import BuiltImage
 
 __all__ = ["SECONDS", "measure"]
 
@@ -107,9 +107,9 @@ async def _apply(product: Product, name: str) -> tuple[float, str]:
     manifest["spec"]["resources"]["memory"] = f"{_MEMORY_MIB}Mi"
     async with Client.from_kubeconfig(product.folder / "kubeconfig", user_agent="bench") as client:
         began = time.monotonic()
-        server = await client.apply(kinds.VIRTUAL_SERVER, manifest, field_manager="bench")
+        server = await client.apply(VIRTUAL_SERVER, manifest, field_manager="bench")
         watch = client.watch(
-            kinds.VIRTUAL_SERVER,
+            VIRTUAL_SERVER,
             resource_version=server["metadata"]["resourceVersion"],
             namespace="default",
             timeout_seconds=_LIMIT_SECONDS,

@@ -1,4 +1,4 @@
-"""What an instance with 100 stopped servers costs while nothing happens, over one whole resync."""
+"""What an installation with 100 stopped servers costs while nothing happens, over one whole resync."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.figures import Figure
 from e2e.conftest import a_product
 from e2e.manifests import a_server
 from e2e.product import eventually
-from virtualserver.instance import Instance
+from virtualserver.installation.installation import Installation
 from virtualserver.operator.process import RESYNC_SECONDS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PROCESSES = ("operator", "node")
 
 
 class Rest:
-    """An instance at rest.
+    """An installation at rest.
 
     Attributes:
         over: The moment (as `time.time` counts) at which every server has been looked at again.
@@ -40,7 +40,7 @@ class Rest:
 
     def __init__(self, product: Product) -> None:
         """Begin to count."""
-        self._instance = Instance(product.instance, product.state, product.state / ".run")
+        self._installation = Installation(product.installation, product.state, product.state / ".run")
         self._processes = {name: product.process(name) for name in _PROCESSES}
         self._began = time.time()
         self._used = self._processor_seconds()
@@ -52,7 +52,7 @@ class Rest:
             say(f"waiting for the end of a resync ({left:.0f} s)")
             time.sleep(min(left, 60))
         share = (self._processor_seconds() - self._used) / (time.time() - self._began)
-        written = [write for write in audit.writes(self._instance) if write.begun >= self._began]
+        written = [write for write in audit.writes(self._installation) if write.begun >= self._began]
         for who, count in Counter((write.user, write.resource) for write in written).items():
             say(f"{count} writes of {who[0]} to {who[1]}")
         memory = sum(_memory(pid) for pid in self._processes.values()) / 2**20
@@ -70,13 +70,13 @@ class Rest:
 
 @contextlib.contextmanager
 def at_rest(say: Callable[[str], None]) -> Generator[Rest]:
-    """Start an instance with stopped servers, and begin to count once nothing is written any more."""
+    """Start an installation with stopped servers, and begin to count once nothing is written any more."""
     with a_product("idle") as product:
-        instance = Instance(product.instance, product.state, product.state / ".run")
+        installation = Installation(product.installation, product.state, product.state / ".run")
         network = {"public": True, "tcp": {"ports": [22]}}
         product.apply(*(a_server(f"s{number}", running=False, network=network) for number in range(_SERVERS)))
         eventually(lambda: _are_stopped(product), what="all servers to be stopped", seconds=600, pause=2)
-        eventually(lambda: _is_quiet(instance), what="the writing to end", seconds=300, pause=2)
+        eventually(lambda: _is_quiet(installation), what="the writing to end", seconds=300, pause=2)
         say(f"{_SERVERS} stopped servers are at rest")
         yield Rest(product)
 
@@ -87,8 +87,8 @@ def _are_stopped(product: Product) -> bool:
     return len(reasons) == _SERVERS and set(reasons) == {"VirtualServerStopped"}
 
 
-def _is_quiet(instance: Instance) -> bool:
-    return max((write.ended for write in audit.writes(instance)), default=0) < time.time() - 10
+def _is_quiet(installation: Installation) -> bool:
+    return max((write.ended for write in audit.writes(installation)), default=0) < time.time() - 10
 
 
 def _ticks(pid: int) -> tuple[int, int]:

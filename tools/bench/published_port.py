@@ -11,11 +11,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fabric_world as world
 from bench.figures import Figure, ratio
-from virtualserver.fabric import ranges
+from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import PublishedPort, ServiceRules
+from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ async def _measure(say: Callable[[str], None]) -> float:
         for index, present in enumerate(times):
             chosen = ranges.choose(await ranges.networks_in_use())
             planes[present] = DataPlane(
-                instance=f"b{index}", identifier=f"0000b{index}", ranges=chosen, run=Path(f"/run/b{index}")
+                installation=f"b{index}", identifier=f"0000b{index}", ranges=chosen, run=Path(f"/run/b{index}")
             )
             await planes[present].start()
             await planes[present].set_service("others", _published("203.0.113.7", range(1, present + 1)))

@@ -22,21 +22,22 @@ import aiohttp
 import msgspec
 import yarl
 
-import control_plane as plane
-import virtualservers
 from bench import audit
 from bench.figures import Figure, ratio
-from operator_cluster import NAMESPACE, Cluster
+from harness import control_plane as plane
+from harness import virtualservers
+from harness.operator_cluster import NAMESPACE, Cluster
 from virtualserver import controlplane
 from virtualserver.kube import kubeconfig
 from virtualserver.kube.client import Client
-from virtualserver.operator import kinds, process
-from virtualserver.plan.site import Site
+from virtualserver.operator import process
+from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.plan.sites.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["SECONDS", "measure"]
 
@@ -160,8 +161,8 @@ class _Replay:
 
 
 @contextlib.asynccontextmanager
-async def _bare(instance: Instance) -> AsyncGenerator[_Bare]:
-    credentials = kubeconfig.load_kubeconfig(instance.kubeconfig)
+async def _bare(installation: Installation) -> AsyncGenerator[_Bare]:
+    credentials = kubeconfig.load_kubeconfig(installation.kubeconfig)
     connector = aiohttp.TCPConnector(ssl=credentials.tls or False, limit=0)
     headers = {"User-Agent": "bare", "Accept": "application/json", "Accept-Encoding": "identity"}
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
@@ -170,29 +171,29 @@ async def _bare(instance: Instance) -> AsyncGenerator[_Bare]:
 
 def measure(programs: controlplane.Programs, say: Callable[[str], None], command: str) -> list[Figure]:
     """Measure, and return the figure."""
-    with plane.an_instance("bench") as instance:
+    with plane.an_installation("bench") as installation:
         # Without kube-controller-manager, whose collecting of one round's garbage would disturb the next.
         options = controlplane.Options(components=frozenset({"etcd", "kube-apiserver"}))
-        controlplane.start(instance, programs, options=options)
-        (instance.run / "operator").mkdir(exist_ok=True)
-        value = asyncio.run(_measure(instance, say))
+        controlplane.start(installation, programs, options=options)
+        (installation.run / "operator").mkdir(exist_ok=True)
+        value = asyncio.run(_measure(installation, say))
     return [Figure("100 servers to all children, operator / bare client", value, "x", 1.25, command)]
 
 
-async def _measure(instance: Instance, say: Callable[[str], None]) -> float:
+async def _measure(installation: Installation, say: Callable[[str], None]) -> float:
     ours: list[float] = []
     bare: list[float] = []
-    async with Client.from_kubeconfig(instance.kubeconfig, user_agent="bench") as client:
+    async with Client.from_kubeconfig(installation.kubeconfig, user_agent="bench") as client:
         async with _namespace(client, "bench-record") as cluster:
-            recorded = await _record(instance, cluster)
+            recorded = await _record(installation, cluster)
         # The first round of each warms the API server up and does not count.
         for number in range(_ROUNDS + 1):
             async with _namespace(client, f"bench-ours-{number}") as cluster:
-                ours.append(await _ours(instance, cluster))
-                counts = _counts(instance, cluster.namespace)
+                ours.append(await _ours(installation, cluster))
+                counts = _counts(installation, cluster.namespace)
             async with _namespace(client, f"bench-bare-{number}") as cluster:
-                bare.append(await _replay(instance, cluster, recorded))
-                same = _counts(instance, cluster.namespace)
+                bare.append(await _replay(installation, cluster, recorded))
+                same = _counts(installation, cluster.namespace)
             say(f"operator {ours[-1]:.2f} s with {counts} writes, bare client {bare[-1]:.2f} s with {same}")
     return ratio(ours[1:], bare[1:])
 
@@ -205,13 +206,13 @@ async def _namespace(client: Client, name: str) -> AsyncGenerator[Cluster]:
     cluster = Cluster(client, name)
     await cluster.image()
     yield cluster
-    await client.request("DELETE", kinds.VIRTUAL_SERVER.path(namespace=name))
+    await client.request("DELETE", VIRTUAL_SERVER.path(namespace=name))
 
 
 async def _load(bare: _Bare, namespace: str, made: Callable[[str, str], None]) -> None:
     """Create the servers, as users would."""
     names = iter([f"s{number:03}" for number in range(_SERVERS)])
-    path = kinds.VIRTUAL_SERVER.path(namespace=namespace)
+    path = VIRTUAL_SERVER.path(namespace=namespace)
 
     async def one_after_the_other() -> None:
         for name in names:
@@ -223,45 +224,45 @@ async def _load(bare: _Bare, namespace: str, made: Callable[[str, str], None]) -
     await asyncio.gather(*(one_after_the_other() for _ in range(_LOADERS)))
 
 
-async def _record(instance: Instance, cluster: Cluster) -> _Recorded:
+async def _record(installation: Installation, cluster: Cluster) -> _Recorded:
     """Run the operator in this process, and return what it sent."""
     uids: dict[str, str] = {}
     site = Site(pools=frozenset({"public", "private"}))
-    client = _Recording(kubeconfig.load_kubeconfig(instance.state / "kubeconfigs" / "operator"))
-    async with _bare(instance) as bare, client:
+    client = _Recording(kubeconfig.load_kubeconfig(installation.state / "kubeconfigs" / "operator"))
+    async with _bare(installation) as bare, client:
         ready = asyncio.Event()
         task = asyncio.create_task(process.operate(client, site, on_ready=ready.set))
         await ready.wait()
         await _load(bare, cluster.namespace, uids.__setitem__)
-        await _settled(instance, cluster.namespace)
+        await _settled(installation, cluster.namespace)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     return _Recorded(cluster.namespace, uids, client.requests)
 
 
-async def _ours(instance: Instance, cluster: Cluster) -> float:
+async def _ours(installation: Installation, cluster: Cluster) -> float:
     """Let the operator's own process do it, and return the seconds."""
-    ready = instance.run / "operator" / "ready"
+    ready = installation.run / "operator" / "ready"
     ready.unlink(missing_ok=True)
-    environment = {**os.environ, "VS_INSTANCE": instance.name, "VS_STATE": str(instance.root)}
-    with (instance.logs / "operator.log").open("ab") as log:
+    environment = {**os.environ, "VS_INSTANCE": installation.name, "VS_STATE": str(installation.root)}
+    with (installation.logs / "operator.log").open("ab") as log:
         line = (sys.executable, "-m", "virtualserver.operator")
         child = await asyncio.create_subprocess_exec(*line, env=environment, stderr=log)
     try:
         while not ready.exists():
-            assert child.returncode is None, f"the operator ended: see {instance.logs}/operator.log"
+            assert child.returncode is None, f"the operator ended: see {installation.logs}/operator.log"
             await asyncio.sleep(0.05)
-        async with _bare(instance) as bare:
+        async with _bare(installation) as bare:
             await _load(bare, cluster.namespace, lambda name, uid: None)
-        return await _settled(instance, cluster.namespace)
+        return await _settled(installation, cluster.namespace)
     finally:
         child.terminate()
         await child.wait()
 
 
-async def _replay(instance: Instance, cluster: Cluster, recorded: _Recorded) -> float:
+async def _replay(installation: Installation, cluster: Cluster, recorded: _Recorded) -> float:
     """Send what was recorded about new servers, and return the seconds."""
-    async with _bare(instance) as bare:
+    async with _bare(installation) as bare:
         replay = _Replay(bare, cluster.namespace, recorded)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(replay.work()) for _ in range(process.WORKERS)]
@@ -271,7 +272,7 @@ async def _replay(instance: Instance, cluster: Cluster, recorded: _Recorded) -> 
             await replay.events.join()
             for task in tasks:
                 task.cancel()
-    return await _settled(instance, cluster.namespace)
+    return await _settled(installation, cluster.namespace)
 
 
 def _stages(requests: list[_Request]) -> list[list[_Request]]:
@@ -289,20 +290,20 @@ def _stages(requests: list[_Request]) -> list[list[_Request]]:
     return stages
 
 
-async def _settled(instance: Instance, namespace: str) -> float:
+async def _settled(installation: Installation, namespace: str) -> float:
     """Wait until nothing has been written for a second, and return how long the writing took."""
     before: list[audit.Write] = []
     while True:
         await asyncio.sleep(1)
-        now = _writes(instance, namespace)
+        now = _writes(installation, namespace)
         if now and len(now) == len(before):
             return max(write.ended for write in now) - min(write.begun for write in now)
         before = now
 
 
-def _writes(instance: Instance, namespace: str) -> list[audit.Write]:
-    return [write for write in audit.writes(instance, namespace=namespace) if write.resource in _PARTS]
+def _writes(installation: Installation, namespace: str) -> list[audit.Write]:
+    return [write for write in audit.writes(installation, namespace=namespace) if write.resource in _PARTS]
 
 
-def _counts(instance: Instance, namespace: str) -> int:
-    return len(_writes(instance, namespace))
+def _counts(installation: Installation, namespace: str) -> int:
+    return len(_writes(installation, namespace))

@@ -1,5 +1,4 @@
 """The VirtualServer API: names, types, defaults, validation, conditions and the CRD's manifests.
 
 Knows nothing of the rest of the project, and does no I/O but reading its own manifests.
-Tests: ``tests/unit/api`` and, against the real kube-apiserver, ``tests/integration/api``.
 """

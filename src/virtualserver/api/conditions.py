@@ -1,7 +1,4 @@
-"""The conditions of a VirtualServer's status: their types and their order, which is part of the contract.
-
-Tests: ``tests/unit/api/test_names.py``.
-"""
+"""The conditions of a VirtualServer's status: their types and their order, which is part of the contract."""
 
 from __future__ import annotations
 

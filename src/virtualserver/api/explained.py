@@ -1,7 +1,4 @@
-"""Words that programs compare and that carry a sentence for people.
-
-Tests: ``tests/unit/api/test_names.py``.
-"""
+"""Words that programs compare and that carry a sentence for people."""
 
 from __future__ import annotations
 

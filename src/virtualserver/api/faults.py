@@ -1,7 +1,4 @@
-"""What is wrong with a manifest, all of it at once, and the decoding that finds it.
-
-Tests: ``tests/unit/api/test_validation.py``.
-"""
+"""What is wrong with a manifest, all of it at once, and the decoding that finds it."""
 
 from __future__ import annotations
 

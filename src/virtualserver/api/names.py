@@ -1,6 +1,6 @@
 """Names that are agreements: the API's identity, and the keys and field managers that the parts meet by.
 
-The meaning of every key, and who writes it, is in ``docs/architecture.md``. Tests: ``tests/unit/api/test_names.py``.
+The meaning of every key, and who writes it, is in ``docs/architecture.md``.
 """
 
 from __future__ import annotations

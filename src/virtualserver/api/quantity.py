@@ -1,6 +1,6 @@
 """Kubernetes quantities (``8Gi``, ``1500m``, ``2e3``), read exactly.
 
-Source: the Kubernetes API reference, "Quantity". Tests: ``tests/unit/api/test_quantity.py``.
+Source: the Kubernetes API reference, "Quantity".
 """
 
 from __future__ import annotations

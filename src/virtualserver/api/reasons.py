@@ -1,6 +1,6 @@
 """Why a condition is what it is: one word for programs, one sentence for people.
 
-Events, the CLI and the console show the same words. Tests: ``tests/unit/api/test_names.py``.
+Events, the CLI and the console show the same words.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a guest's resolver can be told: the faults of a ``dnsConfig`` (core/v1 PodDNSConfig). Pure.
 
 The same for a VirtualServer and for a machine that somebody made without one, since these words end up in the
-DHCP server's files. Tests: ``tests/unit/api/test_resolver.py``.
+DHCP server's files.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 They are here a second time for objects that are older than the rules, and for clients that want all faults before
 they send anything; a property test against the real kube-apiserver keeps the two equal. What a rule says of one
 field names that field, its value, the reason and the remedy.
-Tests: ``tests/unit/api/test_validation.py``, ``tests/integration/api/test_rules_agree.py``.
 
 Source: the seed document, and "Refused at apply" in the agreements on this API.
 """

@@ -3,7 +3,6 @@
 Kubernetes types that only pass through (Affinity, Probe, PodDNSConfig, VolumeSource) stay plain mappings.
 Field names are the manifest's in Python's spelling. What each field means is documented once, in the CRD
 (``kubectl explain vs.spec``). Rules between fields are in ``validation``.
-Tests: ``tests/unit/api/test_virtualserver.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The person behind the command: root, or the user who called it through sudo, and that user's ssh key.
 
-What is made for a person (the kubeconfig, a key) belongs to that person. Tests: ``tests/unit/cli/test_caller.py``.
+What is made for a person (the kubeconfig, a key) belongs to that person.
 """
 
 from __future__ import annotations

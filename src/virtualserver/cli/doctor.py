@@ -1,7 +1,4 @@
-"""``vs doctor``: what one-machine mode needs of this machine, how it is, and the remedy where it is not.
-
-Tests: ``tests/unit/cli/test_doctor.py``, ``tests/integration/cli``.
-"""
+"""``vs doctor``: what one-machine mode needs of this machine, how it is, and the remedy where it is not."""
 
 from __future__ import annotations
 
@@ -21,14 +18,13 @@ import click
 
 from virtualserver import controlplane
 from virtualserver.cli import host, networks, output
-from virtualserver.controlplane import ports
-from virtualserver.fabric import ranges
-from virtualserver.node import accelerator
+from virtualserver.installation import ports, ranges
+from virtualserver.machines import accelerator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["IMAGE_PROGRAMS", "PROGRAMS", "Finding", "Level", "closed_folder", "command", "findings", "prerequisites"]
 
@@ -90,23 +86,23 @@ class Finding:
     remedy: str = ""
 
 
-def findings(instance: Instance) -> Iterator[Finding]:
+def findings(installation: Installation) -> Iterator[Finding]:
     """Yield everything that `vs up` needs or may be hindered by."""
-    yield from prerequisites(instance)
+    yield from prerequisites(installation)
     yield from _image_programs()
     yield from _accelerator()
     for look in (_ports, _ranges, _firewalls, _left_behind):
-        yield from look(instance)
+        yield from look(installation)
 
 
-def prerequisites(instance: Instance) -> Iterator[Finding]:
+def prerequisites(installation: Installation) -> Iterator[Finding]:
     """Yield what must be right before `vs up` begins; none of it takes long to look at."""
     yield _root()
     yield _python()
     yield from programs()
     yield _tun()
     yield memory(Path("/proc/meminfo").read_text())
-    yield _disk(instance)
+    yield _disk(installation)
 
 
 def _root() -> Finding:
@@ -193,13 +189,13 @@ def memory(meminfo: str) -> Finding:
     return Finding("memory", Level.OK, found)
 
 
-def _disk(instance: Instance) -> Finding:
+def _disk(installation: Installation) -> Finding:
     """Judge free space: the control plane's build takes 5 GiB for a while, an image and a server 2 GiB."""
-    folder = instance.root
+    folder = installation.root
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / _GIB
-    built = controlplane.find(instance) is not None
+    built = controlplane.find(installation) is not None
     needed = 2 if built else 7
     found = f"{free:.1f} GiB free in {folder}"
     if free < needed:
@@ -225,34 +221,34 @@ def _accelerator() -> Iterator[Finding]:
         )
 
 
-def _ports(instance: Instance) -> Iterator[Finding]:
-    recorded = instance.record().get("ports")
+def _ports(installation: Installation) -> Iterator[Finding]:
+    recorded = installation.record().get("ports")
     if recorded is None:
         yield Finding("ports", Level.OK, "free ones are chosen at the first start")
         return
     listed = ", ".join(f"{name} {number}" for name, number in recorded.items())
-    own = [part.pid for part in controlplane.status(instance).components if part.pid]
-    faults = ports.faults(recorded, address="127.0.0.1", own=own, record=instance.state / "instance.json")
+    own = [part.pid for part in controlplane.status(installation).components if part.pid]
+    faults = ports.faults(recorded, address="127.0.0.1", own=own, record=installation.state / "instance.json")
     for fault in faults:
         yield Finding("ports", Level.FAILED, fault)
     if not faults:
         yield Finding("ports", Level.OK, listed)
 
 
-def _ranges(instance: Instance) -> Iterator[Finding]:
-    recorded = instance.record().get("ranges")
+def _ranges(installation: Installation) -> Iterator[Finding]:
+    recorded = installation.record().get("ranges")
     if recorded is None:
         yield Finding("networks", Level.OK, "free ones are taken at the first start")
         return
     own = networks.all_of(ranges.decode(recorded))
     clashes = [
         f"{network} overlaps {other} of instance {name}"
-        for name, others in networks.of_other_instances(instance).items()
+        for name, others in networks.of_other_installations(installation).items()
         for other in others
         for network in own
         if network.version == other.version and network.overlaps(other)  # type: ignore[arg-type]
     ]
-    clashes += host.foreign_routes(instance, own)
+    clashes += host.foreign_routes(installation, own)
     for clash in clashes:
         yield Finding(
             "networks",
@@ -264,28 +260,28 @@ def _ranges(instance: Instance) -> Iterator[Finding]:
         yield Finding("networks", Level.OK, ", ".join(map(str, own)))
 
 
-def _firewalls(instance: Instance) -> Iterator[Finding]:
-    blockers = host.blockers(instance)
+def _firewalls(installation: Installation) -> Iterator[Finding]:
+    blockers = host.blockers(installation)
     for blocker in blockers:
         yield Finding("firewall", Level.WARNING, f"{blocker.where}: {blocker.reason}", blocker.remedy)
     if not blockers:
         yield Finding("firewall", Level.OK, "no rule of others drops the servers' packets")
 
 
-def _left_behind(instance: Instance) -> Iterator[Finding]:
-    if controlplane.status(instance).running:
-        yield Finding("instance", Level.OK, f"{instance.name} runs")
+def _left_behind(installation: Installation) -> Iterator[Finding]:
+    if controlplane.status(installation).running:
+        yield Finding("instance", Level.OK, f"{installation.name} runs")
         return
-    if controlplane.status(instance).components:
-        found = f"{instance.name}: its supervisor has ended; what runs goes on."
+    if controlplane.status(installation).components:
+        found = f"{installation.name}: its supervisor has ended; what runs goes on."
         yield Finding("instance", Level.WARNING, found, "vs up takes it over, vs down ends it")
         return
-    left = [item for item in host.inventory(instance) if item["kind"] != "file"]
+    left = [item for item in host.inventory(installation) if item["kind"] != "file"]
     if left:
         names = ", ".join(f"{item['kind']} {item['name']}" for item in left[:6]) + (" …" if len(left) > 6 else "")
-        yield Finding("instance", Level.WARNING, f"{instance.name} does not run, but left: {names}.", "vs down")
+        yield Finding("instance", Level.WARNING, f"{installation.name} does not run, but left: {names}.", "vs down")
     else:
-        yield Finding("instance", Level.OK, f"{instance.name} does not run, and left nothing")
+        yield Finding("instance", Level.OK, f"{installation.name} does not run, and left nothing")
 
 
 _MARKS: dict[Level, Callable[[str], str]] = {
@@ -300,8 +296,8 @@ _MARKS: dict[Level, Callable[[str], str]] = {
 @click.pass_context
 def command(context: click.Context, form: str) -> None:
     """Check this machine for `vs up`: programs, KVM, memory, ports, networks, firewalls; exit 1 when it cannot work."""
-    instance: Instance = context.obj
-    found = list(findings(instance))
+    installation: Installation = context.obj
+    found = list(findings(installation))
     if form == "json":
         output.as_json([dataclasses.asdict(finding) for finding in found])
     else:

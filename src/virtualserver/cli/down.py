@@ -1,7 +1,4 @@
-"""``vs down``: guests first and all at once, then everything else; what an owner would miss stays unless purged.
-
-Tests: ``tests/unit/cli/test_down.py``; that nothing is left behind ``tests/e2e``.
-"""
+"""``vs down``: guests first and all at once, then everything else; what an owner would miss stays unless purged."""
 
 from __future__ import annotations
 
@@ -17,14 +14,14 @@ import click
 from virtualserver import controlplane
 from virtualserver.cli import caller, failures, host, output, progress
 from virtualserver.cli.kubectl import Kubectl
-from virtualserver.node.lifecycle import PRESS_SECONDS
-from virtualserver.node.machine import Machine, Running
+from virtualserver.machines.machine import Machine, Running
+from virtualserver.node.vmi.lifecycle import PRESS_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from virtualserver.instance import Instance
-    from virtualserver.node.hypervisor import Hypervisor
+    from virtualserver.installation.installation import Installation
+    from virtualserver.machines.hypervisor import Hypervisor
 
 __all__ = ["GRACE_SECONDS", "command", "disks_of", "purge", "stop", "stop_machines"]
 
@@ -32,13 +29,13 @@ GRACE_SECONDS = 60.0
 """How long guests may take to power themselves off."""
 
 
-def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float = GRACE_SECONDS) -> list[str]:
-    """Stop the instance, so that nothing of it is left on the host but its state folder; idempotent.
+def stop(installation: Installation, *, report: progress.Progress, grace_seconds: float = GRACE_SECONDS) -> list[str]:
+    """Stop the installation, so that nothing of it is left on the host but its state folder; idempotent.
 
     The control plane goes first, or it would start again what is stopped; guests and packets do not need it.
 
     Args:
-        instance: What is stopped.
+        installation: What is stopped.
         report: Told what is waited for.
         grace_seconds: How long guests may take before they are switched off.
 
@@ -49,18 +46,18 @@ def stop(instance: Instance, *, report: progress.Progress, grace_seconds: float 
         ControlPlaneError: A process of ours does not end.
     """
     with report.step("Control plane") as update:
-        controlplane.stop(instance, progress=update)
+        controlplane.stop(installation, progress=update)
     with report.step("Servers") as update:
-        switched_off = asyncio.run(stop_machines(host.machines(instance), update, grace_seconds))
-        asyncio.run(host.machines(instance).end_strays())
+        switched_off = asyncio.run(stop_machines(host.machines(installation), update, grace_seconds))
+        asyncio.run(host.machines(installation).end_strays())
     with report.step("Network") as update:
-        plane = host.data_plane(instance)
+        plane = host.data_plane(installation)
         if plane is not None:
             update("removing namespace, links, rules and routes", None)
             asyncio.run(plane.stop())
-    shutil.rmtree(instance.run, ignore_errors=True)
+    shutil.rmtree(installation.run, ignore_errors=True)
     with contextlib.suppress(OSError):
-        instance.run_root.rmdir()  # others may have theirs in it
+        installation.run_root.rmdir()  # others may have theirs in it
     return switched_off
 
 
@@ -96,27 +93,27 @@ def _running(machines: Iterable[Machine]) -> list[Machine]:
     return [machine for machine in machines if isinstance(machine.state, Running)]
 
 
-def disks_of(instance: Instance) -> list[str]:
+def disks_of(installation: Installation) -> list[str]:
     """Return the servers' disks that a purge would remove: whose (as long as the API server answers), where, size."""
-    folder = instance.state / "disks"
+    folder = installation.state / "disks"
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    whose = _owners(instance) if files else {}
+    whose = _owners(installation) if files else {}
     return [f"{whose.get(path.stem, '')}{path} ({path.stat().st_blocks * 512 / 2**20:.0f} MiB)" for path in files]
 
 
-def _owners(instance: Instance) -> dict[str, str]:
+def _owners(installation: Installation) -> dict[str, str]:
     """Return ``NAMESPACE/NAME: `` of the volumes by their disks' identifiers, ``{}`` where nobody answers."""
-    if not controlplane.status(instance).ready:
+    if not controlplane.status(installation).ready:
         return {}
     with contextlib.suppress(failures.Failure):  # a purge goes on without names
-        found = [volume["metadata"] for volume in Kubectl(instance).list("datavolumes")]
+        found = [volume["metadata"] for volume in Kubectl(installation).list("datavolumes")]
         return {metadata["uid"]: f"{metadata['namespace']}/{metadata['name']}: " for metadata in found}
     return {}
 
 
-def purge(instance: Instance) -> None:
-    """Remove the state folder of a stopped instance; programs and the environment that instances share stay."""
-    shutil.rmtree(instance.state, ignore_errors=True)
+def purge(installation: Installation) -> None:
+    """Remove the state folder of a stopped installation; programs and the environment that installations share stay."""
+    shutil.rmtree(installation.state, ignore_errors=True)
 
 
 @click.command("down")
@@ -124,32 +121,32 @@ def purge(instance: Instance) -> None:
 @click.option("--yes", is_flag=True, help="With --purge: do not ask.")
 @output.option
 @click.pass_obj
-def command(instance: Instance, form: str, purged: bool, yes: bool) -> None:
+def command(installation: Installation, form: str, purged: bool, yes: bool) -> None:
     """Stop the servers gracefully, then everything else; disks and objects stay, and `vs up` starts them again."""
     caller.require_root("vs down")
     if yes and not purged:
         raise click.UsageError("--yes answers the question that only --purge asks.")
-    if not instance.state.exists():
-        _tell(form, f"There is no instance {instance.name!r} in {instance.root}: nothing to do.", instance)
+    if not installation.state.exists():
+        _tell(form, f"There is no instance {installation.name!r} in {installation.root}: nothing to do.", installation)
         return
-    instance.check_version()
-    disks = disks_of(instance)
+    installation.check_version()
+    disks = disks_of(installation)
     if purged and not yes:
-        _ask(instance, disks)
+        _ask(installation, disks)
     report = progress.Progress()
-    with controlplane.locked(instance, report.once):
-        switched_off = stop(instance, report=report)
+    with controlplane.locked(installation, report.once):
+        switched_off = stop(installation, report=report)
         if purged:
-            purge(instance)
+            purge(installation)
     said = ["Removed."] if purged else ["Stopped; disks and objects stay. Start again with `vs up`."]
     if switched_off:
         said.insert(0, f"Switched off, since they had not shut down in time: {', '.join(switched_off)}.")
-    _tell(form, "\n".join(said), instance, purged=purged, disks=disks if purged else [], switched_off=switched_off)
+    _tell(form, "\n".join(said), installation, purged=purged, disks=disks if purged else [], switched_off=switched_off)
 
 
-def _ask(instance: Instance, disks: list[str]) -> None:
+def _ask(installation: Installation, disks: list[str]) -> None:
     """List what a purge removes, and ask; returns only where the answer is yes."""
-    click.echo(f"This removes instance {instance.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
+    click.echo(f"This removes instance {installation.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
     for disk in disks:
         click.echo(f"  {disk}", err=True)
     try:
@@ -164,14 +161,14 @@ def _ask(instance: Instance, disks: list[str]) -> None:
 def _tell(
     form: str,
     said: str,
-    instance: Instance,
+    installation: Installation,
     *,
     purged: bool = False,
     disks: Sequence[str] = (),
     switched_off: Sequence[str] = (),
 ) -> None:
     if form == "json":
-        result = {"instance": instance.name, "running": False, "purged": purged}
+        result = {"instance": installation.name, "running": False, "purged": purged}
         output.as_json({**result, "disksRemoved": list(disks), "switchedOff": list(switched_off)})
     else:
         click.echo(said)

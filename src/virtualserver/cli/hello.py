@@ -1,7 +1,4 @@
-"""The first server: ``examples/hello.yaml`` with the caller's own ssh key, and what it takes to reach it.
-
-Tests: ``tests/unit/cli/test_hello.py``, and with a real guest ``tests/e2e``.
-"""
+"""The first server: ``examples/hello.yaml`` with the caller's own ssh key, and what it takes to reach it."""
 
 from __future__ import annotations
 

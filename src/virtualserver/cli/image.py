@@ -1,7 +1,6 @@
 """``vs image``: images are claims in the namespace ``vd-images``, so that manifests name them as on a cluster.
 
 The store holds the bytes, a PersistentVolumeClaim the name; ``docs/architecture.md`` has the annotations.
-Tests: ``tests/e2e``.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from virtualserver import controlplane
 from virtualserver.api import names
 from virtualserver.cli import caller, failures, output, progress
 from virtualserver.cli.kubectl import Kubectl
-from virtualserver.node import disks, imagebuild, images
+from virtualserver.storage import builds, disks, images
 
 if TYPE_CHECKING:
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["build", "claim", "collect", "group", "is_there", "store_of"]
 
@@ -30,9 +29,9 @@ _KINDS = ("busybox", "debian")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def store_of(instance: Instance) -> images.ImageStore:
-    """Return the store of an instance's images."""
-    return images.ImageStore(instance.state / "images")
+def store_of(installation: Installation) -> images.ImageStore:
+    """Return the store of an installation's images."""
+    return images.ImageStore(installation.state / "images")
 
 
 def claim(
@@ -67,7 +66,9 @@ def is_there(kubectl: Kubectl, name: str) -> bool:
     return kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE) is not None
 
 
-def build(instance: Instance, kubectl: Kubectl, kind: str, *, name: str, update: progress.Update) -> images.Image:
+def build(
+    installation: Installation, kubectl: Kubectl, kind: str, *, name: str, update: progress.Update
+) -> images.Image:
     """Build an image, add it to the store and give it its name.
 
     Raises:
@@ -75,13 +76,13 @@ def build(instance: Instance, kubectl: Kubectl, kind: str, *, name: str, update:
             was.
     """
     _present(kubectl, names.IMAGE_NAMESPACE, name)  # before minutes of work
-    instance.create()
-    # One name for all, so that the next build finds and removes what a killed one left; we hold the instance's lock.
-    workdir = instance.state / ".build"
+    installation.create()
+    # One name for all, so that the next build finds and removes what a killed one left. Our caller holds the lock.
+    workdir = installation.state / ".build"
     try:
-        built = asyncio.run(importlib.import_module(f"{imagebuild.__name__}.{kind}").build(workdir, progress=update))
+        built = asyncio.run(importlib.import_module(f"{builds.__name__}.{kind}").build(workdir, progress=update))
         update("adding it to the store", None)
-        image = store_of(instance).add(
+        image = store_of(installation).add(
             disk=built.disk,
             kernel=built.kernel,
             initrd=built.initrd,
@@ -89,7 +90,7 @@ def build(instance: Instance, kubectl: Kubectl, kind: str, *, name: str, update:
             name=name,
             description=built.description,
         )
-    except imagebuild.ImageBuildError as error:
+    except builds.ImageBuildError as error:
         raise failures.Failure(f"image {kind!r}: {error}", remedy=f"Try again: vs image build {kind}") from error
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
@@ -107,14 +108,14 @@ def group() -> None:
 @click.option("--name", help="The image's name in manifests; KIND unless given.")
 @output.option
 @click.pass_obj
-def build_command(instance: Instance, kind: str, name: str | None, form: str) -> None:
+def build_command(installation: Installation, kind: str, name: str | None, form: str) -> None:
     """Build an image from the distribution's packages; no image server is needed."""
     caller.require_root(f"vs image build {kind}")
     name = _valid_label(name or kind)
     report = progress.Progress()
-    kubectl = Kubectl(instance)
-    with controlplane.locked(instance, report.once), report.step(f"Image {name}") as update:
-        image = build(instance, kubectl, kind, name=name, update=update)
+    kubectl = Kubectl(installation)
+    with controlplane.locked(installation, report.once), report.step(f"Image {name}") as update:
+        image = build(installation, kubectl, kind, name=name, update=update)
     _show([_row(claim(name, image), image)], form)
 
 
@@ -128,7 +129,7 @@ def build_command(instance: Instance, kind: str, name: str | None, form: str) ->
 @output.option
 @click.pass_obj
 def add_command(
-    instance: Instance,
+    installation: Installation,
     disk: Path,
     name: str,
     description: str,
@@ -143,11 +144,11 @@ def add_command(
         raise click.UsageError("--initrd and --command-line are for a kernel that is booted directly: add --kernel.")
     name = _valid_label(name)
     report = progress.Progress()
-    kubectl = Kubectl(instance)
-    with controlplane.locked(instance, report.once), report.step(f"Image {name}") as update:
+    kubectl = Kubectl(installation)
+    with controlplane.locked(installation, report.once), report.step(f"Image {name}") as update:
         _present(kubectl, names.IMAGE_NAMESPACE, name)
         update(f"copying {disk}", None)
-        image = store_of(instance).add(
+        image = store_of(installation).add(
             disk=disk, kernel=kernel, initrd=initrd, command_line=command_line, name=name, description=description
         )
         _make_claim(kubectl, claim(name, image))
@@ -157,10 +158,10 @@ def add_command(
 @group.command("list")
 @output.option
 @click.pass_obj
-def list_command(instance: Instance, form: str) -> None:
+def list_command(installation: Installation, form: str) -> None:
     """List the images and their other names."""
-    stored = {image.digest: image for image in store_of(instance).all()}
-    claims = [c for c in Kubectl(instance).list("pvc") if names.IMAGE in c["metadata"].get("annotations", {})]
+    stored = {image.digest: image for image in store_of(installation).all()}
+    claims = [c for c in Kubectl(installation).list("pvc") if names.IMAGE in c["metadata"].get("annotations", {})]
     _show([_row(c, stored.get(c["metadata"]["annotations"][names.IMAGE])) for c in claims], form)
 
 
@@ -168,14 +169,14 @@ def list_command(instance: Instance, form: str) -> None:
 @click.argument("alias", metavar="NAMESPACE/NAME")
 @click.argument("image")
 @click.pass_obj
-def alias_command(instance: Instance, alias: str, image: str) -> None:
+def alias_command(installation: Installation, alias: str, image: str) -> None:
     """Let manifests that name another source use an image of ours: vs image alias vd-images/ubuntu2004 debian."""
     namespace, slash, name = alias.partition("/")
     if not slash:
         raise click.UsageError(f"{alias!r} is no NAMESPACE/NAME; for example vd-images/ubuntu2004-docker-master")
     _valid_label(namespace)
-    kubectl = Kubectl(instance)
-    stored = _stored(instance, kubectl, image)
+    kubectl = Kubectl(installation)
+    stored = _stored(installation, kubectl, image)
     present = kubectl.get("pvc", name, namespace=namespace)
     if present is not None and names.ALIAS_OF not in present["metadata"].get("annotations", {}):
         raise failures.Conflict(
@@ -190,36 +191,36 @@ def alias_command(instance: Instance, alias: str, image: str) -> None:
 @group.command("remove")
 @click.argument("image")
 @click.pass_obj
-def remove_command(instance: Instance, image: str) -> None:
+def remove_command(installation: Installation, image: str) -> None:
     """Remove an image and its other names; disks that were cloned from it keep working."""
     caller.require_root("vs image remove")
     report = progress.Progress()
-    kubectl = Kubectl(instance)
-    _stored(instance, kubectl, image)  # a wrong name is said at once, whoever else is at work
-    with controlplane.locked(instance, report.once):
+    kubectl = Kubectl(installation)
+    _stored(installation, kubectl, image)  # a wrong name is said at once, whoever else is at work
+    with controlplane.locked(installation, report.once):
         source = f"{names.IMAGE_NAMESPACE}/{image}"
         for c in kubectl.list("pvc"):
             metadata = c["metadata"]
             key = f"{metadata['namespace']}/{metadata['name']}"
             if key == source or metadata.get("annotations", {}).get(names.ALIAS_OF) == source:
                 kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
-        collect(instance, kubectl)
+        collect(installation, kubectl)
     click.echo(f"image {image} is removed")
 
 
-def collect(instance: Instance, kubectl: Kubectl) -> None:
+def collect(installation: Installation, kubectl: Kubectl) -> None:
     """Remove images from the store that no claim names and no server's disk lies over."""
     annotations = [c["metadata"].get("annotations", {}) for c in kubectl.list("pvc")]
     # A disk's claim comes before the disk itself.
     named = {one.get(key) for one in annotations for key in (names.IMAGE, names.BASE_IMAGE)}
-    bases = set(disks.DiskStore(instance.state / "disks").bases().values())
-    store = store_of(instance)
+    bases = set(disks.DiskStore(installation.state / "disks").bases().values())
+    store = store_of(installation)
     for image in store.all():
         if image.digest not in named and image.disk not in bases:
             store.remove(image.digest)
 
 
-def _stored(instance: Instance, kubectl: Kubectl, name: str) -> images.Image:
+def _stored(installation: Installation, kubectl: Kubectl, name: str) -> images.Image:
     present = kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE)
     digest = (present or {}).get("metadata", {}).get("annotations", {}).get(names.IMAGE)
     if digest is None:
@@ -227,7 +228,7 @@ def _stored(instance: Instance, kubectl: Kubectl, name: str) -> images.Image:
             f"there is no image {name!r} in {names.IMAGE_NAMESPACE}.",
             remedy="See `vs image list`; make one with `vs image build debian` or `vs image add`.",
         )
-    return store_of(instance).get(digest)
+    return store_of(installation).get(digest)
 
 
 def _present(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
-"""Talks to an instance's API server with the kubectl that belongs to it, as its users do.
+"""Talks to an installation's API server with the kubectl that belongs to it, as its users do.
 
 The commands here make a handful of objects once in a while, so they use the same program as everybody: what they send
-can be typed by hand. Tests: ``tests/unit/cli/test_hello.py``.
+can be typed by hand.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from virtualserver.cli import failures
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["Kubectl"]
 
 
 class Kubectl:
-    """The kubectl of one instance, with its kubeconfig and a discovery cache of its own.
+    """The kubectl of one installation, with its kubeconfig and a discovery cache of its own.
 
-    kubectl's own cache is per address, and another instance, or a later one, may have had this address: its kinds
+    kubectl's own cache is per address, and another installation, or a later one, may have had this address: its kinds
     would be unknown.
     """
 
-    def __init__(self, instance: Instance, *, program: Path | None = None) -> None:
+    def __init__(self, installation: Installation, *, program: Path | None = None) -> None:
         """Find the program.
 
         Args:
-            instance: Whose API server is talked to.
-            program: The kubectl to use; None means the one of the instance's control plane.
+            installation: Whose API server is talked to.
+            program: The kubectl to use; None means the one of the installation's control plane.
 
         Raises:
-            Failure: There is no control plane for this instance yet.
+            Failure: There is no control plane for this installation yet.
         """
         if program is None:
-            programs = controlplane.find(instance)
+            programs = controlplane.find(installation)
             if programs is None:
                 raise failures.Failure(
-                    f"instance {instance.name!r} has no control plane yet, so there is no kubectl.",
+                    f"instance {installation.name!r} has no control plane yet, so there is no kubectl.",
                     remedy="Start it with `vs up` (from a checkout: `make up`).",
                 )
             program = programs.kubectl
-        if not os.access(instance.kubeconfig, os.R_OK):
+        if not os.access(installation.kubeconfig, os.R_OK):
             raise failures.Failure(
-                f"{instance.kubeconfig} cannot be read: instance {instance.name!r} was never started, or you are not "
-                "the user who started it.",
+                f"{installation.kubeconfig} cannot be read: instance {installation.name!r} was never started, or you "
+                "are not the user who started it.",
                 remedy="Start it with `vs up`, or call this through sudo.",
             )
         self._command = [
             str(program),
-            f"--kubeconfig={instance.kubeconfig}",
-            f"--cache-dir={_cache_folder(instance)}",
+            f"--kubeconfig={installation.kubeconfig}",
+            f"--cache-dir={_cache_folder(installation)}",
         ]
 
     def command(self, *arguments: str) -> list[str]:
@@ -92,9 +92,9 @@ class Kubectl:
         self.run("apply", "-f", "-", stdin=json.dumps(document))
 
 
-def _cache_folder(instance: Instance) -> Path:
+def _cache_folder(installation: Installation) -> Path:
     """Return root's discovery cache in the state folder, and anybody else's in their own home."""
     if os.getuid() == 0:
-        return instance.state / "kubectl-cache"
+        return installation.state / "kubectl-cache"
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "virtualserver" / instance.name / "kubectl"
+    return base / "virtualserver" / installation.name / "kubectl"

@@ -1,4 +1,4 @@
-"""``vs kubectl``: the kubectl that belongs to the control plane, with this instance's kubeconfig."""
+"""``vs kubectl``: the kubectl that belongs to the control plane, with this installation's kubeconfig."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from virtualserver.cli.kubectl import Kubectl
 
 if TYPE_CHECKING:
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["command"]
 
@@ -19,8 +19,8 @@ __all__ = ["command"]
 @click.command("kubectl", context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def command(instance: Instance, arguments: tuple[str, ...]) -> None:
-    """Run kubectl against this instance: vs kubectl get vs -w."""
-    line = Kubectl(instance).command(*arguments)
+def command(installation: Installation, arguments: tuple[str, ...]) -> None:
+    """Run kubectl against this installation: vs kubectl get vs -w."""
+    line = Kubectl(installation).command(*arguments)
     sys.stdout.flush()
     os.execv(line[0], line)  # noqa: S606 - no shell is wanted: kubectl takes this process's place

@@ -11,10 +11,12 @@ import click
 from click import shell_completion
 
 import virtualserver
-from virtualserver import controlplane, instance
+from virtualserver import controlplane
 from virtualserver.cli import doctor, down, failures, image, kubectl_command, output, status, up
-from virtualserver.instance import Instance
-from virtualserver.node import disks, images
+from virtualserver.fabric.leftovers import NamespaceTaken
+from virtualserver.installation.errors import InstallationError
+from virtualserver.installation.installation import Installation
+from virtualserver.storage import disks, images
 
 __all__ = ["main", "vs"]
 
@@ -25,9 +27,9 @@ __all__ = ["main", "vs"]
 def vs(context: click.Context) -> None:
     """Virtual machines with exactly the network their owner asks for, on this machine.
 
-    An instance is chosen by VS_INSTANCE (`default`) and lives in VS_STATE (/var/lib/virtualserver).
+    An installation is chosen by VS_INSTANCE (`default`) and lives in VS_STATE (/var/lib/virtualserver).
     """
-    context.obj = Instance.from_environment()
+    context.obj = Installation.from_environment()
 
 
 @vs.command("version")
@@ -83,7 +85,13 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _needs_root(error, sys.argv[1:] if arguments is None else arguments).show()
         sys.exit(1)
-    except (controlplane.ControlPlaneError, instance.InstanceError, images.ImageError, disks.DiskError) as error:
+    except (
+        controlplane.ControlPlaneError,
+        InstallationError,
+        NamespaceTaken,
+        images.ImageError,
+        disks.DiskError,
+    ) as error:
         failures.Failure(str(error)).show()
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):

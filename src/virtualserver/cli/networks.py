@@ -1,7 +1,4 @@
-"""Which networks this machine and its other instances use, and how networks are written on the command line.
-
-Tests: ``tests/unit/cli/test_networks.py``.
-"""
+"""Which networks this machine and its other installations use, and how networks are written on the command line."""
 
 from __future__ import annotations
 
@@ -21,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from virtualserver.fabric import ranges, state
+from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from virtualserver.instance import Instance
+    from virtualserver.fabric import state
+    from virtualserver.installation.installation import Installation
 
 __all__ = [
     "NETWORK",
@@ -34,7 +32,7 @@ __all__ = [
     "choosing",
     "hosts_of",
     "nameservers_of",
-    "of_other_instances",
+    "of_other_installations",
     "peers_of",
     "servers_in_use",
     "taken",
@@ -71,7 +69,7 @@ NETWORK = _NetworkType()
 
 @contextlib.contextmanager
 def choosing(update: Callable[[str, float | None], None], *, place: str = "virtualserver/networks") -> Generator[None]:
-    """Keep other instances on this machine from choosing networks meanwhile, whatever folder or root they live in.
+    """Keep other installations on this machine from choosing networks meanwhile, whatever folder or root they live in.
 
     To be held until the chosen networks can be seen as routes. An abstract socket is bound: it has no file, ends with
     its process, and is seen by exactly those who share our routes (unix(7): one name a network namespace). Since
@@ -79,7 +77,7 @@ def choosing(update: Callable[[str, float | None], None], *, place: str = "virtu
 
     Args:
         update: Told what is waited for.
-        place: The socket's name; the same for all instances on the machine.
+        place: The socket's name; the same for all installations on the machine.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
         end = time.monotonic() + _CHOOSING_SECONDS
@@ -95,13 +93,13 @@ def choosing(update: Callable[[str, float | None], None], *, place: str = "virtu
         yield
 
 
-def taken(instance: Instance) -> list[state.Network]:
-    """Return the networks that a new instance must not take.
+def taken(installation: Installation) -> list[state.Network]:
+    """Return the networks that a new installation must not take.
 
-    They are the host's own, other instances' ranges, and the addresses that the host talks to beyond its gateway:
+    They are the host's own, other installations' ranges, and the addresses that the host talks to beyond its gateway:
     a laboratory's package mirror may well have an address that is meant for documentation.
     """
-    others = [network for networks in of_other_instances(instance).values() for network in networks]
+    others = [network for networks in of_other_installations(installation).values() for network in networks]
     beyond = [ipaddress.ip_network(address) for address in servers_in_use()]
     return [*asyncio.run(ranges.networks_in_use()), *others, *beyond]
 
@@ -169,19 +167,19 @@ def _resolve(hosts: Iterable[str]) -> set[state.Address]:
     return set(found)
 
 
-def of_other_instances(instance: Instance) -> dict[str, list[state.Network]]:
-    """Return all networks of each other instance under the same root, by its name."""
-    return {name: all_of(ranges.decode(recorded)) for name, recorded in _recorded(instance)}
+def of_other_installations(installation: Installation) -> dict[str, list[state.Network]]:
+    """Return all networks of each other installation under the same root, by its name."""
+    return {name: all_of(ranges.decode(recorded)) for name, recorded in _recorded(installation)}
 
 
 def all_of(chosen: state.Ranges) -> list[state.Network]:
-    """Return every network of an instance."""
+    """Return every network of an installation."""
     pools = [network for pools in (chosen.public, chosen.private) for pool in pools.values() for network in pool]
     return [*pools, *chosen.guest, *chosen.service, chosen.link]
 
 
-def _recorded(instance: Instance) -> Iterator[tuple[str, dict[str, object]]]:
-    for record in sorted(instance.root.glob("*/instance.json")):
+def _recorded(installation: Installation) -> Iterator[tuple[str, dict[str, object]]]:
+    for record in sorted(installation.root.glob("*/instance.json")):
         recorded = json.loads(record.read_bytes()).get("ranges")
-        if record.parent.name != instance.name and recorded:
+        if record.parent.name != installation.name and recorded:
             yield record.parent.name, recorded

@@ -1,7 +1,7 @@
 """What a command is doing, for people: a moving line on a terminal, a few plain lines anywhere else.
 
 Everything goes to standard error, so that standard output is the command's result alone. The only module that knows
-rich. Tests: ``tests/unit/cli/test_progress.py``.
+rich.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""``vs status``: what runs, where it is reached, and what of the host it uses.
-
-Tests: ``tests/e2e``.
-"""
+"""``vs status``: what runs, where it is reached, and what of the host it uses."""
 
 from __future__ import annotations
 
@@ -15,25 +12,25 @@ import click
 from virtualserver import controlplane
 from virtualserver.cli import caller, failures, host, output
 from virtualserver.cli.kubectl import Kubectl
-from virtualserver.fabric import ranges
-from virtualserver.node import pools
+from virtualserver.installation import ranges
+from virtualserver.node.allocation import pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["accelerator_of", "command", "of", "pools_of"]
 
 
-def of(instance: Instance) -> dict[str, Any]:
+def of(installation: Installation) -> dict[str, Any]:
     """Return what ``vs status -o json`` prints; docs/cli.md has its meaning."""
-    found = controlplane.status(instance)
-    readable = os.access(instance.kubeconfig, os.R_OK)
-    services = Kubectl(instance).list("services") if found.ready and readable else []
+    found = controlplane.status(installation)
+    readable = os.access(installation.kubeconfig, os.R_OK)
+    services = Kubectl(installation).list("services") if found.ready and readable else []
     return {
-        "instance": instance.name,
-        "state": str(instance.state),
+        "instance": installation.name,
+        "state": str(installation.state),
         "running": found.running,
         "ready": found.ready,
         "waitingFor": found.waiting_for,
@@ -41,15 +38,15 @@ def of(instance: Instance) -> dict[str, Any]:
         "kubeconfig": str(found.kubeconfig),
         "supervisor": found.supervisor_pid,
         "components": [_component(part) for part in found.components],
-        "pools": pools_of(instance, services),
-        "accelerator": accelerator_of(instance),
-        "blockers": [dataclasses.asdict(b) for b in host.blockers(instance)] if os.getuid() == 0 else [],
+        "pools": pools_of(installation, services),
+        "accelerator": accelerator_of(installation),
+        "blockers": [dataclasses.asdict(b) for b in host.blockers(installation)] if os.getuid() == 0 else [],
     }
 
 
-def pools_of(instance: Instance, services: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the load balancer pools with their sizes and how many of their addresses Services hold."""
-    recorded = instance.record().get("ranges")
+    recorded = installation.record().get("ranges")
     if recorded is None:
         return []
     used = {
@@ -69,10 +66,10 @@ def pools_of(instance: Instance, services: Iterable[dict[str, Any]]) -> list[dic
     ]
 
 
-def accelerator_of(instance: Instance) -> dict[str, str]:
+def accelerator_of(installation: Installation) -> dict[str, str]:
     """Return what the node found out about KVM at its last start."""
     try:
-        found = json.loads((instance.state / "accelerator.json").read_bytes())
+        found = json.loads((installation.state / "accelerator.json").read_bytes())
     except (OSError, ValueError):
         return {"name": "unknown", "reason": "the node has not tried yet"}
     return {"name": found["name"], "reason": found["reason"]}
@@ -91,7 +88,7 @@ def _component(part: controlplane.ComponentStatus) -> dict[str, Any]:
 
 
 def _state(found: dict[str, Any]) -> str:
-    """Say in a few words whether the instance runs."""
+    """Say in a few words whether the installation runs."""
     if found["running"]:
         return "ready" if found["ready"] else f"waiting for {found['waitingFor']}"
     if any(component["pid"] for component in found["components"]):
@@ -100,7 +97,7 @@ def _state(found: dict[str, Any]) -> str:
 
 
 def _print(found: dict[str, Any]) -> None:
-    click.echo(f"instance      {found['instance']}: {_state(found)}")
+    click.echo(f"instance      {found['installation']}: {_state(found)}")
     click.echo(f"kubeconfig    {found['kubeconfig']}")
     if found["url"]:
         click.echo(f"API server    {found['url']}")
@@ -131,21 +128,21 @@ def _print(found: dict[str, Any]) -> None:
 @click.option("--inventory", is_flag=True, help="List everything on this host that is there because of the instance.")
 @output.option
 @click.pass_obj
-def command(instance: Instance, form: str, inventory: bool) -> None:
+def command(installation: Installation, form: str, inventory: bool) -> None:
     """Show what runs, where it is reached, and how many addresses are in use."""
-    if not instance.state.exists():
+    if not installation.state.exists():
         raise failures.NotFound(
-            f"there is no instance {instance.name!r} in {instance.root}.", remedy="Start it with `vs up`."
+            f"there is no instance {installation.name!r} in {installation.root}.", remedy="Start it with `vs up`."
         )
     if inventory:
         caller.require_root("vs status --inventory")
-        items = host.inventory(instance)
+        items = host.inventory(installation)
         if form == "json":
             output.as_json(items)
         else:
             output.table(("KIND", "NAME", "DETAIL"), [(i["kind"], i["name"], i["detail"]) for i in items])
         return
-    found = of(instance)
+    found = of(installation)
     if form == "json":
         output.as_json(found)
     else:

@@ -1,7 +1,4 @@
-"""What ``vs up`` says in the end: the same facts for people and for scripts.
-
-Tests: ``tests/e2e``.
-"""
+"""What ``vs up`` says in the end: the same facts for people and for scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from virtualserver.cli import hello, status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["IMAGE_PLAN", "of", "text"]
 
@@ -21,10 +18,10 @@ IMAGE_PLAN = "guest image: about 130 MB of Debian packages, built into an image 
 """What building the first server's image takes; measured in docs/measurements.md."""
 
 
-def of(instance: Instance, *, server: hello.Reachable | None) -> dict[str, Any]:
-    """Return how the instance and its first server are reached, and what a newcomer should know about both."""
-    found = status.of(instance)
-    configuration = instance.state / "ssh" / "config"
+def of(installation: Installation, *, server: hello.Reachable | None) -> dict[str, Any]:
+    """Return how the installation and its first server are reached, and what a newcomer should know about both."""
+    found = status.of(installation)
+    configuration = installation.state / "ssh" / "config"
     servers: list[dict[str, Any]] = []
     if server is not None:
         servers.append(
@@ -38,9 +35,9 @@ def of(instance: Instance, *, server: hello.Reachable | None) -> dict[str, Any]:
             }
         )
     return {
-        "instance": instance.name,
+        "instance": installation.name,
         "kubeconfig": found["kubeconfig"],
-        "path": str(instance.root / ".bin"),
+        "path": str(installation.root / ".bin"),
         "servers": servers,
         "accelerator": found["accelerator"],
         "blockers": found["blockers"],

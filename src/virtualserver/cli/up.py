@@ -1,7 +1,7 @@
 """``vs up``: from nothing to a server that answers, as a list of steps that can each be run again.
 
 A step looks first whether its result is there. So a second run takes seconds, and a run after a failure goes on from
-the step that failed. Tests: ``tests/unit/cli/test_up.py``; the whole of it ``tests/e2e``.
+the step that failed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ import click
 from virtualserver import controlplane
 from virtualserver.cli import caller, doctor, failures, hello, host, image, networks, output, progress, summary
 from virtualserver.cli.kubectl import Kubectl
-from virtualserver.fabric import ranges, state
-from virtualserver.instance import Instance, write_atomically
+from virtualserver.host.files import write_atomically
+from virtualserver.installation import ranges
+from virtualserver.installation.errors import InstallationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from virtualserver.fabric import state
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["STEPS", "Start", "Step", "command"]
 
@@ -33,10 +37,10 @@ class Start:
     """One run of ``vs up``: what was asked for, and what the steps have found so far.
 
     Attributes:
-        instance: What is started.
+        installation: What is started.
         report: Told what is done.
         by: Whose kubeconfig and key it will be.
-        public: Networks of the public pool; empty means that the instance takes its own.
+        public: Networks of the public pool; empty means that the installation takes its own.
         private: The same for the private pool.
         programs_folder: Where the control plane's programs lie; None means cache or build.
         official: True downloads the official release instead of building it.
@@ -46,7 +50,7 @@ class Start:
         held: What is released once the control plane runs, or the run ends.
     """
 
-    instance: Instance
+    installation: Installation
     report: progress.Progress
     by: caller.Caller
     public: tuple[state.Network, ...] = ()
@@ -61,15 +65,15 @@ class Start:
     @property
     def programs(self) -> controlplane.Programs:
         """The control plane's programs; only after the step that obtains them."""
-        found = controlplane.find(self.instance, named=self.programs_folder, official=self.official)
+        found = controlplane.find(self.installation, named=self.programs_folder, official=self.official)
         if found is None:
             raise failures.Failure("the control plane's programs are not there any more.")
         return found
 
     @property
     def kubectl(self) -> Kubectl:
-        """The kubectl of the instance; only after the step that obtains it."""
-        return Kubectl(self.instance, program=self.programs.kubectl)
+        """The kubectl of the installation; only after the step that obtains it."""
+        return Kubectl(self.installation, program=self.programs.kubectl)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,24 +96,24 @@ class Step:
 def check_machine(start: Start, update: progress.Update) -> None:
     """Refuse to begin on a machine on which a later step cannot work."""
     update("looking at programs, memory and disk", None)
-    blocking = [finding for finding in doctor.prerequisites(start.instance) if finding.level is doctor.Level.FAILED]
+    blocking = [finding for finding in doctor.prerequisites(start.installation) if finding.level is doctor.Level.FAILED]
     if blocking:
         raise failures.Failure("\n  ".join(f"{f.subject}: {f.found} {f.remedy}".strip() for f in blocking))
 
 
 def choose_ranges(start: Start, update: progress.Update) -> None:
-    """Take the instance's networks, at its first start only, and remember them."""
-    start.instance.create()
-    start.instance.identifier()
-    recorded = start.instance.record().get("ranges")
+    """Take the installation's networks, at its first start only, and remember them."""
+    start.installation.create()
+    start.installation.identifier()
+    recorded = start.installation.record().get("ranges")
     if recorded is None:
         start.held.enter_context(networks.choosing(update))
         update("looking for networks that nobody uses", None)
         try:
-            chosen = ranges.choose(networks.taken(start.instance), public=start.public, private=start.private)
+            chosen = ranges.choose(networks.taken(start.installation), public=start.public, private=start.private)
         except ranges.RangesExhaustedError as error:
             raise failures.Failure(str(error)) from error
-        recorded = start.instance.remember("ranges", ranges.encode(chosen))
+        recorded = start.installation.remember("ranges", ranges.encode(chosen))
     chosen = ranges.decode(recorded)
     for option, asked, has in (
         ("--public-pool", start.public, chosen.public),
@@ -118,26 +122,26 @@ def choose_ranges(start: Start, update: progress.Update) -> None:
         present = {network for networks_of_pool in has.values() for network in networks_of_pool}
         if not set(asked) <= present:
             raise failures.Conflict(
-                f"{option}: instance {start.instance.name!r} took {', '.join(map(str, present))} at its first start, "
-                "and servers may use it.",
+                f"{option}: instance {start.installation.name!r} took {', '.join(map(str, present))} at its first "
+                "start, and servers may use it.",
                 remedy="Remove the instance first (vs down --purge), or start another one (VS_INSTANCE=NAME).",
             )
-    plane = host.data_plane(start.instance)
+    plane = host.data_plane(start.installation)
     if plane is not None:
         asyncio.run(plane.check_name())
-    check_routes(start.instance, chosen)
+    check_routes(start.installation, chosen)
 
 
-def check_routes(instance: Instance, chosen: state.Ranges) -> None:
-    """Refuse networks that somebody else has taken while the instance was down: the kernel keeps one route to each.
+def check_routes(installation: Installation, chosen: state.Ranges) -> None:
+    """Refuse networks that somebody else has taken while the installation was down: the kernel keeps one route to each.
 
     Raises:
         Conflict: There is such a route; the message shows it.
     """
-    if host.has_links(instance):
+    if host.has_links(installation):
         return
     pools = [network for pools in (chosen.public, chosen.private) for pool in pools.values() for network in pool]
-    clashes = host.foreign_routes(instance, [*pools, chosen.link], exactly=True)
+    clashes = host.foreign_routes(installation, [*pools, chosen.link], exactly=True)
     if clashes:
         raise failures.Conflict(
             "\n  ".join(clashes),
@@ -149,14 +153,14 @@ def check_routes(instance: Instance, chosen: state.Ranges) -> None:
 def obtain_programs(start: Start, update: progress.Update) -> None:
     """Find, build or download the control plane's programs, and put ours on one folder for PATH."""
     programs = controlplane.obtain(
-        start.instance, named=start.programs_folder, official=start.official, progress=update
+        start.installation, named=start.programs_folder, official=start.official, progress=update
     )
-    link_programs(start.instance, programs)
+    link_programs(start.installation, programs)
 
 
-def link_programs(instance: Instance, programs: controlplane.Programs) -> None:
+def link_programs(installation: Installation, programs: controlplane.Programs) -> None:
     """Make the folder for PATH: ``vs``, the kubectl plugin and the kubectl that belongs to the control plane."""
-    folder = instance.root / ".bin"
+    folder = installation.root / ".bin"
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     wanted = {name: Path(sys.executable).parent / name for name in ("vs", "kubectl-vs", "kubectl_complete-vs")}
     for name, target in {**wanted, "kubectl": programs.kubectl}.items():
@@ -168,28 +172,28 @@ def link_programs(instance: Instance, programs: controlplane.Programs) -> None:
 
 def start_control_plane(start: Start, update: progress.Update) -> None:
     """Start the supervisor and wait until every component is ready; the kubeconfig belongs to the caller."""
-    chosen = ranges.decode(start.instance.record()["ranges"])
+    chosen = ranges.decode(start.installation.record()["ranges"])
     controlplane.start(
-        start.instance,
+        start.installation,
         start.programs,
         options=controlplane.Options(service_ranges=chosen.service),
         progress=update,
     )
     start.held.close()
     if start.by.uid != 0:
-        start.by.own(start.instance.kubeconfig)
+        start.by.own(start.installation.kubeconfig)
 
 
 def build_image(start: Start, update: progress.Update) -> None:
     """Build the image that the first server's disk is cloned from."""
     source = hello.manifest()["spec"]["storage"]["root"]["source"]["pvc"]["name"]
     if not image.is_there(start.kubectl, source):
-        image.build(start.instance, start.kubectl, source, name=source, update=update)
+        image.build(start.installation, start.kubectl, source, name=source, update=update)
 
 
 def apply_hello(start: Start, update: progress.Update) -> None:
     """Apply the first server with the caller's ssh key, and wait until it answers."""
-    folder = start.instance.state / "ssh"
+    folder = start.installation.state / "ssh"
     key = caller.ssh_key(start.by, folder)
     hello.apply(start.kubectl, key)
     start.server = hello.wait(start.kubectl, update, seconds=start.seconds)
@@ -230,19 +234,19 @@ def _run(start: Start) -> None:
                 step.do(start, update)
         except failures.Failure as failure:
             raise failure.during(step.title, remedy=step.remedy) from failure
-        except (controlplane.ControlPlaneError, OSError) as error:
+        except (controlplane.ControlPlaneError, InstallationError, OSError) as error:
             raise failures.Failure(f"step {step.title!r} failed: {error}", remedy=step.remedy) from error
 
 
 def announce(start: Start) -> None:
     """Say first what will be built and downloaded; nothing where everything is there."""
-    lines = list(controlplane.plan_of(start.instance, named=start.programs_folder, official=start.official))
-    if start.with_hello and not image.store_of(start.instance).all():
+    lines = list(controlplane.plan_of(start.installation, named=start.programs_folder, official=start.official))
+    if start.with_hello and not image.store_of(start.installation).all():
         lines.append(summary.IMAGE_PLAN)
     if lines:
-        free = shutil.disk_usage(_existing(start.instance.root)).free / 2**30
+        free = shutil.disk_usage(_existing(start.installation.root)).free / 2**30
         start.report.say(
-            f"First start of instance {start.instance.name!r} in {start.instance.state}; nothing is asked:"
+            f"First start of instance {start.installation.name!r} in {start.installation.state}; nothing is asked:"
         )
         for line in lines:
             start.report.say(f"  - {line}")
@@ -274,14 +278,14 @@ def _existing(path: Path) -> Path:
 )
 @output.option
 @click.pass_obj
-def command(instance: Instance, form: str, **asked: Any) -> None:
+def command(installation: Installation, form: str, **asked: Any) -> None:
     """Start one-machine mode in the background, and a first server; run again, it goes on where it stopped."""
     caller.require_root("vs up")
-    start = Start(instance=instance, report=progress.Progress(), by=caller.Caller.find(), **asked)
+    start = Start(installation=installation, report=progress.Progress(), by=caller.Caller.find(), **asked)
     announce(start)
-    with controlplane.locked(instance, start.report.once):
+    with controlplane.locked(installation, start.report.once):
         run(start)
-    result = summary.of(start.instance, server=start.server)
+    result = summary.of(start.installation, server=start.server)
     if form == "json":
         output.as_json(result)
     else:

@@ -1,8 +1,7 @@
 """Fills an API server with what the project needs in it: namespaces, definitions, roles, policies.
 
 Everything comes from manifests that lie beside the code they belong to. A second start with the same manifests looks
-only whether every object is still there. Tests: ``tests/unit/controlplane/test_bootstrap.py`` and
-``tests/integration/controlplane/test_bootstrap.py``.
+only whether every object is still there.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from virtualserver.controlplane.rest import Rest, RestError
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from virtualserver.controlplane.layout import Layout
+    from virtualserver.installation.layout import Layout
 
 __all__ = ["REFUSED_EXAMPLE", "apply", "apply_all", "load", "path_of"]
 

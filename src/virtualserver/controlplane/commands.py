@@ -1,4 +1,4 @@
-"""Runs one long command whose output says how far it is. Tests: ``tests/integration/controlplane/test_build.py``."""
+"""Runs one long command whose output says how far it is."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What the control plane's processes are told: argument vectors, environment, user; pure.
 
 Every flag is there for a reason that was measured or that a document of upstream gives.
-Tests: ``tests/unit/controlplane/test_components.py``.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from virtualserver.controlplane import users
-    from virtualserver.controlplane.layout import Layout
+    from virtualserver.installation import users
+    from virtualserver.installation.layout import Layout
 
 __all__ = [
     "ETCD_VERSION",
@@ -84,7 +83,7 @@ _CONTROLLERS: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """What the owner of an instance may choose about its control plane.
+    """What the owner of an installation may choose about its control plane.
 
     Attributes:
         service_ranges: Where ClusterIPs come from: one network, or one of each family.
@@ -97,7 +96,7 @@ class Options:
     components: frozenset[str] = frozenset(NAMES)
 
     def encode(self) -> dict[str, Any]:
-        """Return what is recorded in the instance's record."""
+        """Return what is recorded in the installation's record."""
         return {
             "service_ranges": [str(network) for network in self.service_ranges],
             "bind": self.bind,
@@ -177,10 +176,10 @@ def table(
     programs: Path,
     environment: Mapping[str, str],
 ) -> tuple[Component, ...]:
-    """Return the components of an instance in the order in which they start.
+    """Return the components of an installation in the order in which they start.
 
     Args:
-        layout: The instance's files.
+        layout: The installation's files.
         options: What its owner chose.
         ports: By `ports.NAMES`.
         uids: Its users.
@@ -353,7 +352,7 @@ def _kube_controller_manager(
 
 
 def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -> Component:
-    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", layout.instance.name, "--wait"]
+    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", layout.installation.name, "--wait"]
     passed = ("PYTHONPATH", "VS_STATE", "TZ", "VS_LOG_LEVEL")
     return Component(
         name,
@@ -363,7 +362,7 @@ def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            "VS_INSTANCE": layout.instance.name,
+            "VS_INSTANCE": layout.installation.name,
             **{key: environment[key] for key in passed if environment.get(key)},
         },
         uid,

@@ -1,7 +1,4 @@
-"""How `vs` talks to a supervisor: one JSON line each way over a unix socket that only root can open.
-
-Tests: ``tests/integration/controlplane/test_supervisor.py``.
-"""
+"""How `vs` talks to a supervisor: one JSON line each way over a unix socket that only root can open."""
 
 from __future__ import annotations
 

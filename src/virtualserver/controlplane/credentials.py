@@ -1,6 +1,6 @@
-"""Everything secret that an instance's control plane needs, written before it starts: keys, certificates, kubeconfigs.
+"""The secrets of an installation's control plane, written before it starts: keys, certificates, kubeconfigs.
 
-Which component holds which right is said here, once. Tests: ``tests/integration/controlplane/test_secrecy.py``.
+Which component holds which right is said here, once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from virtualserver.controlplane import errors, pki, users
+from virtualserver.controlplane import errors, pki
 from virtualserver.controlplane.pki import Certificate
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from virtualserver.controlplane.layout import Layout
+    from virtualserver.installation import users
+    from virtualserver.installation.layout import Layout
 
 __all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig"]
 
@@ -45,7 +46,7 @@ def ensure(
     """Write every key, certificate and kubeconfig that is missing or near its end; what serves stays as it is.
 
     Args:
-        layout: The instance's files.
+        layout: The installation's files.
         uids: Whose files they are.
         server: The API server's URL.
         addresses: Addresses at which the API server is reached, beside 127.0.0.1.
@@ -86,7 +87,7 @@ def _ensure_service_account_keys(layout: Layout, uids: users.UidRange) -> None:
 
 def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
     """Return a kubeconfig for a user whose certificate lies in ``pki/clients``; JSON, which is YAML too."""
-    name = "virtualserver" if layout.instance.name == "default" else f"virtualserver-{layout.instance.name}"
+    name = "virtualserver" if layout.installation.name == "default" else f"virtualserver-{layout.installation.name}"
 
     def encoded(path: Path) -> str:
         return base64.b64encode(path.read_bytes()).decode()
@@ -117,7 +118,7 @@ def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
 
 def _ensure_kubeconfigs(layout: Layout, uids: users.UidRange, server: str, admin: tuple[int, int]) -> None:
     readers = {
-        layout.instance.kubeconfig: ("admin", admin),
+        layout.installation.kubeconfig: ("admin", admin),
         layout.kubeconfigs / "operator": ("operator", (uids.operator, uids.operator)),
         layout.kubeconfigs / "node": ("node", (0, 0)),
         layout.kubeconfigs / "supervisor": ("supervisor", (0, 0)),

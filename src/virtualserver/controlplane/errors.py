@@ -1,4 +1,4 @@
-"""The one error of this package. Tests: wherever it is raised."""
+"""The one error of this package."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 ``tools/controlplane`` pins every version and every sum. An interrupted build goes on where it stopped, since Go keeps
 each compiled package.
-Tests: ``tests/integration/controlplane/test_build.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Start, look at and stop the control plane of an instance.
-
-Tests: ``tests/integration/controlplane/test_supervisor.py``.
-"""
+"""Start, look at and stop the control plane of an installation."""
 
 from __future__ import annotations
 
@@ -21,16 +18,15 @@ from virtualserver.controlplane import (
     control,
     credentials,
     errors,
-    locks,
     logs,
     pki,
-    ports,
     processes,
     sources,
     supervisor,
-    users,
 )
-from virtualserver.controlplane.layout import Layout
+from virtualserver.host import locks
+from virtualserver.installation import ports, users
+from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
 
     from virtualserver.controlplane.programs import Programs
     from virtualserver.controlplane.progress import Progress
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["ComponentStatus", "Status", "discard", "launch", "locked", "start", "status", "stop"]
 
@@ -72,7 +68,7 @@ class ComponentStatus:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Status:
-    """How the control plane of an instance is.
+    """How the control plane of an installation is.
 
     Attributes:
         running: Whether a supervisor lives.
@@ -95,11 +91,11 @@ class Status:
     refused: str = ""
 
 
-def status(instance: Instance) -> Status:
+def status(installation: Installation) -> Status:
     """Return how the control plane is, also where it does not run."""
-    layout = Layout(instance)
+    layout = Layout(installation)
     answer = control.ask(layout.socket, {"do": "status"})
-    record = instance.record()
+    record = installation.record()
     port = record.get("ports", {}).get("kube-apiserver")
     url = f"https://127.0.0.1:{port}" if port else ""
     if answer is None:
@@ -108,34 +104,34 @@ def status(instance: Instance) -> Status:
             ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", layout.log(name))
             for name, process in left.items()
         )
-        return Status(False, False, url, instance.kubeconfig, None, found, "")
+        return Status(False, False, url, installation.kubeconfig, None, found, "")
     known = tuple(ComponentStatus(**part, log=layout.log(part["name"])) for part in answer["components"])
     waiting = [part.name for part in known if not part.ready]
     if not waiting and not answer["bootstrapped"]:
         waiting = ["the API's definitions"]
     refused = "" if answer["bootstrapped"] else answer["bootstrap_error"]
-    return Status(True, not waiting, url, instance.kubeconfig, answer["pid"], known, ", ".join(waiting), refused)
+    return Status(True, not waiting, url, installation.kubeconfig, answer["pid"], known, ", ".join(waiting), refused)
 
 
 @contextlib.contextmanager
-def locked(instance: Instance, progress: Progress | None = None) -> Generator[None]:
-    """Hold the instance's lock: one `vs` at a time changes an instance. Re-entrant within a process.
+def locked(installation: Installation, progress: Progress | None = None) -> Generator[None]:
+    """Hold the installation's lock: one `vs` at a time changes an installation. Re-entrant within a process.
 
     The lock's file lies outside of the state folder and is removed with it.
 
     Args:
-        instance: The instance.
+        installation: The installation.
         progress: Told whom we wait for.
     """
-    path = Layout(instance).change_lock
+    path = Layout(installation).change_lock
     if path in _held:
         yield
         return
-    instance.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    installation.root.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def wait(pid: str) -> None:
         if progress:
-            progress(f"another vs changes {instance.name} (PID {pid}): waiting until it has ended", None)
+            progress(f"another vs changes {installation.name} (PID {pid}): waiting until it has ended", None)
 
     with locks.hold(path, wait):
         _held.add(path)
@@ -143,7 +139,7 @@ def locked(instance: Instance, progress: Progress | None = None) -> Generator[No
             yield
         finally:
             _held.discard(path)
-            if not instance.state.exists():
+            if not installation.state.exists():
                 path.unlink(missing_ok=True)  # nothing is left that it would protect
 
 
@@ -151,7 +147,7 @@ _held: set[Path] = set()
 
 
 def start(
-    instance: Instance,
+    installation: Installation,
     programs: Programs,
     *,
     options: components.Options | None = None,
@@ -160,7 +156,7 @@ def start(
     """Start the control plane, or what of it does not run, and wait until all of it is ready. Idempotent.
 
     Args:
-        instance: The instance.
+        installation: The installation.
         programs: What to run.
         options: What its owner chose; None: as recorded at the last start, else the defaults.
         progress: Told what is waited for.
@@ -172,10 +168,10 @@ def start(
         ControlPlaneError: A port is taken, a folder cannot be reached by the components' users, or a component does
             not get ready; what this call started is stopped again then.
     """
-    layout = Layout(instance)
-    with locked(instance, progress):
-        instance.create()
-        chosen = options or _last_options(instance)
+    layout = Layout(installation)
+    with locked(installation, progress):
+        installation.create()
+        chosen = options or _last_options(installation)
         settings = {
             "programs": str(programs.folder.resolve()),
             "options": chosen.encode(),
@@ -183,34 +179,36 @@ def start(
         }
         running = control.ask(layout.socket, {"do": "status"})
         if running and running["settings"] == settings and not running["stopping"]:
-            return _wait_ready(instance, progress)
+            return _wait_ready(installation, progress)
         if running:
             _let_go(layout, "detach" if not running["stopping"] else "stop")
         _prepare(layout, programs, chosen)
-        instance.change_record("controlplane", settings)
+        installation.change_record("controlplane", settings)
         try:
             launch(layout)
-            return _wait_ready(instance, progress)
+            return _wait_ready(installation, progress)
         except BaseException:
-            stop(instance)
+            stop(installation)
             raise
 
 
-def stop(instance: Instance, *, progress: Progress = lambda what, share: None, limit_seconds: float = 90) -> None:
+def stop(
+    installation: Installation, *, progress: Progress = lambda what, share: None, limit_seconds: float = 90
+) -> None:
     """Stop every component in order, whether or not its supervisor lives; idempotent.
 
     Args:
-        instance: The instance.
+        installation: The installation.
         progress: Told what is waited for.
         limit_seconds: How long the components may take altogether.
 
     Raises:
         ControlPlaneError: Something still runs after the limit.
     """
-    layout = Layout(instance)
-    if not layout.instance.state.exists():
+    layout = Layout(installation)
+    if not layout.installation.state.exists():
         return
-    with locked(instance, progress):
+    with locked(installation, progress):
         end = time.monotonic() + limit_seconds
         control.ask(layout.socket, {"do": "stop"})
         while (descriptor := supervisor.lock(layout)) is None:
@@ -224,43 +222,45 @@ def stop(instance: Instance, *, progress: Progress = lambda what, share: None, l
             time.sleep(0.05)
         try:
             supervisor.stop_all(layout)  # what a killed supervisor left
-            for path in (layout.processes, layout.instance.run / "operator", layout.instance.run / "node"):
+            for path in (layout.processes, layout.installation.run / "operator", layout.installation.run / "node"):
                 shutil.rmtree(path, ignore_errors=True)
             layout.socket.unlink(missing_ok=True)
             layout.supervisor_lock.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                instance.run.rmdir()  # others keep theirs in it too
+                installation.run.rmdir()  # others keep theirs in it too
         finally:
             os.close(descriptor)
 
 
-def discard(instance: Instance) -> None:
+def discard(installation: Installation) -> None:
     """Remove the control plane's part of the state folder: objects, keys, kubeconfigs, logs.
 
     Raises:
         ControlPlaneError: It runs.
     """
-    layout = Layout(instance)
-    if status(instance).running:
-        raise errors.ControlPlaneError(f"instance {instance.name} runs: stop it first with `vs down`")
-    for folder in (layout.etcd_data, layout.pki, layout.kubeconfigs, instance.logs):
+    layout = Layout(installation)
+    if status(installation).running:
+        raise errors.ControlPlaneError(f"instance {installation.name} runs: stop it first with `vs down`")
+    for folder in (layout.etcd_data, layout.pki, layout.kubeconfigs, installation.logs):
         if folder.exists():
             shutil.rmtree(folder)
-    instance.kubeconfig.unlink(missing_ok=True)
+    installation.kubeconfig.unlink(missing_ok=True)
 
 
-def _last_options(instance: Instance) -> components.Options:
-    recorded = instance.record().get("controlplane")
+def _last_options(installation: Installation) -> components.Options:
+    recorded = installation.record().get("controlplane")
     return components.Options.decode(recorded["options"]) if recorded else components.Options()
 
 
 def _prepare(layout: Layout, programs: Programs, options: components.Options) -> None:
-    instance = layout.instance
-    uids = users.recorded(instance)
-    chosen = ports.recorded(instance)
+    installation = layout.installation
+    uids = users.recorded(installation)
+    chosen = ports.recorded(installation)
     own = [process.pid for process in processes.Records(layout.processes).all().values()]
-    faults = ports.faults(chosen, address=options.bind, own=own, record=instance.state / "instance.json")
-    faults += [fault for path in (instance.state, instance.run, programs.folder) for fault in _unreachable(path)]
+    faults = ports.faults(chosen, address=options.bind, own=own, record=installation.state / "instance.json")
+    faults += [
+        fault for path in (installation.state, installation.run, programs.folder) for fault in _unreachable(path)
+    ]
     if faults:
         raise errors.ControlPlaneError("\n".join(faults))
     credentials.ensure(
@@ -274,8 +274,12 @@ def _prepare(layout: Layout, programs: Programs, options: components.Options) ->
     pki.write_private(
         layout.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver
     )
-    owners = {layout.etcd_data: uids.etcd, layout.audit: uids.kube_apiserver, instance.run / "operator": uids.operator}
-    for folder, owner in {**owners, instance.run / "node": 0}.items():
+    owners = {
+        layout.etcd_data: uids.etcd,
+        layout.audit: uids.kube_apiserver,
+        installation.run / "operator": uids.operator,
+    }
+    for folder, owner in {**owners, installation.run / "node": 0}.items():
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, owner, owner)
 
@@ -300,10 +304,10 @@ def _unreachable(path: Path) -> list[str]:
 
 def launch(layout: Layout) -> None:
     """Start the supervisor, detached."""
-    instance = layout.instance
-    environment = {**os.environ, "VS_INSTANCE": instance.name}
-    if instance.run_root == instance.root / ".run":
-        environment["VS_STATE"] = str(instance.root)
+    installation = layout.installation
+    environment = {**os.environ, "VS_INSTANCE": installation.name}
+    if installation.run_root == installation.root / ".run":
+        environment["VS_STATE"] = str(installation.root)
     if os.environ.get("PYTHONPATH"):  # the supervisor's working directory is not ours
         entries = os.environ["PYTHONPATH"].split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
@@ -328,11 +332,11 @@ def _let_go(layout: Layout, how: str) -> None:
     os.close(descriptor)
 
 
-def _wait_ready(instance: Instance, progress: Progress) -> Status:
-    layout = Layout(instance)
+def _wait_ready(installation: Installation, progress: Progress) -> Status:
+    layout = Layout(installation)
     began = time.monotonic()
     while True:
-        now = status(instance)
+        now = status(installation)
         if now.ready:
             return now
         waited = time.monotonic() - began
@@ -344,7 +348,7 @@ def _wait_ready(instance: Instance, progress: Progress) -> Status:
         if waited > _START_LIMIT or (not now.running and waited > 20):
             what = now.waiting_for or f"the supervisor: {logs.last_line(layout.log('supervisor'))}"
             raise errors.ControlPlaneError(
-                f"not ready after {waited:.0f} s, waiting for {what}: see the logs in {instance.logs}"
+                f"not ready after {waited:.0f} s, waiting for {what}: see the logs in {installation.logs}"
             )
         progress(f"waiting for {now.waiting_for or 'the supervisor'}", None)
         time.sleep(0.05)

@@ -1,7 +1,4 @@
-"""The components' logs: bounded in size, and quoted where a component fails.
-
-Tests: ``tests/unit/controlplane/test_logs.py``.
-"""
+"""The components' logs: bounded in size, and quoted where a component fails."""
 
 from __future__ import annotations
 

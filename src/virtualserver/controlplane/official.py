@@ -1,7 +1,6 @@
 """Fetches upstream's release instead of building it, for those who ask for it.
 
 Tested against a local server only: the real site was never asked by a test.
-Tests: ``tests/integration/controlplane/test_official.py``.
 """
 
 from __future__ import annotations

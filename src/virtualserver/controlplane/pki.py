@@ -1,8 +1,8 @@
-"""The instance's own certificate authorities, keys and certificates.
+"""The installation's own certificate authorities, keys and certificates.
 
 Three authorities, because each is a different right: the cluster's (who is who in the API), etcd's (who may read the
 database) and the front proxy's (who may say "this request is from alice" to an aggregated API). Every private key lies
-in a folder that only its user can enter. Tests: ``tests/unit/controlplane/test_pki.py``.
+in a folder that only its user can enter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from virtualserver.instance import write_atomically
+from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,7 +1,4 @@
-"""How one sees that a component is ready, and that nobody else uses its database.
-
-Tests: ``tests/integration/controlplane/test_supervisor.py``.
-"""
+"""How one sees that a component is ready, and that nobody else uses its database."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from virtualserver.controlplane import components, errors, rest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from virtualserver.controlplane.processes import Process
+    from virtualserver.host.process import Process
 
 __all__ = ["make", "refuse_second_user"]
 

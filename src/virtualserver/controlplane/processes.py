@@ -3,77 +3,31 @@
 A PID alone says nothing, because the kernel uses it again: a process is its PID and its start time. A record is
 written before the start, with a random token that the process carries in its environment, so that a process whose
 parent was killed between the start and the second record is found too.
-Tests: ``tests/integration/controlplane/test_supervisor.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import json
 import os
 import secrets
-import select
-import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from virtualserver.instance import write_atomically
+from virtualserver.host.files import write_atomically
+from virtualserver.host.process import Process, boot_id
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from virtualserver.controlplane.components import Component
 
-__all__ = ["Process", "Records", "end", "spawn"]
+__all__ = ["Records", "spawn"]
 
 _TOKEN: Final = "VS_COMPONENT_TOKEN"  # noqa: S105 - the name of a variable
 _VERSION: Final = 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Process:
-    """One process, for all time.
-
-    Attributes:
-        pid: Its PID.
-        started: Its start time in clock ticks since boot, from ``/proc/PID/stat``.
-    """
-
-    pid: int
-    started: int
-
-    @classmethod
-    def of(cls, pid: int) -> Process | None:
-        """Return the process that has this PID now, None where none has it or it is only a zombie."""
-        try:
-            # The command name, which may hold anything, ends with the last parenthesis.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
-
-    def is_alive(self) -> bool:
-        """Return whether it still runs."""
-        return Process.of(self.pid) == self
-
-    @contextlib.contextmanager
-    def open(self) -> Generator[int | None]:
-        """Yield a descriptor that stands for this very process, None where it has ended; readable once it ends."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            yield None
-            return
-        try:
-            yield descriptor if self.is_alive() else None  # looked at after the opening: it cannot be another's by now
-        finally:
-            os.close(descriptor)
-
-
 class Records:
-    """The records of one instance's running components, one file each.
+    """The records of one installation's running components, one file each.
 
     Args:
         folder: Where they lie; made at the first write.
@@ -81,7 +35,7 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        self._boot = boot_id()
 
     def intend(self, component: Component) -> str:
         """Record that a component is about to be started, and return the token for its environment."""
@@ -163,21 +117,6 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
     if process:
         records.started(component, process)
     return child
-
-
-def end(process: Process, *, limit_seconds: float = 15) -> bool:
-    """Ask a process to end, wait, and kill it when the limit has passed; return whether it ended by itself."""
-    with process.open() as descriptor:
-        if descriptor is None:
-            return True
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        if poll.poll(limit_seconds * 1000):
-            return True
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        poll.poll(10_000)
-        return False
 
 
 def _with_token(token: str) -> Process | None:

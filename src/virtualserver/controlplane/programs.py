@@ -1,7 +1,4 @@
-"""Where the control plane's programs come from: a folder that is named, the cache, a build, or the official release.
-
-Tests: ``tests/unit/controlplane/test_programs.py``, ``tests/integration/controlplane/test_build.py``.
-"""
+"""Where the control plane's programs come from: a folder that is named, the cache, a build, or the official release."""
 
 from __future__ import annotations
 
@@ -13,14 +10,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from virtualserver.controlplane import errors, gobuild, locks, toolchain
+from virtualserver.controlplane import errors, gobuild, toolchain
 from virtualserver.controlplane import official as release
 from virtualserver.controlplane.components import KUBERNETES_VERSION
-from virtualserver.instance import write_atomically
+from virtualserver.host import locks
+from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
     from virtualserver.controlplane.progress import Progress
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["NAMES", "Origin", "Programs", "discard_build_cache", "find", "obtain", "plan_of"]
 
@@ -51,11 +49,11 @@ class Programs:
         return self.folder / "kubectl"
 
 
-def find(instance: Instance, *, named: Path | None = None, official: bool = False) -> Programs | None:
+def find(installation: Installation, *, named: Path | None = None, official: bool = False) -> Programs | None:
     """Return the programs that are there without a build or a download, None where they are not, or not whole.
 
     Args:
-        instance: Its root holds the cache.
+        installation: Its root holds the cache.
         named: A folder that its owner names; None: the one that ``VS_CONTROLPLANE`` names, if any, else the one that
             its owner named at the last start, if it is still whole.
         official: Look for the official release; else a build is preferred to it.
@@ -71,31 +69,35 @@ def find(instance: Instance, *, named: Path | None = None, official: bool = Fals
                 "or name no folder (VS_CONTROLPLANE) to have them built"
             )
         return Programs(named.resolve(), "named")
-    if not official and (before := _named_before(instance)):
+    if not official and (before := _named_before(installation)):
         return Programs(before, "named")
     for folder in (
-        [_folder(instance, official=True)] if official else [_folder(instance), _folder(instance, official=True)]
+        [_folder(installation, official=True)]
+        if official
+        else [_folder(installation), _folder(installation, official=True)]
     ):
         if is_whole(folder):
             return Programs(folder, "cache")
     return None
 
 
-def _named_before(instance: Instance) -> Path | None:
+def _named_before(installation: Installation) -> Path | None:
     """Return the folder that the owner named when the control plane was last started; None where it is of no use."""
-    recorded = instance.record().get("controlplane")
+    recorded = installation.record().get("controlplane")
     if not recorded:
         return None
     folder = Path(recorded["programs"])
-    is_ours = folder.is_relative_to(instance.shared_binaries.resolve())
+    is_ours = folder.is_relative_to(installation.shared_binaries.resolve())
     return None if is_ours or any(not os.access(folder / name, os.X_OK) for name in NAMES) else folder
 
 
-def obtain(instance: Instance, *, named: Path | None = None, official: bool = False, progress: Progress) -> Programs:
+def obtain(
+    installation: Installation, *, named: Path | None = None, official: bool = False, progress: Progress
+) -> Programs:
     """Return the programs, built or downloaded first where they are not there.
 
     Args:
-        instance: Its root holds the cache.
+        installation: Its root holds the cache.
         named: A folder that its owner names; None: the one that ``VS_CONTROLPLANE`` names, if any.
         official: Download upstream's release instead of building (etcd is no part of it, and is built).
         progress: Told what is waited for.
@@ -103,21 +105,21 @@ def obtain(instance: Instance, *, named: Path | None = None, official: bool = Fa
     Raises:
         ControlPlaneError: The named folder lacks a program, or the build or the download fails.
     """
-    if found := find(instance, named=named, official=official):
+    if found := find(installation, named=named, official=official):
         return found
-    folder = _folder(instance, official=official)
+    folder = _folder(installation, official=official)
     folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     waiting = "another instance builds the same programs: waiting for them"
     with locks.hold(folder.parent / "lock", lambda pid: progress(waiting, None)):
-        if found := find(instance, named=named, official=official):
-            return found  # another instance has just made them
-        _make(folder, instance.shared_binaries / "build-cache", official=official, progress=progress)
+        if found := find(installation, named=named, official=official):
+            return found  # another installation has just made them
+        _make(folder, installation.shared_binaries / "build-cache", official=official, progress=progress)
     return Programs(folder, "official" if official else "build")
 
 
-def plan_of(instance: Instance, *, named: Path | None = None, official: bool = False) -> list[str]:
+def plan_of(installation: Installation, *, named: Path | None = None, official: bool = False) -> list[str]:
     """Return what `obtain` would download and build, in sentences with sizes and times; ``[]``: nothing."""
-    if find(instance, named=named, official=official):
+    if find(installation, named=named, official=official):
         return []
     lines: list[str] = []
     if not toolchain.system(toolchain.required((gobuild.sources() / "go.mod").read_text())):
@@ -129,13 +131,15 @@ def plan_of(instance: Instance, *, named: Path | None = None, official: bool = F
     lines.append(
         f"Kubernetes {KUBERNETES_VERSION} and etcd, built with Go: about 200 MB to download, 0.3 GB, 5 to 10 minutes"
     )
-    lines.append(f"Go's caches, which may be deleted afterwards: 4.5 GB in {instance.shared_binaries / 'build-cache'}")
+    lines.append(
+        f"Go's caches, which may be deleted afterwards: 4.5 GB in {installation.shared_binaries / 'build-cache'}"
+    )
     return lines
 
 
-def discard_build_cache(instance: Instance) -> int:
+def discard_build_cache(installation: Installation) -> int:
     """Remove what only builds need, and return how many bytes that freed; the programs stay."""
-    return gobuild.discard_cache(instance.shared_binaries / "build-cache")
+    return gobuild.discard_cache(installation.shared_binaries / "build-cache")
 
 
 def is_whole(folder: Path) -> bool:
@@ -170,9 +174,9 @@ def record(folder: Path, **facts: str) -> None:
     write_atomically(folder / _MANIFEST, json.dumps(content, indent=2), mode=0o644)
 
 
-def _folder(instance: Instance, *, official: bool = False) -> Path:
+def _folder(installation: Installation, *, official: bool = False) -> Path:
     what = "official" if official else gobuild.digest(gobuild.sources())
-    return instance.shared_binaries / f"{KUBERNETES_VERSION}-{what}"
+    return installation.shared_binaries / f"{KUBERNETES_VERSION}-{what}"
 
 
 def _make(folder: Path, cache: Path, *, official: bool, progress: Progress) -> None:

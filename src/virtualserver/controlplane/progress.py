@@ -1,4 +1,4 @@
-"""How the long steps of this package say what they wait for. Tests: wherever a step is tested."""
+"""How the long steps of this package say what they wait for."""
 
 from __future__ import annotations
 

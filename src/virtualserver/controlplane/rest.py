@@ -1,7 +1,6 @@
 """The little HTTPS that starting a control plane needs: blocking, from the standard library.
 
 The supervisor stays small and starts fast without an HTTP library; operator and node use ``kube``.
-Tests: ``tests/integration/controlplane``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which code of ours this is: its version, and what its files say.
 
-A developer's version stays while the code changes; the processes of an instance are replaced all the same at the next
-``vs up``, and only then. Tests: ``tests/unit/controlplane/test_sources.py``.
+A developer's version stays while the code changes; the processes of an installation are replaced all the same at the
+next ``vs up``, and only then.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The process that keeps an instance's components running: ``python -m virtualserver.controlplane``.
+"""The process that keeps an installation's components running: ``python -m virtualserver.controlplane``.
 
 It starts each component once those before it are ready, starts it again with back-off when it ends, and answers `vs`
 on a unix socket. It can be killed at any time: components live in sessions of their own, and the next supervisor
-adopts the ones that run. Tests: ``tests/integration/controlplane/test_supervisor.py``.
+adopts the ones that run.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 import virtualserver
-from virtualserver.controlplane import bootstrap, control, errors, logs, probes, processes, rest, users
+from virtualserver.controlplane import bootstrap, control, errors, logs, probes, processes, rest
 from virtualserver.controlplane import components as parts
-from virtualserver.controlplane.layout import Layout
-from virtualserver.instance import Instance
+from virtualserver.host.process import Process, end
+from virtualserver.installation import users
+from virtualserver.installation.installation import Installation
+from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     import subprocess
@@ -48,7 +50,7 @@ class _Watched:
 
     component: parts.Component
     ready: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
-    process: processes.Process | None = None
+    process: Process | None = None
     child: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     failures: int = 0
@@ -67,10 +69,10 @@ class _Watched:
 
 
 class Supervisor:
-    """Keeps the components of one instance running until it is told to stop.
+    """Keeps the components of one installation running until it is told to stop.
 
     Args:
-        layout: The instance's files.
+        layout: The installation's files.
         components: What to run, in the order of their start.
         settings: The record that the components were made from; `vs` compares it with what it wants.
         prepare: Called in a thread once kube-apiserver is ready: applies the manifests.
@@ -170,7 +172,7 @@ class Supervisor:
         watched.process = self._records.find(component.name)
         if watched.process and not self._records.is_current(component):
             _log.info("%s was started differently: starting it again", component.name)
-            await asyncio.to_thread(processes.end, watched.process)
+            await asyncio.to_thread(end, watched.process)
             watched.process = None
         elif watched.process:
             _log.info("adopted %s, PID %d", component.name, watched.process.pid)
@@ -195,7 +197,7 @@ class Supervisor:
         except (OSError, errors.ControlPlaneError) as error:
             watched.last_error = f"cannot be started: {error}"
             return
-        watched.process = processes.Process.of(watched.child.pid)
+        watched.process = Process.of(watched.child.pid)
         if watched.process is None:
             watched.last_error = _ending(watched.child, self._layout.log(component.name))
         else:
@@ -255,14 +257,14 @@ def stop_all(layout: Layout) -> None:
         process = records.find(name)
         if process:
             _log.info("stopping %s, PID %d", name, process.pid)
-            if not processes.end(process):
+            if not end(process):
                 _log.warning("%s did not end within its time: killed", name)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(process.pid, 0)
         records.forget(name)
 
 
-async def _ended(process: processes.Process) -> None:
+async def _ended(process: Process) -> None:
     loop = asyncio.get_running_loop()
     with process.open() as descriptor:
         if descriptor is None:
@@ -298,7 +300,7 @@ def lock(layout: Layout) -> int | None:
 
 
 async def _run(layout: Layout, settings: dict[str, Any]) -> None:
-    record = layout.instance.record()
+    record = layout.installation.record()
     table = parts.table(
         layout,
         options=parts.Options.decode(settings["options"]),
@@ -314,15 +316,15 @@ async def _run(layout: Layout, settings: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run the supervisor of the instance that the environment names, detached from whoever called."""
-    instance = Instance.from_environment()
-    layout = Layout(instance)
+    """Run the supervisor of the installation that the environment names, detached from whoever called."""
+    installation = Installation.from_environment()
+    layout = Layout(installation)
     if os.fork():
         os._exit(0)  # the caller waits for this process only; the supervisor is nobody's child
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     descriptor = lock(layout)
     if descriptor is None:
-        _log.info("a supervisor of %s runs already", instance.name)
+        _log.info("a supervisor of %s runs already", installation.name)
         return 0
-    asyncio.run(_run(layout, instance.record()["controlplane"]))
+    asyncio.run(_run(layout, installation.record()["controlplane"]))
     return 0

@@ -1,7 +1,4 @@
-"""Which Go builds the control plane: the machine's own if it is new enough, else one from a Python package.
-
-Tests: ``tests/unit/controlplane/test_programs.py``, ``tests/integration/controlplane/test_build.py``.
-"""
+"""Which Go builds the control plane: the machine's own if it is new enough, else one from a Python package."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What an instance's data plane stands on, before any guest: namespace, veth pair, base rules, the host's own part.
-
-Tests: ``tests/integration/fabric``.
-"""
+"""What an installation's data plane needs before any guest: namespace, veth pair, base rules, the host's own part."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from virtualserver.fabric import ruleset
-from virtualserver.fabric.commands import CommandError, run
+from virtualserver.host.commands import CommandError, run
 
 if TYPE_CHECKING:
-    from virtualserver.fabric.hostrecord import HostRecord
     from virtualserver.fabric.netns import Namespace
     from virtualserver.fabric.state import Ranges
+    from virtualserver.host.settings import HostRecord
 
 __all__ = ["INNER", "Base"]
 
@@ -60,10 +57,10 @@ class Base:
         """Name it.
 
         Args:
-            namespace: The instance's.
+            namespace: The installation's.
             table: The name of the host's table of ours.
             device: The host's end of the veth pair.
-            ranges: The instance's networks.
+            ranges: The installation's networks.
             run_folder: Where what was loaded is remembered.
             record: Of the host's settings.
         """

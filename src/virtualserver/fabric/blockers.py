@@ -2,7 +2,6 @@
 
 A new connection of a guest and one to a guest are followed through every foreign forward chain. What depends on
 more than links and connection state is taken as not matching, so a rule against one address is no blocker.
-Tests: ``tests/unit/fabric/test_blockers.py``; with packets: ``tests/integration/fabric``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
-from virtualserver.fabric.commands import CommandError, run
+from virtualserver.host.commands import CommandError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,8 +1,7 @@
-"""The data plane of one instance on this host.
+"""The data plane of one installation on this host.
 
 What each owner asks for is kept in a `Ledger` of entries; a change of one owner is a small delta that is written to
 the kernel and to dnsmasq. Where a delta does not fit what is there, everything is read and the difference written.
-Tests: ``tests/integration/fabric``.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric import entries, inotify, kernel, leftovers, ruleset, state
+from virtualserver.fabric import entries, kernel, leftovers, ruleset, state
 from virtualserver.fabric.base import INNER, Base
 from virtualserver.fabric.blockers import Blocker, find_blockers
-from virtualserver.fabric.commands import CommandError, run
 from virtualserver.fabric.dnsmasq import Dnsmasq, wait_for_end
-from virtualserver.fabric.hostrecord import HostRecord
 from virtualserver.fabric.ledger import Delta, Entries, Ledger, difference
 from virtualserver.fabric.netns import Namespace
-from virtualserver.instance import InstanceError
+from virtualserver.host import inotify
+from virtualserver.host.commands import CommandError, run
+from virtualserver.host.settings import HostRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,23 +37,23 @@ _LONGEST_PAUSE: Final = 30.0
 
 
 class DataPlane:
-    """The namespace, links, rules, DHCP and DNS of one instance; needs root.
+    """The namespace, links, rules, DHCP and DNS of one installation; needs root.
 
     Every method is idempotent. What is on the host outlives this object: another process may take over at any time
     with `start` and `synchronise`, without a lost packet.
     """
 
-    def __init__(self, *, instance: str, identifier: str, ranges: state.Ranges, run: Path) -> None:
+    def __init__(self, *, installation: str, identifier: str, ranges: state.Ranges, run: Path) -> None:
         """Name the data plane.
 
         Args:
-            instance: The instance's name; the namespace is ``vs-INSTANCE``, the host's nftables table likewise.
+            installation: The installation's name; the namespace is ``vs-INSTANCE``, the host's nftables table likewise.
             identifier: 6 hexadecimal digits for link names (``vsh-IDENTIFIER`` is the host's end of the veth pair).
-            ranges: The instance's networks.
+            ranges: The installation's networks.
             run: Folder for dnsmasq's files; made if missing. Every user must be able to enter it.
         """
-        name = f"vs-{instance}"
-        self._instance = instance
+        name = f"vs-{installation}"
+        self._installation = installation
         self._run = run
         self.ranges = ranges
         self._namespace = Namespace(name)
@@ -75,7 +74,7 @@ class DataPlane:
         """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq.
 
         Raises:
-            InstanceError: Another instance of the same name uses the namespace.
+            InstanceError: Another installation of the same name uses the namespace.
         """
         async with self._lock:
             await self._take_away_leftover()
@@ -168,7 +167,7 @@ class DataPlane:
         return await find_blockers(self._base.device, await self._base.uplinks())
 
     async def inventory(self) -> list[dict[str, str]]:
-        """List what exists on the host because of this instance: ``{"kind": ..., "name": ..., "detail": ...}``."""
+        """List what exists on the host because of this installation: ``{"kind": ..., "name": ..., "detail": ...}``."""
         found: list[dict[str, str]] = []
 
         def add(kind: str, name: str, detail: str = "") -> None:
@@ -198,14 +197,14 @@ class DataPlane:
     async def stop(self) -> None:
         """Remove everything that `start` and the setters made, and put the host's settings back.
 
-        What another instance of the same name uses stays. What one whose state folder was lost left goes too.
+        What another installation of the same name uses stays. What one whose state folder was lost left goes too.
         """
         async with self._lock:
             self._ledger = Ledger()
             await self._dnsmasq.stop()
             try:
                 await self._take_away_leftover()
-            except InstanceError:
+            except leftovers.NamespaceTaken:
                 return
             if self._namespace.exists():
                 there = await kernel.read(self._namespace)
@@ -226,11 +225,11 @@ class DataPlane:
     async def _leftover(self) -> leftovers.Leftover | None:
         leftover = await leftovers.find(self._namespace, self._base.device)
         if leftover is not None and leftover.users:
-            raise InstanceError(leftovers.refusal(self._instance, self._run.parent, leftover))
+            raise leftovers.NamespaceTaken(leftovers.refusal(self._installation, self._run.parent, leftover))
         return leftover
 
     async def _take_away_leftover(self) -> None:
-        """Remove a namespace of our name that an instance whose state folder was lost has left.
+        """Remove a namespace of our name that an installation whose state folder was lost has left.
 
         Raises:
             InstanceError: Somebody uses it.

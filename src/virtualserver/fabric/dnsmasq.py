@@ -1,7 +1,7 @@
-"""The one dnsmasq of an instance: DHCP and cluster DNS for its guests. It outlives this process and is found again.
+"""The one dnsmasq of an installation: DHCP and cluster DNS for its guests. It outlives this process and is found again.
 
 Guests are told apart by the tap on which they ask: dnsmasq takes the interface's name as a tag, so no host needs a
-``set:`` tag (with one, dnsmasq 2.90 crashes at SIGHUP). Tests: ``tests/integration/fabric``.
+``set:`` tag (with one, dnsmasq 2.90 crashes at SIGHUP).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import entries
-from virtualserver.fabric.commands import CommandError
 from virtualserver.fabric.ledger import Delta, Entry
 from virtualserver.fabric.state import GATEWAY, Lease
+from virtualserver.host.commands import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,7 +1,4 @@
-"""From values of `virtualserver.fabric.state` to the entries that carry them in the kernel and in dnsmasq; pure.
-
-Tests: ``tests/unit/fabric/test_entries.py``.
-"""
+"""From values of `virtualserver.fabric.state` to the entries that carry them in the kernel and in dnsmasq; pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The entries of the namespace's kernel: read, and changed by deltas.
 
 A device that stands in no set may send nothing, so the door is closed before a tap is up whatever the order here.
-Tests: ``tests/integration/fabric``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Everything that the data plane puts into the kernel or gives to dnsmasq is an entry: a kind and a key (an element of a
 set, a route, a file) with a value. Several owners may ask for one entry, as two Services do that share an address: it
 stays until the last of them lets go. Where owners ask for different values, the one who came first is served.
-Tests: ``tests/unit/fabric/test_ledger.py``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A namespace of the instance's name that is not the instance's: its state folder was lost, or there are two of a name.
+"""A namespace of the installation's name that is not its own: its state folder was lost, or there are two of a name.
 
-A namespace bears the instance's name, the link by which it hangs on the host the instance's identifier, which lies in
+A namespace bears the installation's name, the link by which it hangs on the host its identifier, which lies in
 the state folder. Where these do not fit together, somebody else made the namespace; whether he is still there shows by
-who lives in it. Tests: ``tests/integration/fabric/test_leftovers.py``, ``tests/unit/fabric/test_leftovers.py``.
+who lives in it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,20 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.netns import Namespace
 
-__all__ = ["Leftover", "find", "refusal"]
+__all__ = ["Leftover", "NamespaceTaken", "find", "refusal"]
 
 _INNER: Final = "up0"
 _PIDFD_GETFD: Final = 438
 _TUNGETDEVNETNS: Final = 0x54E3
 
 
+class NamespaceTaken(Exception):
+    """Somebody else uses the namespace of our name; the message says who and what to do."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leftover:
-    """A namespace that another identifier's instance made.
+    """A namespace that another identifier's installation made.
 
     Attributes:
         device: The host's end of its veth pair.
@@ -42,7 +46,7 @@ class Leftover:
     users: Mapping[int, str]
 
     def strangers(self, run: Path) -> dict[int, str]:
-        """Return the users that do not name the run folder: those of an instance in another state folder."""
+        """Return the users that do not name the run folder: those of an installation in another state folder."""
         return {pid: line for pid, line in self.users.items() if str(run) not in line}
 
 
@@ -50,8 +54,8 @@ async def find(namespace: Namespace, device: str) -> Leftover | None:
     """Look whether a namespace of our name is somebody else's.
 
     Args:
-        namespace: The instance's.
-        device: The host's end of the instance's veth pair.
+        namespace: The installation's.
+        device: The host's end of the installation's veth pair.
 
     Returns:
         None where there is no such namespace, or it hangs on no link, or on ours.
@@ -65,18 +69,20 @@ async def find(namespace: Namespace, device: str) -> Leftover | None:
     return Leftover(other, dict(_users(namespace))) if other not in ("", device) else None
 
 
-def refusal(instance: str, run: Path, leftover: Leftover) -> str:
-    """Say in one line who has the instance's name, and the one command that helps; pure.
+def refusal(installation: str, run: Path, leftover: Leftover) -> str:
+    """Say in one line who has the installation's name, and the one command that helps; pure.
 
     Args:
-        instance: The instance's name.
-        run: The instance's run folder.
+        installation: The installation's name.
+        run: The installation's run folder.
         leftover: What has the name.
     """
     strangers = leftover.strangers(run)
     shown = strangers or leftover.users
     processes = ", ".join(f"{pid} ({Path(line.split(' ')[0]).name})" for pid, line in sorted(shown.items())[:3])
-    begin = f"network namespace vs-{instance} hangs on link {leftover.device}, which this state folder knows nothing of"
+    begin = (
+        f"network namespace vs-{installation} hangs on link {leftover.device}, which this state folder knows nothing of"
+    )
     if strangers:
         return (
             f"{begin}: an instance of the same name, in another state folder, uses it (PID {processes}); "

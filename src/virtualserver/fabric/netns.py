@@ -1,7 +1,4 @@
-"""The instance's network namespace: made, entered, removed. Named namespaces as ``ip netns`` has them.
-
-Tests: ``tests/integration/fabric``.
-"""
+"""The installation's network namespace: made, entered, removed. Named namespaces as ``ip netns`` has them."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from virtualserver.fabric.commands import CommandError, run
+from virtualserver.host.commands import CommandError, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +73,7 @@ class Namespace:
             _FOLDER.rmdir()
 
     async def run(self, *command: str, stdin: str | None = None, accept: tuple[int, ...] = (0,)) -> str:
-        """Run a program inside; as `virtualserver.fabric.commands.run`."""
+        """Run a program inside; as `virtualserver.host.commands.run`."""
         return await run("nsenter", f"--net={self.path}", *command, stdin=stdin, accept=accept)
 
     def call(self, function: Callable[[], T]) -> T:

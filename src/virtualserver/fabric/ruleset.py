@@ -1,7 +1,7 @@
 """The nftables rules of the namespace and of the host: one rule a purpose, whatever the number of guests; pure.
 
 What differs from guest to guest and from Service to Service stands in sets and maps, whose elements are entries of
-`virtualserver.fabric.entries`. Tests: ``tests/unit/fabric/test_ruleset.py``, ``tests/integration/fabric``.
+`virtualserver.fabric.entries`.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
     Args:
         table: Its name.
         device: The host's end of the veth pair.
-        ranges: The instance's networks.
+        ranges: The installation's networks.
         uplinks: The links with a default route; there, pools that nobody beyond routes are masqueraded.
     """
     pools = ", ".join(str(pool) for pool in pool_networks(ranges))

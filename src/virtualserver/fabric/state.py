@@ -1,7 +1,7 @@
-"""What the data plane of one instance should be: values only, no I/O.
+"""What the data plane of one installation should be: values only, no I/O.
 
 The node keeps this state per owner (one `GuestLink` for a guest's cluster NIC, one `ServiceRules` for a Service), so
-that one owner's change is one small change in the kernel. Tests: ``tests/unit/fabric/test_entries.py``.
+that one owner's change is one small change in the kernel.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Protocol = Literal["TCP", "UDP"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ranges:
-    """The networks that an instance took at its first start, recorded under ``ranges`` in its record.
+    """The networks that an installation took at its first start, recorded under ``ranges`` in its record.
 
     Attributes:
         public: Pools by name (``public``, ``public-ord1``, ...) of addresses that stand for the internet's.
@@ -77,7 +77,7 @@ class Resolver:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GuestLink:
-    """One guest's cluster NIC: a routed tap in the instance's namespace.
+    """One guest's cluster NIC: a routed tap in the installation's namespace.
 
     Attributes:
         device: The tap's name, at most 15 characters; recorded before it is used.
@@ -137,7 +137,7 @@ class ServiceRules:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DataPlaneState:
-    """Everything that should be in the data plane of one instance.
+    """Everything that should be in the data plane of one installation.
 
     Attributes:
         links: By owner (a VirtualMachineInstance's UID).

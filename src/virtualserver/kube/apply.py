@@ -4,7 +4,6 @@ One field manager, server-side apply. The hash of the last intent is kept in an 
 smaller (server-side apply then removes what is no longer named); comparing the live object finds what others undid.
 Servers store some values in other words (``1024Mi`` as ``1Gi``), order lists or leave out what they do not know: what
 came back from a write is remembered, so that such an object is written once by each process, not for ever.
-Tests: ``tests/unit/kube/test_apply.py``, ``tests/integration/kube/test_apply.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 Nothing is cached here; see ``reflector`` and ``store``. ``metadata.managedFields``, often half of an object, is dropped
 from what is read unless asked for, and items of lists get the ``apiVersion`` and ``kind`` that the server leaves out.
-Tests: ``tests/integration/kube/test_client.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""HTTP to one API server: credentials, deadlines, and waiting where the server asks for it.
-
-Tests: ``tests/integration/kube/test_client.py``, ``tests/integration/kube/test_faults.py``.
-"""
+"""HTTP to one API server: credentials, deadlines, and waiting where the server asks for it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Runs a reconcile function for every key that needs it: several keys at a time, never one key twice at a time.
-
-Tests: ``tests/unit/kube/test_controller.py``.
-"""
+"""Runs a reconcile function for every key that needs it: several keys at a time, never one key twice at a time."""
 
 from __future__ import annotations
 

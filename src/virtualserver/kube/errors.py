@@ -1,15 +1,14 @@
 """What an API server's refusals and failures mean to a controller.
 
-    ApiError                anything the server refused, or that kept it from answering
-    ├── NotFound            404
-    ├── Conflict            409: somebody else wrote first; read again and try again
-    │   └── AlreadyExists   409 on creation
-    ├── Invalid             422, with every fault in ``causes``
-    ├── Forbidden           403
-    ├── Gone                410: the version or page asked for is compacted away; list again
-    └── Unavailable         no connection, time-out, 429, 500, 502, 503, 504: the same request may succeed later
+ApiError                anything the server refused, or that kept it from answering
+├── NotFound            404
+├── Conflict            409: somebody else wrote first; read again and try again
+│   └── AlreadyExists   409 on creation
+├── Invalid             422, with every fault in ``causes``
+├── Forbidden           403
+├── Gone                410: the version or page asked for is compacted away; list again
+└── Unavailable         no connection, time-out, 429, 500, 502, 503, 504: the same request may succeed later
 
-Tests: ``tests/unit/kube/test_errors.py``.
 """
 
 from __future__ import annotations

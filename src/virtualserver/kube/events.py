@@ -2,7 +2,6 @@
 
 Writing them never holds a controller up: they wait in a bounded queue, repeats are counted instead of written again,
 and what cannot be written is dropped with a line in the log. They are ``core/v1`` Events, which every client reads.
-Tests: ``tests/integration/kube/test_events.py``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ import time, which each of our processes would pay. So those entries are refused
 works; the cluster mode may bring that package as an option. Passwords left Kubernetes in 1.19 and are refused too.
 
 Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
-Tests: ``tests/unit/kube/test_kubeconfig.py``.
 """
 
 from __future__ import annotations

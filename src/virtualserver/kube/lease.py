@@ -4,7 +4,6 @@ A Lease keeps two processes from doing the same work, as long as each stops when
 up after two thirds of the Lease's duration without a renewal, others take over after the whole. Whether it ran out is
 measured by our own clock from when we last saw the record change, so that clocks need not agree.
 Source: https://kubernetes.io/docs/concepts/architecture/leases/.
-Tests: ``tests/integration/kube/test_lease.py``.
 """
 
 from __future__ import annotations

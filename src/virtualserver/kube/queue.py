@@ -2,7 +2,6 @@
 
 The rules are those of client-go's work queue: a key that is added while it is worked on is handed out again afterwards,
 never at the same time.
-Tests: ``tests/unit/kube/test_queue.py``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ One paged LIST, then a WATCH that goes on from the last version seen; when the s
 a LIST again, and the *difference* to what was known is reported, so that deletions nobody heard of are seen.
 Nothing here loops without a pause, and a connection silent for longer than the server's bookmarks are apart is dead.
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
-Tests: ``tests/integration/kube/test_reflector.py``, ``tests/integration/kube/test_faults.py``.
 """
 
 from __future__ import annotations

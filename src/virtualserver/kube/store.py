@@ -5,7 +5,6 @@ them before the watch delivers them. Entries are shared: nobody changes one.
 Resource versions are compared as numbers where events and remembered writes are concerned; a new listing wins over all
 that was known before it began, so that a server restored from a backup, whose versions went backwards, is believed.
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
-Tests: ``tests/unit/kube/test_store.py``.
 """
 
 from __future__ import annotations

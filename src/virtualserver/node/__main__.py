@@ -1,4 +1,4 @@
-"""``python -m virtualserver.node``: the node process of one instance; needs root."""
+"""``python -m virtualserver.node``: the node process of one installation; needs root."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import logging
 import os
 import sys
 
-from virtualserver.instance import Instance, InstanceError
+from virtualserver.fabric.leftovers import NamespaceTaken
+from virtualserver.installation.errors import InstallationError
+from virtualserver.installation.installation import Installation
 from virtualserver.node import agent
-from virtualserver.node.claims import ClaimsError
+from virtualserver.node.allocation.allocations import ClaimsError
 
 _logger = logging.getLogger("virtualserver.node")
 
@@ -22,17 +24,17 @@ def main() -> int:
     )
     # Folders that guests' users pass through say their modes; what is secret does so too.
     os.umask(0o022)
-    instance = Instance.from_environment()
+    installation = Installation.from_environment()
     if "--instance" in sys.argv[1:-1]:
-        instance = dataclasses.replace(instance, name=sys.argv[sys.argv.index("--instance") + 1])
+        installation = dataclasses.replace(installation, name=sys.argv[sys.argv.index("--instance") + 1])
     if os.geteuid() != 0:
         _logger.error("the node starts machines and changes the network: run it as root")
         return 1
     if "--wait" in sys.argv[1:]:
         sys.stdin.buffer.read()  # ends once what we need is there
     try:
-        asyncio.run(agent.run(instance))
-    except (InstanceError, ClaimsError) as error:
+        asyncio.run(agent.run(installation))
+    except (InstallationError, NamespaceTaken, ClaimsError) as error:
         _logger.error("%s", error)
         return 1
     return 0

@@ -2,7 +2,7 @@
 
 Order matters at the start: claims are read before anything is granted, all stores are synced before anything is freed,
 and the whole data plane is synchronised once before controllers change parts of it. When the process ends, guests and
-data plane stay. Tests: ``tests/integration/node/test_agent.py``.
+data plane stay.
 """
 
 from __future__ import annotations
@@ -13,41 +13,43 @@ import logging
 import os
 import signal
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.controlplane import users
-from virtualserver.fabric import ranges
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.netns import Namespace
 from virtualserver.fabric.state import DataPlaneState
-from virtualserver.instance import Instance, InstanceError, write_atomically
+from virtualserver.host.files import write_atomically
+from virtualserver.host.process import boot_id
+from virtualserver.installation import ranges, users
+from virtualserver.installation.errors import InstallationError
 from virtualserver.kube.client import Client
-from virtualserver.node import accelerator, nodeobject, registration
-from virtualserver.node.addresses import Addresses
-from virtualserver.node.claims import Claims
-from virtualserver.node.datavolumes import Volumes
-from virtualserver.node.disks import DiskStore
-from virtualserver.node.hypervisor import Hypervisor
-from virtualserver.node.images import ImageStore
-from virtualserver.node.instances import Instances
-from virtualserver.node.machine import Ended, EndReason, Machine
+from virtualserver.machines import accelerator
+from virtualserver.machines.hypervisor import Hypervisor
+from virtualserver.machines.machine import Ended, EndReason, Machine
+from virtualserver.node import nodeobject
+from virtualserver.node.allocation.addresses import Addresses
+from virtualserver.node.allocation.allocations import Claims
 from virtualserver.node.observed import Observed
-from virtualserver.node.preparation import Preparation
-from virtualserver.node.probes import Probes
-from virtualserver.node.routing import Routing
-from virtualserver.node.services import Services
-from virtualserver.node.subresources import Subresources
-from virtualserver.node.virtualmachines import VirtualMachines
+from virtualserver.node.served import registration
+from virtualserver.node.served.subresources import Subresources
+from virtualserver.node.services.controller import Services
+from virtualserver.node.vm.controller import VirtualMachines
+from virtualserver.node.vmi.controller import Instances
+from virtualserver.node.vmi.preparation import Preparation
+from virtualserver.node.vmi.probes import Probes
+from virtualserver.node.volumes.controller import Volumes
+from virtualserver.node.watches import Routing
+from virtualserver.storage.disks import DiskStore
+from virtualserver.storage.images import ImageStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
-    from virtualserver.node.accelerator import Accelerator
+    from virtualserver.installation.installation import Installation
+    from virtualserver.machines.accelerator import Accelerator
 
 __all__ = ["Agent", "run"]
-
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 _PORT: Final = "subresources-port"
 """Under what the claims keep the port of the aggregated API, so that it is the same after a restart."""
@@ -56,35 +58,40 @@ _logger = logging.getLogger(__name__)
 
 
 class Agent:
-    """All parts of the node of one instance, put together."""
+    """All parts of the node of one installation, put together."""
 
-    def __init__(self, instance: Instance, client: Client, claims: Claims, found: Accelerator) -> None:
-        record = instance.record()
+    def __init__(self, installation: Installation, client: Client, claims: Claims, found: Accelerator) -> None:
+        record = installation.record()
         if "ranges" not in record or "identifier" not in record:
-            raise InstanceError(f"{instance.state}: no ranges are recorded yet: start the instance with `vs up`")
+            raise InstallationError(
+                f"{installation.state}: no ranges are recorded yet: start the instance with `vs up`"
+            )
         networks = ranges.decode(record["ranges"])
         name = nodeobject.node_name()
-        self.instance = instance
+        self.installation = installation
         self.claims = claims
         self.accelerator = found
         self.name = name
         self.observed = Observed(client)
-        self.addresses = Addresses(claims, networks, users=users.recorded(instance).guests)
+        self.addresses = Addresses(claims, networks, users=users.recorded(installation).guests)
         self.dataplane = DataPlane(
-            instance=instance.name, identifier=record["identifier"], ranges=networks, run=instance.run / "fabric"
+            installation=installation.name,
+            identifier=record["identifier"],
+            ranges=networks,
+            run=installation.run / "fabric",
         )
         self.hypervisor = Hypervisor(
-            machines=instance.state / "machines", run=instance.run / "machines", instance=instance.name
+            machines=installation.state / "machines", run=installation.run / "machines", installation=installation.name
         )
-        disks = DiskStore(instance.state / "disks")
+        disks = DiskStore(installation.state / "disks")
         disks.remove_unfinished()
-        self.volumes = Volumes(self.observed, ImageStore(instance.state / "images"), disks)
+        self.volumes = Volumes(self.observed, ImageStore(installation.state / "images"), disks)
         self.services = Services(self.observed, self.addresses, self.dataplane, {}, node=name)
         self.probes = Probes(self._open_socket)
         self.instances = Instances(
             self.observed, self.services, self.volumes, self.hypervisor, self.dataplane, self.probes, node=name
         )
-        seeds = instance.state / "seeds"
+        seeds = installation.state / "seeds"
         seeds.mkdir(mode=0o711, exist_ok=True)
         self.instances.preparation = Preparation(
             self.observed,
@@ -97,7 +104,7 @@ class Agent:
         )
         self.probes.on_change = self.instances.controller.queue.add
         self.machines = VirtualMachines(self.observed)
-        self.subresources = Subresources(self.observed, self.instances.machines, pki=instance.state / "pki")
+        self.subresources = Subresources(self.observed, self.instances.machines, pki=installation.state / "pki")
         self.routing = Routing(
             self.observed, self.machines, self.instances, self.services, self.volumes, self.addresses
         )
@@ -125,7 +132,7 @@ class Agent:
     async def _announce(self, port: int) -> None:
         """Say in the API that the node is there, and to the supervisor that it works."""
         client = self.observed.client
-        authority = (self.instance.state / "pki" / "ca.crt").read_bytes()
+        authority = (self.installation.state / "pki" / "ca.crt").read_bytes()
         await registration.register(client, port=port, authority=authority)
         await nodeobject.write(client, name=self.name, accelerator=self.accelerator.name)
         write_atomically(self._ready_file(), f"{os.getpid()}\n", mode=0o644)
@@ -155,7 +162,7 @@ class Agent:
 
     async def _without_interrupted(self, machines: dict[str, Machine]) -> dict[str, Machine]:
         """Forget the machines that went down with the host: their instances start again as if for the first time."""
-        boot = _BOOT_ID.read_text().strip()
+        boot = boot_id()
         if self.claims.fact("boot") != boot:
             for uid, machine in list(machines.items()):
                 if isinstance(machine.state, Ended) and machine.state.reason != EndReason.GUEST_SHUTDOWN:
@@ -171,27 +178,27 @@ class Agent:
     def _open_socket(self, family: int) -> socket.socket:
         """Return a TCP socket in the data plane's namespace, whence guests are reached."""
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        return Namespace(f"vs-{self.instance.name}").call(lambda: socket.socket(kind, socket.SOCK_STREAM))
+        return Namespace(f"vs-{self.installation.name}").call(lambda: socket.socket(kind, socket.SOCK_STREAM))
 
     def _ready_file(self) -> Path:
-        folder = self.instance.run / "node"
+        folder = self.installation.run / "node"
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         return folder / "ready"
 
 
-async def run(instance: Instance) -> None:
-    """Be the node of an instance until SIGTERM or SIGINT; guests and data plane stay."""
+async def run(installation: Installation) -> None:
+    """Be the node of an installation until SIGTERM or SIGINT; guests and data plane stay."""
     this = asyncio.current_task()
     assert this is not None  # noqa: S101 - a coroutine that runs has its task
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
-    found = await accelerator.probe(cache=instance.state / "accelerator.json")
+    found = await accelerator.probe(cache=installation.state / "accelerator.json")
     _logger.info("guests run with %s: %s", found.name, found.reason)
-    claims = Claims(instance.state / "claims.sqlite")
+    claims = Claims(installation.state / "claims.sqlite")
     try:
-        kubeconfig = instance.state / "kubeconfigs" / "node"
+        kubeconfig = installation.state / "kubeconfigs" / "node"
         async with Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-node") as client:
             with contextlib.suppress(asyncio.CancelledError):
-                await Agent(instance, client, claims, found).run()
+                await Agent(installation, client, claims, found).run()
     finally:
         claims.close()

@@ -1,7 +1,4 @@
-"""The one core/v1 Node, named after the host, so that `kubectl get nodes` and capacities mean something.
-
-Tests: ``tests/unit/node/test_nodeobject.py``.
-"""
+"""The one core/v1 Node, named after the host, so that `kubectl get nodes` and capacities mean something."""
 
 from __future__ import annotations
 
@@ -14,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from virtualserver import __version__
 from virtualserver.api import names
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.conditions import with_conditions
 from virtualserver.kube.errors import NotFound
-from virtualserver.node import admission, fields, kinds
-from virtualserver.node.conditions import with_conditions
+from virtualserver.machines import memory
 from virtualserver.node.observed import difference
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ def status_of(live: Manifest, *, cpus: int, memory_bytes: int, accelerator: str,
         accelerator: ``kvm`` or ``tcg``.
         now: Seconds since the epoch.
     """
-    allocatable = max(0, memory_bytes - admission.RESERVE_BYTES)
+    allocatable = max(0, memory_bytes - memory.RESERVE_BYTES)
     ready = {
         "type": "Ready",
         "status": "True",
@@ -84,7 +82,7 @@ async def write(client: Client, *, name: str, accelerator: str) -> Manifest:
     status = status_of(
         live,
         cpus=os.cpu_count() or 1,
-        memory_bytes=admission.total_bytes(),
+        memory_bytes=memory.total_bytes(),
         accelerator=accelerator,
         now=time.time(),
     )

@@ -1,7 +1,4 @@
-"""What the node sees of the API, and how it writes a status back.
-
-Tests: ``tests/unit/node/test_observed.py`` (what differs), ``tests/integration/node/test_agent.py``.
-"""
+"""What the node sees of the API, and how it writes a status back."""
 
 from __future__ import annotations
 
@@ -9,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from virtualserver.api import names
+from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.events import Recorder
 from virtualserver.kube.objects import key_of
 from virtualserver.kube.store import Store
-from virtualserver.node import fields, kinds
-from virtualserver.node.notices import notices
+from virtualserver.node.events import notices
 
 if TYPE_CHECKING:
     from virtualserver.kube.client import Client

@@ -1,7 +1,4 @@
-"""The operator's process: connects, waits for the Lease, follows all kinds and reconciles until it is told to stop.
-
-Tests: ``tests/integration/operator/test_process.py``.
-"""
+"""The operator's process: connects, waits for the Lease, follows all kinds and reconciles until it is told to stop."""
 
 from __future__ import annotations
 
@@ -18,14 +15,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from virtualserver.instance import Instance, write_atomically
+from virtualserver.host.files import write_atomically
+from virtualserver.installation.installation import Installation
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.events import Recorder
 from virtualserver.kube.lease import Lease, LeaseLost
 from virtualserver.operator.reconciler import Reconciler
 from virtualserver.operator.world import World
-from virtualserver.plan.site import Site
+from virtualserver.plan.sites.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -86,7 +84,7 @@ async def operate(
 
 
 def site_of(record: Mapping[str, Any]) -> Site:
-    """Return the site profile of an instance, from what it recorded about itself."""
+    """Return the site profile of an installation, from what it recorded about itself."""
     ranges = cast("Mapping[str, Mapping[str, Any]]", record.get("ranges") or {})
     pools = {*(ranges.get("public") or {}), *(ranges.get("private") or {})}
     return Site(pools=frozenset(pools)) if pools else Site()
@@ -100,7 +98,7 @@ def alone(folder: Path) -> Generator[str]:
     identity is a dead process's, and takes it over at once instead of waiting until it runs out.
 
     Args:
-        folder: The instance's folder for the operator's run files.
+        folder: The installation's folder for the operator's run files.
 
     Raises:
         BlockingIOError: Another operator runs.
@@ -138,7 +136,7 @@ async def run(kubeconfig: Path, site: Site, ready: Path, *, identity: str) -> No
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the operator of the instance that ``VS_INSTANCE`` and ``VS_STATE`` name; return its exit status."""
+    """Run the operator of the installation that ``VS_INSTANCE`` and ``VS_STATE`` name; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m virtualserver.operator", description="Makes VirtualServers come true."
     )
@@ -149,16 +147,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.wait:
         sys.stdin.buffer.read()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    instance = Instance.from_environment()
-    if options.instance:
-        instance = dataclasses.replace(instance, name=options.instance)
-    kubeconfig = options.kubeconfig or instance.state / "kubeconfigs" / "operator"
-    folder = instance.run / "operator"
+    installation = Installation.from_environment()
+    if options.installation:
+        installation = dataclasses.replace(installation, name=options.installation)
+    kubeconfig = options.kubeconfig or installation.state / "kubeconfigs" / "operator"
+    folder = installation.run / "operator"
     try:
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt), alone(folder) as identity:
-            asyncio.run(run(kubeconfig, site_of(instance.record()), folder / "ready", identity=identity))
+            asyncio.run(run(kubeconfig, site_of(installation.record()), folder / "ready", identity=identity))
     except BlockingIOError:
-        _logger.error("%s: another operator of instance %r runs already", folder, instance.name)
+        _logger.error("%s: another operator of instance %r runs already", folder, installation.name)
         return 1
     except LeaseLost as error:
         _logger.error("%s", error)

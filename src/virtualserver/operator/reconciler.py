@@ -1,7 +1,6 @@
 """One pass over one server: observe, plan, apply, and report what is so afterwards.
 
 A pass may end anywhere, and the next one goes on from what exists: nothing is remembered that matters.
-Tests: ``tests/integration/operator``.
 """
 
 from __future__ import annotations
@@ -13,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from virtualserver.api import names, virtualserver
 from virtualserver.api.faults import InvalidManifest
+from virtualserver.kube import kinds
 from virtualserver.kube.apply import Applier
 from virtualserver.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
-from virtualserver.operator import kinds, report
-from virtualserver.plan import cloud_init, planning
-from virtualserver.plan import status as plan_status
+from virtualserver.operator import report
+from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
+from virtualserver.plan import planning
+from virtualserver.plan.judging import status as plan_status
+from virtualserver.plan.objects import secret
 from virtualserver.plan.values import Failure, Manifest
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.events import Recorder
     from virtualserver.kube.objects import Key
     from virtualserver.operator.world import World
-    from virtualserver.plan.site import Site
+    from virtualserver.plan.sites.site import Site
     from virtualserver.plan.values import Apply, Observed, Plan, Removal
 
 __all__ = ["Reconciler"]
@@ -66,7 +68,7 @@ class Reconciler:
         Raises:
             ApiError: The API server refused something, or is away; the status says so where it can.
         """
-        manifest = self._world.get(kinds.VIRTUAL_SERVER, key)
+        manifest = self._world.get(VIRTUAL_SERVER, key)
         if manifest is None:
             self._obstructed.discard(key)
             return None
@@ -92,16 +94,16 @@ class Reconciler:
 
     async def _secrets(self, server: VirtualServer) -> dict[str, Manifest]:
         """Read the Secrets that a server refers to, and one that is not ours and has the name of its own."""
-        wanted = {reference.name for reference in cloud_init.references(server)}
+        wanted = {reference.name for reference in secret.references(server)}
         if (server.namespace, server.name) in self._obstructed:
-            wanted.add(cloud_init.secret_name(server))
+            wanted.add(secret.secret_name(server))
         found: dict[str, Manifest] = {}
         for name in sorted(wanted):
             try:
                 found[name] = await self._client.get(kinds.SECRET, name, namespace=server.namespace)
             except NotFound:
                 continue
-        if cloud_init.secret_name(server) not in found:
+        if secret.secret_name(server) not in found:
             self._obstructed.discard((server.namespace, server.name))
         return found
 
@@ -111,20 +113,18 @@ class Reconciler:
 
     async def _report(self, key: Key, status: Mapping[str, Any]) -> None:
         """Write the status, and an Event if there is something new to tell."""
-        live = self._world.get(kinds.VIRTUAL_SERVER, key)
+        live = self._world.get(VIRTUAL_SERVER, key)
         if live is None:
             return
         before = cast("Mapping[str, Any] | None", live.get("status"))
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
-            written = await self._applier.apply_status(
-                kinds.VIRTUAL_SERVER, live, report.with_times(status, before, now=now)
-            )
+            written = await self._applier.apply_status(VIRTUAL_SERVER, live, report.with_times(status, before, now=now))
         except NotFound:
             return
         if written is None:
             return
-        self._world.remember(kinds.VIRTUAL_SERVER, written)
+        self._world.remember(VIRTUAL_SERVER, written)
         notice = report.notice(status, before)
         if notice:
             self.tell(live, notice)
@@ -141,7 +141,7 @@ class Reconciler:
             apply: What to write.
             live: The object as it was when this was planned: what is locked was decided by it.
         """
-        resource = kinds.BY_KIND[apply.manifest["kind"]]
+        resource = BY_KIND[apply.manifest["kind"]]
         written = await self._applier.apply(resource, apply.manifest, live=live, locked=apply.locked)
         if written is None:
             return ""
@@ -150,9 +150,7 @@ class Reconciler:
 
     async def remove(self, removal: Removal) -> None:
         """Delete one object of ours."""
-        await self._client.delete(
-            kinds.BY_KIND[removal.kind], removal.name, namespace=removal.namespace, uid=removal.uid
-        )
+        await self._client.delete(BY_KIND[removal.kind], removal.name, namespace=removal.namespace, uid=removal.uid)
 
     def obstruct(self, server: VirtualServer) -> None:
         """Note that a Secret of the needed name exists that is not ours."""

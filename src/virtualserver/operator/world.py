@@ -2,7 +2,6 @@
 
 Objects of a server's names are found by name, whoever they belong to, so that a name that is taken, or freed, is seen.
 Secrets are followed only where they are ours: others are read one by one when a server refers to them.
-Tests: ``tests/unit/operator/test_world.py``.
 """
 
 from __future__ import annotations
@@ -12,11 +11,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from virtualserver.api import names
+from virtualserver.kube import kinds
 from virtualserver.kube.objects import key_of, owner_uid
 from virtualserver.kube.reflector import Reflector
 from virtualserver.kube.store import Change, Store
-from virtualserver.operator import kinds
-from virtualserver.plan import mac, services
+from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.plan import mac
+from virtualserver.plan.objects import services
 from virtualserver.plan.values import Failure, Observed
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _MOST_IMAGES: Final = 5
 """Images that a message names."""
 
 _FOLLOWED: Final = (
-    kinds.VIRTUAL_SERVER,
+    VIRTUAL_SERVER,
     kinds.VIRTUAL_MACHINE,
     kinds.VIRTUAL_MACHINE_INSTANCE,
     kinds.DATA_VOLUME,
@@ -52,7 +53,7 @@ class World:
     def __init__(self, concerns: Callable[[Key], None]) -> None:
         self._concerns = concerns
         self._stores = {resource: Store() for resource in _FOLLOWED}
-        self._stores[kinds.VIRTUAL_SERVER] = Store(indexes={"mac": _mac_values, "source": _source_values})
+        self._stores[VIRTUAL_SERVER] = Store(indexes={"mac": _mac_values, "source": _source_values})
         # Resource versions that our own writes returned: their events tell us nothing new.
         self._own: dict[tuple[str, Key], str] = {}
 
@@ -75,7 +76,7 @@ class World:
 
     def keys(self) -> list[Key]:
         """Return the keys of all servers."""
-        return [key_of(manifest) for manifest in self._stores[kinds.VIRTUAL_SERVER].all()]
+        return [key_of(manifest) for manifest in self._stores[VIRTUAL_SERVER].all()]
 
     def remember(self, resource: Resource, manifest: Manifest) -> None:
         """Take in what a write of ours returned."""
@@ -128,21 +129,21 @@ class World:
 
     def _concerned(self, resource: Resource, change: Change, manifest: Manifest) -> Iterator[Key]:
         namespace, name = key_of(manifest)
-        servers = self._stores[kinds.VIRTUAL_SERVER]
-        if resource is kinds.VIRTUAL_SERVER:
+        servers = self._stores[VIRTUAL_SERVER]
+        if resource is VIRTUAL_SERVER:
             yield namespace, name
         else:
             for candidate in _server_names(resource, name):
                 if servers.get(namespace, candidate):
                     yield namespace, candidate
-        if resource in (kinds.VIRTUAL_SERVER, kinds.VIRTUAL_MACHINE):
+        if resource in (VIRTUAL_SERVER, kinds.VIRTUAL_MACHINE):
             yield from self._rivals(change)
         if resource is kinds.PERSISTENT_VOLUME_CLAIM:
             yield from self._waiting_for_image(change, f"{namespace}/{name}")
 
     def _rivals(self, change: Change) -> Iterator[Key]:
         """Yield the servers that have a MAC address in common with the server or machine that changed."""
-        servers = self._stores[kinds.VIRTUAL_SERVER]
+        servers = self._stores[VIRTUAL_SERVER]
         for manifest in (change.old, change.new):
             address = mac_of(manifest) if manifest and manifest["kind"] == names.KIND else _machine_mac(manifest)
             rivals = servers.by_index("mac", address) if address else ()
@@ -150,7 +151,7 @@ class World:
                 yield from (key_of(rival) for rival in rivals)
 
     def _waiting_for_image(self, change: Change, source: str) -> Iterator[Key]:
-        servers = self._stores[kinds.VIRTUAL_SERVER]
+        servers = self._stores[VIRTUAL_SERVER]
         yield from (key_of(server) for server in servers.by_index("source", source))
         if (change.old is None or change.new is None) and _is_image(change.new or change.old):
             # Whoever waits for another image is told of the images that there are.
@@ -167,7 +168,7 @@ class World:
         """Return which other server this server's MAC address belongs to, None where it is its own."""
         if server.spec.network.disable_k8s_networking:
             return None
-        rivals = self._stores[kinds.VIRTUAL_SERVER].by_index("mac", mac.address(server))
+        rivals = self._stores[VIRTUAL_SERVER].by_index("mac", mac.address(server))
         if len(rivals) < 2:
             return None
         winner = mac.holder(self._claim(rival) for rival in rivals)

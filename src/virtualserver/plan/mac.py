@@ -1,7 +1,4 @@
-"""MAC addresses: derived ones, and whose an address is when two servers claim it.
-
-Tests: ``tests/unit/plan/test_mac.py``.
-"""
+"""MAC addresses: derived ones, and whose an address is when two servers claim it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Whose an object is, and the metadata that makes one ours.
-
-Tests: the golden files of ``tests/unit/plan/test_golden.py``.
-"""
+"""Whose an object is, and the metadata that makes one ours."""
 
 from __future__ import annotations
 

@@ -1,21 +1,19 @@
-"""The plan of one server: what to apply in which order, what to remove, and what its status says.
-
-Tests: ``tests/unit/plan/test_properties.py`` and the golden files of ``tests/unit/plan/test_golden.py``.
-"""
+"""The plan of one server: what to apply in which order, what to remove, and what its status says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from virtualserver.plan import cloud_init, data_volume, refusals, services, status, virtual_machine
+from virtualserver.plan.judging import refusals, status
+from virtualserver.plan.judging.view import View, only_ours
+from virtualserver.plan.objects import data_volumes, secret, services, virtual_machine
 from virtualserver.plan.values import Apply, Manifest, Observed, Plan, Refusal
-from virtualserver.plan.view import View, only_ours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from virtualserver.api.virtualserver import VirtualServer
-    from virtualserver.plan.site import Site
+    from virtualserver.plan.sites.site import Site
 
 __all__ = ["plan"]
 
@@ -51,7 +49,7 @@ def plan(server: VirtualServer, observed: Observed, site: Site) -> Plan:
 def _configuration(server: VirtualServer, observed: Observed, refused: Sequence[Refusal]) -> list[Manifest]:
     """Return the Secret, unless something in it is waited for, and the root disk."""
     complete = all(refusal.kind != "Secret" for refusal in refused)
-    return [*([cloud_init.secret(server, observed)] if complete else []), data_volume.data_volume(server, observed)]
+    return [*([secret.secret(server, observed)] if complete else []), data_volumes.data_volume(server, observed)]
 
 
 def _applicable(stage: Sequence[Apply], observed: Observed, refused: Sequence[Refusal]) -> tuple[Apply, ...]:
@@ -72,4 +70,4 @@ def _kept_disk(server: VirtualServer, observed: Observed) -> tuple[tuple[Apply, 
     disk = observed.data_volume
     if not server.keeps_disk or disk is None or disk["metadata"].get("deletionTimestamp"):
         return ()
-    return ((Apply(data_volume.data_volume(server, observed)),),)
+    return ((Apply(data_volumes.data_volume(server, observed)),),)

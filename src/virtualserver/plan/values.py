@@ -1,4 +1,4 @@
-"""What a plan is made from and made of. Tests: ``tests/unit/plan/test_golden.py``."""
+"""What a plan is made from and made of."""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api_server import Server, connected, own_namespace
+from harness.api_server import Server, connected, own_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from manifests import a_virtual_server
+from harness.manifests import a_virtual_server
 from virtualserver.api.conditions import EPOCH, ConditionType
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import decode
 
 if TYPE_CHECKING:
-    from api_server import Server
-    from control_plane import ControlPlane
+    from harness.api_server import Server
+    from harness.control_plane import ControlPlane
 
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 

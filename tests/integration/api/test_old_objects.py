@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 
-from api_server import Server, connected
-from manifests import a_virtual_server
-from refusals import RULES
+from harness.api_server import Server, connected
+from harness.manifests import a_virtual_server
+from harness.refusals import RULES
 from virtualserver.controlplane.rest import RestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
     from virtualserver.controlplane.rest import Rest
 
 GROUP = "old-virtualservers.example.dev"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 
-from kubevirt_schema import assert_valid_data_volume, assert_valid_virtual_machine
+from harness.kubevirt_schema import assert_valid_data_volume, assert_valid_virtual_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api_server import Server
+    from harness.api_server import Server
 
 GOLDEN = Path(__file__).parents[2] / "unit" / "plan" / "golden"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())

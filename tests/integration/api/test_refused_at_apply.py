@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from manifests import a_virtual_server
-from refusals import RULES
+from harness.manifests import a_virtual_server
+from harness.refusals import RULES
 
 if TYPE_CHECKING:
-    from api_server import Server
+    from harness.api_server import Server
 
 WHY = [rule.why for rule in RULES]
 

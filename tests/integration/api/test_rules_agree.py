@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manifests import a_virtual_server
+from harness.manifests import a_virtual_server
 from virtualserver.api.faults import InvalidManifest
 from virtualserver.api.validation import validate
 from virtualserver.api.virtualserver import decode
 
 if TYPE_CHECKING:
-    from api_server import Server
+    from harness.api_server import Server
 
 Strategy = st.SearchStrategy[Any]
 EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 

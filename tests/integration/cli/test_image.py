@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from virtualserver.api import names
 from virtualserver.cli import image
-from virtualserver.instance import Instance
-from virtualserver.node.disks import DiskStore
+from virtualserver.installation.installation import Installation
+from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.cli.kubectl import Kubectl
-    from virtualserver.node.images import Image
+    from virtualserver.storage.images import Image
 
 
 class Claims:
@@ -29,31 +29,31 @@ class Claims:
         return [{"metadata": {"annotations": one}} for one in self._annotations]
 
 
-def collect(instance: Instance, *annotations: dict[str, str]) -> list[str]:
+def collect(installation: Installation, *annotations: dict[str, str]) -> list[str]:
     """Remove what nobody needs, and return the names of the images that stay."""
-    image.collect(instance, cast("Kubectl", Claims({}, *annotations)))
-    return sorted(one.name for one in image.store_of(instance).all())
+    image.collect(installation, cast("Kubectl", Claims({}, *annotations)))
+    return sorted(one.name for one in image.store_of(installation).all())
 
 
 def test_only_images_that_nobody_needs_are_removed(tmp_path: Path) -> None:
-    instance = Instance(name="images", root=tmp_path, run_root=tmp_path / ".run")
-    store = image.store_of(instance)
+    installation = Installation(name="images", root=tmp_path, run_root=tmp_path / ".run")
+    store = image.store_of(installation)
     made: dict[str, Image] = {}
     for number, name in enumerate(("named", "promised", "used", "unused"), 1):
         path = tmp_path / name
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), f"{number}M"], check=True)
         made[name] = store.add(disk=path, name=name)
-    disks = DiskStore(instance.state / "disks")
+    disks = DiskStore(installation.state / "disks")
     disks.create("one", base=made["used"].disk, size_bytes=8 << 20, user=os.getuid())
     claims = ({names.IMAGE: made["named"].digest}, {names.BASE_IMAGE: made["promised"].digest})
-    assert collect(instance, *claims) == ["named", "promised", "used"]
+    assert collect(installation, *claims) == ["named", "promised", "used"]
     disks.remove("one")
-    assert collect(instance) == []
+    assert collect(installation) == []
 
 
 def test_a_disk_that_is_refused_is_told_in_a_sentence(tmp_path: Path) -> None:
     lines = (
-        "import sys; from virtualserver.cli import image, main; from virtualserver.node.images import ImageError",
+        "import sys; from virtualserver.cli import image, main; from virtualserver.storage.images import ImageError",
         "def refuse(*_, **__): raise ImageError('image x: no')",
         "image.list_command.callback = refuse",
         "main.main(['image', 'list'])",

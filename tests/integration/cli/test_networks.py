@@ -1,4 +1,4 @@
-"""Instances on one machine keep out of each other's networks, wherever they live."""
+"""Installations on one machine keep out of each other's networks, wherever they live."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOKS = """
 import ipaddress, subprocess, sys, pathlib
 from virtualserver.cli import failures, up
 from virtualserver.fabric import ranges
-from virtualserver.instance import Instance
+from virtualserver.installation.installation import Instance
 def ip(*line): subprocess.run(["ip", *line], check=True)
 root = pathlib.Path(sys.argv[1])
 instance = Instance(name="mine", root=root, run_root=root / ".run")
@@ -39,7 +39,7 @@ except failures.Conflict as error:
 """
 
 
-def test_an_instance_in_another_root_waits_while_networks_are_chosen() -> None:
+def test_an_installation_in_another_root_waits_while_networks_are_chosen() -> None:
     place = f"virtualserver/test-{uuid.uuid4()}"
     elsewhere = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /var/lib && exec "$@"', "-"]
     with networks.choosing(lambda _what, _share: None, place=place):
@@ -51,7 +51,7 @@ def test_an_instance_in_another_root_waits_while_networks_are_chosen() -> None:
     assert rest.splitlines()[-1] == "chooses"
 
 
-def test_a_network_that_was_taken_while_the_instance_was_down_is_named(tmp_path: Path) -> None:
+def test_a_network_that_was_taken_while_the_installation_was_down_is_named(tmp_path: Path) -> None:
     line = ["unshare", "--net", sys.executable, "-c", LOOKS, str(tmp_path)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

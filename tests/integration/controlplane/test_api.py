@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 
 @pytest.fixture

@@ -8,19 +8,19 @@ import pytest
 import yaml
 
 from virtualserver.controlplane import bootstrap
-from virtualserver.controlplane.layout import Layout
 from virtualserver.controlplane.rest import Rest, RestError
+from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 
 @pytest.fixture
 def server(control_plane: ControlPlane) -> Iterator[Rest]:
     """A connection as the administrator."""
-    pki = Layout(control_plane.instance).pki
+    pki = Layout(control_plane.installation).pki
     connection = Rest(control_plane.url, authority=pki / "ca.crt", client=pki / "clients/admin", timeout_seconds=60)
     yield connection
     connection.close()

@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from virtualserver.controlplane import processes, users
-from virtualserver.controlplane.layout import Layout
+from virtualserver.controlplane import processes
 from virtualserver.controlplane.rest import Rest
+from virtualserver.installation import users
+from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 
 def etcd(plane: ControlPlane, *, client: Path | None) -> Rest:
-    layout = Layout(plane.instance)
-    url = f"https://127.0.0.1:{plane.instance.record()['ports']['etcd']}"
+    layout = Layout(plane.installation)
+    url = f"https://127.0.0.1:{plane.installation.record()['ports']['etcd']}"
     return Rest(url, authority=layout.pki / "etcd-ca.crt", client=client)
 
 
 def stored(plane: ControlPlane, key: str) -> bytes:
     """Return the bytes that etcd holds under a key."""
-    connection = etcd(plane, client=Layout(plane.instance).pki / "clients/etcd")
+    connection = etcd(plane, client=Layout(plane.installation).pki / "clients/etcd")
     try:
         answer = connection.call("POST", "/v3/kv/range", {"key": base64.b64encode(key.encode()).decode()})
     finally:
@@ -44,14 +45,14 @@ def test_etcd_refuses_a_client_without_a_certificate(control_plane: ControlPlane
 
 
 def test_etcd_refuses_a_certificate_of_the_cluster(control_plane: ControlPlane) -> None:
-    connection = etcd(control_plane, client=Layout(control_plane.instance).pki / "clients/admin")
+    connection = etcd(control_plane, client=Layout(control_plane.installation).pki / "clients/admin")
     with pytest.raises((ssl.SSLError, OSError)):
         connection.call("POST", "/v3/kv/range", {"key": "AA=="})
     connection.close()
 
 
 def test_the_api_server_refuses_who_shows_nothing(control_plane: ControlPlane) -> None:
-    connection = Rest(control_plane.url, authority=Layout(control_plane.instance).pki / "ca.crt", client=None)
+    connection = Rest(control_plane.url, authority=Layout(control_plane.installation).pki / "ca.crt", client=None)
     assert connection.status("/version") == 401
     connection.close()
 
@@ -93,7 +94,7 @@ def test_the_audit_log_says_who_did_what_but_never_a_secret(control_plane: Contr
     control_plane.kubectl("create", "secret", "generic", "audited", "-n", "default", f"--from-literal=key={word}")
     control_plane.kubectl("get", "secret", "audited", "-n", "default", "-o", "yaml")
     control_plane.kubectl("delete", "secret", "audited", "-n", "default")
-    log = (Layout(control_plane.instance).audit / "audit.log").read_text()
+    log = (Layout(control_plane.installation).audit / "audit.log").read_text()
     entries = [json.loads(line) for line in log.splitlines()]
     about = [entry for entry in entries if entry.get("objectRef", {}).get("name") == "audited"]
     assert {"create", "get", "delete"} <= {entry["verb"] for entry in about}
@@ -114,8 +115,8 @@ def test_private_files_are_their_users_alone(control_plane: ControlPlane) -> Non
 
 
 def test_every_component_runs_under_a_user_of_its_own(control_plane: ControlPlane) -> None:
-    uids = users.recorded(control_plane.instance)
-    running = processes.Records(Layout(control_plane.instance).processes).all()
+    uids = users.recorded(control_plane.installation)
+    running = processes.Records(Layout(control_plane.installation).processes).all()
     found = {name: Path(f"/proc/{process.pid}").stat().st_uid for name, process in running.items()}
     assert found == {
         "etcd": uids.etcd,
@@ -129,7 +130,7 @@ def test_every_component_runs_under_a_user_of_its_own(control_plane: ControlPlan
 
 
 def test_every_listener_is_on_loopback(control_plane: ControlPlane) -> None:
-    ports = set(control_plane.instance.record()["ports"].values())
+    ports = set(control_plane.installation.record()["ports"].values())
     rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
     listening = [row[1].split(":") for row in rows if row[3] == "0A"]
     ours = [(address, int(port, 16)) for address, port in listening if int(port, 16) in ports]

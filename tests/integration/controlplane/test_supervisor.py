@@ -1,4 +1,4 @@
-"""The life of an instance: kills, adoption, two at once, ports in use, a clean stop."""
+"""The life of an installation: kills, adoption, two at once, ports in use, a clean stop."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import control_plane as plane
+from harness import control_plane as plane
 from virtualserver import controlplane
 from virtualserver.controlplane import errors, probes, processes
-from virtualserver.controlplane.layout import Layout
+from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[plane.ControlPlane]:
-    """An instance that tests of this module may treat badly; each leaves it ready."""
-    with plane.an_instance("rough") as instance:
-        yield plane.start(instance)
+    """An installation that tests of this module may treat badly; each leaves it ready."""
+    with plane.an_installation("rough") as installation:
+        yield plane.start(installation)
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
@@ -41,9 +41,9 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
     return held
 
 
-def pids(instance: Instance) -> dict[str, int]:
+def pids(installation: Installation) -> dict[str, int]:
     """Return the PIDs of the components as their records, not the supervisor, have them."""
-    return {name: process.pid for name, process in processes.Records(Layout(instance).processes).all().items()}
+    return {name: process.pid for name, process in processes.Records(Layout(installation).processes).all().items()}
 
 
 def mentioning(text: str) -> list[int]:
@@ -61,30 +61,30 @@ def mentioning(text: str) -> list[int]:
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_killed_component_is_started_again_alone(running: plane.ControlPlane, name: str) -> None:
-    before = pids(running.instance)
+    before = pids(running.installation)
     os.kill(before[name], signal.SIGKILL)
-    until(lambda: pids(running.instance).get(name) not in (None, before[name]), f"{name} runs again")
-    until(lambda: controlplane.status(running.instance).ready, "all is ready again")
-    after = pids(running.instance)
+    until(lambda: pids(running.installation).get(name) not in (None, before[name]), f"{name} runs again")
+    until(lambda: controlplane.status(running.installation).ready, "all is ready again")
+    after = pids(running.installation)
     assert {other: after[other] for other in COMPONENTS if other != name} == {
         other: before[other] for other in COMPONENTS if other != name
     }
     running.kubectl("create", "configmap", f"after-{name}")
-    killed = next(part for part in controlplane.status(running.instance).components if part.name == name)
+    killed = next(part for part in controlplane.status(running.installation).components if part.name == name)
     assert killed.restarts >= 1
     assert "SIGKILL" in killed.last_error
 
 
 def test_a_new_supervisor_adopts_what_a_killed_one_left(running: plane.ControlPlane) -> None:
-    before = pids(running.instance)
-    supervisor = controlplane.status(running.instance).supervisor_pid
+    before = pids(running.installation)
+    supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not controlplane.status(running.instance).running, "the supervisor is gone")
+    until(lambda: not controlplane.status(running.installation).running, "the supervisor is gone")
     running.kubectl("get", "namespaces")  # the API does not need it
     os.kill(before["kube-controller-manager"], signal.SIGKILL)  # while nobody looks
-    status = controlplane.start(running.instance, plane.programs())
-    after = pids(running.instance)
+    status = controlplane.start(running.installation, plane.programs())
+    after = pids(running.installation)
     assert status.ready
     assert status.supervisor_pid != supervisor
     assert after["etcd"] == before["etcd"]
@@ -93,43 +93,45 @@ def test_a_new_supervisor_adopts_what_a_killed_one_left(running: plane.ControlPl
 
 
 def test_an_adopted_component_is_watched_like_a_child(running: plane.ControlPlane) -> None:
-    supervisor = controlplane.status(running.instance).supervisor_pid
+    supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not controlplane.status(running.instance).running, "the supervisor is gone")
-    controlplane.start(running.instance, plane.programs())
-    before = pids(running.instance)
+    until(lambda: not controlplane.status(running.installation).running, "the supervisor is gone")
+    controlplane.start(running.installation, plane.programs())
+    before = pids(running.installation)
     os.kill(before["kube-controller-manager"], signal.SIGKILL)
     until(
-        lambda: pids(running.instance).get("kube-controller-manager") not in (None, before["kube-controller-manager"]),
+        lambda: (
+            pids(running.installation).get("kube-controller-manager") not in (None, before["kube-controller-manager"])
+        ),
         "it runs again",
     )
-    until(lambda: controlplane.status(running.instance).ready, "all is ready again")
+    until(lambda: controlplane.status(running.installation).ready, "all is ready again")
 
 
 def test_a_component_whose_record_was_not_finished_is_found(running: plane.ControlPlane) -> None:
-    layout = Layout(running.instance)
-    before = pids(running.instance)
-    supervisor = controlplane.status(running.instance).supervisor_pid
+    layout = Layout(running.installation)
+    before = pids(running.installation)
+    supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not controlplane.status(running.instance).running, "the supervisor is gone")
+    until(lambda: not controlplane.status(running.installation).running, "the supervisor is gone")
     import json
 
     path = layout.processes / "kube-apiserver.json"
     record = json.loads(path.read_bytes())
     del record["pid"], record["started"]  # as if the supervisor had been killed right after the start
     path.write_text(json.dumps(record))
-    controlplane.start(running.instance, plane.programs())
-    assert pids(running.instance) == before
+    controlplane.start(running.installation, plane.programs())
+    assert pids(running.installation) == before
 
 
 def test_starting_twice_at_once_makes_one_of_everything(running: plane.ControlPlane) -> None:
-    before = pids(running.instance)
-    supervisor = controlplane.status(running.instance).supervisor_pid
+    before = pids(running.installation)
+    supervisor = controlplane.status(running.installation).supervisor_pid
     found: list[controlplane.Status] = []
     threads = [
-        threading.Thread(target=lambda: found.append(controlplane.start(running.instance, plane.programs())))
+        threading.Thread(target=lambda: found.append(controlplane.start(running.installation, plane.programs())))
         for _ in range(2)
     ]
     for thread in threads:
@@ -137,81 +139,81 @@ def test_starting_twice_at_once_makes_one_of_everything(running: plane.ControlPl
     for thread in threads:
         thread.join()
     assert [status.supervisor_pid for status in found] == [supervisor, supervisor]
-    assert pids(running.instance) == before
+    assert pids(running.installation) == before
 
 
 def test_a_second_supervisor_ends_at_once(running: plane.ControlPlane) -> None:
     from virtualserver.controlplane import lifecycle
 
-    supervisor = controlplane.status(running.instance).supervisor_pid
-    lifecycle.launch(Layout(running.instance))
-    log = Layout(running.instance).log("supervisor")
+    supervisor = controlplane.status(running.installation).supervisor_pid
+    lifecycle.launch(Layout(running.installation))
+    log = Layout(running.installation).log("supervisor")
     until(lambda: "runs already" in log.read_text(), "the second says so")
-    assert controlplane.status(running.instance).supervisor_pid == supervisor
+    assert controlplane.status(running.installation).supervisor_pid == supervisor
 
 
 def test_a_second_etcd_on_the_same_data_is_refused(running: plane.ControlPlane) -> None:
-    database = Layout(running.instance).etcd_data / "member/snap/db"
-    with pytest.raises(errors.ControlPlaneError, match=f"in use by PID {pids(running.instance)['etcd']}"):
+    database = Layout(running.installation).etcd_data / "member/snap/db"
+    with pytest.raises(errors.ControlPlaneError, match=f"in use by PID {pids(running.installation)['etcd']}"):
         probes.refuse_second_user(database)
 
 
 def test_stop_leaves_no_process_and_start_keeps_objects(running: plane.ControlPlane) -> None:
     running.kubectl("create", "configmap", "kept")
     url = running.url
-    controlplane.stop(running.instance)
-    assert not mentioning(str(running.instance.root))
-    assert not running.instance.run.exists()
-    assert not controlplane.status(running.instance).running
+    controlplane.stop(running.installation)
+    assert not mentioning(str(running.installation.root))
+    assert not running.installation.run.exists()
+    assert not controlplane.status(running.installation).running
     began = time.monotonic()
-    status = controlplane.start(running.instance, plane.programs(), options=plane.ONLY_UPSTREAM)
+    status = controlplane.start(running.installation, plane.programs(), options=plane.ONLY_UPSTREAM)
     print(f"warm start: {time.monotonic() - began:.1f} s")
     assert status.url == url
     assert "kept" in running.kubectl("get", "configmap", "kept")
 
 
 def test_stop_ends_what_a_killed_supervisor_left() -> None:
-    with plane.an_instance("orphans") as instance:
-        plane.start(instance)
-        supervisor = controlplane.status(instance).supervisor_pid
+    with plane.an_installation("orphans") as installation:
+        plane.start(installation)
+        supervisor = controlplane.status(installation).supervisor_pid
         assert supervisor
         os.kill(supervisor, signal.SIGKILL)
-        until(lambda: not controlplane.status(instance).running, "the supervisor is gone")
-        controlplane.stop(instance)
-        assert not mentioning(str(instance.root))
+        until(lambda: not controlplane.status(installation).running, "the supervisor is gone")
+        controlplane.stop(installation)
+        assert not mentioning(str(installation.root))
 
 
 def test_a_port_in_use_is_named_with_its_holder_and_the_remedy() -> None:
-    with plane.an_instance("ports") as instance, socket.socket() as foreign:
+    with plane.an_installation("ports") as installation, socket.socket() as foreign:
         foreign.bind(("127.0.0.1", 0))
         foreign.listen()
         port = foreign.getsockname()[1]
-        instance.remember("ports", {"etcd": port})
+        installation.remember("ports", {"etcd": port})
         with pytest.raises(controlplane.ControlPlaneError) as refused:
-            plane.start(instance)
+            plane.start(installation)
         assert f"TCP port {port}, remembered for etcd, is in use by" in str(refused.value)
         assert f"end PID {os.getpid()}" in str(refused.value)
-        assert not mentioning(str(instance.root))
+        assert not mentioning(str(installation.root))
 
 
 def test_a_closed_folder_is_named(tmp_path: Path) -> None:
-    from virtualserver.instance import Instance
+    from virtualserver.installation.installation import Installation
 
     root = tmp_path / "state"
     root.mkdir(mode=0o700)
-    instance = Instance("closed", root, root / ".run")
+    installation = Installation("closed", root, root / ".run")
     with pytest.raises(controlplane.ControlPlaneError, match="other users cannot enter it"):
-        plane.start(instance)
+        plane.start(installation)
 
 
 def test_a_component_that_cannot_run_ends_the_start_with_its_log(tmp_path: Path) -> None:
-    with plane.an_instance("broken") as instance:
-        folder = instance.root / "programs"
+    with plane.an_installation("broken") as installation:
+        folder = installation.root / "programs"
         folder.mkdir(mode=0o755)
         for name in ("kube-apiserver", "kube-controller-manager", "kubectl"):
             (folder / name).symlink_to(plane.programs().folder / name)
         (folder / "etcd").write_text("#!/bin/sh\necho 'no etcd today' >&2\nexit 3\n")
         (folder / "etcd").chmod(0o755)
         with pytest.raises(controlplane.ControlPlaneError, match=r"etcd ended with status 3.*no etcd today"):
-            controlplane.start(instance, controlplane.Programs(folder, "named"), options=plane.ONLY_UPSTREAM)
-        assert not mentioning(str(instance.root))
+            controlplane.start(installation, controlplane.Programs(folder, "named"), options=plane.ONLY_UPSTREAM)
+        assert not mentioning(str(installation.root))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import fabric_world as world
-from virtualserver.fabric import ranges
+from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ def internet(machine: None) -> world.Node:
 @pytest.fixture
 async def plane(internet: world.Node) -> AsyncIterator[DataPlane]:
     chosen = ranges.choose(await ranges.networks_in_use())
-    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
     try:
         await plane.start()
         yield plane

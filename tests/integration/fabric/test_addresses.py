@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import fabric_world as world
-from virtualserver.fabric import ranges
+from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import PublishedPort, ServiceRules
+from virtualserver.installation import ranges
 
 PUBLIC = "203.0.113.7"
 PRIVATE = "198.18.0.7"
@@ -109,7 +109,7 @@ async def test_pools_that_the_network_beyond_routes_are_not_translated(
 ) -> None:
     chosen = ranges.choose(await ranges.networks_in_use())
     chosen = dataclasses.replace(chosen, routed=chosen.public["public"])
-    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
     await plane.start()
     try:
         attached, guest = await make_guest(plane, 3, PUBLIC), await make_guest(plane, 2)

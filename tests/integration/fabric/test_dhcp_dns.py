@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import fabric_world as world
+from harness import fabric_world as world
 from virtualserver.fabric.state import DataPlaneState, Resolver, ServiceRules
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import fabric_world as world
-from virtualserver.fabric import ranges
+from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
+from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -271,11 +271,11 @@ async def test_a_guest_reaches_no_link_local_service_of_the_machines_network(
             guest.tcp("169.254.169.254", 80, seconds=0.7)
 
 
-async def test_two_instances_side_by_side_see_each_other_as_any_client(
+async def test_two_installations_side_by_side_see_each_other_as_any_client(
     internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:
     chosen = ranges.choose(await ranges.networks_in_use())
-    other = DataPlane(instance="t2", identifier="0000a2", ranges=chosen, run=Path("/run/t2"))
+    other = DataPlane(installation="t2", identifier="0000a2", ranges=chosen, run=Path("/run/t2"))
     pool, link = chosen.public["public"][0], chosen.link
     assert str(pool) == "198.51.100.0/24"
     await other.start()

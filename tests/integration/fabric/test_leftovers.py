@@ -1,4 +1,4 @@
-"""A namespace of the instance's name that another identifier's instance made."""
+"""A namespace of the installation's name that another identifier's installation made."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import fabric_world as world
-from virtualserver.fabric import ranges
+from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.leftovers import NamespaceTaken
 from virtualserver.fabric.state import DataPlaneState
-from virtualserver.instance import InstanceError
+from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ async def make_plane(internet: world.Node) -> AsyncIterator[MakePlane]:
         folder = Path(run)
         folder.mkdir(parents=True, exist_ok=True)
         chosen = ranges.choose(await ranges.networks_in_use())
-        plane = DataPlane(instance="t1", identifier=identifier, ranges=chosen, run=folder / "fabric")
+        plane = DataPlane(installation="t1", identifier=identifier, ranges=chosen, run=folder / "fabric")
         made.append(plane)
         return plane
 
@@ -70,7 +70,7 @@ async def test_processes_of_a_lost_state_folder_are_named_and_ended_by_a_stop(ma
     lost = await make_plane("0000a1", "/run/one")
     await lost.start()
     fresh = await make_plane("0000b2", "/run/one")
-    with pytest.raises(InstanceError, match=r"vs-t1 hangs on link vsh-0000a1.*dnsmasq.*end them: vs down$"):
+    with pytest.raises(NamespaceTaken, match=r"vs-t1 hangs on link vsh-0000a1.*dnsmasq.*end them: vs down$"):
         await fresh.start()
     await fresh.stop()
     assert await fresh.inventory() == []
@@ -78,13 +78,13 @@ async def test_processes_of_a_lost_state_folder_are_named_and_ended_by_a_stop(ma
     await fresh.start()
 
 
-async def test_an_instance_of_the_same_name_in_another_folder_is_left_alone(make_plane: MakePlane) -> None:
+async def test_an_installation_of_the_same_name_in_another_folder_is_left_alone(make_plane: MakePlane) -> None:
     first = await make_plane("0000a1", "/run/one")
     await first.start()
     state = DataPlaneState({"guest-2": world.a_link(2)}, {})
     await first.synchronise(state)
     second = await make_plane("0000b2", "/run/two")
-    with pytest.raises(InstanceError, match=r"in another state folder.*choose another name: VS_INSTANCE=NAME vs up$"):
+    with pytest.raises(NamespaceTaken, match=r"in another state folder.*choose another name: VS_INSTANCE=NAME vs up$"):
         await second.start()
     await second.stop()
     assert await first.synchronise(state) == 0
@@ -98,7 +98,7 @@ async def test_a_machine_that_holds_a_tap_is_a_user_too(make_plane: MakePlane) -
     tap = lost.open_tap(world.a_link(2).device)
     fresh = await make_plane("0000b2", "/run/one")
     try:
-        with pytest.raises(InstanceError, match=f"PID {os.getpid()} "):
+        with pytest.raises(NamespaceTaken, match=f"PID {os.getpid()} "):
             await fresh.start()
     finally:
         os.close(tap)

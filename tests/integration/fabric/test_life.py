@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import fabric_world as world
-from virtualserver.fabric import ranges
+from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
+from virtualserver.installation import ranges
 
 PUBLIC = ip_address("203.0.113.7")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
@@ -104,7 +104,7 @@ async def test_another_process_takes_over_without_a_lost_packet(
     with guest.serving(22), internet.connect(str(PUBLIC), 22) as flow:
         assert flow.recv(100)
         chosen = ranges.decode(ranges.encode(plane.ranges))
-        successor = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+        successor = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
         pinging = guest.start("ping", "-c", "60", "-i", "0.02", "-q", world.CLIENT_ADDRESS)
         desired = DataPlaneState({"guest-2": world.a_link(2)}, {"web": service()})
         for _ in range(5):
@@ -182,7 +182,7 @@ async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node
     before = world.snapshot()
     children = os.listdir("/proc")
     chosen = ranges.choose(await ranges.networks_in_use())
-    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
     await plane.start()
     await plane.synchronise(whole())
     pids = await processes(plane)
@@ -198,13 +198,17 @@ async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node
     await plane.stop()  # once more, with nothing there
 
 
-async def test_two_instances_leave_in_either_order_and_the_settings_stay_until_the_last(internet: world.Node) -> None:
+async def test_two_installations_leave_in_either_order_and_the_settings_stay_until_the_last(
+    internet: world.Node,
+) -> None:
     forwarding = Path(f"/proc/sys/net/ipv4/conf/{world.UPLINK}/forwarding")
     planes: list[DataPlane] = []
     for number in (1, 2):
         chosen = ranges.choose(await ranges.networks_in_use())
         planes.append(
-            DataPlane(instance=f"t{number}", identifier=f"0000a{number}", ranges=chosen, run=Path(f"/run/t{number}"))
+            DataPlane(
+                installation=f"t{number}", identifier=f"0000a{number}", ranges=chosen, run=Path(f"/run/t{number}")
+            )
         )
         await planes[-1].start()
     try:
@@ -218,8 +222,8 @@ async def test_two_instances_leave_in_either_order_and_the_settings_stay_until_t
             await plane.stop()
 
 
-async def test_an_instance_starts_on_a_machine_without_any_other_network(machine: None) -> None:
-    plane = DataPlane(instance="t1", identifier="0000a1", ranges=ranges.choose([]), run=Path("/run/t1"))
+async def test_an_installation_starts_on_a_machine_without_any_other_network(machine: None) -> None:
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=ranges.choose([]), run=Path("/run/t1"))
     await plane.start()
     assert await plane.synchronise(whole()) > 0
     assert await plane.synchronise(whole()) == 0
@@ -229,7 +233,7 @@ async def test_an_instance_starts_on_a_machine_without_any_other_network(machine
 async def test_the_mtu_of_a_smaller_uplink_is_that_of_guests(internet: world.Node, make_guest: world.MakeGuest) -> None:
     world.sh("ip", "link", "set", world.UPLINK, "mtu", "1400")
     chosen = ranges.choose(await ranges.networks_in_use())
-    plane = DataPlane(instance="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
     await plane.start()
     try:
         guest = await make_guest(plane, 2, configured=False)

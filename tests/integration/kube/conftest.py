@@ -13,7 +13,7 @@ from virtualserver.kube.client import Client
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 
 @pytest_asyncio.fixture

@@ -15,7 +15,7 @@ from virtualserver.kube.objects import Resource, key_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 
 async def test_an_object_is_created_read_changed_and_deleted(client: Client, namespace: str) -> None:

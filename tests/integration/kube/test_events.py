@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest
 

@@ -10,7 +10,7 @@ from integration.kube.world import until
 from virtualserver.kube.lease import LEASES, Lease, LeaseLost
 
 if TYPE_CHECKING:
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
     from virtualserver.kube.client import Client
 
 NAME = "test"

@@ -19,7 +19,7 @@ from virtualserver.kube.store import Store
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 LABEL = "kube-test"
 

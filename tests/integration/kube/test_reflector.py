@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import control_plane as plane
+from harness import control_plane as plane
 from integration.kube.gate import through_a_gate
 from integration.kube.world import CONFIG_MAPS, LONG_SECONDS, a_config_map, until
 from virtualserver import controlplane
@@ -21,7 +21,7 @@ from virtualserver.kube.store import Store
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
     from virtualserver.kube.objects import Manifest
 
 
@@ -121,13 +121,13 @@ async def test_after_a_broken_connection_the_watch_goes_on_where_it_was(
 @pytest.fixture(scope="module")
 def own_control_plane() -> Iterator[ControlPlane]:
     """A control plane whose API server the tests below may kill."""
-    with plane.an_instance("kubetest") as instance:
+    with plane.an_installation("kubetest") as instance:
         yield plane.start(instance)
 
 
 def kill_the_api_server(own: ControlPlane) -> None:
     """Kill it; its supervisor starts it again."""
-    components = {component.name: component for component in controlplane.status(own.instance).components}
+    components = {component.name: component for component in controlplane.status(own.installation).components}
     pid = components["kube-apiserver"].pid
     assert pid
     os.kill(pid, signal.SIGKILL)

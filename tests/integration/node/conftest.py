@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node_world import NodeWorld, a_node
+from harness.node_world import NodeWorld, a_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

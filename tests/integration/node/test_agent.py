@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node_world import a_machine, a_service, a_volume
+from harness.node_world import a_machine, a_service, a_volume
 from virtualserver.api import names
 
 if TYPE_CHECKING:
-    from node_world import NodeWorld
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -123,13 +123,13 @@ def test_deletion_leaves_nothing_and_takes_seconds(node: NodeWorld) -> None:
     node.apply(a_service("one-tcp", selects="one"))
     start(node)
     uid = node.get("vmi", "one")["metadata"]["uid"]
-    disk = node.instance.state / "disks" / f"{node.get('dv', 'one')['metadata']['uid']}.qcow2"
+    disk = node.installation.state / "disks" / f"{node.get('dv', 'one')['metadata']['uid']}.qcow2"
     assert disk.exists()
     node.delete("vm,dv,service", "--all")
     node.eventually(lambda: not node.get("vmi", "one"), seconds=15)
-    assert not (node.instance.state / "machines" / uid).exists()
+    assert not (node.installation.state / "machines" / uid).exists()
     node.eventually(lambda: not disk.exists(), seconds=15)
-    assert not (node.instance.state / "seeds" / f"{uid}.iso").exists()
+    assert not (node.installation.state / "seeds" / f"{uid}.iso").exists()
     left = [
         one for one in asyncio.run(node.data_plane().inventory()) if one["kind"] in ("tap", "published", "dhcp-host")
     ]
@@ -152,7 +152,7 @@ def test_an_image_that_is_missing_is_named_and_waited_for(node: NodeWorld) -> No
     node.wait_printable("one", "Provisioning")
     node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "SourceMissing")
     assert f"later-{node.namespace}" in node.condition("dv", "one", "Ready")["message"]
-    from node_world import an_image
+    from harness.node_world import an_image
 
     node.apply(an_image(f"later-{node.namespace}", node.digest))
     node.wait_printable("one", "Running")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from node_world import a_machine, a_volume
+from harness.node_world import a_machine, a_volume
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from node_world import NodeWorld
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -29,7 +29,7 @@ async def console(
     node: NodeWorld, name: str, kind: str = "console", *, version: str = "v1"
 ) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
     """Connect to a console of a guest as the administrator does."""
-    pki = node.instance.state / "pki"
+    pki = node.installation.state / "pki"
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
     context.load_cert_chain(pki / "clients/admin.crt", pki / "clients/admin.key")
     path = f"/apis/subresources.kubevirt.io/{version}/namespaces/{node.namespace}/virtualmachineinstances/{name}/{kind}"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node_world import a_machine, a_volume
-from virtualserver.node.disks import DiskStore
+from harness.node_world import a_machine, a_volume
+from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from node_world import NodeWorld
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -92,7 +92,7 @@ def test_a_disk_that_cannot_be_made_says_why(node: NodeWorld) -> None:
 def test_a_disk_that_is_lost_is_not_made_anew_in_silence(node: NodeWorld) -> None:
     node.apply(a_volume("one"))
     node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
-    disk = DiskStore(node.instance.state / "disks").path(node.get("dv", "one")["metadata"]["uid"])
+    disk = DiskStore(node.installation.state / "disks").path(node.get("dv", "one")["metadata"]["uid"])
     disk.unlink()
     node.patch("dv", "one", {"metadata": {"annotations": {"example.test/look": "again"}}})
     node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "DiskGone")
@@ -158,7 +158,7 @@ def slow_node(node: NodeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _disks(node: NodeWorld) -> set[str]:
-    folder = node.instance.state / "disks"
+    folder = node.installation.state / "disks"
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 

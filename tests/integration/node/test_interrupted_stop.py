@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node_world import a_machine, a_service, a_volume
+from harness.node_world import a_machine, a_service, a_volume
 from virtualserver.cli import down
-from virtualserver.node.hypervisor import Hypervisor
+from virtualserver.machines.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
-    from node_world import NodeWorld
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -26,8 +26,10 @@ async def _press_all_buttons_and_die(node: NodeWorld) -> None:
     def told(words: str, _share: float | None) -> None:
         raise Killed(words)
 
-    instance = node.instance
-    machines = Hypervisor(machines=instance.state / "machines", run=instance.run / "machines", instance=instance.name)
+    installation = node.installation
+    machines = Hypervisor(
+        machines=installation.state / "machines", run=installation.run / "machines", installation=installation.name
+    )
     with pytest.raises(Killed):
         await down.stop_machines(machines, told, 60)
 

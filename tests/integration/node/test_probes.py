@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from virtualserver.fabric.state import GuestLink, Resolver
-from virtualserver.node.probes import Health, Probes
+from virtualserver.node.vmi.probes import Health, Probes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node_world import a_machine, a_service, a_volume
+from harness.node_world import a_machine, a_service, a_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from node_world import NodeWorld
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -46,16 +46,16 @@ def reboot(node: NodeWorld, *guests: str, pid_is_now_of: int) -> None:
         os.kill(node.qemu_pid(name), signal.SIGKILL)
     asyncio.run(node.data_plane().stop())
     for folder in ("machines", "node", "fabric"):
-        shutil.rmtree(node.instance.run / folder, ignore_errors=True)
+        shutil.rmtree(node.installation.run / folder, ignore_errors=True)
     earlier = str(uuid.uuid4())
     stat = Path(f"/proc/{pid_is_now_of}/stat").read_text()
-    for record in (node.instance.state / "machines").glob("*/process"):
+    for record in (node.installation.state / "machines").glob("*/process"):
         record.write_text(f"{earlier}\n{stat}")
-    with sqlite3.connect(node.instance.state / "claims.sqlite") as claims:
+    with sqlite3.connect(node.installation.state / "claims.sqlite") as claims:
         changed = claims.execute("UPDATE facts SET value = ? WHERE name = 'boot'", (earlier,)).rowcount
     claims.close()
     assert changed == 1
-    accelerator = node.instance.state / "accelerator.json"
+    accelerator = node.installation.state / "accelerator.json"
     accelerator.write_text(json.dumps({**json.loads(accelerator.read_text()), "boot": earlier, "reason": "stale"}))
 
 
@@ -81,7 +81,7 @@ def test_what_ran_runs_again_and_what_did_not_does_not(node: NodeWorld, stranger
     assert node.guest("one").run("head -c 7 /dev/vda") == "written"
     assert node.status("vm", "off")["printableStatus"] == "Stopped"
     assert stranger.poll() is None, "a process that has the PID of a machine of the earlier boot was ended"
-    assert json.loads((node.instance.state / "accelerator.json").read_text())["reason"] != "stale"
+    assert json.loads((node.installation.state / "accelerator.json").read_text())["reason"] != "stale"
 
 
 def test_a_guest_that_was_being_stopped_stays_stopped(node: NodeWorld, stranger: subprocess.Popen[bytes]) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node_world import a_machine, a_service, a_volume
+from harness.node_world import a_machine, a_service, a_volume
 from virtualserver.api import names
 
 if TYPE_CHECKING:
-    from node_world import NodeWorld
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node_world import a_machine, a_volume
+from harness.node_world import a_machine, a_volume
 
 if TYPE_CHECKING:
-    from node_world import NodeWorld
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -81,7 +81,7 @@ def test_a_start_of_a_halted_machine_makes_it_always(node: NodeWorld) -> None:
 def test_only_the_api_servers_front_proxy_is_answered(node: NodeWorld) -> None:
     service = node.get("service", "virtualserver-node", namespace="virtualserver-system")
     port = service["spec"]["ports"][0]["port"]
-    pki = node.instance.state / "pki"
+    pki = node.installation.state / "pki"
     for certificate in (None, "clients/admin"):
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         if certificate:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from operator_cluster import NAMESPACE, Cluster
+from harness.operator_cluster import NAMESPACE, Cluster
 from virtualserver.kube.client import Client
-from virtualserver.operator import kinds, process
-from virtualserver.plan.site import Site
+from virtualserver.operator import process
+from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.plan.sites.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from control_plane import ControlPlane
+    from harness.control_plane import ControlPlane
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ async def cluster(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
             yield found
         finally:
             # Servers first: what the operator would otherwise make anew in a namespace that is going.
-            for item in await client.list(kinds.VIRTUAL_SERVER, namespace=name):
-                await client.delete(kinds.VIRTUAL_SERVER, item["metadata"]["name"], namespace=name)
+            for item in await client.list(VIRTUAL_SERVER, namespace=name):
+                await client.delete(VIRTUAL_SERVER, item["metadata"]["name"], namespace=name)
             await client.delete(NAMESPACE, name)
 
 

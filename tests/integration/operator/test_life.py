@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from virtualserver.api import names
-from virtualserver.operator import kinds
+from virtualserver.kube import kinds
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
-    from operator_cluster import Cluster
+    from harness.operator_cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -43,7 +44,7 @@ async def test_a_stop_by_the_user_stands(cluster: Cluster) -> None:
     await cluster.change(kinds.VIRTUAL_MACHINE, "web", spec={"runStrategy": "Halted"})
     await cluster.machine_is_stopped()
     # Something else of the server changes: it is reconciled, and the machine written, but not started.
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", spec={"resources": {"memory": "1Gi"}})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"resources": {"memory": "1Gi"}})
 
     async def written() -> bool:
         machine = await cluster.object(kinds.VIRTUAL_MACHINE, "web")
@@ -75,7 +76,7 @@ async def test_manual_with_initialize_running_gets_one_start(cluster: Cluster) -
 async def test_a_changed_run_strategy_is_written_once(cluster: Cluster) -> None:
     await cluster.create(network=PRIVATE)
     await strategy(cluster, "Halted")
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", spec={"runStrategy": "Manual"})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"runStrategy": "Manual"})
     await strategy(cluster, "Manual")
     await cluster.change(kinds.VIRTUAL_MACHINE, "web", spec={"runStrategy": "Halted"})
     await cluster.settled()
@@ -130,7 +131,7 @@ async def test_a_server_waits_for_its_secrets_and_goes_on_when_they_come(cluster
     assert await cluster.get(kinds.VIRTUAL_MACHINE, "web") is None
     await cluster.secret("bob", password="geheim")
     await cluster.object(kinds.VIRTUAL_MACHINE, "web")
-    server = await cluster.client.get(kinds.VIRTUAL_SERVER, "web", namespace=cluster.namespace)
+    server = await cluster.client.get(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
     assert "geheim" not in str(server) + str(await cluster.events()) + str(await cluster.children())
 
 
@@ -142,7 +143,7 @@ async def test_a_second_server_with_the_same_mac_address_is_refused_until_the_fi
     told = await cluster.reason("MACAddressTaken", "second")
     assert "VirtualServer first" in told["message"]
     assert await cluster.get(kinds.VIRTUAL_MACHINE, "second") is None
-    await cluster.client.delete(kinds.VIRTUAL_SERVER, "first", namespace=cluster.namespace)
+    await cluster.client.delete(VIRTUAL_SERVER, "first", namespace=cluster.namespace)
     await cluster.object(kinds.VIRTUAL_MACHINE, "second")
 
 
@@ -166,7 +167,7 @@ async def test_what_is_not_supported_yet_makes_nothing(cluster: Cluster) -> None
     assert "spec.network.vpcs" in told["message"]
     await cluster.settled()
     assert await cluster.children() == {}
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", spec={"network": {"vpcs": []}})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"vpcs": []}})
     await cluster.object(kinds.VIRTUAL_MACHINE, "web")
 
 
@@ -192,8 +193,8 @@ async def test_deleting_a_server_leaves_nothing(cluster: Cluster) -> None:
     await cluster.create("other", network=PRIVATE)
     await cluster.object(kinds.VIRTUAL_MACHINE, "web")
     await cluster.object(kinds.VIRTUAL_MACHINE, "other")
-    await cluster.client.delete(kinds.VIRTUAL_SERVER, "web", namespace=cluster.namespace)
-    await cluster.gone(kinds.VIRTUAL_SERVER, "web")
+    await cluster.client.delete(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
+    await cluster.gone(VIRTUAL_SERVER, "web")
     others = {"VirtualMachine other", "DataVolume other", "Service other", "Secret other-cloud-init"}
 
     async def only_others() -> bool:
@@ -206,13 +207,13 @@ async def test_an_annotation_keeps_the_disk(cluster: Cluster) -> None:
     await cluster.create(network=PRIVATE)
     before = await cluster.object(kinds.DATA_VOLUME, "web")
     assert before["metadata"]["ownerReferences"]
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", metadata={"annotations": {names.KEEP_DISK: "true"}})
+    await cluster.change(VIRTUAL_SERVER, "web", metadata={"annotations": {names.KEEP_DISK: "true"}})
 
     async def let_go() -> bool:
         return not (await cluster.object(kinds.DATA_VOLUME, "web"))["metadata"].get("ownerReferences")
 
     await cluster.until(let_go)
-    await cluster.client.delete(kinds.VIRTUAL_SERVER, "web", namespace=cluster.namespace)
+    await cluster.client.delete(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
     await cluster.gone(kinds.VIRTUAL_MACHINE, "web")
     after = await cluster.object(kinds.DATA_VOLUME, "web")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
@@ -223,7 +224,7 @@ async def test_an_annotation_keeps_the_disk(cluster: Cluster) -> None:
 async def test_a_server_made_again_at_once_gets_objects_of_its_own(cluster: Cluster) -> None:
     await cluster.create(network=PRIVATE)
     first = await cluster.object(kinds.VIRTUAL_MACHINE, "web")
-    await cluster.client.delete(kinds.VIRTUAL_SERVER, "web", namespace=cluster.namespace)
+    await cluster.client.delete(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
     again = await cluster.create(network=PRIVATE)
 
     async def its_own() -> bool:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from virtualserver.api import names
-from virtualserver.operator import kinds
+from virtualserver.kube import kinds
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
-    from operator_cluster import Cluster
+    from harness.operator_cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -62,7 +63,7 @@ async def test_a_server_becomes_ready_with_its_addresses(cluster: Cluster) -> No
     await cluster.reason("ServicesReady", type_="ServicesReady")
     await cluster.machine_runs()
     await cluster.reason("VirtualServerReady")
-    server = await cluster.client.get(kinds.VIRTUAL_SERVER, "web", namespace=cluster.namespace)
+    server = await cluster.client.get(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
     service = await cluster.object(kinds.SERVICE, "web-tcp")
     assert server["status"]["network"] == {
         "internalIP": "10.128.0.5",
@@ -80,7 +81,7 @@ async def test_ports_and_direct_attach_share_one_service_object(cluster: Cluster
     before = await cluster.object(kinds.SERVICE, "web-tcp")
     await cluster.address("web-tcp", "203.0.113.9")
     network: dict[str, Any] = {"tcp": {"ports": []}, "directAttachLoadBalancerIP": True}
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", spec={"network": network})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": network})
 
     async def attached() -> Any:
         service = await cluster.get(kinds.SERVICE, "web-tcp")
@@ -91,7 +92,7 @@ async def test_ports_and_direct_attach_share_one_service_object(cluster: Cluster
     assert [port["name"] for port in after["spec"]["ports"]] == ["attach"]
     assert after["status"]["loadBalancer"] == {"ingress": [{"ip": "203.0.113.9", "ipMode": "VIP"}]}
     network = {"tcp": {"ports": [443]}, "directAttachLoadBalancerIP": False}
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", spec={"network": network})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": network})
 
     async def published() -> Any:
         service = await cluster.get(kinds.SERVICE, "web-tcp")
@@ -106,7 +107,7 @@ async def test_the_address_moves_when_the_tcp_ports_go_away(cluster: Cluster) ->
     await cluster.create(network={"tcp": {"ports": [22]}})
     await cluster.address("web-tcp", "203.0.113.9")
     await cluster.reason("ServicesReady", type_="ServicesReady")
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", spec={"network": {"tcp": {"ports": []}, "udp": {"ports": [53]}}})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"tcp": {"ports": []}, "udp": {"ports": [53]}}})
     await cluster.object(kinds.SERVICE, "web-udp")
     await cluster.settled()
     assert await cluster.get(kinds.SERVICE, "web-tcp"), "it holds the address until the other one has it"

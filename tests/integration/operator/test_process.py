@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from virtualserver.kube import kinds
 from virtualserver.kube.lease import LEASES
-from virtualserver.operator import kinds, process
+from virtualserver.operator import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from control_plane import ControlPlane
-    from operator_cluster import Cluster
+    from harness.control_plane import ControlPlane
+    from harness.operator_cluster import Cluster
 
 SOURCES = Path(process.__file__).parents[2]
 
@@ -28,17 +29,17 @@ class Operators:
     """Operators of one instance, as its supervisor starts them."""
 
     def __init__(self, control_plane: ControlPlane, log: Path) -> None:
-        self.instance = control_plane.instance
+        self.installation = control_plane.installation
         self.log = log
         self.running: list[subprocess.Popen[bytes]] = []
-        self.ready = self.instance.run / "operator" / "ready"
+        self.ready = self.installation.run / "operator" / "ready"
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start one more."""
-        environment = {"VS_INSTANCE": self.instance.name, "VS_STATE": str(self.instance.root)}
+        environment = {"VS_INSTANCE": self.installation.name, "VS_STATE": str(self.installation.root)}
         with self.log.open("ab") as log:
             started = subprocess.Popen(
-                [sys.executable, "-m", "virtualserver.operator", "--instance", self.instance.name],
+                [sys.executable, "-m", "virtualserver.operator", "--instance", self.installation.name],
                 env={**os.environ, "PYTHONPATH": str(SOURCES), **environment},
                 stdout=log,
                 stderr=log,

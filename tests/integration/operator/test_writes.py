@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from virtualserver.kube import kinds
 from virtualserver.kube.client import Client
-from virtualserver.operator import kinds
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
-    from operator_cluster import Cluster
+    from harness.operator_cluster import Cluster
 
 NETWORK: dict[str, Any] = {"tcp": {"ports": [22]}, "udp": {"ports": [53]}}
 CHANGED: dict[str, Any] = {"tcp": {"ports": []}, "udp": {"ports": []}, "public": False}
@@ -149,7 +150,7 @@ async def test_a_change_that_is_cut_off_is_completed(cluster: Cluster, operator_
         await cluster.create(network=NETWORK)
         await cluster.address("web-tcp", "203.0.113.9")
         await cluster.settled()
-    await cluster.change(kinds.VIRTUAL_SERVER, "web", spec={"network": CHANGED})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": CHANGED})
     client = counting(dies_after)
     async with operator_process(client_type=client):
         await asyncio.wait_for(client.died.wait(), 60)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from terraform_standin import ADDRESS, SCHEMA
-from terraform_world import EXAMPLES, MODULE, Terraform
+from harness.terraform_standin import ADDRESS, SCHEMA
+from harness.terraform_world import EXAMPLES, MODULE, Terraform
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from manifests import a_virtual_server
-from refusals import RULES
+from harness.manifests import a_virtual_server
+from harness.refusals import RULES
 from virtualserver.api.faults import Fault, InvalidManifest
 from virtualserver.api.validation import cloud_init_fault, validate
 from virtualserver.api.virtualserver import decode

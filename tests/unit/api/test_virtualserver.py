@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifests import a_virtual_server
+from harness.manifests import a_virtual_server
 from virtualserver.api import names
 from virtualserver.api.conditions import ConditionType
 from virtualserver.api.faults import InvalidManifest

@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from virtualserver.cli import caller, down, main
-from virtualserver.instance import Instance
-from virtualserver.node.machine import Ended, EndReason, MachineState, Running
+from virtualserver.installation.installation import Installation
+from virtualserver.machines.machine import Ended, EndReason, MachineState, Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from virtualserver.node.hypervisor import Hypervisor
+    from virtualserver.machines.hypervisor import Hypervisor
 
 
 def always(value: object) -> Callable[..., object]:
@@ -113,19 +113,19 @@ async def test_a_guest_that_had_ended_is_left_for_the_node_to_report() -> None:
 
 
 @pytest.fixture
-def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instance:
-    """A stopped instance with one disk, whose removal needs no root."""
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """A stopped installation with one disk, whose removal needs no root."""
     monkeypatch.setenv("VS_STATE", str(tmp_path))
     monkeypatch.setenv("VS_INSTANCE", "unit")
     monkeypatch.setattr(caller, "require_root", always(None))
-    instance = Instance.from_environment()
-    instance.create()
-    (instance.state / "disks").mkdir()
-    (instance.state / "disks" / "a.qcow2").write_bytes(b"x")
-    return instance
+    installation = Installation.from_environment()
+    installation.create()
+    (installation.state / "disks").mkdir()
+    (installation.state / "disks" / "a.qcow2").write_bytes(b"x")
+    return installation
 
 
-def test_a_purge_lists_the_disks_and_asks(stopped: Instance) -> None:
+def test_a_purge_lists_the_disks_and_asks(stopped: Installation) -> None:
     done = CliRunner().invoke(main.vs, ["down", "--purge"], input="n\n")
     assert done.exit_code == 1
     assert "nothing was removed." in done.stderr
@@ -134,15 +134,15 @@ def test_a_purge_lists_the_disks_and_asks(stopped: Instance) -> None:
     assert stopped.state.exists()
 
 
-def test_a_purge_that_nobody_can_answer_says_how_to_do_without(stopped: Instance) -> None:
+def test_a_purge_that_nobody_can_answer_says_how_to_do_without(stopped: Installation) -> None:
     done = CliRunner().invoke(main.vs, ["down", "--purge"], input="")
     assert done.exit_code == 1
     assert "--purge --yes" in done.stderr
     assert stopped.state.exists()
 
 
-def test_an_instance_that_is_not_there_is_not_made_by_stopping_it(
-    stopped: Instance, monkeypatch: pytest.MonkeyPatch
+def test_an_installation_that_is_not_there_is_not_made_by_stopping_it(
+    stopped: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VS_INSTANCE", "nosuch")
     before = sorted(stopped.root.iterdir())
@@ -151,16 +151,16 @@ def test_an_instance_that_is_not_there_is_not_made_by_stopping_it(
     assert sorted(stopped.root.iterdir()) == before
 
 
-def test_a_purge_that_is_confirmed_removes_the_state(stopped: Instance) -> None:
+def test_a_purge_that_is_confirmed_removes_the_state(stopped: Installation) -> None:
     done = CliRunner().invoke(main.vs, ["down", "--purge", "--yes", "-o", "json"])
     assert done.exit_code == 0, done.stderr
     assert not stopped.state.exists()
 
 
-def test_without_purge_disks_stay_and_nothing_is_asked(stopped: Instance) -> None:
+def test_without_purge_disks_stay_and_nothing_is_asked(stopped: Installation) -> None:
     assert CliRunner().invoke(main.vs, ["down"]).exit_code == 0
     assert (stopped.state / "disks" / "a.qcow2").exists()
 
 
-def test_yes_without_purge_is_a_slip(stopped: Instance) -> None:
+def test_yes_without_purge_is_a_slip(stopped: Installation) -> None:
     assert CliRunner().invoke(main.vs, ["down", "--yes"]).exit_code == 2

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VS_STATE", str(tmp_path))
     monkeypatch.setenv("VS_INSTANCE", "unit")
 
@@ -56,14 +56,14 @@ def test_a_usage_error_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "write it as 192.0.2.0/24" in capsys.readouterr().err
 
 
-def test_an_instance_that_is_not_there_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_installation_that_is_not_there_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status") == 3
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "Start it with `vs up`" in captured.err
 
 
-def test_a_name_that_is_no_instance_ends_with_1_and_says_which_are(
+def test_a_name_that_is_no_installation_ends_with_1_and_says_which_are(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VS_INSTANCE", "Not A Name")

@@ -1,4 +1,4 @@
-"""Networks on the command line, and those of other instances."""
+"""Networks on the command line, and those of other installations."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import click
 import pytest
 
 from virtualserver.cli import networks
-from virtualserver.fabric import ranges
-from virtualserver.instance import Instance
+from virtualserver.installation import ranges
+from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def an_instance(root: Path, name: str) -> Instance:
-    return Instance(name=name, root=root, run_root=root / ".run")
+def an_installation(root: Path, name: str) -> Installation:
+    return Installation(name=name, root=root, run_root=root / ".run")
 
 
-def test_the_ranges_of_other_instances_are_taken_and_ones_own_are_not(tmp_path: Path) -> None:
+def test_the_ranges_of_other_installations_are_taken_and_ones_own_are_not(tmp_path: Path) -> None:
     first = ranges.choose([])
-    other = an_instance(tmp_path, "other")
+    other = an_installation(tmp_path, "other")
     other.remember("ranges", ranges.encode(first))
-    an_instance(tmp_path, "mine").remember("ranges", ranges.encode(ranges.choose(networks.all_of(first))))
-    found = networks.of_other_instances(an_instance(tmp_path, "mine"))
+    an_installation(tmp_path, "mine").remember("ranges", ranges.encode(ranges.choose(networks.all_of(first))))
+    found = networks.of_other_installations(an_installation(tmp_path, "mine"))
     assert found == {"other": networks.all_of(first)}
     assert ipaddress.ip_network("203.0.113.0/24") in found["other"]
 
 
-def test_an_instance_that_never_started_takes_nothing(tmp_path: Path) -> None:
+def test_an_installation_that_never_started_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "instance.json").write_text(json.dumps({"identifier": "0a1b2c"}))
-    assert networks.of_other_instances(an_instance(tmp_path, "mine")) == {}
+    assert networks.of_other_installations(an_installation(tmp_path, "mine")) == {}
 
 
-def test_only_one_instance_at_a_time_chooses() -> None:
+def test_only_one_installation_at_a_time_chooses() -> None:
     waited = threading.Event()
     order: list[str] = []
     place = f"virtualserver/test-{uuid.uuid4()}"
@@ -106,5 +106,5 @@ def test_a_server_with_a_documentation_address_keeps_its_network_from_being_take
         return {ipaddress.IPv4Address("203.0.113.80")}
 
     monkeypatch.setattr(networks, "servers_in_use", mirror)
-    chosen = ranges.choose(networks.taken(an_instance(tmp_path, "mine")))
+    chosen = ranges.choose(networks.taken(an_installation(tmp_path, "mine")))
     assert not any(ipaddress.ip_address("203.0.113.80") in network for network in networks.all_of(chosen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from virtualserver.cli import doctor
-from virtualserver.node.imagebuild import busybox, debian
+from virtualserver.storage.builds import busybox, debian
 
 _TOOLS = Path(__file__).parents[3] / "tools"
 _LISTS = ("debian-packages", "debian-packages-test")

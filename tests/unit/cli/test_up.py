@@ -13,8 +13,8 @@ import pytest
 
 from virtualserver import controlplane
 from virtualserver.cli import caller, failures, networks, progress, up
-from virtualserver.fabric import ranges
-from virtualserver.instance import Instance
+from virtualserver.installation import ranges
+from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,8 +32,8 @@ def always(value: object) -> Callable[..., object]:
 
 def a_start(root: Path, **asked: object) -> up.Start:
     by = caller.Caller("ada", os.getuid(), os.getgid(), root)
-    instance = Instance(name="unit", root=root, run_root=root / ".run")
-    return up.Start(instance=instance, report=progress.Progress(io.StringIO()), by=by, **asked)  # type: ignore[arg-type]
+    installation = Installation(name="unit", root=root, run_root=root / ".run")
+    return up.Start(installation=installation, report=progress.Progress(io.StringIO()), by=by, **asked)  # type: ignore[arg-type]
 
 
 def nothing(text: str, share: float | None) -> None:
@@ -81,9 +81,9 @@ def test_networks_are_kept_from_others_until_the_control_plane_runs(
 
 def test_networks_are_chosen_once_and_remembered(tmp_path: Path) -> None:
     up.choose_ranges(a_start(tmp_path), nothing)
-    first = a_start(tmp_path).instance.record()["ranges"]
+    first = a_start(tmp_path).installation.record()["ranges"]
     up.choose_ranges(a_start(tmp_path), nothing)
-    assert a_start(tmp_path).instance.record()["ranges"] == first
+    assert a_start(tmp_path).installation.record()["ranges"] == first
     assert ranges.decode(first).public == {"public": (ipaddress.ip_network("203.0.113.0/24"),)}
 
 
@@ -91,7 +91,7 @@ def test_pools_that_are_named_are_taken_and_may_be_named_again(tmp_path: Path) -
     pool = (ipaddress.ip_network("192.0.2.0/25"),)
     up.choose_ranges(a_start(tmp_path, public=pool), nothing)
     up.choose_ranges(a_start(tmp_path, public=pool), nothing)
-    assert ranges.decode(a_start(tmp_path).instance.record()["ranges"]).public == {"public": pool}
+    assert ranges.decode(a_start(tmp_path).installation.record()["ranges"]).public == {"public": pool}
 
 
 def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_machine_without_free_networks_says_so(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(networks, "taken", always(everything))
     with pytest.raises(failures.Failure):
         up.choose_ranges(a_start(tmp_path), nothing)
-    assert "ranges" not in a_start(tmp_path).instance.record()
+    assert "ranges" not in a_start(tmp_path).installation.record()
 
 
 def test_a_failed_step_ends_the_run_and_the_next_run_goes_on_from_it(
@@ -137,8 +137,8 @@ def test_programs_get_one_folder_for_path(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl"):
         (folder / name).touch(mode=0o755)
-    instance = Instance(name="unit", root=tmp_path / "root", run_root=tmp_path / "run")
+    installation = Installation(name="unit", root=tmp_path / "root", run_root=tmp_path / "run")
     programs = controlplane.Programs(folder, "named")
-    up.link_programs(instance, programs)
-    up.link_programs(instance, programs)
-    assert (instance.root / ".bin" / "kubectl").readlink() == folder / "kubectl"
+    up.link_programs(installation, programs)
+    up.link_programs(installation, programs)
+    assert (installation.root / ".bin" / "kubectl").readlink() == folder / "kubectl"

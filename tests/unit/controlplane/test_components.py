@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from virtualserver.controlplane import components, gobuild, users
-from virtualserver.controlplane.layout import Layout
-from virtualserver.instance import Instance
+from virtualserver.controlplane import components, gobuild
+from virtualserver.installation import users
+from virtualserver.installation.installation import Installation
+from virtualserver.installation.layout import Layout
 
-LAYOUT = Layout(Instance("one", Path("/vs"), Path("/vs/.run")))
+LAYOUT = Layout(Installation("one", Path("/vs"), Path("/vs/.run")))
 PORTS = {"etcd": 1, "etcd-peer": 2, "kube-apiserver": 3, "kube-controller-manager": 4}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from virtualserver.controlplane import errors, gobuild, programs, toolchain
-from virtualserver.instance import Instance
+from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,20 +27,20 @@ def fill(folder: Path) -> Path:
     return folder
 
 
-def a_cache(root: Path) -> tuple[Instance, Path]:
-    instance = Instance("one", root, root / ".run")
+def a_cache(root: Path) -> tuple[Installation, Path]:
+    installation = Installation("one", root, root / ".run")
     digest = gobuild.digest(gobuild.sources())
-    folder = fill(instance.shared_binaries / f"{programs.KUBERNETES_VERSION}-{digest}")
+    folder = fill(installation.shared_binaries / f"{programs.KUBERNETES_VERSION}-{digest}")
     programs.record(folder)
-    return instance, folder
+    return installation, folder
 
 
 def test_the_named_folder_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    instance, _ = a_cache(tmp_path)
+    installation, _ = a_cache(tmp_path)
     named = fill(tmp_path / "named")
-    assert programs.find(instance, named=named) == programs.Programs(named, "named")
+    assert programs.find(installation, named=named) == programs.Programs(named, "named")
     monkeypatch.setenv("VS_CONTROLPLANE", str(named))
-    assert programs.find(instance) == programs.Programs(named, "named")
+    assert programs.find(installation) == programs.Programs(named, "named")
 
 
 def test_a_named_folder_that_lacks_a_program_is_refused(tmp_path: Path) -> None:
@@ -48,61 +48,61 @@ def test_a_named_folder_that_lacks_a_program_is_refused(tmp_path: Path) -> None:
     (named / "etcd").unlink()
     (named / "kubectl").chmod(0o644)
     with pytest.raises(errors.ControlPlaneError, match="no executable etcd, kubectl"):
-        programs.find(Instance("one", tmp_path, tmp_path), named=named)
+        programs.find(Installation("one", tmp_path, tmp_path), named=named)
 
 
 def test_the_cache_is_found_and_nothing_is_planned_then(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
-    assert programs.find(instance) == programs.Programs(folder, "cache")
-    assert programs.plan_of(instance) == []
+    installation, folder = a_cache(tmp_path)
+    assert programs.find(installation) == programs.Programs(folder, "cache")
+    assert programs.plan_of(installation) == []
 
 
 def test_the_folder_that_was_named_at_the_last_start_is_remembered_while_it_is_whole(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
+    installation, folder = a_cache(tmp_path)
     named = fill(tmp_path / "named")
-    instance.change_record("controlplane", {"programs": str(named)})
-    assert programs.find(instance) == programs.Programs(named, "named")
-    assert programs.plan_of(instance) == []
+    installation.change_record("controlplane", {"programs": str(named)})
+    assert programs.find(installation) == programs.Programs(named, "named")
+    assert programs.plan_of(installation) == []
     (named / "etcd").unlink()
-    assert programs.find(instance) == programs.Programs(folder, "cache")
+    assert programs.find(installation) == programs.Programs(folder, "cache")
 
 
 def test_an_old_build_of_the_cache_is_not_remembered(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
-    old = fill(instance.shared_binaries / "v1.0.0-old")
-    instance.change_record("controlplane", {"programs": str(old)})
-    assert programs.find(instance) == programs.Programs(folder, "cache")
+    installation, folder = a_cache(tmp_path)
+    old = fill(installation.shared_binaries / "v1.0.0-old")
+    installation.change_record("controlplane", {"programs": str(old)})
+    assert programs.find(installation) == programs.Programs(folder, "cache")
 
 
 def test_an_empty_cache_is_none_and_the_plan_tells_sizes(tmp_path: Path) -> None:
-    instance = Instance("one", tmp_path, tmp_path / ".run")
-    assert programs.find(instance) is None
-    assert any("GB" in line for line in programs.plan_of(instance))
+    installation = Installation("one", tmp_path, tmp_path / ".run")
+    assert programs.find(installation) is None
+    assert any("GB" in line for line in programs.plan_of(installation))
 
 
 def test_a_truncated_program_is_not_taken(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
+    installation, folder = a_cache(tmp_path)
     (folder / "etcd").write_bytes(b"prog")
-    assert programs.find(instance) is None
+    assert programs.find(installation) is None
 
 
 def test_a_changed_program_of_the_same_size_is_not_taken(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
+    installation, folder = a_cache(tmp_path)
     (folder / "etcd").write_bytes(b"grampro")
     os.utime(folder / "etcd", ns=(1, 1))
-    assert programs.find(instance) is None
+    assert programs.find(installation) is None
 
 
 def test_a_program_that_was_only_touched_is_taken(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
+    installation, folder = a_cache(tmp_path)
     os.utime(folder / "etcd", ns=(1, 1))
-    assert programs.find(instance)
+    assert programs.find(installation)
 
 
 def test_a_build_that_did_not_end_is_not_taken(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
+    installation, folder = a_cache(tmp_path)
     (folder / "manifest.json").unlink()
-    assert programs.find(instance) is None
+    assert programs.find(installation) is None
 
 
 def test_the_digest_follows_the_sources(tmp_path: Path) -> None:
@@ -123,11 +123,11 @@ def test_go_versions_are_read_and_compared() -> None:
 
 
 def test_the_build_cache_can_be_discarded_though_go_makes_it_read_only(tmp_path: Path) -> None:
-    instance, folder = a_cache(tmp_path)
-    module = instance.shared_binaries / "build-cache/mod/module"
+    installation, folder = a_cache(tmp_path)
+    module = installation.shared_binaries / "build-cache/mod/module"
     module.mkdir(parents=True)
     (module / "file.go").write_bytes(b"1234")
     module.chmod(0o555)
-    assert programs.discard_build_cache(instance) == 4
-    assert programs.find(instance) == programs.Programs(folder, "cache")
-    assert programs.discard_build_cache(instance) == 0
+    assert programs.discard_build_cache(installation) == 4
+    assert programs.find(installation) == programs.Programs(folder, "cache")
+    assert programs.discard_build_cache(installation) == 0

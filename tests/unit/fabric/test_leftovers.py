@@ -1,4 +1,4 @@
-"""Who has the instance's name, in words."""
+"""Who has the installation's name, in words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_what_a_lost_state_folder_left_is_ended_by_down() -> None:
     assert text.endswith("end them: vs down")
 
 
-def test_an_instance_of_the_same_name_elsewhere_is_left_alone() -> None:
+def test_an_installation_of_the_same_name_elsewhere_is_left_alone() -> None:
     text = refusal("default", RUN, Leftover("vsh-0000a1", {7: OURS, 8: THEIRS}))
     assert "PID 8 (dnsmasq)" in text
     assert "PID 7" not in text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from virtualserver.node import admission, nodeobject
+from virtualserver.machines import memory
+from virtualserver.node import nodeobject
 from virtualserver.node.observed import difference
 
 GIB = 1 << 30
@@ -17,7 +18,7 @@ def status(live: dict[str, Any], *, now: float = 1000.0) -> dict[str, Any]:
 def test_guests_may_have_all_but_what_the_host_needs() -> None:
     told = status({})
     assert told["capacity"] == {"cpu": "4", "memory": f"{8 * GIB >> 10}Ki"}
-    assert told["allocatable"] == {"cpu": "4", "memory": f"{8 * GIB - admission.RESERVE_BYTES >> 10}Ki"}
+    assert told["allocatable"] == {"cpu": "4", "memory": f"{8 * GIB - memory.RESERVE_BYTES >> 10}Ki"}
 
 
 def test_it_is_ready_and_says_how_guests_run() -> None:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import virtualservers
+from harness import virtualservers
 from virtualserver.api.virtualserver import decode
+from virtualserver.kube import kinds
 from virtualserver.kube.store import Change
-from virtualserver.operator import kinds
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 from virtualserver.operator.world import World, mac_of
 
 
@@ -51,7 +52,7 @@ def an_object(kind: str, name: str, namespace: str = "default") -> dict[str, Any
 
 def test_objects_of_a_servers_names_concern_it_whoever_they_belong_to() -> None:
     known = Known()
-    known.put(kinds.VIRTUAL_SERVER, a_server("web"))
+    known.put(VIRTUAL_SERVER, a_server("web"))
     web = [("default", "web")]
     assert known.put(kinds.SERVICE, an_object("Service", "web-tcp")) == web
     assert known.put(kinds.SERVICE, an_object("Service", "web")) == web
@@ -63,7 +64,7 @@ def test_objects_of_a_servers_names_concern_it_whoever_they_belong_to() -> None:
 
 def test_an_event_of_our_own_write_concerns_nobody() -> None:
     known = Known()
-    known.put(kinds.VIRTUAL_SERVER, a_server("web"))
+    known.put(VIRTUAL_SERVER, a_server("web"))
     written = an_object("Service", "web-tcp")
     written["metadata"] |= {"resourceVersion": "7", "uid": "u"}
     known.world.remember(kinds.SERVICE, written)
@@ -74,7 +75,7 @@ def test_an_event_of_our_own_write_concerns_nobody() -> None:
 
 def test_an_images_arrival_concerns_who_waits_for_it_and_who_waits_for_another() -> None:
     known = Known()
-    known.put(kinds.VIRTUAL_SERVER, a_server("web"))
+    known.put(VIRTUAL_SERVER, a_server("web"))
     assert known.put(kinds.PERSISTENT_VOLUME_CLAIM, virtualservers.an_image("debian-12")) == [("default", "web")]
     assert known.put(kinds.PERSISTENT_VOLUME_CLAIM, virtualservers.an_image("other")) == []
     known.drop(kinds.PERSISTENT_VOLUME_CLAIM, virtualservers.an_image("debian-12"))
@@ -86,11 +87,11 @@ def test_a_mac_address_belongs_to_the_older_server_until_it_is_gone() -> None:
     network = {"macAddress": "a2:1f:ee:09:06:5d"}
     older = a_server("older", network=network)
     younger = a_server("younger", created="2026-02-01T00:00:00Z", network={"macAddress": "A2-1F-EE-09-06-5D"})
-    known.put(kinds.VIRTUAL_SERVER, older)
-    known.put(kinds.VIRTUAL_SERVER, younger)
+    known.put(VIRTUAL_SERVER, older)
+    known.put(VIRTUAL_SERVER, younger)
     assert known.world.observe(decode(younger), secrets={}).mac_holder == ("default", "older")
     assert known.world.observe(decode(older), secrets={}).mac_holder is None
-    assert ("default", "younger") in known.drop(kinds.VIRTUAL_SERVER, older)
+    assert ("default", "younger") in known.drop(VIRTUAL_SERVER, older)
     assert known.world.observe(decode(younger), secrets={}).mac_holder is None
 
 

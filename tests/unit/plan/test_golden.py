@@ -20,7 +20,7 @@ import yaml
 
 from virtualserver.api.virtualserver import decode
 from virtualserver.plan import mac, planning
-from virtualserver.plan.site import Site
+from virtualserver.plan.sites.site import Site
 from virtualserver.plan.values import Observed, Plan
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.virtualservers import a_server
 from virtualserver.plan import mac
 from virtualserver.plan.mac import Claim
-from virtualservers import a_server
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

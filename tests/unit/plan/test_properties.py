@@ -8,14 +8,15 @@ import msgspec
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import virtualservers
-from kubevirt_schema import assert_valid_data_volume, assert_valid_virtual_machine
+from harness import virtualservers
+from harness.kubevirt_schema import assert_valid_data_volume, assert_valid_virtual_machine
 from virtualserver.api import validation
 from virtualserver.api.conditions import ConditionType
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import VirtualServer, decode
-from virtualserver.plan import planning, services
-from virtualserver.plan.site import Site
+from virtualserver.plan import planning
+from virtualserver.plan.objects import services
+from virtualserver.plan.sites.site import Site
 from virtualserver.plan.values import Manifest, Observed, Plan
 
 SITE = Site(pools=frozenset({"public", "private", "public-ord1", "private-ord1"}))

@@ -1,0 +1,1 @@
+"""Any process's Linux: process identity, locks, commands, settings, files. Knows nothing else of ours."""

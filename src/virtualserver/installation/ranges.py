@@ -1,0 +1,137 @@
+"""Which networks an installation takes at its first start. `choose`, `encode` and `decode` are pure.
+
+The candidates are networks that nobody routes by right: those for documentation (RFC 5737), for benchmarks
+(RFC 2544), private ones (RFC 1918) and the shared address space (RFC 6598).
+"""
+
+from __future__ import annotations
+
+import itertools
+from ipaddress import IPv4Network, ip_network
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from virtualserver.fabric.state import Network, Ranges
+from virtualserver.host.commands import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["RangesExhaustedError", "choose", "decode", "encode", "networks_in_use"]
+
+_WHOLE_WORLD: Final = 8
+"""Routes shorter than this (a default route, a VPN's 0.0.0.0/1) are ways to everywhere, not networks in use."""
+
+_PUBLIC: Final = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
+_BENCHMARK: Final = IPv4Network("198.18.0.0/16")
+_LINK: Final = IPv4Network("198.19.0.0/16")
+_PRIVATE: Final = (IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("100.64.0.0/10"))
+_RESERVED: Final = IPv4Network("169.254.0.0/16")
+
+
+class RangesExhaustedError(ValueError):
+    """Every candidate for a range is in use; the message says for which and what to do."""
+
+
+def choose(
+    taken: Iterable[Network],
+    *,
+    public: tuple[Network, ...] = (),
+    private: tuple[Network, ...] = (),
+) -> Ranges:
+    """Choose ranges that are free of every network taken; pure.
+
+    The first installation gets public 203.0.113.0/24 and private 198.18.0.0/24; pools that are named win.
+
+    Args:
+        taken: Networks of the host's routes and addresses, and those that other installations recorded.
+        public: The public pool; chosen where empty.
+        private: The private pool; chosen where empty.
+
+    Raises:
+        RangesExhaustedError: There is no free network for one of the ranges.
+    """
+    used = [network for network in taken if network.prefixlen >= _WHOLE_WORLD]
+    used += [_RESERVED, *public, *private]
+
+    def take(purpose: str, candidates: Iterator[IPv4Network], remedy: str) -> IPv4Network:
+        for candidate in candidates:
+            if not any(candidate.version == network.version and _overlap(candidate, network) for network in used):
+                used.append(candidate)
+                return candidate
+        raise RangesExhaustedError(f"{purpose}: every candidate overlaps a network that this machine uses: {remedy}")
+
+    blocks = _BENCHMARK.subnets(new_prefix=24)
+    named = "name one with `vs up --{0}-pool NETWORK`"
+    publics = itertools.chain(map(IPv4Network, _PUBLIC), reversed(list(_BENCHMARK.subnets(new_prefix=24))))
+    return Ranges(
+        public={"public": public or (take("public pool", publics, named.format("public")),)},
+        private={"private": private or (take("private pool", blocks, named.format("private")),)},
+        guest=(take("guests' network", _from("10.42.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
+        service=(take("Services' network", _from("10.96.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
+        link=take("link network", _LINK.subnets(new_prefix=30), f"free a /30 of {_LINK} among the routes"),
+        routed=(*public, *private),
+    )
+
+
+def encode(ranges: Ranges) -> dict[str, object]:
+    """Return what is recorded in the installation's record under ``ranges``; pure."""
+    return {
+        "public": {name: [str(network) for network in networks] for name, networks in ranges.public.items()},
+        "private": {name: [str(network) for network in networks] for name, networks in ranges.private.items()},
+        "guest": [str(network) for network in ranges.guest],
+        "service": [str(network) for network in ranges.service],
+        "link": str(ranges.link),
+        "routed": [str(network) for network in ranges.routed],
+    }
+
+
+def decode(recorded: dict[str, object]) -> Ranges:
+    """Return the ranges that `encode` recorded; pure."""
+    values = cast("dict[str, Any]", recorded)
+    routed = values["routed"]
+    if isinstance(routed, bool):
+        # As earlier versions wrote it: all pools are routed, or none is.
+        pools = [*values["public"].values(), *values["private"].values()]
+        routed = [network for networks in pools for network in networks] if routed else []
+    return Ranges(
+        public={name: _networks(networks) for name, networks in values["public"].items()},
+        private={name: _networks(networks) for name, networks in values["private"].items()},
+        guest=_networks(values["guest"]),
+        service=_networks(values["service"]),
+        link=IPv4Network(values["link"]),
+        routed=_networks(routed),
+    )
+
+
+async def networks_in_use() -> list[Network]:
+    """Return the networks of this machine's routes and addresses, of both families; for `choose`."""
+    found: set[Network] = set()
+    for family in ("-4", "-6"):
+        text = await run("ip", "-json", family, "route", "show", "table", "all")
+        for route in msgspec.json.decode(text or "[]", type=list[dict[str, Any]]):
+            if route["dst"] != "default":
+                found.add(ip_network(route["dst"], strict=False))
+        text = await run("ip", "-json", family, "address", "show")
+        for link in msgspec.json.decode(text or "[]", type=list[dict[str, Any]]):
+            for address in link.get("addr_info", ()):
+                if "local" in address:
+                    found.add(ip_network(f"{address['local']}/{address['prefixlen']}", strict=False))
+    return sorted(found, key=lambda network: (network.version, int(network.network_address), network.prefixlen))
+
+
+def _overlap(one: IPv4Network, other: Network) -> bool:
+    return isinstance(other, IPv4Network) and one.overlaps(other)
+
+
+def _networks(recorded: Iterable[str]) -> tuple[Network, ...]:
+    return tuple(ip_network(network) for network in recorded)
+
+
+def _from(first: str) -> Iterator[IPv4Network]:
+    """Yield /16 networks: from the first to the end of its block, then from the other private blocks."""
+    start = IPv4Network(first)
+    for block in _PRIVATE:
+        yield from (network for network in block.subnets(new_prefix=16) if block != _PRIVATE[0] or network >= start)
+    yield from (network for network in _PRIVATE[0].subnets(new_prefix=16) if network < start)

@@ -1,0 +1,38 @@
+"""Reads nested fields of manifests, of which any may be absent or null: pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["annotations_of", "items", "labels_of", "mapping", "status_of"]
+
+
+def mapping(manifest: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """Return the object at a path; an empty one where it, or one above it, is absent or null."""
+    value: Any = manifest
+    for field in path:
+        value = cast("Mapping[str, Any]", value).get(field) or {}
+    return value
+
+
+def items(manifest: Mapping[str, Any], *path: str) -> Sequence[Mapping[str, Any]]:
+    """Return the list of objects at a path; an empty one where it is absent or null."""
+    return mapping(manifest, *path[:-1]).get(path[-1]) or ()
+
+
+def status_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an object's status, empty where it has none."""
+    return mapping(manifest, "status")
+
+
+def annotations_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return an object's annotations, empty where it has none."""
+    return mapping(manifest, "metadata", "annotations")
+
+
+def labels_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return an object's labels, empty where it has none."""
+    return mapping(manifest, "metadata", "labels")

@@ -1,0 +1,33 @@
+"""The kinds of the Kubernetes API that operator and node read or write."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from virtualserver.kube.objects import Resource
+
+__all__ = [
+    "API_SERVICE",
+    "CUSTOM_RESOURCE_DEFINITION",
+    "DATA_VOLUME",
+    "ENDPOINT_SLICE",
+    "NODE",
+    "PERSISTENT_VOLUME_CLAIM",
+    "SECRET",
+    "SERVICE",
+    "VIRTUAL_MACHINE",
+    "VIRTUAL_MACHINE_INSTANCE",
+]
+
+VIRTUAL_MACHINE: Final = Resource("kubevirt.io", "v1", "virtualmachines", "VirtualMachine")
+VIRTUAL_MACHINE_INSTANCE: Final = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance")
+DATA_VOLUME: Final = Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume")
+SERVICE: Final = Resource("", "v1", "services", "Service")
+SECRET: Final = Resource("", "v1", "secrets", "Secret")
+PERSISTENT_VOLUME_CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+NODE: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
+API_SERVICE: Final = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
+CUSTOM_RESOURCE_DEFINITION: Final = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)

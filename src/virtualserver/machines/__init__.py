@@ -1,0 +1,1 @@
+"""QEMU processes: launch, watch, adopt, end; accelerator, memory, seed. Knows no Kubernetes."""

@@ -1,0 +1,370 @@
+"""What a machine is, in our words, and as QEMU's command line. Pure: nothing here touches the host.
+
+The words are written to the machine's folder before QEMU starts, so that whoever comes later knows what runs.
+Source: QEMU 7.2 manual; what was measured about its sandbox and its ends is told in ``docs/guests.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from virtualserver.storage.kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "SPEC_VERSION",
+    "Disk",
+    "Files",
+    "Kernel",
+    "MachineSpec",
+    "Nic",
+    "SpecError",
+    "decode_spec",
+    "encode_spec",
+    "environment",
+    "qemu_arguments",
+    "wrapped",
+]
+
+SPEC_VERSION: Final = 1
+"""The version of ``spec.json`` that this code writes."""
+
+SOCKET_PATH_LIMIT: Final = 107
+"""Bytes that the path of a unix socket may have. Source: unix(7)."""
+
+UEFI_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+"""The UEFI firmware of Debian's package ovmf; the machine's variables are a copy of its neighbour."""
+
+UEFI_VARIABLES: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+"""The template of a machine's UEFI variables."""
+
+_WRAPPER: Final = """\
+ulimit -c 0
+[ -z "$1" ] || echo $$ >"$1/cgroup.procs"
+{ cat /proc/sys/kernel/random/boot_id && cat "/proc/$$/stat"; } >"$2.new" && mv "$2.new" "$2" || exit 1
+shift 2
+exec "$@"
+"""
+"""Runs as root in the process that becomes QEMU: no memory dumps, own cgroup, and its PID on disk before it is QEMU."""
+
+
+class SpecError(Exception):
+    """A ``spec.json`` cannot be read; the message names the file and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Disk:
+    """One disk of a machine.
+
+    Attributes:
+        path: The file; readable, and unless read_only writable, by the machine's user.
+        format: How the file is to be read; never guessed from what a guest may have written.
+        name: What the disk is called in the machine's specification, unique in it.
+        read_only: True where the guest cannot write.
+        serial: The serial number that the guest sees; None: none.
+        ephemeral: True where each launch starts from `path` again and what the guest writes is lost with the machine.
+    """
+
+    path: Path
+    format: Literal["qcow2", "raw"]
+    name: str
+    read_only: bool = False
+    serial: str | None = None
+    ephemeral: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Nic:
+    """One network card.
+
+    Attributes:
+        device: The tap's name in the data plane.
+        mac: Six octets in lower case with colons.
+    """
+
+    device: str
+    mac: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """All that QEMU is told about one machine.
+
+    Attributes:
+        identifier: Names the machine for ever: the UID of its VirtualMachineInstance.
+        name: ``namespace/name``, for people: in the process list and in logs.
+        cpus: 1 or more.
+        memory_bytes: A multiple of 1 KiB.
+        accelerator: ``kvm`` or ``tcg``, as `accelerator.probe` found.
+        user: The UID and GID that QEMU runs under, of no other machine; recorded before use.
+        disks: The first one boots.
+        nics: In the order in which the guest sees them.
+        kernel: Booted directly; None: the first disk boots.
+        seed: The NoCloud ISO that `seed.write_seed` wrote; None: none.
+        uefi: True: UEFI firmware; False: BIOS.
+        uuid: The SMBIOS UUID, lower case; None: QEMU's default.
+        serial: The SMBIOS serial number; None: none.
+        virtio_transitional: True: virtio devices also speak the protocol before version 1, for old guests.
+    """
+
+    identifier: str
+    name: str
+    cpus: int
+    memory_bytes: int
+    accelerator: Literal["kvm", "tcg"]
+    user: int
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    kernel: Kernel | None = None
+    seed: Path | None = None
+    uefi: bool = False
+    uuid: str | None = None
+    serial: str | None = None
+    virtio_transitional: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Files:
+    """Where a machine's files lie.
+
+    Attributes:
+        machine: Its folder among the installation's state: ``spec.json``, ``qemu.log``, what only this launch writes.
+        run: Its folder of sockets, which only its user may enter.
+    """
+
+    machine: Path
+    run: Path
+
+    @property
+    def spec(self) -> Path:
+        """What the machine is, written before the launch."""
+        return self.machine / "spec.json"
+
+    @property
+    def process(self) -> Path:
+        """Boot and process that run it, written by that process before it becomes QEMU."""
+        return self.machine / "process"
+
+    @property
+    def end(self) -> Path:
+        """How it ended."""
+        return self.machine / "end.json"
+
+    @property
+    def dismissed(self) -> Path:
+        """There while the machine's end is ours, whoever of us lives to see it."""
+        return self.machine / "dismissed"
+
+    @property
+    def lock(self) -> Path:
+        """Held by QEMU as long as it lives."""
+        return self.machine / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What QEMU wrote to standard output and error."""
+        return self.machine / "qemu.log"
+
+    @property
+    def uefi_variables(self) -> Path:
+        """The machine's copy of the UEFI variables."""
+        return self.machine / "uefi-variables.fd"
+
+    def overlay(self, disk: Disk) -> Path:
+        """Return where the writes to an ephemeral disk go."""
+        return self.machine / f"{disk.name}.qcow2"
+
+    @property
+    def pid(self) -> Path:
+        """QEMU's own PID file: it removes it unless it crashes."""
+        return self.run / "pid"
+
+    @property
+    def qmp(self) -> Path:
+        """The socket that controls QEMU; it serves one client at a time."""
+        return self.run / "qmp.sock"
+
+    @property
+    def console(self) -> Path:
+        """The socket of the first serial port."""
+        return self.run / "serial.sock"
+
+    @property
+    def vnc(self) -> Path:
+        """The socket of the graphical console."""
+        return self.run / "vnc.sock"
+
+
+def encode_spec(spec: MachineSpec) -> bytes:
+    """Return the content of ``spec.json``."""
+    return msgspec.json.format(
+        msgspec.json.encode({"formatVersion": SPEC_VERSION, "spec": spec}, enc_hook=str), indent=2
+    )
+
+
+def decode_spec(content: bytes, *, path: Path) -> MachineSpec:
+    """Read the content of ``spec.json``.
+
+    Args:
+        content: What the file holds.
+        path: Where it lies, for the error.
+
+    Raises:
+        SpecError: It is none, or a newer program wrote it.
+    """
+    try:
+        document = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        version = msgspec.json.decode(document["formatVersion"], type=int)
+        if version > SPEC_VERSION:
+            raise SpecError(
+                f"{path}: formatVersion {version} is newer than this program, which knows {SPEC_VERSION}: "
+                "install the newer program again"
+            )
+        return msgspec.json.decode(document["spec"], type=MachineSpec, dec_hook=_decode_path)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise SpecError(f"{path}: no description of a machine ({error}): restore the file from a backup") from None
+
+
+def _decode_path(kind: type, value: object) -> object:
+    """Turn the text of a path into a path."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def qemu_arguments(spec: MachineSpec, files: Files, *, emulator: str, taps: Sequence[int]) -> list[str]:
+    """Return QEMU's argument vector.
+
+    Args:
+        spec: The machine.
+        files: Where its files lie.
+        emulator: QEMU's program.
+        taps: The open tap of each NIC, in the order of `MachineSpec.nics`.
+
+    Raises:
+        SpecError: The run folder's name is too long for a unix socket.
+    """
+    if len(str(files.console).encode()) > SOCKET_PATH_LIMIT:
+        raise SpecError(
+            f"{files.console}: longer than the {SOCKET_PATH_LIMIT} bytes of a unix socket's name: "
+            "choose a shorter folder with VS_STATE"
+        )
+    return [
+        emulator,
+        *("-name", f"guest={spec.name},debug-threads=on"),
+        *("-nodefaults", "-no-user-config", "-no-shutdown", "-display", "none"),
+        *_board(spec, files),
+        *("-pidfile", str(files.pid)),
+        *("-chardev", f"socket,id=qmp,path={files.qmp},server=on,wait=off", "-mon", "chardev=qmp,mode=control"),
+        *("-chardev", f"socket,id=console,path={files.console},server=on,wait=off", "-serial", "chardev:console"),
+        *("-vga", "std", "-vnc", f"unix:{files.vnc}"),
+        *("-object", "rng-builtin,id=rng0", "-device", _device(spec, "rng", rng="rng0")),
+        *_disks(spec, files),
+        *_nics(spec, taps),
+        *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
+    ]
+
+
+def _board(spec: MachineSpec, files: Files) -> list[str]:
+    """Return the arguments for board, processors, memory, firmware and kernel."""
+    # Without nested virtualisation: translated guests would load their own KVM for nothing.
+    accelerator, cpu = ("kvm", "host") if spec.accelerator == "kvm" else ("tcg,thread=multi,tb-size=512", "max,svm=off")
+    arguments = ["-machine", "q35", "-accel", accelerator, "-cpu", cpu]
+    arguments += ["-smp", str(spec.cpus), "-m", f"size={spec.memory_bytes // 1024}k"]
+    if spec.uuid is not None:
+        arguments += ["-uuid", spec.uuid]
+    if spec.serial is not None:
+        arguments += ["-smbios", f"type=1,serial={_escaped(spec.serial)}"]
+    if spec.uefi:
+        arguments += _blockdev("uefi-code", UEFI_CODE, "raw", read_only=True)
+        arguments += _blockdev("uefi-variables", files.uefi_variables, "raw")
+        arguments += ["-machine", "pflash0=uefi-code,pflash1=uefi-variables"]
+    if spec.kernel is not None:
+        arguments += ["-kernel", str(spec.kernel.image), "-append", spec.kernel.command_line]
+        if spec.kernel.initrd is not None:
+            arguments += ["-initrd", str(spec.kernel.initrd)]
+    return arguments
+
+
+def _disks(spec: MachineSpec, files: Files) -> list[str]:
+    """Return the arguments for the disks and the seed."""
+    arguments: list[str] = []
+    for number, disk in enumerate(spec.disks):
+        node = f"disk{number}"
+        path, kind = (files.overlay(disk), "qcow2") if disk.ephemeral else (disk.path, disk.format)
+        arguments += _blockdev(node, path, kind, read_only=disk.read_only)
+        options: dict[str, str] = {"drive": node, "id": f"virtio-{node}", "bootindex": str(number + 1)}
+        if disk.serial is not None:
+            options["serial"] = disk.serial
+        arguments += ["-device", _device(spec, "blk", **options)]
+    if spec.seed is not None:
+        arguments += _blockdev("seed", spec.seed, "raw", read_only=True)
+        arguments += ["-device", _device(spec, "blk", drive="seed", id="virtio-seed")]
+    return arguments
+
+
+def _nics(spec: MachineSpec, taps: Sequence[int]) -> list[str]:
+    """Return the arguments for the network cards."""
+    arguments: list[str] = []
+    for number, (nic, tap) in enumerate(zip(spec.nics, taps, strict=True)):
+        arguments += ["-netdev", f"tap,id=net{number},fd={tap}"]
+        # An empty romfile: no boot from the network, whose firmware would cost time at each start.
+        options = {"netdev": f"net{number}", "id": f"nic{number}", "mac": nic.mac, "romfile": ""}
+        arguments += ["-device", _device(spec, "net", **options)]
+    return arguments
+
+
+def _blockdev(node: str, path: Path, kind: str, *, read_only: bool = False) -> list[str]:
+    """Return the arguments for the host's side of a disk."""
+    file = {"driver": "file", "filename": str(path)}
+    options: dict[str, Any] = {"driver": kind, "node-name": node, "read-only": read_only, "file": file}
+    if not read_only:
+        options["discard"] = "unmap"
+    return ["-blockdev", json.dumps(options)]
+
+
+def _device(spec: MachineSpec, kind: str, **options: str) -> str:
+    """Return the guest's side of a virtio device."""
+    model = f"virtio-{kind}-pci-{'transitional' if spec.virtio_transitional else 'non-transitional'}"
+    return ",".join([model, *(f"{key}={_escaped(value)}" for key, value in options.items())])
+
+
+def _escaped(value: str) -> str:
+    """Return a value for one of QEMU's comma-separated options."""
+    return value.replace(",", ",,")
+
+
+def wrapped(
+    arguments: Sequence[str], *, process: Path, group: Path | None, user: int, supplementary: int | None
+) -> list[str]:
+    """Return QEMU's argument vector behind what takes away its rights, one process from first to last.
+
+    Its own session and parent (so that it outlives us), its own cgroup, an empty network namespace, the machine's
+    user, no capability and no way to gain one.
+
+    Args:
+        arguments: QEMU's argument vector.
+        process: Where the process writes its boot and PID.
+        group: The cgroup's folder; None where there are no writable cgroups.
+        user: UID and GID.
+        supplementary: One more GID, that of ``/dev/kvm``; None: none.
+    """
+    more = ["--clear-groups"] if supplementary is None else ["--groups", str(supplementary)]
+    return [
+        *("setsid", "--fork", "sh", "-c", _WRAPPER, "vs-machine", str(group or ""), str(process)),
+        *("unshare", "--net", "setpriv", "--reuid", str(user), "--regid", str(user), *more),
+        *("--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"),
+        *arguments,
+    ]
+
+
+def environment(parent: Mapping[str, str]) -> dict[str, str]:
+    """Return what QEMU may know of our environment: where programs are, nothing else."""
+    return {"PATH": parent.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C.UTF-8"}

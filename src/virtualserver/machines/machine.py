@@ -1,0 +1,369 @@
+"""One QEMU process: whether it runs, how it ended, and the few things it is asked to do.
+
+A machine outlives this object and this program: what is known about it lies in its two folders, and `Machine` only
+watches. Nothing here starts QEMU (that is `hypervisor`) or knows Kubernetes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
+
+from virtualserver.host.files import write_atomically
+from virtualserver.host.process import Process
+from virtualserver.machines.cgroup import leave_group
+from virtualserver.machines.ends import Ended, EndReason, MachineState, Running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from pathlib import Path
+
+    from virtualserver.machines.launch import Files, MachineSpec
+
+__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Running", "last_lines"]
+
+_LOG: Final = logging.getLogger(__name__)
+# The library calls each failed attempt to connect an error; while QEMU starts they are the rule.
+_QMP_LOG: Final = _LOG.getChild("qmp")
+_QMP_LOG.setLevel(logging.CRITICAL)
+_END_VERSION: Final = 1
+_CONNECT_SECONDS: Final = 5.0
+_COMMAND_SECONDS: Final = 10.0
+_QUIT_SECONDS: Final = 10.0
+_SPACE_SECONDS: Final = 2.0
+_RETRY_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Machine:
+    """Watches and controls one QEMU process; made by `hypervisor.Hypervisor` only.
+
+    Attributes:
+        spec: What it was launched as.
+        started: When QEMU was started, in seconds since the epoch; None: it never was.
+        state: What it does now.
+    """
+
+    def __init__(self, spec: MachineSpec, files: Files, *, group: Path | None) -> None:
+        """Look at what the folders say, and change nothing; `watch` begins to follow it.
+
+        Args:
+            spec: What it was launched as.
+            files: Its folders.
+            group: Its cgroup, removed when it has ended; None: it has none.
+        """
+        self.spec = spec
+        self.started: float | None = None
+        self._files = files
+        self._group = group
+        self._process = Process.read(files.process)
+        self._pidfd = self._process.descriptor() if self._process else None
+        self._client: QMPClient | None = None
+        self._connected = asyncio.Event()
+        self._known = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._later: set[asyncio.Task[None]] = set()
+        self.state: MachineState = Running() if self._pidfd is not None else self._end()
+        self._watcher: asyncio.Task[None] | None = None
+        if self._process is not None:
+            self.started = files.process.stat().st_mtime
+
+    @property
+    def identifier(self) -> str:
+        """The machine's name for ever."""
+        return self.spec.identifier
+
+    @property
+    def pid(self) -> int | None:
+        """QEMU's PID; None once it has ended."""
+        return self._process.pid if self._process and isinstance(self.state, Running) else None
+
+    @property
+    def console(self) -> Path:
+        """The socket of the serial console; it serves one client at a time."""
+        return self._files.console
+
+    @property
+    def vnc(self) -> Path:
+        """The socket of the graphical console."""
+        return self._files.vnc
+
+    @property
+    def log(self) -> Path:
+        """What QEMU itself wrote."""
+        return self._files.log
+
+    async def changes(self) -> AsyncIterator[MachineState]:
+        """Yield the current state, then each other state once, until the machine has ended."""
+        seen = self.state
+        yield seen
+        while isinstance(seen, Running):
+            changed = self._changed
+            if self.state == seen:
+                await changed.wait()
+            if self.state != seen:
+                seen = self.state
+                yield seen
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether its end is ours, however it comes about."""
+        return self._files.dismissed.exists()
+
+    def dismiss(self) -> None:
+        """Write down, before it is asked to end, that it ends because we stop: no end is the guest's own then."""
+        write_atomically(self._files.dismissed, b"")
+
+    def retain(self) -> None:
+        """Take `dismiss` back: from now on an end is the guest's own again."""
+        self._files.dismissed.unlink(missing_ok=True)
+
+    async def power_down(self) -> bool:
+        """Press the power button; the guest may take its time, or ignore it.
+
+        Returns:
+            Whether QEMU took it: not where it has ended or does not answer.
+        """
+        return await self._execute("system_powerdown")
+
+    async def reset(self) -> bool:
+        """Press the reset button: the guest starts again, the process stays.
+
+        Returns:
+            Whether QEMU took it: not where it has ended or does not answer.
+        """
+        return await self._execute("system_reset")
+
+    async def quit(self) -> None:
+        """End QEMU now, as if the plug were pulled, and return when it is gone."""
+        if isinstance(self.state, Running):
+            await self._execute("quit")
+            await self._gone()
+
+    def watch(self) -> None:
+        """Begin to follow the machine in the background."""
+        if self._pidfd is None:
+            self._settle(self._end())
+        elif self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch(self._pidfd), name=f"machine {self.spec.name}")
+
+    async def settle(self, limit_seconds: float) -> bool:
+        """Wait until it is known whether the guest runs or has ended; False: not known within the limit."""
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self._known.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop watching; the machine goes on."""
+        tasks = [*self._later, *([self._watcher] if self._watcher is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watcher = None
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    async def _watch(self, pidfd: int) -> None:
+        """Talk to QEMU until its process ends, and say how it ended."""
+        loop = asyncio.get_running_loop()
+        exited = asyncio.Event()
+        loop.add_reader(pidfd, exited.set)
+        talk = asyncio.create_task(self._talk())
+        try:
+            await exited.wait()
+        finally:
+            loop.remove_reader(pidfd)
+            talk.cancel()
+            await asyncio.gather(talk, return_exceptions=True)
+        await leave_group(self._group)
+        self._settle(self._end())
+
+    async def _talk(self) -> None:
+        """Keep a QMP connection, and act on the guest's own end."""
+        for attempt in range(1 << 62):
+            await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+            client = QMPClient(self.spec.name)
+            client.logger = _QMP_LOG
+            listener = _Listener(self)
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    await client.connect(str(self._files.qmp))
+                client.register_listener(listener)
+                await self._hold(client)
+            except (QMPError, OSError, TimeoutError) as error:
+                _LOG.debug("machine %s: no QMP yet: %s", self.spec.name, error)
+            finally:
+                self._client = None
+                self._connected.clear()
+                with contextlib.suppress(Exception):
+                    await client.disconnect()
+
+    async def _hold(self, client: QMPClient) -> None:
+        """Use a connection until it breaks."""
+        self._client = client
+        self._connected.set()
+        status = await _status(client)
+        if status in {"shutdown", "internal-error", "guest-panicked"}:
+            message = f"the guest's status was {status!r} when it was found"
+            self.on_end(guest=status == "shutdown", reason=status, message=message)
+        elif status == "io-error":
+            self.on_stop()
+        else:
+            self._settle(Running())
+        while client.runstate is Runstate.RUNNING:
+            await client.runstate_changed()
+
+    def on_stop(self) -> None:
+        """Find out why the guest stands still; where its disk cannot be written, try again now and then."""
+        if not any(task.get_name() == "stopped" for task in self._later):
+            self._do_later(self._wait_for_space(), name="stopped")
+
+    async def _wait_for_space(self) -> None:
+        """Let the guest go on as soon as the host has room for what it writes: QEMU stops it before it loses data."""
+        while isinstance(self.state, Running) and (client := self._client) is not None:
+            try:
+                if await _status(client) != "io-error":
+                    break
+                self._settle(Running("the host has no room for what the guest writes; it goes on when there is"))
+                await asyncio.sleep(_SPACE_SECONDS)
+                await client.execute("cont")
+                # An error of the next write comes a moment after the guest was let go.
+                await asyncio.sleep(_SPACE_SECONDS / 4)
+            except (QMPError, OSError):
+                return
+        if isinstance(self.state, Running):
+            self._settle(Running())
+
+    def on_end(self, *, guest: bool, reason: str, message: str) -> None:
+        """Record how the machine ends, and let QEMU go: with ``-no-shutdown`` it stays for whoever reads its status.
+
+        Args:
+            guest: True where the guest wanted it.
+            reason: QEMU's word for it.
+            message: One sentence for people.
+        """
+        if reason in {"host-qmp-quit", "host-signal"}:
+            self._record(EndReason.QUIT, message)
+            return
+        self._record(EndReason.GUEST_SHUTDOWN if guest else EndReason.CRASH, message)
+        self._do_later(self.quit(), name="quit after the guest's end")
+
+    def _do_later(self, work: Coroutine[None, None, None], *, name: str) -> None:
+        """Do something in the background, and keep hold of it meanwhile."""
+        task = asyncio.create_task(work, name=name)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _gone(self) -> None:
+        """Wait until the process has ended; kill it if it does not."""
+        try:
+            async with asyncio.timeout(_QUIT_SECONDS):
+                await self._ended.wait()
+        except TimeoutError:
+            if self._pidfd is not None:
+                _LOG.warning("machine %s: QEMU does not end: killing it", self.spec.name)
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            await self._ended.wait()
+
+    async def _execute(self, command: str) -> bool:
+        """Send one command, waiting for a connection if there is none at the moment; False: QEMU did not take it."""
+        if isinstance(self.state, Ended):
+            return False
+        try:
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                await self._connected.wait()
+                if self._client is not None:
+                    await self._client.execute(command)
+                    return True
+        except (QMPError, OSError, TimeoutError) as error:
+            _LOG.warning("machine %s: QEMU did not take %s: %s", self.spec.name, command, error or "no answer")
+        return False
+
+    def _record(self, reason: EndReason, message: str) -> None:
+        """Write how the machine ended, unless it is written already: the first cause is the cause."""
+        if not self._files.end.exists() and self._files.machine.exists():
+            content = {"formatVersion": _END_VERSION, "reason": reason, "message": message}
+            write_atomically(self._files.end, json.dumps(content))
+
+    def _end(self) -> Ended:
+        """Return how the machine ended, from what is written and what it left."""
+        if self.is_dismissed:
+            return Ended(EndReason.DISMISSED, "it ended with the instance")
+        try:
+            content = json.loads(self._files.end.read_bytes())
+        except FileNotFoundError:
+            return self._judged()
+        return Ended(EndReason(content["reason"]), content["message"])
+
+    def _settle(self, state: MachineState) -> None:
+        """Tell everybody what the machine does."""
+        if isinstance(state, Ended):
+            self._record(state.reason, state.message)
+            self._ended.set()
+        self.state = state
+        self._known.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _judged(self) -> Ended:
+        """Say how a process ended that nobody was watching: QEMU removes its PID file unless it crashes."""
+        if self._process is None:
+            return Ended(EndReason.CRASH, "the start was interrupted before QEMU ran")
+        if not self._process.is_of_this_boot:
+            return Ended(EndReason.CRASH, "the host was started again")
+        if self._files.pid.exists():
+            tail = last_lines(self._files.log)
+            return Ended(EndReason.CRASH, f"QEMU died unexpectedly{': ' + tail if tail else ' without a message'}")
+        return Ended(EndReason.QUIT, "QEMU was ended")
+
+
+async def _status(client: QMPClient) -> str:
+    """Return QEMU's word for what the guest does."""
+    return str(cast("Mapping[str, Any]", await client.execute("query-status"))["status"])
+
+
+class _Listener(EventListener):
+    """Hands QEMU's word that the guest ends or stands still to the machine, at once and in order."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(names={"SHUTDOWN", "STOP"})
+        self._machine = machine
+
+    async def put(self, event: Message) -> None:
+        """Take one event."""
+        if not self.accept(event):
+            return
+        if event["event"] == "STOP":
+            self._machine.on_stop()
+            return
+        data = cast("Mapping[str, Any]", event["data"])
+        reason = str(data["reason"])
+        words = {
+            "guest-shutdown": "the guest powered off",
+            "host-qmp-quit": "QEMU was told to end",
+            "host-signal": "QEMU was ended by a signal",
+        }
+        self._machine.on_end(
+            guest=bool(data["guest"]), reason=reason, message=words.get(reason, f"QEMU ended: {reason}")
+        )
+
+
+def last_lines(log: Path, *, count: int = 5) -> str:
+    """Return the end of a log as one line; empty where there is none."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return ""
+    return "; ".join(lines[-count:])

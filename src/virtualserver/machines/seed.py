@@ -1,0 +1,74 @@
+"""Writes the NoCloud seed: the small ISO by which cloud-init is told who the guest is.
+
+Its content is what the server's owner wrote, hashed passwords included, so that only the machine's user may read it.
+Source: cloud-init's documentation, ``reference/datasources/nocloud``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from virtualserver.machines.launch import environment
+
+__all__ = ["SeedError", "write_seed"]
+
+_LABEL: Final = "cidata"
+# Any fixed moment will do: the same content is to give the same bytes.
+_MOMENT_EPOCH: Final = 1_577_836_800
+
+
+class SeedError(Exception):
+    """The seed could not be written; the message says why and what to do."""
+
+
+def write_seed(path: Path, *, user_data: str, meta_data: str, network_config: str | None, user: int) -> None:
+    """Write the ISO in place of what was there; the same content gives the same bytes.
+
+    Args:
+        path: The file; its folder exists and the machine's user can enter it.
+        user_data: ``#cloud-config`` and so on; may be empty.
+        meta_data: YAML or JSON with ``instance-id`` and ``local-hostname``.
+        network_config: Network configuration version 1 or 2; None: cloud-init's default, DHCP.
+        user: UID and GID that may read it, alone.
+
+    Raises:
+        SeedError: xorriso is missing or failed.
+    """
+    content = {"meta-data": meta_data, "user-data": user_data}
+    if network_config is not None:
+        content["network-config"] = network_config
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".seed-") as folder:
+        files = Path(folder, "files")
+        files.mkdir()
+        for name, text in content.items():
+            (files / name).write_text(text)
+            os.utime(files / name, (_MOMENT_EPOCH, _MOMENT_EPOCH))
+        os.utime(files, (_MOMENT_EPOCH, _MOMENT_EPOCH))
+        iso = Path(folder, "seed.iso")
+        _xorriso(files, iso)
+        iso.chmod(0o600)
+        os.chown(iso, user, user)
+        iso.replace(path)
+
+
+def _xorriso(files: Path, iso: Path) -> None:
+    """Make the ISO: names as they are by Rock Ridge and Joliet, every date the same."""
+    arguments = ["-as", "mkisofs", "-quiet", "-volid", _LABEL, "-joliet", "-rational-rock", "-o", str(iso), str(files)]
+    try:
+        done = subprocess.run(
+            ["xorriso", "-no_rc", *arguments],
+            env=environment(os.environ) | {"SOURCE_DATE_EPOCH": str(_MOMENT_EPOCH)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise SeedError(
+            "xorriso is not on PATH: install it with `apt-get install --no-install-recommends xorriso`"
+        ) from None
+    if done.returncode:
+        raise SeedError(f"{iso.name}: xorriso failed: {done.stderr.strip()}")

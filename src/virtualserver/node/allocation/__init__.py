@@ -1,0 +1,1 @@
+"""Addresses, MACs, taps and UIDs: recorded before use. Takes values, never manifests."""

@@ -1,0 +1,1 @@
+"""Layer 2 networks (VPCs): empty until they come."""

@@ -1,0 +1,1 @@
+"""The aggregated API that the node serves behind kube-apiserver."""

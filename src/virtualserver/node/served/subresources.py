@@ -1,0 +1,282 @@
+"""``subresources.kubevirt.io``: start, stop, restart and consoles, behind kube-apiserver's aggregation layer.
+
+kube-apiserver has authenticated the user and checked RBAC before it asks here, so only it may ask: the client's
+certificate must be that of its front proxy. What the verbs change is `requests`; the consoles are `consoles`.
+Source: KubeVirt's API, and what virtctl was measured to need (docs/guests.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from aiohttp import web
+
+from virtualserver.api import names
+from virtualserver.kube import kinds
+from virtualserver.kube.errors import ApiError, Conflict, NotFound
+from virtualserver.node.served import definitions
+from virtualserver.node.served.consoles import Consoles
+from virtualserver.node.vm import requests
+from virtualserver.node.vm.requests import Change, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.machines.machine import Machine
+    from virtualserver.node.observed import Observed
+
+__all__ = ["GROUP", "VERSIONS", "Subresources"]
+
+GROUP: Final = "subresources.kubevirt.io"
+VERSIONS: Final = ("v1", "v1alpha3")
+"""The preferred version first; virtctl uses it, older clients the other."""
+
+_FRONT_PROXY: Final = "front-proxy-client"
+_KUBEVIRT_VERSION: Final = "v1.8.2"
+"""The version of KubeVirt whose API this is: virtctl compares it with its own."""
+_ATTEMPTS: Final = 5
+
+_logger = logging.getLogger(__name__)
+
+
+class Subresources:
+    """The HTTPS server; one per node."""
+
+    def __init__(self, observed: Observed, machines: dict[str, Machine], *, pki: Path) -> None:
+        """Name what it works on.
+
+        Args:
+            observed: The node's view of the API.
+            machines: The machines that run, by the UID of their instance.
+            pki: The folder of certificates that the control plane made.
+        """
+        self._observed = observed
+        self._pki = pki
+        self._consoles = Consoles(observed, machines)
+
+    @contextlib.asynccontextmanager
+    async def serve(self, port: int) -> AsyncGenerator[int]:
+        """Serve on loopback and yield the port; 0, and a port that is taken, mean any that is free."""
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=self._context())
+            try:
+                await site.start()
+            except OSError:
+                site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._context())
+                await site.start()
+            yield runner.addresses[0][1]
+        finally:
+            await runner.cleanup()
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._pki / "node/serving.crt", self._pki / "node/serving.key")
+        context.load_verify_locations(self._pki / "front-proxy-ca.crt")
+        # Optional, so that who comes without a certificate is told so instead of being cut off.
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[_only_front_proxy, _as_status])
+        application.router.add_get("/apis", _groups)
+        for version in VERSIONS:
+            root = f"/apis/{GROUP}/{version}"
+            application.router.add_get(root, _resources)
+            application.router.add_get(f"{root}/version", _version)
+            machine = root + "/namespaces/{namespace}/virtualmachines/{name}"
+            for verb in ("start", "stop", "restart"):
+                application.router.add_put(f"{machine}/{verb}", self._change)
+            instance = root + "/namespaces/{namespace}/virtualmachineinstances/{name}"
+            application.router.add_get(f"{instance}/console", self._consoles.serial)
+            application.router.add_get(f"{instance}/vnc", self._consoles.vnc)
+        root = f"/apis/{definitions.GROUP}/{definitions.VERSION}"
+        application.router.add_get(root, _old_definitions)
+        application.router.add_get(f"{root}/customresourcedefinitions/{{name}}", self._definition)
+        return application
+
+    async def _definition(self, request: web.Request) -> web.Response:
+        """Answer with a definition as clients of the old version know it."""
+        name = request.match_info["name"]
+        live = await self._observed.client.get(kinds.CUSTOM_RESOURCE_DEFINITION, name)
+        return _json(definitions.as_v1beta1(live))
+
+    async def _change(self, request: web.Request) -> web.Response:
+        """Write the wish down; carrying it out is the controllers' matter."""
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        verb = request.path.rpartition("/")[2]
+        body = await _body(request)
+        for attempt in range(_ATTEMPTS):
+            vm = await self._get(name, namespace)
+            vmi = await self._instance(name, namespace)
+            wish = _wish(verb, vm, vmi, body)
+            if isinstance(wish, Refusal):
+                message = f'Operation cannot be fulfilled on virtualmachine.kubevirt.io "{name}": {wish.message}'
+                return _status(409, "Conflict", message, name=name)
+            try:
+                await self._write(vm, vmi, wish)
+            except Conflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            break
+        _logger.info("%s/%s: %s by %s", namespace, name, verb, request.headers.get("X-Remote-User", "unknown"))
+        return _status(202, "", "", name=name)
+
+    async def _get(self, name: str, namespace: str) -> Manifest:
+        try:
+            return await self._observed.client.get(kinds.VIRTUAL_MACHINE, name, namespace=namespace)
+        except NotFound:
+            text = _status_text(404, "NotFound", f'virtualmachine.kubevirt.io "{name}" not found', name=name)
+            raise web.HTTPNotFound(text=text, content_type="application/json") from None
+
+    async def _instance(self, name: str, namespace: str) -> Manifest | None:
+        try:
+            return await self._observed.client.get(kinds.VIRTUAL_MACHINE_INSTANCE, name, namespace=namespace)
+        except NotFound:
+            return None
+
+    async def _write(self, vm: Manifest, vmi: Manifest | None, wish: Change) -> None:
+        lock = {"resourceVersion": vm["metadata"]["resourceVersion"]}
+        if wish.grace_seconds is not None and vmi is not None:
+            grace = {"spec": {"terminationGracePeriodSeconds": wish.grace_seconds}}
+            await self._observed.patch(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, grace)
+        if wish.requests is not None:
+            status = {"stateChangeRequests": [dict(one) for one in wish.requests] or None}
+            written = await self._observed.patch(
+                kinds.VIRTUAL_MACHINE, vm, {"metadata": lock, "status": status}, subresource="status"
+            )
+            if written is not None:
+                lock = {"resourceVersion": written["metadata"]["resourceVersion"]}
+        if wish.run_strategy is not None:
+            # "running" is the old form of the same wish; the two exclude each other.
+            spec = {"runStrategy": wish.run_strategy, "running": None}
+            await self._observed.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": lock, "spec": spec})
+
+
+def _wish(verb: str, vm: Manifest, vmi: Manifest | None, body: dict[str, Any]) -> Change | Refusal:
+    if verb == "start":
+        return requests.start(vm, vmi)
+    if verb == "stop":
+        return requests.stop(vm, vmi, grace_seconds=body.get("gracePeriod"))
+    return requests.restart(vm, vmi, grace_seconds=body.get("gracePeriodSeconds"))
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    text = await request.read()
+    if not text.strip():
+        return {}
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        message = f"the body is no JSON object: {error}; send {{}} or nothing"
+        raise web.HTTPBadRequest(
+            text=_status_text(400, "BadRequest", message), content_type="application/json"
+        ) from None
+
+
+def _status_text(code: int, reason: str, message: str, *, name: str = "") -> str:
+    status: dict[str, Any] = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success" if code < 400 else "Failure",
+        "code": code,
+    }
+    if message:
+        status["message"] = message
+    if reason:
+        status["reason"] = reason
+    if name:
+        status["details"] = {"name": name, "group": "kubevirt.io", "kind": "virtualmachine"}
+    return msgspec.json.encode(status).decode()
+
+
+def _status(code: int, reason: str, message: str, *, name: str = "") -> web.Response:
+    text = _status_text(code, reason, message, name=name)
+    return web.Response(status=code, text=text, content_type="application/json")
+
+
+@web.middleware
+async def _only_front_proxy(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    certificate: dict[str, Any] = (request.get_extra_info("peercert") or {}) if request.transport else {}
+    subject = [pair for part in certificate.get("subject", ()) for pair in part]
+    if ("commonName", _FRONT_PROXY) not in subject:
+        return _status(401, "Unauthorized", "only kube-apiserver's front proxy may ask here: use the API server")
+    return await handler(request)
+
+
+@web.middleware
+async def _as_status(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer faults as a Kubernetes Status, which clients print."""
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _status(error.status or 503, error.reason, error.message)
+    except web.HTTPException as error:
+        if error.content_type == "application/json":
+            raise
+        return _status(error.status, error.reason, f"{request.method} {request.path}: {error.reason}")
+
+
+async def _groups(request: web.Request) -> web.Response:
+    del request
+    served = [(GROUP, VERSIONS), (definitions.GROUP, (definitions.VERSION,))]
+    groups: list[dict[str, Any]] = []
+    for name, found in served:
+        versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in found]
+        groups.append({"name": name, "versions": versions, "preferredVersion": versions[0]})
+    return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+
+
+async def _old_definitions(request: web.Request) -> web.Response:
+    del request
+    return _json(definitions.resource_list())
+
+
+async def _resources(request: web.Request) -> web.Response:
+    def resource(name: str, kind: str, verb: str) -> dict[str, Any]:
+        return {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": [verb]}
+
+    machine, instance = kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE
+    resources = [resource(f"{machine.plural}/{verb}", machine.kind, "update") for verb in ("start", "stop", "restart")]
+    resources += [resource(f"{instance.plural}/{name}", instance.kind, "get") for name in ("console", "vnc")]
+    version = request.path.rpartition("/")[2]
+    return _json(
+        {
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": f"{GROUP}/{version}",
+            "resources": resources,
+        }
+    )
+
+
+async def _version(request: web.Request) -> web.Response:
+    return _json(
+        {
+            "gitVersion": _KUBEVIRT_VERSION,
+            "gitCommit": "",
+            "gitTreeState": "clean",
+            "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": "",
+            "compiler": names.NODE_MANAGER,
+            "platform": "linux/amd64",
+        }
+    )
+
+
+def _json(content: dict[str, Any]) -> web.Response:
+    return web.Response(body=msgspec.json.encode(content), content_type="application/json")

@@ -1,0 +1,1 @@
+"""Services: load balancer addresses, published ports, names, EndpointSlices."""

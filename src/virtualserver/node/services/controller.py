@@ -1,0 +1,236 @@
+"""Services of machines: their load balancer addresses, published ports, names and EndpointSlices.
+
+What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from virtualserver.api import names
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.conditions import condition_of, with_conditions
+from virtualserver.kube.controller import Controller
+from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
+from virtualserver.node.observed import Observed, difference, selects
+from virtualserver.node.services import balancing, rules
+from virtualserver.node.services.balancing import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from virtualserver.fabric.dataplane import DataPlane
+    from virtualserver.fabric.state import Address, GuestLink, ServiceRules
+    from virtualserver.node.allocation.addresses import Addresses
+
+__all__ = ["PORTS_PUBLISHED", "Services", "attached_service"]
+
+PORTS_PUBLISHED = f"{names.DOMAIN}/PortsPublished"
+"""Condition of a Service: False where a port of it cannot be published, and why."""
+
+_OWNED = (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)
+
+_logger = logging.getLogger(__name__)
+
+
+def attached_service(template: Manifest) -> str | None:
+    """Return the name of the Service whose addresses the cluster NIC of a machine has, None: its own address."""
+    return fields.annotations_of(template).get(names.ATTACH_LOAD_BALANCER)
+
+
+class Services:
+    """Brings every Service into the data plane, and reports it.
+
+    Attributes:
+        controller: Its queue takes the keys of Services.
+        links: The guests' links that are in the data plane now, by the UID of the instance; `instances` writes it.
+    """
+
+    def __init__(
+        self, observed: Observed, addresses: Addresses, dataplane: DataPlane, links: dict[str, GuestLink], *, node: str
+    ) -> None:
+        self._observed = observed
+        self._addresses = addresses
+        self._dataplane = dataplane
+        self._node = node
+        self.links = links
+        self.on_applied: Callable[[Manifest], None] = lambda _: None
+        self._applied: dict[str, ServiceRules] = {}
+        self._uids: dict[Key, str] = {}
+        self.controller: Controller[Key] = Controller(name="service", reconcile=self.reconcile)
+
+    # What the whole data plane should have, before the controllers start -------------------------------------------
+
+    def adopt(self) -> dict[str, ServiceRules]:
+        """Return the rules of all Services, for the first synchronisation; grants what is missing."""
+        for service in self._observed.all(kinds.SERVICE):
+            self._uids[key_of(service)] = service["metadata"]["uid"]
+            self._applied[service["metadata"]["uid"]] = self._rules(service, self._grant(service))
+        return dict(self._applied)
+
+    # Questions of other controllers ---------------------------------------------------------------------------------
+
+    def granted(self, key: Key) -> tuple[Address, ...] | Fault:
+        """Return the addresses of a load balancer Service that a machine shall have on its NIC."""
+        service = self._observed.get(kinds.SERVICE, key)
+        if service is None or not balancing.wants_address(service):
+            return Fault("WaitingForAddress", f"Service {key[0]}/{key[1]} of type LoadBalancer does not exist yet")
+        return self._grant(service)
+
+    def is_announced(self, addresses: Sequence[Address]) -> bool:
+        """Return whether the data plane itself still answers for one of these addresses."""
+        return any(address in applied.announced for applied in self._applied.values() for address in addresses)
+
+    def affected_by(self, vmi: Manifest) -> list[Key]:
+        """Return the Services that select an instance, or whose address is on its NIC."""
+        metadata = vmi["metadata"]
+        attached = attached_service(vmi)
+        return [
+            key_of(service)
+            for service in self._observed.in_namespace(kinds.SERVICE, metadata["namespace"])
+            if selects(service, vmi) or service["metadata"]["name"] == attached
+        ]
+
+    def has_all_of(self, vmi: Manifest) -> bool:
+        """Return whether every Service that concerns an instance is in the data plane as it should be."""
+        for key in self.affected_by(vmi):
+            service = self._observed.get(kinds.SERVICE, key)
+            if service is None:
+                continue
+            granted = self._grant(service)
+            if isinstance(granted, Fault) or self._applied.get(service["metadata"]["uid"]) != self._rules(
+                service, granted
+            ):
+                return False
+        return True
+
+    # The work -------------------------------------------------------------------------------------------------------
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one Service into the data plane and write what the API shows of it."""
+        service = self._observed.get(kinds.SERVICE, key)
+        uid = service["metadata"]["uid"] if service else None
+        if (before := self._uids.get(key)) and before != uid:
+            await self._dataplane.remove_service(before)
+            self._applied.pop(before, None)
+            del self._uids[key]
+        if service is None or uid is None or service["metadata"].get("deletionTimestamp"):
+            return None
+        granted = self._grant(service)
+        wanted = self._rules(service, granted)
+        if self._applied.get(uid) != wanted:
+            self._uids[key] = uid
+            await self._dataplane.set_service(uid, wanted)
+            self._applied[uid] = wanted
+            self.on_applied(service)
+        await self._write_slices(service)
+        await self._write_status(service, granted)
+        return None
+
+    def _group(self, service: Manifest) -> list[Manifest]:
+        group = balancing.group_of(service)
+        return [
+            other
+            for other in self._observed.in_namespace(kinds.SERVICE, service["metadata"]["namespace"])
+            if balancing.wants_address(other) and balancing.group_of(other) == group
+        ]
+
+    def _grant(self, service: Manifest) -> tuple[Address, ...] | Fault:
+        if not balancing.wants_address(service):
+            return ()
+        return self._addresses.balancer(service, self._group(service))
+
+    def _members(self, service: Manifest) -> list[Manifest]:
+        namespace = service["metadata"]["namespace"]
+        return [
+            vmi
+            for vmi in self._observed.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace)
+            if selects(service, vmi)
+        ]
+
+    def _rules(self, service: Manifest, granted: tuple[Address, ...] | Fault) -> ServiceRules:
+        metadata = service["metadata"]
+        machines = self._observed.in_namespace(kinds.VIRTUAL_MACHINE, metadata["namespace"])
+        return rules.rules_of(
+            service,
+            self._members(service),
+            granted=() if isinstance(granted, Fault) else granted,
+            on_guests={address for link in self.links.values() for address in link.addresses},
+            is_attached=any(attached_service(vm["spec"]["template"]) == metadata["name"] for vm in machines),
+        )
+
+    async def _write_slices(self, service: Manifest) -> None:
+        wanted = {key_of(one): one for one in rules.endpoint_slices(service, self._members(service), node=self._node)}
+        for key, manifest in wanted.items():
+            live = self._observed.get(kinds.ENDPOINT_SLICE, key)
+            if live is not None and owner_uid(live) != service["metadata"]["uid"]:
+                # Of an earlier Service of this name: the garbage collector is about to remove it.
+                await self._observed.client.delete(
+                    kinds.ENDPOINT_SLICE, key[1], namespace=key[0], uid=live["metadata"]["uid"]
+                )
+                live = None
+            if live is None:
+                written = await self._observed.client.create(
+                    kinds.ENDPOINT_SLICE, manifest, field_manager=names.NODE_MANAGER
+                )
+                self._observed.remember(kinds.ENDPOINT_SLICE, written)
+            elif changes := _slice_changes(live, manifest):
+                await self._observed.patch(kinds.ENDPOINT_SLICE, live, changes)
+        for live in self._observed.stores[kinds.ENDPOINT_SLICE].by_index("owner", service["metadata"]["uid"]):
+            if key_of(live) not in wanted:
+                await self._observed.client.delete(
+                    kinds.ENDPOINT_SLICE,
+                    live["metadata"]["name"],
+                    namespace=live["metadata"]["namespace"],
+                    uid=live["metadata"]["uid"],
+                )
+
+    async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Fault) -> None:
+        wants = balancing.wants_address(service)
+        if not wants and not condition_of(service, names.ADDRESS_ASSIGNED) and not rules.named_target_ports(service):
+            return
+        conditions: list[dict[str, Any]] = []
+        if wants:
+            conditions.append(_address_condition(granted))
+        if named := rules.named_target_ports(service):
+            conditions.append(
+                {
+                    "type": PORTS_PUBLISHED,
+                    "status": "False",
+                    "reason": "NamedTargetPort",
+                    "message": f"targetPort {', '.join(map(repr, named))}: a machine has no port names, write a number",
+                }
+            )
+        ingress = [] if isinstance(granted, Fault) else [{"ip": str(address)} for address in granted]
+        live_ingress = [
+            {"ip": one["ip"]} for one in fields.items(service, "status", "loadBalancer", "ingress") if "ip" in one
+        ]
+        wanted: dict[str, Any] = {
+            "conditions": with_conditions(service, conditions, now=time.time(), owned=_OWNED) or None
+        }
+        if ingress != live_ingress:
+            wanted["loadBalancer"] = {"ingress": ingress}
+        changes: dict[str, Any] = {"status": difference(fields.status_of(service), wanted)}
+        # In the same write: nobody shall take an address of the old pool for one of the new.
+        pool = None if isinstance(granted, Fault) else self._addresses.pool_name(service, granted)
+        if fields.annotations_of(service).get(names.METALLB_ALLOCATED_FROM) != pool:
+            changes["metadata"] = {"annotations": {names.METALLB_ALLOCATED_FROM: pool}}
+        if changes["status"] or len(changes) > 1:
+            await self._observed.patch(kinds.SERVICE, service, changes, subresource="status")
+
+
+def _address_condition(granted: tuple[Address, ...] | Fault) -> dict[str, Any]:
+    if isinstance(granted, Fault):
+        return {
+            "type": names.ADDRESS_ASSIGNED,
+            "status": "False",
+            "reason": granted.reason,
+            "message": granted.message,
+        }
+    return {"type": names.ADDRESS_ASSIGNED, "status": "True", "reason": "Assigned", "message": ""}
+
+
+def _slice_changes(live: Manifest, wanted: Manifest) -> dict[str, Any]:
+    return difference(live, {field: wanted[field] for field in ("endpoints", "ports")})

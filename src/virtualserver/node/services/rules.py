@@ -1,0 +1,168 @@
+"""What a Service means for the data plane and for EndpointSlices: pure.
+
+Source: Kubernetes, "Service" and "EndpointSlices".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any, Final
+
+from virtualserver.api import names
+from virtualserver.fabric.state import Address, PublishedPort, ServiceRules
+from virtualserver.kube import fields
+from virtualserver.kube.conditions import is_true
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from virtualserver.kube.objects import Manifest
+
+__all__ = ["addresses_of", "endpoint_slices", "named_target_ports", "rules_of"]
+
+_SERVICE_DOMAIN: Final = "svc.cluster.local"
+_FAMILIES: Final = (4, 6)
+
+
+def addresses_of(vmi: Manifest) -> tuple[Address, ...]:
+    """Return the addresses that an instance's cluster NIC has in the data plane."""
+    status = fields.status_of(vmi)
+    if status.get("phase") != "Running":
+        return ()
+    interfaces = fields.items(status, "interfaces")
+    if not interfaces:
+        return ()
+    first = interfaces[0]
+    return tuple(ipaddress.ip_address(text) for text in first.get("ipAddresses") or ())
+
+
+def is_ready(service: Manifest, vmi: Manifest) -> bool:
+    """Return whether a Service sends traffic to an instance."""
+    return bool(service["spec"].get("publishNotReadyAddresses")) or is_true(vmi, "Ready")
+
+
+def named_target_ports(service: Manifest) -> list[str]:
+    """Return the target ports that are names, which a machine does not have."""
+    ports = fields.items(service, "spec", "ports")
+    return [port["targetPort"] for port in ports if isinstance(port.get("targetPort"), str)]
+
+
+def _cluster_ips(service: Manifest) -> list[Address]:
+    spec = service["spec"]
+    texts: Sequence[str] = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    return [ipaddress.ip_address(text) for text in texts if text not in ("None", "")]
+
+
+def rules_of(
+    service: Manifest,
+    members: Sequence[Manifest],
+    *,
+    granted: Collection[Address] = (),
+    on_guests: Collection[Address] = (),
+    is_attached: bool = False,
+) -> ServiceRules:
+    """Return what a Service puts into the data plane.
+
+    Args:
+        service: The Service.
+        members: The instances that its selector matches.
+        granted: Its load balancer addresses.
+        on_guests: Addresses that guests' NICs have now.
+        is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
+    """
+    targets = [vmi for vmi in members if addresses_of(vmi) and is_ready(service, vmi)]
+    # One port of one address goes to one guest: the oldest that is ready.
+    targets.sort(key=lambda vmi: (vmi["metadata"].get("creationTimestamp") or "", vmi["metadata"]["name"]))
+    cluster_ips = _cluster_ips(service)
+    metadata = service["metadata"]
+    own = cluster_ips or list(dict.fromkeys(address for vmi in targets for address in addresses_of(vmi)))
+    name = f"{metadata['name']}.{metadata['namespace']}.{_SERVICE_DOMAIN}"
+    return ServiceRules(
+        ports=frozenset(_ports(service, [*granted, *cluster_ips], targets)),
+        announced=frozenset() if is_attached else frozenset(granted) - frozenset(on_guests),
+        names={name: tuple(own)} if own else {},
+    )
+
+
+def _ports(service: Manifest, fronts: Sequence[Address], targets: Sequence[Manifest]) -> Iterable[PublishedPort]:
+    for front in fronts:
+        target = next((a for vmi in targets for a in addresses_of(vmi) if a.version == front.version), None)
+        # A guest that has the address itself gets all of its traffic already.
+        if target is None or target == front:
+            continue
+        for port in fields.items(service, "spec", "ports"):
+            target_port = port.get("targetPort") or port["port"]
+            if isinstance(target_port, int):
+                yield PublishedPort(front, port["port"], port.get("protocol", "TCP"), target, target_port)
+
+
+def endpoint_slices(service: Manifest, members: Sequence[Manifest], *, node: str) -> list[dict[str, Any]]:
+    """Return the EndpointSlices of a Service, one per family in which a member has an address.
+
+    Args:
+        service: The Service.
+        members: The instances that its selector matches.
+        node: The name of the Node that they run on.
+    """
+    metadata = service["metadata"]
+    slices: list[dict[str, Any]] = []
+    for family in _FAMILIES:
+        endpoints = [_endpoint(service, vmi, family, node) for vmi in members if _of_family(vmi, family)]
+        if not endpoints:
+            continue
+        slices.append(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": f"{metadata['name']}-ipv{family}",
+                    "namespace": metadata["namespace"],
+                    "labels": {
+                        "kubernetes.io/service-name": metadata["name"],
+                        "endpointslice.kubernetes.io/managed-by": names.MANAGED_BY_NODE,
+                    },
+                    "ownerReferences": [
+                        {
+                            "apiVersion": "v1",
+                            "kind": "Service",
+                            "name": metadata["name"],
+                            "uid": metadata["uid"],
+                            "controller": True,
+                            "blockOwnerDeletion": True,
+                        }
+                    ],
+                },
+                "addressType": f"IPv{family}",
+                "endpoints": endpoints,
+                "ports": [_slice_port(port) for port in fields.items(service, "spec", "ports")],
+            }
+        )
+    return slices
+
+
+def _of_family(vmi: Manifest, family: int) -> list[str]:
+    return [str(address) for address in addresses_of(vmi) if address.version == family]
+
+
+def _endpoint(service: Manifest, vmi: Manifest, family: int, node: str) -> dict[str, Any]:
+    terminating = bool(vmi["metadata"].get("deletionTimestamp"))
+    ready = is_ready(service, vmi)
+    return {
+        "addresses": _of_family(vmi, family)[:1],
+        "conditions": {"ready": ready and not terminating, "serving": ready, "terminating": terminating},
+        "nodeName": node,
+        "targetRef": {
+            "kind": "VirtualMachineInstance",
+            "namespace": vmi["metadata"]["namespace"],
+            "name": vmi["metadata"]["name"],
+            "uid": vmi["metadata"]["uid"],
+        },
+    }
+
+
+def _slice_port(port: Mapping[str, Any]) -> dict[str, Any]:
+    target = port.get("targetPort")
+    result: dict[str, Any] = {"protocol": port.get("protocol", "TCP")}
+    result["name"] = port.get("name", "")
+    result["port"] = target if isinstance(target, int) and target else port["port"]
+    return result

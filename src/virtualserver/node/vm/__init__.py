@@ -1,0 +1,1 @@
+"""VirtualMachines: whether each should have an instance now, and what its status says."""

@@ -1,0 +1,177 @@
+"""VirtualMachines: their instance is made and deleted as the run strategy and people's requests have it.
+
+What KubeVirt's virt-controller does; the decision itself is `runstrategy`, the status `vmstatus`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from virtualserver.api import names
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.conditions import condition_of
+from virtualserver.kube.controller import Controller
+from virtualserver.kube.errors import AlreadyExists
+from virtualserver.node.services.controller import attached_service
+from virtualserver.node.vm import run_strategy
+from virtualserver.node.vm import status as vmstatus
+from virtualserver.node.vmi import specification
+
+if TYPE_CHECKING:
+    from virtualserver.kube.objects import Key, Manifest
+    from virtualserver.node.observed import Observed
+
+__all__ = ["VirtualMachines", "instance_of", "template_hash"]
+
+_logger = logging.getLogger(__name__)
+_API_VERSION = "v1"
+
+
+def template_hash(vm: Manifest) -> str:
+    """Return a hash of what only a restart can change in a running machine."""
+    template = vm["spec"]["template"]
+    text = msgspec.json.encode([template["spec"], attached_service(template)], order="sorted")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def instance_of(vm: Manifest) -> dict[str, Any]:
+    """Return the instance that a VirtualMachine makes: pure."""
+    metadata, template = vm["metadata"], vm["spec"]["template"]
+    return {
+        "apiVersion": kinds.VIRTUAL_MACHINE_INSTANCE.api_version,
+        "kind": kinds.VIRTUAL_MACHINE_INSTANCE.kind,
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": {**fields.labels_of(template), "kubevirt.io/vm": metadata["name"]},
+            "annotations": {**fields.annotations_of(template), names.INSTANCE_TEMPLATE: template_hash(vm)},
+            "finalizers": [names.NODE_FINALIZER],
+            "ownerReferences": [
+                {
+                    "apiVersion": kinds.VIRTUAL_MACHINE.api_version,
+                    "kind": kinds.VIRTUAL_MACHINE.kind,
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": template["spec"],
+    }
+
+
+class VirtualMachines:
+    """Brings VirtualMachines to their run strategy.
+
+    Attributes:
+        controller: Its queue takes the keys of VirtualMachines, which are their instances' keys too.
+    """
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+        self.controller: Controller[Key] = Controller(name="virtualmachine", reconcile=self.reconcile)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Start or stop one machine, and report it."""
+        vm = self._observed.get(kinds.VIRTUAL_MACHINE, key)
+        if vm is None:
+            return None
+        vmi = self._observed.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
+        is_foreign = vmi is not None and not _is_owned(vmi, vm)
+        if is_foreign:
+            # The instance of an earlier machine of this name: it is on its way out, its end brings us here again.
+            vmi = None
+        now = time.time()
+        decision = run_strategy.decide(vm, vmi, now=now)
+        if decision.requests and decision.action == "stop" and not _same_requests(vm, decision):
+            # The wish to start again is on record before the failed instance goes.
+            requests = [dict(request) for request in decision.requests]
+            await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
+            vm = self._observed.get(kinds.VIRTUAL_MACHINE, key) or vm
+        if decision.action == "nothing" and vmi is not None and _waits_for_old_wishes(vm, vmi):
+            requests = [dict(run_strategy.stop_request(vmi["metadata"]["uid"])), dict(run_strategy.start_request())]
+            await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
+            return 0.0
+        if decision.action == "always":
+            await self._observed.patch(
+                kinds.VIRTUAL_MACHINE,
+                vm,
+                {"metadata": {"resourceVersion": vm["metadata"]["resourceVersion"]}, "spec": {"runStrategy": "Always"}},
+            )
+            return 0.0
+        if decision.action == "stop" and vmi is not None:
+            await self._observed.client.delete(
+                kinds.VIRTUAL_MACHINE_INSTANCE, key[1], namespace=key[0], uid=vmi["metadata"]["uid"]
+            )
+        if decision.action == "start" and not is_foreign:
+            vmi = await self._start(vm)
+        await self._report(vm, vmi, decision, now)
+        return decision.wait_seconds
+
+    async def _start(self, vm: Manifest) -> Manifest | None:
+        try:
+            written = await self._observed.client.create(
+                kinds.VIRTUAL_MACHINE_INSTANCE, instance_of(vm), field_manager=names.NODE_MANAGER
+            )
+        except AlreadyExists:
+            return None  # Ours from a moment ago, or an earlier machine's: the watch is about to tell.
+        _logger.info("%s/%s: instance made", vm["metadata"]["namespace"], vm["metadata"]["name"])
+        return self._observed.remember(kinds.VIRTUAL_MACHINE_INSTANCE, written)
+
+    async def _report(self, vm: Manifest, vmi: Manifest | None, decision: run_strategy.Decision, now: float) -> None:
+        namespace = vm["metadata"]["namespace"]
+        template = vm["spec"]["template"]
+        hash_then = fields.annotations_of(vmi).get(names.INSTANCE_TEMPLATE) if vmi else None
+        status = vmstatus.status_of(
+            vm,
+            vmi,
+            decision,
+            data_volumes=self._volumes(namespace, template["spec"]),
+            needs_restart=hash_then is not None and hash_then != template_hash(vm),
+            now=now,
+        )
+        annotations = fields.annotations_of(vm)
+        observed = {
+            names.LATEST_OBSERVED_API_VERSION: _API_VERSION,
+            names.STORAGE_OBSERVED_API_VERSION: _API_VERSION,
+        }
+        if any(annotations.get(name) != value for name, value in observed.items()):
+            vm = await self._observed.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": {"annotations": observed}}) or vm
+        await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, status, locked=True)
+
+    def _volumes(self, namespace: str, spec: Manifest) -> list[tuple[str, Manifest | None]]:
+        """Return the DataVolumes that a machine waits for; other claims are looked at when it starts."""
+        found = [
+            (name, self._observed.get(kinds.DATA_VOLUME, (namespace, name)), is_data_volume)
+            for name, is_data_volume in specification.volume_claims(spec).items()
+        ]
+        return [(name, volume) for name, volume, is_data_volume in found if volume is not None or is_data_volume]
+
+
+def _is_owned(vmi: Manifest, vm: Manifest) -> bool:
+    references = fields.items(vmi, "metadata", "ownerReferences")
+    return any(reference["uid"] == vm["metadata"]["uid"] for reference in references)
+
+
+def _waits_for_old_wishes(vm: Manifest, vmi: Manifest) -> bool:
+    """Return whether an instance waits to be started as its machine is not wanted any more: a new one takes its place.
+
+    Nobody has to ask for a restart of what has never run.
+    """
+    has_run = fields.status_of(vmi).get("phase") not in (None, "", "Pending")
+    if has_run or vmi["metadata"].get("deletionTimestamp"):
+        return False
+    waits = condition_of(vmi, "Synchronized")
+    if waits is None or waits["status"] != "False":
+        return False
+    return fields.annotations_of(vmi).get(names.INSTANCE_TEMPLATE) != template_hash(vm)
+
+
+def _same_requests(vm: Manifest, decision: run_strategy.Decision) -> bool:
+    return list(fields.items(vm, "status", "stateChangeRequests")) == [dict(one) for one in decision.requests]

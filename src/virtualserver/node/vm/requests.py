@@ -1,0 +1,106 @@
+"""What start, stop and restart change in a VirtualMachine, and when they are refused: pure, in KubeVirt's words.
+
+Source: virt-api 1.8's handlers of these subresources. Two differences, both so that a client that repeats its wish
+ends well: what is on its way already is accepted again, and a stop takes a start back that is still to come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from virtualserver.kube import fields
+from virtualserver.node.vm import run_strategy as runstrategy
+from virtualserver.node.vm.run_strategy import start_request, stop_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from virtualserver.kube.objects import Manifest
+
+__all__ = ["Change", "Refusal", "restart", "start", "stop"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is answered with 409 Conflict."""
+
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """What is written; nothing where all fields are None.
+
+    Attributes:
+        run_strategy: The machine's new ``spec.runStrategy``.
+        requests: Its new ``status.stateChangeRequests``.
+        grace_seconds: The instance's new ``spec.terminationGracePeriodSeconds``.
+    """
+
+    run_strategy: str | None = None
+    requests: Sequence[Mapping[str, Any]] | None = None
+    grace_seconds: int | None = None
+
+
+def _pending(vm: Manifest) -> list[Mapping[str, Any]]:
+    return list(fields.items(vm, "status", "stateChangeRequests"))
+
+
+def _is_live(vmi: Manifest | None) -> bool:
+    return vmi is not None and not runstrategy.is_final(vmi)
+
+
+def start(vm: Manifest, vmi: Manifest | None) -> Change | Refusal:
+    """Return what a start changes."""
+    strategy, pending = runstrategy.strategy_of(vm), _pending(vm)
+    is_ending = vmi is not None and bool(vmi["metadata"].get("deletionTimestamp"))
+    is_ending = is_ending or any(request["action"] == "Stop" for request in pending)
+    if vmi is not None and _is_live(vmi) and not is_ending:
+        if strategy != "Halted" and fields.status_of(vmi).get("phase") == "Running":
+            return Refusal("VM is already running")
+        if strategy != "Halted":
+            return Change()
+    if strategy == "Halted":
+        return Change(run_strategy="Always")
+    if strategy in ("Always", "Once") or any(request["action"] == "Start" for request in pending):
+        return Change()
+    if pending:
+        return Change(requests=[*pending, start_request()])
+    if vmi is not None:
+        return Change(requests=[stop_request(vmi["metadata"]["uid"]), start_request()])
+    return Change(requests=[start_request()])
+
+
+def stop(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None) -> Change | Refusal:
+    """Return what a stop changes.
+
+    Args:
+        vm: The machine.
+        vmi: Its instance, None where it has none.
+        grace_seconds: How long the guest gets; None: what its instance says.
+    """
+    strategy, pending = runstrategy.strategy_of(vm), _pending(vm)
+    grace = grace_seconds if _is_live(vmi) else None
+    if strategy in ("Always", "Once"):
+        return Change(run_strategy="Halted", requests=[] if pending else None, grace_seconds=grace)
+    if vmi is None or not _is_live(vmi):
+        if any(request["action"] == "Start" for request in pending):
+            return Change(requests=[])
+        if vmi is not None and vmi["metadata"].get("deletionTimestamp"):
+            return Change()
+        return Refusal("VM is not running")
+    if strategy == "Halted":
+        return Change(grace_seconds=grace)
+    wanted = [stop_request(vmi["metadata"]["uid"])]
+    return Change(requests=None if pending == wanted else wanted, grace_seconds=grace)
+
+
+def restart(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None) -> Change | Refusal:
+    """Return what a restart changes; arguments as for `stop`."""
+    strategy = runstrategy.strategy_of(vm)
+    if strategy in ("Halted", "Once"):
+        return Refusal(f"{strategy} does not support manual restart requests")
+    if vmi is None or not _is_live(vmi):
+        return Refusal("VM is not running")
+    return Change(requests=[stop_request(vmi["metadata"]["uid"]), start_request()], grace_seconds=grace_seconds)

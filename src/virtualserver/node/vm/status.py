@@ -1,0 +1,126 @@
+"""The status of a VirtualMachine, from what is known of it and its instance: pure, in KubeVirt's words.
+
+Source: KubeVirt 1.8, ``VirtualMachinePrintableStatus``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from virtualserver.kube import fields
+from virtualserver.kube.conditions import condition_of, with_conditions
+from virtualserver.node.vm import run_strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.node.vm.run_strategy import Decision
+
+__all__ = ["status_of"]
+
+_UNSCHEDULABLE: Final = frozenset({"InsufficientMemory", "TooManyServers"})
+
+
+def status_of(
+    vm: Manifest,
+    vmi: Manifest | None,
+    decision: Decision,
+    *,
+    data_volumes: Sequence[tuple[str, Manifest | None]],
+    needs_restart: bool,
+    now: float,
+) -> dict[str, Any]:
+    """Return the whole status.
+
+    Args:
+        vm: The VirtualMachine.
+        vmi: Its instance, None where it has none.
+        decision: What is done about it.
+        data_volumes: The DataVolumes that its volumes name, with the object, None where there is none.
+        needs_restart: True where the template changed since the instance was made.
+        now: Seconds since the epoch.
+    """
+    ready = condition_of(vmi, "Ready") if vmi else None
+    waiting = condition_of(vmi, "Synchronized") if vmi else None
+    is_waiting = waiting is not None and waiting["status"] == "False"
+    wanted: list[dict[str, Any]] = [
+        {
+            "type": "Ready",
+            "status": ready["status"] if ready else "False",
+            "reason": (ready or {}).get("reason") or ("InstanceReady" if ready else "VMINotExists"),
+            "message": (ready or {}).get("message", "" if ready else "VMI does not exist"),
+        }
+    ]
+    if is_waiting and waiting:
+        wanted.append(
+            {"type": "Failure", "status": "True", "reason": waiting["reason"], "message": waiting.get("message", "")}
+        )
+    if needs_restart:
+        wanted.append(
+            {
+                "type": "RestartRequired",
+                "status": "True",
+                "reason": "TemplateChanged",
+                "message": "a non-live-updatable field was changed in the template spec",
+            }
+        )
+    status: dict[str, Any] = {
+        "created": vmi is not None,
+        "ready": bool(ready and ready["status"] == "True"),
+        "printableStatus": _printable(vm, vmi, decision, data_volumes, waiting if is_waiting else None),
+        "runStrategy": decision.run_strategy,
+        "stateChangeRequests": [dict(request) for request in decision.requests] or None,
+        "startFailure": dict(decision.failure) if decision.failure else None,
+        "observedGeneration": vm["metadata"].get("generation"),
+        "desiredGeneration": vm["metadata"].get("generation"),
+        "conditions": with_conditions(vm, wanted, now=now, owned=("Ready", "Failure", "RestartRequired")),
+    }
+    return status
+
+
+def _printable(
+    vm: Manifest,
+    vmi: Manifest | None,
+    decision: Decision,
+    data_volumes: Sequence[tuple[str, Manifest | None]],
+    waiting: Mapping[str, Any] | None,
+) -> str:
+    """Return the one word; the first that fits, in KubeVirt's order."""
+    if vm["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    phase = fields.status_of(vmi).get("phase") if vmi else None
+    if vmi and vmi["metadata"].get("deletionTimestamp") and not run_strategy.is_final(vmi):
+        return "Stopping"
+    if decision.action == "stop" and not run_strategy.is_final(vmi):
+        return "Stopping"
+    if phase == "Running":
+        return "Running"
+    if decision.failure and (vmi is None or phase == "Failed") and _starts_again(decision):
+        return "CrashLoopBackOff"
+    if vmi is None:
+        return "Starting" if _starts_again(decision) else "Stopped"
+    if run_strategy.is_final(vmi):
+        return "Stopped"
+    return _starting(data_volumes, waiting)
+
+
+def _starts_again(decision: Decision) -> bool:
+    asked = any(request["action"] == "Start" for request in decision.requests)
+    return asked or decision.action == "start" or decision.wait_seconds is not None
+
+
+def _starting(data_volumes: Sequence[tuple[str, Manifest | None]], waiting: Mapping[str, Any] | None) -> str:
+    for _, volume in data_volumes:
+        if volume is None:
+            return "ErrorDataVolumeNotFound"
+        phase = fields.status_of(volume).get("phase")
+        if phase == "Failed":
+            return "DataVolumeError"
+        if phase != "Succeeded":
+            return "Provisioning"
+    if waiting and waiting["reason"] in _UNSCHEDULABLE:
+        return "ErrorUnschedulable"
+    if waiting and waiting["reason"] == "ErrorPvcNotFound":
+        return "ErrorPvcNotFound"
+    return "Starting"

@@ -1,0 +1,1 @@
+"""VirtualMachineInstances: each has a link in the data plane and a machine."""

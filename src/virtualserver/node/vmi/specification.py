@@ -1,0 +1,216 @@
+"""What a VirtualMachineInstance asks for, in the node's words: pure.
+
+What the node does not honour is named, never dropped in silence.
+Source: KubeVirt API v1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from virtualserver.api import quantity, resolver
+from virtualserver.kube import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from virtualserver.kube.objects import Manifest
+
+__all__ = ["CloudInit", "DiskWish", "MachineWish", "Unsupported", "grace_seconds", "volume_claims", "wish_of"]
+
+_DEFAULT_GRACE_SECONDS: Final = 30
+_CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
+
+
+class Unsupported(Exception):
+    """The instance asks for what this node does not do; the message names the fields."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DiskWish:
+    """One disk.
+
+    Attributes:
+        name: The disk's and its volume's name.
+        claim: The PersistentVolumeClaim that holds it.
+        source: Which kind of volume names the claim.
+        read_only: True where the guest cannot write.
+        serial: What the guest sees; None: nothing.
+    """
+
+    name: str
+    claim: str
+    source: Literal["dataVolume", "persistentVolumeClaim", "ephemeral"]
+    read_only: bool
+    serial: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CloudInit:
+    """Where the user data come from.
+
+    Attributes:
+        secret: Name of the Secret with key ``userdata``; None: `user_data` is the text.
+        user_data: The text; None where a Secret has it.
+        network_data: The network configuration; None: DHCP on all NICs.
+    """
+
+    secret: str | None
+    user_data: str | None
+    network_data: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MachineWish:
+    """The machine.
+
+    Attributes:
+        cpus: At least 1.
+        memory_bytes: What the guest has.
+        disks: In boot order, then in the order of the specification.
+        mac: Of the cluster NIC, lower case with colons; None: the node derives one. Without meaning where `has_nic`
+            is False.
+        has_nic: Whether there is a cluster NIC.
+        cloud_init: None: no seed.
+        uefi: Whether it boots by UEFI.
+        uuid: SMBIOS UUID.
+        serial: SMBIOS serial number.
+        virtio_transitional: For old guests.
+    """
+
+    cpus: int
+    memory_bytes: int
+    disks: tuple[DiskWish, ...]
+    mac: str | None
+    has_nic: bool
+    cloud_init: CloudInit | None
+    uefi: bool
+    uuid: str | None
+    serial: str | None
+    virtio_transitional: bool
+
+
+def grace_seconds(vmi: Manifest) -> float:
+    """Return how long the guest has between the power button and the end."""
+    value = vmi["spec"].get("terminationGracePeriodSeconds")
+    return float(_DEFAULT_GRACE_SECONDS if value is None else value)
+
+
+def volume_claims(spec: Manifest) -> dict[str, bool]:
+    """Return the claims that a machine's specification names, and whether each is named as a DataVolume."""
+    claims: dict[str, bool] = {}
+    for volume in fields.items(spec, "volumes"):
+        if name := fields.mapping(volume, "dataVolume").get("name"):
+            claims[name] = True
+        for path in (("persistentVolumeClaim",), ("ephemeral", "persistentVolumeClaim")):
+            if name := fields.mapping(volume, *path).get("claimName"):
+                claims[name] = False
+    return claims
+
+
+def wish_of(vmi: Manifest) -> MachineWish:
+    """Return what an instance asks for.
+
+    Raises:
+        Unsupported: It asks for something that this node does not do; all such fields are named.
+    """
+    spec: Mapping[str, Any] = vmi["spec"]
+    domain: Mapping[str, Any] = spec["domain"]
+    devices = fields.mapping(domain, "devices")
+    firmware = fields.mapping(domain, "firmware")
+    faults = list(_unsupported(spec, devices))
+    volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
+    disks, cloud_init = _volumes(fields.items(devices, "disks"), volumes, faults)
+    interfaces = fields.items(devices, "interfaces")
+    if faults:
+        raise Unsupported("this machine cannot be run here: " + "; ".join(faults))
+    cpu = fields.mapping(domain, "cpu")
+    mac = interfaces[0].get("macAddress") if interfaces else None
+    return MachineWish(
+        cpus=max(1, cpu.get("cores", 1) * cpu.get("sockets", 1) * cpu.get("threads", 1)),
+        memory_bytes=_memory(domain),
+        disks=tuple(disks),
+        mac=mac.lower().replace("-", ":") if mac else None,
+        has_nic=bool(interfaces) or devices.get("autoattachPodInterface", True),
+        cloud_init=cloud_init,
+        uefi="efi" in fields.mapping(firmware, "bootloader"),
+        uuid=firmware.get("uuid"),
+        serial=firmware.get("serial"),
+        virtio_transitional=bool(devices.get("useVirtioTransitional")),
+    )
+
+
+def _memory(domain: Mapping[str, Any]) -> int:
+    places = (("memory", "guest"), ("resources", "requests", "memory"), ("resources", "limits", "memory"))
+    found = (fields.mapping(domain, *path[:-1]).get(path[-1]) for path in places)
+    memory: str | int | None = next((one for one in found if one is not None), None)
+    if memory is None:
+        raise Unsupported("spec.domain.memory.guest is missing: write how much memory the machine has, such as 8Gi")
+    size = quantity.in_bytes(memory)
+    return size + -size % (1 << 20)
+
+
+def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterable[str]:
+    for field in ("gpus", "hostDevices", "filesystems"):
+        if devices.get(field):
+            yield f"spec.domain.devices.{field} is not supported: remove it"
+    yield from map(str, resolver.faults(fields.mapping(spec, "dnsConfig"), path="spec.dnsConfig"))
+    hostname = spec.get("hostname")
+    if hostname and not _NAME.fullmatch(hostname):
+        yield f"spec.hostname: {hostname!r} is no DNS label: use lower-case letters, digits and dashes"
+    interfaces, networks = fields.items(devices, "interfaces"), fields.items(spec, "networks")
+    if len(interfaces) > 1:
+        yield f"spec.domain.devices.interfaces has {len(interfaces)} entries: only the cluster network's is supported"
+    for network in networks:
+        if "pod" not in network:
+            yield f"spec.networks[{network['name']}] is not the pod network, which is the only one supported"
+
+
+def _volumes(
+    disks: Iterable[Mapping[str, Any]], volumes: Mapping[str, Mapping[str, Any]], faults: list[str]
+) -> tuple[list[DiskWish], CloudInit | None]:
+    wishes: list[tuple[int, DiskWish]] = []
+    cloud_init: CloudInit | None = None
+    for disk in disks:
+        name = disk["name"]
+        if not _NAME.fullmatch(name):
+            # An ephemeral disk's file is called so.
+            faults.append(
+                f"spec.domain.devices.disks[{name!r}]: no DNS label: use lower-case letters, digits and dashes"
+            )
+            continue
+        volume = volumes.get(name)
+        if volume is None:
+            faults.append(f"spec.domain.devices.disks[{name}] has no volume of its name in spec.volumes")
+            continue
+        source = next((field for field in volume if field != "name"), "")
+        if source in _CLOUD_INIT:
+            cloud_init = _cloud_init(volume[source])
+        elif source in _DISK_SOURCES:
+            wishes.append((disk.get("bootOrder") or 1 << 20, _disk(disk, source, volume[source])))
+        else:
+            faults.append(f"spec.volumes[{name}].{source} is not supported: use dataVolume or persistentVolumeClaim")
+    wishes.sort(key=lambda wish: wish[0])
+    return [wish for _, wish in wishes], cloud_init
+
+
+def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any]) -> DiskWish:
+    claim = volume["persistentVolumeClaim"] if source == "ephemeral" else volume
+    return DiskWish(
+        name=disk["name"],
+        claim=claim["name"] if source == "dataVolume" else claim["claimName"],
+        source=source,
+        read_only=bool(fields.mapping(disk, "disk").get("readonly") or volume.get("readOnly") or disk.get("cdrom")),
+        serial=disk.get("serial"),
+    )
+
+
+def _cloud_init(source: Mapping[str, Any]) -> CloudInit:
+    secret = fields.mapping(source, "secretRef")
+    return CloudInit(
+        secret=secret.get("name"), user_data=source.get("userData"), network_data=source.get("networkData")
+    )

@@ -1,0 +1,1 @@
+"""DataVolumes and claims: each has a disk."""

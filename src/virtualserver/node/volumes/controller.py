@@ -1,0 +1,324 @@
+"""Disks: a DataVolume becomes a PersistentVolumeClaim and a qcow2 file over an immutable image.
+
+What CDI does on a cluster. An image is a claim with the annotation `names.IMAGE`; cloning it is making an overlay, so
+it takes no time. A disk is named after its DataVolume's UID, and removed when that is gone and no machine has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.api import names, quantity
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.conditions import with_conditions
+from virtualserver.kube.controller import Controller
+from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
+from virtualserver.node.services.balancing import Fault
+from virtualserver.storage.disks import DiskError
+from virtualserver.storage.images import Image, ImageError, ImageStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from virtualserver.node.observed import Observed
+    from virtualserver.storage.disks import DiskStore
+    from virtualserver.storage.kernel import Kernel
+
+__all__ = ["RootDisk", "Volumes"]
+
+_MISSING_SECONDS: Final = 30.0
+"""An image that is missing is looked for again this often; a new claim is seen at once."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RootDisk:
+    """The file behind a claim.
+
+    Attributes:
+        path: The qcow2 file.
+        kernel: What its image boots directly; None: the disk itself boots.
+    """
+
+    path: Path
+    kernel: Kernel | None
+
+
+class Volumes:
+    """Makes, grows and removes disks, and reports them.
+
+    Attributes:
+        controller: Its queue takes the keys of DataVolumes and of claims that are images.
+    """
+
+    def __init__(self, observed: Observed, images: ImageStore, disks: DiskStore) -> None:
+        self._observed = observed
+        self._images = images
+        self._disks = disks
+        self.controller: Controller[Key] = Controller(name="volume", reconcile=self.reconcile, workers=2)
+        # A machine that starts and the controller may come to the same disk.
+        self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.in_use: set[str] = set()
+        """The identifiers of the disks that machines have open; `instances` writes it."""
+        self.on_gone: Callable[[], None] = lambda: None
+        """Called once nobody makes the disk of a DataVolume that is gone any more."""
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring the disk, the claim and the status of one DataVolume, or the status of one image claim, in order."""
+        async with self._locks[key]:
+            return await self._reconcile(key)
+
+    async def grow(self, key: Key) -> None:
+        """Grow the disk of a machine that is about to start, where its DataVolume asks for more."""
+        volume = self._observed.get(kinds.DATA_VOLUME, key)
+        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        size = _size_of(volume) if volume else None
+        bound = _capacity(claim) if claim else None
+        if isinstance(size, int) and bound is not None and bound < size:
+            await self.reconcile(key)
+
+    async def _reconcile(self, key: Key) -> float | None:
+        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        if claim is not None and _image_of(claim):
+            await self._bind_image(claim)
+        volume = self._observed.get(kinds.DATA_VOLUME, key)
+        if volume is None:
+            self.on_gone()
+            return None
+        if volume["metadata"].get("deletionTimestamp"):
+            return None
+        try:
+            outcome: Manifest | Fault = await self._make(volume, claim)
+        except DiskError as error:
+            outcome = Fault("DiskFailed", str(error))
+        if isinstance(outcome, Fault):
+            await self._report(volume, outcome)
+            return _MISSING_SECONDS
+        await self._report(volume, None)
+        return None
+
+    def find(self, key: Key) -> RootDisk | Fault:
+        """Return the disk of a claim that a machine names, or why there is none yet."""
+        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        volume = self._observed.get(kinds.DATA_VOLUME, key)
+        if claim is None and volume is None:
+            return Fault("ErrorPvcNotFound", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
+        if volume is not None and fields.status_of(volume).get("phase") != "Succeeded":
+            return Fault("WaitingForVolumes", f"DataVolume {key[0]}/{key[1]} is not ready yet")
+        if claim is None:
+            return Fault("WaitingForVolumes", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist yet")
+        annotations = fields.annotations_of(claim)
+        digest = annotations.get(names.IMAGE) or annotations.get(names.BASE_IMAGE)
+        image = self._image(digest) if digest else None
+        if _image_of(claim):
+            if image is None:
+                return Fault("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
+            return RootDisk(image.disk, image.kernel)
+        identifier = owner_uid(claim)
+        if identifier is None or volume is None or identifier != volume["metadata"]["uid"]:
+            # Whoever makes a claim writes its owner: it must not name another namespace's disk.
+            return Fault("ErrorPvcNotFound", f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
+        path = self._disks.path(identifier)
+        if not path.exists():
+            return Fault("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} does not exist")
+        return RootDisk(path, image.kernel if image else None)
+
+    def identifier_of(self, key: Key) -> str | None:
+        """Return the identifier of the disk that a claim has, None where it has none of its own."""
+        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        return (owner_uid(claim) or claim["metadata"]["uid"]) if claim and not _image_of(claim) else None
+
+    def sweep(self) -> list[str]:
+        """Remove the disks whose DataVolume is gone and that no machine has; return their identifiers.
+
+        Only to be called when the stores are synced.
+        """
+        alive = {volume["metadata"]["uid"] for volume in self._observed.all(kinds.DATA_VOLUME)}
+        gone = [one for one in self._disks.all() if one not in alive and one not in self.in_use]
+        for identifier in gone:
+            _logger.info("disk %s: its DataVolume is gone, so it is removed", identifier)
+            self._disks.remove(identifier)
+        return gone
+
+    async def _make(self, volume: Manifest, claim: Manifest | None) -> Manifest | Fault:
+        size = _size_of(volume)
+        if isinstance(size, Fault):
+            return size
+        uid = volume["metadata"]["uid"]
+        if claim is not None and owner_uid(claim) != uid:
+            name = "/".join(key_of(claim))
+            return Fault(
+                "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and belongs to another: delete or rename it"
+            )
+        path = self._disks.path(uid)
+        if claim is not None and _capacity(claim) is not None and not path.exists():
+            # What was written to it is not in the image: to make it anew in silence would hide the loss.
+            return Fault(
+                "DiskGone",
+                f"{path} is gone: put it back, or delete PersistentVolumeClaim {'/'.join(key_of(claim))} "
+                "for a new disk from the image",
+            )
+        if claim is None or not path.exists():
+            image = self._source(volume)
+            if isinstance(image, Fault):
+                return image
+            size = max(size, image.virtual_size)
+            # The claim comes before its disk: what exists on this machine can be found through the API.
+            claim = claim or await self._create_claim(volume, image.digest, size)
+            await asyncio.to_thread(self._disks.create, uid, base=image.disk, size_bytes=size, user=0)
+        bound = _capacity(claim)
+        if bound is not None and bound < size:
+            if uid in self.in_use:
+                return claim  # It grows before the next start.
+            await asyncio.to_thread(self._disks.grow, uid, size)
+        return await self._bind(claim, max(size, bound or 0)) or claim
+
+    def _source(self, volume: Manifest) -> Image | Fault:
+        """Return the image that a DataVolume clones."""
+        source = fields.mapping(volume, "spec", "source")
+        pvc = source.get("pvc")
+        if pvc is None:
+            kind = ", ".join(source) or "none"
+            return Fault("SourceNotSupported", f"spec.source.{kind} is not supported here: use spec.source.pvc")
+        key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
+        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        if claim is None:
+            return Fault("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
+        digest = _image_of(claim)
+        if digest is None:
+            return Fault(
+                "SourceNotSupported",
+                f"spec.source.pvc: {key[0]}/{key[1]} is no image; `vs image list` shows the images",
+            )
+        image = self._image(digest)
+        if image is None:
+            return Fault(
+                "SourceMissing", f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine"
+            )
+        return image
+
+    def _image(self, digest: str) -> Image | None:
+        try:
+            return self._images.get(digest)
+        except ImageError:
+            return None
+
+    async def _create_claim(self, volume: Manifest, digest: str, size: int) -> Manifest:
+        metadata = volume["metadata"]
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "labels": dict(fields.labels_of(volume)),
+                "annotations": {names.BASE_IMAGE: digest},
+                "ownerReferences": [
+                    {
+                        "apiVersion": kinds.DATA_VOLUME.api_version,
+                        "kind": kinds.DATA_VOLUME.kind,
+                        "name": metadata["name"],
+                        "uid": metadata["uid"],
+                        "controller": True,
+                        "blockOwnerDeletion": True,
+                    }
+                ],
+            },
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "volumeMode": "Block",
+                "resources": {"requests": {"storage": str(size)}},
+                "volumeName": f"disk-{metadata['uid']}",
+            },
+        }
+        written = await self._observed.client.create(
+            kinds.PERSISTENT_VOLUME_CLAIM, manifest, field_manager=names.NODE_MANAGER
+        )
+        return self._observed.remember(kinds.PERSISTENT_VOLUME_CLAIM, written)
+
+    async def _bind_image(self, claim: Manifest) -> None:
+        image = self._image(_image_of(claim) or "")
+        if image is None:
+            return
+        if not claim["spec"].get("volumeName"):
+            # Clients show no capacity of a claim without it.
+            named = {"spec": {"volumeName": f"image-{claim['metadata']['uid']}"}}
+            claim = await self._observed.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, named) or claim
+        await self._bind(claim, image.virtual_size)
+
+    async def _bind(self, claim: Manifest, size: int) -> Manifest | None:
+        """Report a claim as bound: there is no PersistentVolume behind it, the node itself is."""
+        if fields.status_of(claim).get("phase") == "Bound" and _capacity(claim) == size:
+            return claim
+        return await self._observed.write_status(
+            kinds.PERSISTENT_VOLUME_CLAIM,
+            claim,
+            {
+                "phase": "Bound",
+                "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
+                "capacity": {"storage": _quantity(size)},
+            },
+        )
+
+    async def _report(self, volume: Manifest, fault: Fault | None) -> None:
+        if fault is None:
+            phase, progress = "Succeeded", "100.0%"
+        elif fault.reason == "SourceNotSupported":
+            phase, progress = "Failed", "N/A"
+        else:
+            phase, progress = "Pending", "N/A"
+        done = "True" if fault is None else "False"
+        reason, message = ("Succeeded", "") if fault is None else (fault.reason, fault.message)
+        conditions = [
+            {"type": "Bound", "status": done, "reason": "Bound" if fault is None else reason, "message": message},
+            {"type": "Running", "status": "False", "reason": "Completed" if fault is None else reason, "message": ""},
+            {"type": "Ready", "status": done, "reason": reason, "message": message},
+        ]
+        await self._observed.write_status(
+            kinds.DATA_VOLUME,
+            volume,
+            {
+                "phase": phase,
+                "progress": progress,
+                "claimName": volume["metadata"]["name"] if fault is None else None,
+                "conditions": with_conditions(volume, conditions, now=time.time()),
+            },
+        )
+
+
+def _image_of(claim: Manifest) -> str | None:
+    return fields.annotations_of(claim).get(names.IMAGE)
+
+
+def _quantity(size: int) -> str:
+    """Return bytes as a person would write them."""
+    for suffix, unit in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+        if size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)
+
+
+def _capacity(claim: Manifest) -> int | None:
+    """Return the size that a bound claim has, None where it is not bound yet."""
+    capacity = fields.mapping(claim, "status", "capacity").get("storage")
+    return quantity.in_bytes(capacity) if capacity else None
+
+
+def _size_of(volume: Manifest) -> int | Fault:
+    spec = volume["spec"]
+    request = fields.mapping(spec, "storage") or fields.mapping(spec, "pvc")
+    text = fields.mapping(request, "resources", "requests").get("storage")
+    if text is None:
+        return Fault("SizeMissing", "spec.storage.resources.requests.storage is missing: write a size, such as 40Gi")
+    try:
+        size = quantity.in_bytes(text)
+    except quantity.QuantityError as error:
+        return Fault("SizeInvalid", f"spec.storage.resources.requests.storage: {error}")
+    return size + -size % (1 << 20)

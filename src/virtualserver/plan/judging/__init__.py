@@ -1,0 +1,1 @@
+"""Verdicts from evidence: refusals, readiness, status."""

@@ -1,0 +1,50 @@
+"""Whether the machine runs: a start or stop by a user is never undone.
+
+The operator writes the machine's run strategy at creation, and when the VirtualServer's own value has changed since it
+last wrote it (remembered in an annotation). In between it belongs to whoever starts and stops. KubeVirt's start turns
+``Halted`` into ``Always``; once that start has been carried out, the server's own value takes its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from virtualserver.api import names
+from virtualserver.api.virtualserver import RunStrategy, VirtualServer
+
+if TYPE_CHECKING:
+    from virtualserver.plan.values import Manifest, Observed
+
+__all__ = ["run_strategy"]
+
+
+def run_strategy(server: VirtualServer, observed: Observed) -> str:
+    """Return the run strategy that the machine shall have now.
+
+    The caller writes it under an optimistic lock, so that a stop in the same moment is not overwritten.
+    """
+    own = server.spec.run_strategy
+    machine = observed.virtual_machine
+    if machine is None:
+        return _first(server)
+    current = str(machine["spec"].get("runStrategy") or own.value)
+    remembered = machine["metadata"].get("annotations", {}).get(names.RUN_STRATEGY, own.value)
+    if remembered != own.value:
+        return own.value
+    if current == RunStrategy.ALWAYS and own is not RunStrategy.HALTED and _was_started(machine, observed):
+        return own.value
+    return current
+
+
+def _first(server: VirtualServer) -> str:
+    """Return the strategy at creation. ``Manual`` gets its one start as ``Always``, which `run_strategy` takes back."""
+    own = server.spec.run_strategy
+    if not server.spec.initialize_running:
+        return RunStrategy.HALTED.value
+    return RunStrategy.ALWAYS.value if own is RunStrategy.MANUAL else own.value
+
+
+def _was_started(machine: Manifest, observed: Observed) -> bool:
+    """Return whether the start has been carried out: before that, ``Manual`` would take the start back."""
+    instance = observed.virtual_machine_instance
+    return bool(machine.get("status", {}).get("created")) or instance is not None

@@ -1,0 +1,1 @@
+"""Disks, images and image builds. Knows no Kubernetes."""

@@ -1,0 +1,144 @@
+"""Disks of servers: qcow2 files over immutable images.
+
+A disk is one file ``IDENTIFIER.qcow2`` of mode 0600 that belongs to its machine's user. It appears whole or not at all.
+Nothing here knows machines: whoever grows or removes a disk has stopped its machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["DiskError", "DiskStore"]
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+
+
+class DiskError(Exception):
+    """A disk cannot be made, grown or read; the message says why and what to do."""
+
+
+class DiskStore:
+    """A folder of disks."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; it is made with the first disk.
+
+        Args:
+            folder: Where the disks lie; machines' users must be able to enter it.
+        """
+        self._folder = folder
+
+    def path(self, identifier: str) -> Path:
+        """Return where a disk lies, whether it exists or not.
+
+        Raises:
+            DiskError: The identifier could not be a file's name.
+        """
+        if not _IDENTIFIER.fullmatch(identifier):
+            raise DiskError(f"{identifier!r} is no disk identifier: use letters, digits, dots, dashes")
+        return self._folder / f"{identifier}.qcow2"
+
+    def create(self, identifier: str, *, base: Path | None, size_bytes: int, user: int) -> Path:
+        """Make a disk and return its file; one that exists keeps its content and is given to the user.
+
+        Args:
+            identifier: Names the disk for ever.
+            base: The qcow2 file that it starts from, never written to; None: it starts empty.
+            size_bytes: How large the guest sees it; at least the base's size.
+            user: UID and GID that may read and write it.
+
+        Raises:
+            DiskError: The base is missing or larger than the disk, or the file system is full.
+        """
+        path = self.path(identifier)
+        if not path.exists():
+            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            temporary = path.with_suffix(".new")
+            temporary.unlink(missing_ok=True)
+            origin: list[str] = []
+            if base is not None:
+                least = _information(base)["virtual-size"]
+                if size_bytes < least:
+                    raise DiskError(
+                        f"disk {identifier}: {size_bytes} bytes are less than its image's {least}: "
+                        f"ask for at least {-(-least // (1 << 30))}Gi"
+                    )
+                origin = ["-F", "qcow2", "-b", str(base)]
+            try:
+                _qemu_img(["create", "-q", "-f", "qcow2", *origin, str(temporary), str(size_bytes)])
+                temporary.chmod(0o600)
+                os.chown(temporary, user, user)
+                temporary.rename(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        os.chown(path, user, user)
+        return path
+
+    def grow(self, identifier: str, size_bytes: int) -> bool:
+        """Make a disk at least so large, and return whether it grew; its machine must not run.
+
+        Raises:
+            DiskError: It is not there, or a machine uses it.
+        """
+        path = self.path(identifier)
+        if self.size(identifier) >= size_bytes:
+            return False
+        owner = path.stat()
+        _qemu_img(["resize", "-q", "-f", "qcow2", str(path), str(size_bytes)])
+        os.chown(path, owner.st_uid, owner.st_gid)
+        return True
+
+    def size(self, identifier: str) -> int:
+        """Return how many bytes the guest sees.
+
+        Raises:
+            DiskError: There is no such disk.
+        """
+        return _information(self.path(identifier))["virtual-size"]
+
+    def bases(self) -> dict[str, Path]:
+        """Return the base of every disk that has one, by identifier."""
+        found: dict[str, Path] = {}
+        for identifier in self.all():
+            base = _information(self.path(identifier)).get("backing-filename")
+            if base:
+                found[identifier] = Path(base)
+        return found
+
+    def remove(self, identifier: str) -> None:
+        """Remove a disk; of one that is not there, nothing."""
+        self.path(identifier).unlink(missing_ok=True)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a process that was killed while it made a disk left; only to be called while nobody makes one."""
+        for path in self._folder.glob("*.new"):
+            path.unlink()
+
+    def all(self) -> list[str]:
+        """Return the identifiers of all disks, sorted."""
+        return sorted(path.name.removesuffix(".qcow2") for path in self._folder.glob("*.qcow2"))
+
+
+def _information(disk: Path) -> dict[str, Any]:
+    """Return what qemu-img says about a disk, even one that a running machine writes to."""
+    if not disk.exists():
+        raise DiskError(f"{disk}: no such disk")
+    return json.loads(_qemu_img(["info", "--output=json", "--force-share", "-f", "qcow2", str(disk)]))
+
+
+def _qemu_img(arguments: list[str]) -> str:
+    """Run qemu-img."""
+    try:
+        done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise DiskError(
+            "qemu-img is not on PATH: install it with `apt-get install --no-install-recommends qemu-utils`"
+        ) from None
+    if done.returncode:
+        raise DiskError(f"qemu-img {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout

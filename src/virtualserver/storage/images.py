@@ -1,0 +1,313 @@
+"""Images: immutable files under the name of their content, so that replacing one never touches a server.
+
+An image is a folder ``sha256-DIGEST`` with ``disk.qcow2``, perhaps ``kernel`` and ``initrd``, and ``image.json``, all
+of mode 0444. It appears whole (by a rename) or not at all. What is added may come from anybody: a disk that names other
+files to be read in its place is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from virtualserver.host.files import write_atomically
+from virtualserver.storage.kernel import Kernel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Image", "ImageError", "ImageStore", "Progress"]
+
+_IMAGE_VERSION: Final = 1
+_CHUNK_BYTES: Final = 4 << 20
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_FOREIGN: Final = {b"KDMV": "vmdk", b"vhdxfile": "vhdx", b"conectix": "vpc", b"<<< ": "vdi", b"QED\0": "qed"}
+_QCOW2_MAGIC: Final = b"QFI\xfb"
+# What qemu-img may use to look at a file that somebody else made. Source: OpenStack's advice on hostile images.
+_LIMITS: Final = ("prlimit", "--as=4294967296", "--cpu=60")
+
+Progress = Callable[[str, float | None], None]
+"""Told what is being done, in words, and the done fraction of it (0.0 to 1.0; None: not known)."""
+
+
+class ImageError(Exception):
+    """An image cannot be added, found or removed; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Image:
+    """One image of the store.
+
+    Attributes:
+        digest: ``sha256:`` and 64 hexadecimal digits, over everything that a guest sees of it.
+        name: What it was called when it was first added.
+        description: One sentence for people.
+        disk: Its disk, qcow2, no backing file.
+        virtual_size: Bytes of the disk as a guest sees it; a server's root disk is at least as large.
+        kernel: What is booted directly; None: the disk boots by itself.
+        added: When it was added, RFC 3339 in UTC.
+    """
+
+    digest: str
+    name: str
+    description: str
+    disk: Path
+    virtual_size: int
+    kernel: Kernel | None
+    added: str
+
+
+class _Record(msgspec.Struct, rename="camel"):
+    """What ``image.json`` holds."""
+
+    format_version: int
+    digest: str
+    name: str
+    description: str
+    virtual_size: int
+    added: str
+    has_kernel: bool
+    has_initrd: bool
+    command_line: str
+
+
+class ImageStore:
+    """A folder of images. Every method may be called by several processes at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; it is made when the first image is added.
+
+        Args:
+            folder: Where the images lie; machines' users must be able to enter it.
+        """
+        self._folder = folder
+
+    def add(
+        self,
+        *,
+        disk: Path,
+        kernel: Path | None = None,
+        initrd: Path | None = None,
+        command_line: str = "",
+        name: str,
+        description: str = "",
+        progress: Progress | None = None,
+    ) -> Image:
+        """Copy files into the store and return the image; one of the same content stays as it is and is returned.
+
+        Args:
+            disk: A raw or qcow2 disk; what it is shows in its content, not in its name.
+            kernel: To be booted directly; None: the disk boots by itself.
+            initrd: Beside the kernel; None: none.
+            command_line: What the kernel is told.
+            name: What people call it.
+            description: One sentence for people.
+            progress: Told each step.
+
+        Raises:
+            ImageError: A file is missing or cannot be read as a disk, or the disk refers to other files.
+        """
+        _check_files(name, disk, kernel, initrd)
+        with self._adding() as temporary:
+            report = progress or _silent
+            parts = {"disk": _add_disk(disk, temporary / "disk.qcow2", name, report)}
+            for part, source in (("kernel", kernel), ("initrd", initrd)):
+                if source is not None:
+                    parts[part] = _copy(source, temporary / part, f"copying the {part}", report)
+            parts["commandLine"] = command_line
+            digest = f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
+            target = self._path(digest)
+            if not target.exists():
+                self._finish(temporary, target, digest, name, description, kernel, initrd, command_line)
+        return self.get(digest)
+
+    def get(self, digest: str) -> Image:
+        """Return an image.
+
+        Raises:
+            ImageError: The store has none of this digest.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise ImageError(f"{digest!r} is no image digest: it is `sha256:` and 64 hexadecimal digits")
+        folder = self._path(digest)
+        try:
+            record = msgspec.json.decode((folder / "image.json").read_bytes(), type=_Record)
+        except FileNotFoundError:
+            raise ImageError(f"no image {digest} in {self._folder}; `vs image list` shows what there is") from None
+        except msgspec.MsgspecError as error:
+            raise ImageError(f"{folder}/image.json: {error}; remove the image and add it again") from None
+        if record.format_version > _IMAGE_VERSION:
+            raise ImageError(f"{folder}/image.json: written by a newer program: install that one again")
+        kernel = None
+        if record.has_kernel:
+            kernel = Kernel(folder / "kernel", folder / "initrd" if record.has_initrd else None, record.command_line)
+        return Image(
+            digest=record.digest,
+            name=record.name,
+            description=record.description,
+            disk=folder / "disk.qcow2",
+            virtual_size=record.virtual_size,
+            kernel=kernel,
+            added=record.added,
+        )
+
+    def all(self) -> list[Image]:
+        """Return every image, the oldest first."""
+        folders = self._folder.glob("sha256-*") if self._folder.is_dir() else ()
+        images = [self.get(folder.name.replace("-", ":", 1)) for folder in folders]
+        return sorted(images, key=lambda image: (image.added, image.digest))
+
+    def remove(self, digest: str) -> None:
+        """Remove an image; of one that is not there, nothing.
+
+        The caller makes sure that no disk lies over it: `disks.DiskStore.bases` says which do.
+        """
+        target = self._path(digest)
+        with self._adding() as temporary, contextlib.suppress(FileNotFoundError):
+            # Out of sight first, so that nobody finds half an image.
+            target.rename(temporary / "removed")
+
+    def _path(self, digest: str) -> Path:
+        """Return an image's folder."""
+        return self._folder / digest.replace(":", "-")
+
+    @contextlib.contextmanager
+    def _adding(self) -> Generator[Path, None, None]:
+        """Yield a folder that is removed in the end, and remove what an interrupted predecessor left."""
+        self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            temporary = self._folder / ".adding"
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(mode=0o755)
+            try:
+                yield temporary
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def _finish(
+        self,
+        temporary: Path,
+        target: Path,
+        digest: str,
+        name: str,
+        description: str,
+        kernel: Path | None,
+        initrd: Path | None,
+        command_line: str,
+    ) -> None:
+        """Write the record and give the folder its name."""
+        record = _Record(
+            format_version=_IMAGE_VERSION,
+            digest=digest,
+            name=name,
+            description=description,
+            virtual_size=_information(temporary / "disk.qcow2", "qcow2", name)["virtual-size"],
+            added=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            has_kernel=kernel is not None,
+            has_initrd=initrd is not None,
+            command_line=command_line,
+        )
+        write_atomically(temporary / "image.json", msgspec.json.format(msgspec.json.encode(record)))
+        for path in temporary.iterdir():
+            path.chmod(0o444)
+        temporary.rename(target)
+
+
+def _check_files(name: str, disk: Path, kernel: Path | None, initrd: Path | None) -> None:
+    """Refuse files that are missing or have no effect."""
+    if initrd is not None and kernel is None:
+        raise ImageError(f"image {name}: an initrd ({initrd}) without a kernel has no effect; name the kernel too")
+    for path in filter(None, (disk, kernel, initrd)):
+        if not path.is_file():
+            raise ImageError(f"image {name}: {path}: no such file")
+    if disk.stat().st_size == 0:
+        raise ImageError(f"image {name}: {disk} is empty: name the disk's file")
+
+
+def _silent(_step: str, _done: float | None) -> None:
+    """Tell nobody."""
+
+
+def _add_disk(source: Path, target: Path, name: str, progress: Progress) -> str:
+    """Copy a disk as qcow2, refuse what refers to other files, and return the digest of what was given."""
+    with source.open("rb") as file:
+        head = file.read(64)
+    for magic, kind in _FOREIGN.items():
+        if head.startswith(magic):
+            raise ImageError(
+                f"image {name}: {source} is a {kind} disk; "
+                f"turn it into one that is known with `qemu-img convert -O qcow2 {source} new.qcow2`"
+            )
+    if not head.startswith(_QCOW2_MAGIC):
+        digest = _copy(source, None, "reading the disk", progress)
+        progress("turning the disk into qcow2", None)
+        _qemu_img(["convert", "-f", "raw", "-O", "qcow2", str(source), str(target)], name)
+        return digest
+    digest = _copy(source, target, "copying the disk", progress)
+    information = _information(target, "qcow2", name)
+    details = information.get("format-specific", {}).get("data", {})
+    for word, found in (
+        ("a backing file", information.get("full-backing-filename") or information.get("backing-filename")),
+        ("an external data file", details.get("data-file")),
+    ):
+        if found:
+            raise ImageError(
+                f"image {name}: {source} has {word} ({found}), so that it could show a guest any file of this machine; "
+                f"make it whole with `qemu-img convert -O qcow2 {source} new.qcow2` where you trust it"
+            )
+    if information.get("encrypted") or details.get("corrupt"):
+        raise ImageError(f"image {name}: {source} is encrypted or marked corrupt: it cannot be used")
+    return digest
+
+
+def _copy(source: Path, target: Path | None, step: str, progress: Progress) -> str:
+    """Read a file, copy it if there is a target, and return its SHA-256."""
+    digest = hashlib.sha256()
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(source.open("rb"))
+        writer = stack.enter_context(target.open("xb")) if target else None
+        size = os.fstat(reader.fileno()).st_size or 1
+        done = 0
+        while chunk := reader.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            if writer is not None:
+                writer.write(chunk)
+            done += len(chunk)
+            progress(step, min(1.0, done / size))
+        if writer is not None:
+            writer.flush()
+            os.fsync(writer.fileno())
+    return digest.hexdigest()
+
+
+def _information(disk: Path, kind: str, name: str) -> dict[str, Any]:
+    """Return what qemu-img says about a disk; it does not follow what the disk refers to."""
+    return json.loads(_qemu_img(["info", "--output=json", "-f", kind, str(disk)], name))
+
+
+def _qemu_img(arguments: list[str], name: str) -> str:
+    """Run qemu-img within limits."""
+    limits = _LIMITS if arguments[0] == "info" else ()
+    try:
+        done = subprocess.run([*limits, "qemu-img", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise ImageError(
+            f"image {name}: {error.filename} is not on PATH: install it with "
+            "`apt-get install --no-install-recommends qemu-utils util-linux`"
+        ) from None
+    if done.returncode:
+        raise ImageError(f"image {name}: the disk cannot be read: {done.stderr.strip() or 'qemu-img was ended'}")
+    return done.stdout

@@ -1,0 +1,1 @@
+"""What the tests share: control planes, nodes, machines and guests to test with."""

@@ -1,0 +1,355 @@
+"""A control plane with a node beside it: real API server, data plane and guests, and no operator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness import control_plane as plane
+from harness.guest import image as guest_image
+from harness.guest.driver import Guest
+from virtualserver.api import names
+from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.installation import ranges
+from virtualserver.kube import fields
+from virtualserver.machines.hypervisor import Hypervisor
+from virtualserver.storage.images import ImageStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from virtualserver.installation.installation import Installation
+
+T = TypeVar("T")
+
+__all__ = ["NodeWorld", "a_machine", "a_node", "a_service", "a_volume", "an_image"]
+
+_SOURCES = Path(__file__).parents[2] / "src"
+_OTHERS = [ipaddress.ip_network(text) for text in ("203.0.113.0/24", "198.18.0.0/24", "10.42.0.0/16")]
+
+
+class NodeWorld:
+    """One installation of control plane and node.
+
+    Attributes:
+        installation: Its folders.
+        api: Its control plane.
+        namespace: Where the test's objects lie.
+    """
+
+    def __init__(self, installation: Installation, api: plane.ControlPlane) -> None:
+        self.installation = installation
+        self.api = api
+        self.namespace = "default"
+        self.digest = ""
+        self._node: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What the node wrote."""
+        path = self.installation.logs / "node.log"
+        return path.read_text() if path.exists() else ""
+
+    def start_node(self) -> None:
+        """Start the node and wait until it is ready."""
+        ready = self.installation.run / "node" / "ready"
+        ready.unlink(missing_ok=True)
+        with (self.installation.logs / "node.log").open("ab") as log:
+            self._node = subprocess.Popen(
+                [sys.executable, "-m", "virtualserver.node", "--instance", self.installation.name],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(_SOURCES),
+                    "VS_INSTANCE": self.installation.name,
+                    "VS_STATE": str(self.installation.root),
+                },
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.eventually(ready.exists, what=lambda: f"the node is ready: {self.log[-2000:]}")
+
+    def stop_node(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the node; guests and data plane stay."""
+        if self._node is not None:
+            self._node.send_signal(how)
+            self._node.wait(20)
+            self._node = None
+
+    @property
+    def node_pid(self) -> int:
+        """The node's PID."""
+        assert self._node is not None
+        return self._node.pid
+
+    def eventually(
+        self, condition: Callable[[], T], *, seconds: float = 180, what: str | Callable[[], str] = "the condition"
+    ) -> T:
+        """Ask until the answer is true, and return it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = condition()
+            if answer:
+                return answer
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
+            time.sleep(0.1)
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Create or change objects, in the test's namespace where they name none."""
+        for manifest in manifests:
+            manifest["metadata"].setdefault("namespace", self.namespace)
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+        self.api.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+    def get(self, kind: str, name: str, *, namespace: str | None = None) -> dict[str, Any]:
+        """Return an object, empty where there is none."""
+        text = self.api.kubectl(
+            "-n", namespace or self.namespace, "get", kind, name, "-o", "json", "--ignore-not-found"
+        )
+        return json.loads(text) if text.strip() else {}
+
+    def patch(self, kind: str, name: str, patch: dict[str, Any]) -> None:
+        """Merge a change into an object."""
+        self.api.kubectl("-n", self.namespace, "patch", kind, name, "--type=merge", "-p", json.dumps(patch))
+
+    def delete(self, kind: str, *names: str) -> None:
+        """Delete objects and wait until they are gone."""
+        self.api.kubectl("-n", self.namespace, "delete", kind, *names, "--ignore-not-found")
+
+    def ask(self, name: str, verb: str, body: str = "{}", *, version: str = "v1") -> str:
+        """Ask for start, stop or restart, and return what the API server answered."""
+        path = f"/apis/subresources.kubevirt.io/{version}/namespaces/{self.namespace}/virtualmachines/{name}/{verb}"
+        return self.api.kubectl("replace", "--raw", path, "-f", "-", stdin=body, check=False)
+
+    def status(self, kind: str, name: str) -> dict[str, Any]:
+        """Return an object's status."""
+        return self.get(kind, name).get("status") or {}
+
+    def condition(self, kind: str, name: str, type: str) -> dict[str, Any]:
+        """Return an object's condition, empty where it has none."""
+        conditions: list[dict[str, Any]] = self.status(kind, name).get("conditions") or []
+        return next((one for one in conditions if one["type"] == type), dict[str, Any]())
+
+    def address_of(self, service: str, *, seconds: float = 120) -> str:
+        """Return the load balancer address of a Service, once it has one."""
+
+        def found() -> str:
+            ingress = fields.items(self.status("service", service), "loadBalancer", "ingress")
+            return ingress[0].get("ip", "") if ingress else ""
+
+        return self.eventually(found, seconds=seconds, what=lambda: json.dumps(self.status("service", service)))
+
+    def wait_printable(self, name: str, status: str, *, seconds: float = 180) -> None:
+        """Wait until a machine says that it is so."""
+        self.eventually(
+            lambda: self.status("vm", name).get("printableStatus") == status,
+            seconds=seconds,
+            what=lambda: f"{name} is {status}: {json.dumps(self.status('vm', name))} {self.log[-1500:]}",
+        )
+
+    def wait_taken(self, name: str) -> None:
+        """Wait until a guest took its address and all of it is in the data plane."""
+        for type in (names.ADDRESS_TAKEN, names.DATA_PLANE_READY):
+            self.eventually(
+                lambda type=type: self.condition("vmi", name, type).get("status") == "True",
+                what=lambda: f"{name}: {json.dumps(self.status('vmi', name))} {self.log[-1500:]}",
+            )
+
+    def guest(self, name: str) -> Guest:
+        """Return the shell of a running guest, once it answers."""
+        guest = Guest.named(
+            f"{self.namespace}/{name}",
+            machines=self.installation.state / "machines",
+            run=self.installation.run / "machines",
+        )
+        guest.wait_ready()
+        return guest
+
+    def qemu_pid(self, name: str) -> int:
+        """Return the PID of a machine's QEMU."""
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                arguments = path.read_text().split("\0")
+                is_ours = any(str(self.installation.root) in argument for argument in arguments)
+                if is_ours and f"guest={self.namespace}/{name},debug-threads=on" in arguments:
+                    return int(path.parent.name)
+        raise AssertionError(f"no QEMU of {name}")
+
+    def tcp(self, address: str, port: int, *, seconds: float = 5) -> str:
+        """Connect from this machine, and return what the other end says first."""
+        with socket.create_connection((address, port), timeout=seconds) as connection:
+            return connection.recv(100).decode()
+
+    def answers(self, address: str, port: int) -> bool:
+        """Return whether a port answers now."""
+        try:
+            self.tcp(address, port, seconds=2)
+        except OSError:
+            return False
+        return True
+
+    def writes_since(self, moment: str) -> list[str]:
+        """Return what the node wrote to the API, Events aside, since a time in the form of the audit log."""
+        found: list[str] = []
+        for path in (self.installation.logs / "audit").glob("*"):
+            for line in path.read_text().splitlines():
+                event = json.loads(line)
+                is_write = event["stage"] == "ResponseComplete" and event["verb"] not in ("get", "list", "watch")
+                mine = event["user"]["username"] == "virtualserver:node" and event["objectRef"]["resource"] != "events"
+                if is_write and mine and event["requestReceivedTimestamp"] >= moment:
+                    found.append(f"{event['verb']} {event['requestURI']}")
+        return found
+
+    def data_plane(self) -> DataPlane:
+        """Return the installation's data plane."""
+        record = self.installation.record()
+        return DataPlane(
+            installation=self.installation.name,
+            identifier=record["identifier"],
+            ranges=ranges.decode(record["ranges"]),
+            run=self.installation.run / "fabric",
+        )
+
+    async def end_machines(self) -> None:
+        """End all machines as `vs down` does, without the node."""
+        hypervisor = Hypervisor(
+            machines=self.installation.state / "machines",
+            run=self.installation.run / "machines",
+            installation=self.installation.name,
+        )
+        try:
+            for uid, machine in (await hypervisor.adopt()).items():
+                await machine.quit()
+                await hypervisor.discard(uid)
+        finally:
+            await hypervisor.close()
+
+
+def _add_image(world: NodeWorld) -> None:
+    built = guest_image.build()
+    image = ImageStore(world.installation.state / "images").add(
+        disk=built.disk, kernel=built.kernel, initrd=built.initrd, command_line=built.command_line, name="tiny"
+    )
+    world.digest = image.digest
+    world.apply(an_image("tiny", image.digest))
+
+
+def an_image(name: str, digest: str) -> dict[str, Any]:
+    """Return the claim that stands for an image."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": names.IMAGE_NAMESPACE, "annotations": {names.IMAGE: digest}},
+        "spec": {"accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "64Mi"}}},
+    }
+
+
+@contextlib.contextmanager
+def a_node(name: str = "") -> Generator[NodeWorld]:
+    """Yield a control plane and a running node with the tests' image; the public pool has 6 addresses."""
+    with plane.an_installation(name or f"node-{os.getpid()}") as installation:
+        installation.identifier()
+        taken = [*asyncio.run(ranges.networks_in_use()), *_OTHERS]
+        chosen = ranges.choose(taken)
+        small = next(next(iter(chosen.public.values()))[0].subnets(new_prefix=29))
+        installation.remember("ranges", ranges.encode(ranges.choose(taken, public=(small,))))
+        world = NodeWorld(installation, plane.start(installation))
+        try:
+            _add_image(world)
+            world.start_node()
+            yield world
+        finally:
+            world.stop_node()
+            asyncio.run(world.end_machines())
+            asyncio.run(world.data_plane().stop())
+
+
+def a_volume(name: str, *, source: str = "tiny", size: str = "64Mi") -> dict[str, Any]:
+    """Return a DataVolume."""
+    return {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": "DataVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "source": {"pvc": {"namespace": names.IMAGE_NAMESPACE, "name": source}},
+            "storage": {"resources": {"requests": {"storage": size}}},
+        },
+    }
+
+
+def a_service(name: str, *, selects: str | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a LoadBalancer Service.
+
+    Args:
+        name: Its name.
+        selects: The value of our label ``…/uid`` that it selects; None: no selector.
+        changes: ``annotations``, ``ports`` and further fields of the spec.
+    """
+    annotations = changes.pop("annotations", {})
+    spec: dict[str, Any] = {
+        "type": "LoadBalancer",
+        "allocateLoadBalancerNodePorts": False,
+        "ports": [
+            {"name": f"{protocol.lower()}-{port}", "port": port, "protocol": protocol}
+            for protocol, port in changes.pop("ports", (("TCP", 22),))
+        ],
+        **changes,
+    }
+    if selects:
+        spec["selector"] = {names.UID: selects}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": spec,
+    }
+
+
+def a_machine(name: str, *, strategy: str = "RerunOnFailure", attach: str | None = None, **spec: Any) -> dict[str, Any]:
+    """Return a VirtualMachine of the tests' image, labelled with its name.
+
+    Args:
+        name: Its name, and its DataVolume's.
+        strategy: Its run strategy.
+        attach: The Service whose addresses its NIC has.
+        spec: Further fields of the template's spec; ``memory`` is the guest's.
+    """
+    memory = spec.pop("memory", "96Mi")
+    return {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachine",
+        "metadata": {"name": name},
+        "spec": {
+            "runStrategy": strategy,
+            "template": {
+                "metadata": {
+                    "labels": {names.UID: name},
+                    "annotations": {names.ATTACH_LOAD_BALANCER: attach} if attach else {},
+                },
+                "spec": {
+                    "terminationGracePeriodSeconds": 30,
+                    "domain": {
+                        "cpu": {"cores": 1},
+                        "memory": {"guest": memory},
+                        "devices": {
+                            "disks": [{"name": "root", "disk": {"bus": "virtio"}}],
+                            "interfaces": [{"name": "default", "bridge": {}}],
+                        },
+                    },
+                    "networks": [{"name": "default", "pod": {}}],
+                    "volumes": [{"name": "root", "dataVolume": {"name": name}}],
+                    **spec,
+                },
+            },
+        },
+    }

@@ -1,0 +1,91 @@
+"""Disks with the real qemu-img."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.storage.disks import DiskError, DiskStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USER = 64_090
+MEBIBYTE = 1 << 20
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="giving files to other users needs root")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DiskStore:
+    return DiskStore(tmp_path / "disks")
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    path = tmp_path / "base.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "8M"], check=True)
+    path.chmod(0o444)
+    return path
+
+
+def test_a_disk_lies_over_its_base_and_belongs_to_its_user(store: DiskStore, base: Path) -> None:
+    path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (USER, USER, 0o600)
+    assert store.size("one") == 16 * MEBIBYTE
+    assert store.bases() == {"one": base}
+
+
+def test_a_disk_without_a_base_is_empty(store: DiskStore) -> None:
+    store.create("one", base=None, size_bytes=MEBIBYTE, user=USER)
+    assert (store.size("one"), store.bases()) == (MEBIBYTE, {})
+
+
+def test_making_a_disk_again_keeps_what_is_on_it(store: DiskStore, base: Path) -> None:
+    path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 4096", str(path)], check=True, capture_output=True)
+    before = path.read_bytes()
+    assert store.create("one", base=base, size_bytes=8 * MEBIBYTE, user=USER + 1) == path
+    assert path.read_bytes() == before
+    assert path.stat().st_uid == USER + 1
+
+
+def test_a_disk_smaller_than_its_base_is_refused_with_both_sizes(store: DiskStore, base: Path) -> None:
+    with pytest.raises(DiskError, match=r"disk one: 1048576 bytes are less than its image's 8388608"):
+        store.create("one", base=base, size_bytes=MEBIBYTE, user=USER)
+    assert store.all() == []
+
+
+def test_a_base_that_is_missing_leaves_nothing(store: DiskStore, tmp_path: Path) -> None:
+    with pytest.raises(DiskError, match=r"nowhere\.qcow2: no such disk"):
+        store.create("one", base=tmp_path / "nowhere.qcow2", size_bytes=MEBIBYTE, user=USER)
+    assert store.all() == []
+
+
+def test_a_disk_grows_and_never_shrinks(store: DiskStore, base: Path) -> None:
+    path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    assert store.grow("one", 32 * MEBIBYTE)
+    assert not store.grow("one", 32 * MEBIBYTE)
+    assert not store.grow("one", 16 * MEBIBYTE)
+    assert store.size("one") == 32 * MEBIBYTE
+    assert path.stat().st_uid == USER
+
+
+def test_disks_are_listed_and_removed_one_by_one(store: DiskStore) -> None:
+    for name in ("two", "one"):
+        store.create(name, base=None, size_bytes=MEBIBYTE, user=USER)
+    assert store.all() == ["one", "two"]
+    store.remove("one")
+    assert store.all() == ["two"]
+
+
+def test_a_disk_half_made_by_a_killed_process_is_no_disk(store: DiskStore, tmp_path: Path) -> None:
+    (tmp_path / "disks").mkdir()
+    (tmp_path / "disks" / "one.new").write_text("half")
+    assert store.all() == []
+    store.create("one", base=None, size_bytes=MEBIBYTE, user=USER)
+    assert [path.name for path in (tmp_path / "disks").iterdir()] == ["one.qcow2"]

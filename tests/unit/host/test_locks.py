@@ -1,0 +1,85 @@
+"""A lock is one process's at a time, also across its removal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.controlplane import locked
+from virtualserver.host import locks
+from virtualserver.installation.installation import Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+HOLD = """
+import sys
+from pathlib import Path
+from virtualserver.host import locks
+path = Path(sys.argv[1])
+with locks.hold(path, lambda pid: None):
+    print("held", flush=True)
+    sys.stdin.readline()
+    path.unlink()
+"""
+
+
+class Another(Exception):
+    """Another process holds the lock."""
+
+
+def refuse(pid: str) -> None:
+    raise Another(pid)
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Generator[subprocess.Popen[str]]:
+    """A process that holds the lock until it is told to go on; it removes the lock then."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+
+
+def test_the_waiting_one_is_told_who_holds_it(tmp_path: Path, another: subprocess.Popen[str]) -> None:
+    with pytest.raises(Another, match=f"^{another.pid}$"), locks.hold(tmp_path / "lock", refuse):
+        pass
+
+
+def test_a_lock_that_its_holder_removed_is_made_anew(tmp_path: Path, another: subprocess.Popen[str]) -> None:
+    path = tmp_path / "lock"
+    told: list[str] = []
+
+    def end_it(pid: str) -> None:
+        told.append(pid)
+        another.communicate("\n")
+
+    with locks.hold(path, end_it):
+        assert told == [str(another.pid)]
+        assert path.read_text() == str(os.getpid())
+        with pytest.raises(Another), locks.hold(path, refuse):
+            pass
+
+
+def test_it_is_free_again_afterwards(tmp_path: Path) -> None:
+    for _ in range(2):
+        with locks.hold(tmp_path / "lock", refuse):
+            pass
+
+
+def test_an_installations_lock_goes_with_its_state(tmp_path: Path) -> None:
+    installation = Installation("web", tmp_path)
+    for is_there in (True, False):
+        with locked(installation):
+            assert (tmp_path / ".web.lock").exists()
+            if is_there:
+                installation.state.mkdir()
+            else:
+                installation.state.rmdir()
+        assert (tmp_path / ".web.lock").exists() == is_there

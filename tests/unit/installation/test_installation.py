@@ -1,0 +1,90 @@
+"""Names, folders and the record of an installation."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from virtualserver.host.files import write_atomically
+from virtualserver.installation.errors import InstallationError
+from virtualserver.installation.installation import Installation
+
+
+def an_installation(root: Path) -> Installation:
+    return Installation("one", root, root / ".run")
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a-", "A", "a_b", "a" * 17, "a/b"])
+def test_a_name_that_is_no_label_is_refused(name: str) -> None:
+    with pytest.raises(InstallationError, match="is no instance name"):
+        Installation(name)
+
+
+def test_the_environment_names_the_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VS_INSTANCE", "mine")
+    monkeypatch.setenv("VS_STATE", str(tmp_path))
+    found = Installation.from_environment()
+    assert (found.name, found.state, found.run) == ("mine", tmp_path / "mine", tmp_path / ".run/mine")
+
+
+def test_without_an_environment_it_is_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VS_INSTANCE", raising=False)
+    monkeypatch.delenv("VS_STATE", raising=False)
+    found = Installation.from_environment()
+    assert (found.state, found.run) == (Path("/var/lib/virtualserver/default"), Path("/run/virtualserver/default"))
+
+
+def test_what_is_remembered_first_stays(tmp_path: Path) -> None:
+    installation = an_installation(tmp_path)
+    assert installation.remember("ports", {"a": 1}) == {"a": 1}
+    assert installation.remember("ports", {"a": 2}) == {"a": 1}
+    assert an_installation(tmp_path).record() == {"ports": {"a": 1}}
+
+
+def test_a_change_replaces_one_key_only(tmp_path: Path) -> None:
+    installation = an_installation(tmp_path)
+    installation.remember("a", 1)
+    installation.remember("b", 1)
+    installation.change_record("a", 2)
+    assert installation.record() == {"a": 2, "b": 1}
+
+
+def test_the_identifier_stays(tmp_path: Path) -> None:
+    first = an_installation(tmp_path).identifier()
+    assert an_installation(tmp_path).identifier() == first
+    assert len(first) == 6
+
+
+def test_a_newer_state_is_refused(tmp_path: Path) -> None:
+    installation = an_installation(tmp_path)
+    installation.create()
+    (installation.state / "VERSION").write_text("2\n")
+    with pytest.raises(InstallationError, match="install the newer program again"):
+        installation.record()
+
+
+def test_a_broken_version_is_refused(tmp_path: Path) -> None:
+    installation = an_installation(tmp_path)
+    installation.create()
+    (installation.state / "VERSION").write_text("two")
+    with pytest.raises(InstallationError, match="is no version"):
+        installation.record()
+
+
+def test_an_atomic_write_replaces_content_and_mode_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    write_atomically(path, "new", mode=0o640)
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_failed_atomic_write_keeps_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_atomically(path, "new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]

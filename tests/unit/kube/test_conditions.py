@@ -1,0 +1,29 @@
+"""Conditions keep their time while their status stays."""
+
+from __future__ import annotations
+
+from virtualserver.kube.conditions import condition_of, is_true, with_conditions
+
+OLD = {"type": "Ready", "status": "True", "reason": "A", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+THING = {"status": {"conditions": [OLD, {"type": "Other", "status": "Unknown"}]}}
+
+
+def test_a_changed_reason_keeps_the_time() -> None:
+    (made,) = with_conditions(THING, [{"type": "Ready", "status": "True", "reason": "B"}], now=1.8e9)
+    assert made == {"type": "Ready", "status": "True", "reason": "B", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+
+
+def test_a_changed_status_has_the_time_of_now() -> None:
+    (made,) = with_conditions(THING, [{"type": "Ready", "status": "False", "reason": "B"}], now=1_800_000_000)
+    assert made["lastTransitionTime"] == "2027-01-15T08:00:00Z"
+
+
+def test_conditions_of_others_come_first() -> None:
+    made = with_conditions(THING, [{"type": "Ready", "status": "True"}], now=0, owned=["Ready"])
+    assert [one["type"] for one in made] == ["Other", "Ready"]
+
+
+def test_an_absent_condition_is_not_true() -> None:
+    assert is_true(THING, "Ready")
+    assert not is_true(THING, "Other")
+    assert condition_of({}, "Ready") is None

@@ -1,0 +1,123 @@
+"""Claims are unique, outlive the process and are never lost."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from virtualserver.node.allocation.allocations import Claim, Claims, ClaimsError, Taken
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWNERS = st.sampled_from(["a", "b", "c"])
+PURPOSES = st.sampled_from(["guest/4", "tap"])
+VALUES = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+
+
+def test_a_claim_is_there_after_the_file_is_opened_again(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    claims.take("uid", "guest/4", "address", "10.0.0.1")
+    claims.close()
+    again = Claims(tmp_path / "claims")
+    assert again.get("uid", "guest/4") == "10.0.0.1"
+    assert again.values("address") == {"10.0.0.1"}
+    again.close()
+
+
+def test_a_value_is_refused_to_a_second_owner_and_the_first_is_named(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    claims.take("first", "guest/4", "address", "10.0.0.1")
+    with pytest.raises(Taken, match=r"10\.0\.0\.1 belongs to first"):
+        claims.take("second", "guest/4", "address", "10.0.0.1")
+    assert claims.get("second", "guest/4") is None
+    claims.close()
+
+
+def test_the_same_number_may_be_a_user_and_a_tap(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    claims.take("a", "user", "user", "7")
+    assert claims.take("b", "tap", "tap", "7") == "7"
+    claims.close()
+
+
+def test_a_new_value_for_a_purpose_frees_the_old_one(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    claims.take("a", "mac", "mac", "02:00:00:00:00:01")
+    claims.take("a", "mac", "mac", "02:00:00:00:00:02")
+    assert claims.take("b", "mac", "mac", "02:00:00:00:00:01")
+    claims.close()
+
+
+def test_freeing_twice_and_freeing_what_changed_do_nothing(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    claims.take("a", "tap", "tap", "tap1")
+    old = claims.all()
+    claims.free(old)
+    claims.free(old)
+    claims.take("a", "tap", "tap", "tap2")
+    claims.free(old)
+    assert claims.get("a", "tap") == "tap2"
+    claims.close()
+
+
+def test_a_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "claims")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(ClaimsError, match="version 99"):
+        Claims(tmp_path / "claims")
+
+
+def test_every_write_reaches_the_disk_before_it_counts(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    claims.take("a", "tap", "tap", "tap1")
+    # What a power cut now would leave: the files as they are, without a clean end.
+    for name in ("claims", "claims-wal"):
+        (tmp_path / f"cut-{name}").write_bytes((tmp_path / name).read_bytes())
+    (tmp_path / "cut-claims").rename(tmp_path / "cut")
+    (tmp_path / "cut-claims-wal").rename(tmp_path / "cut-wal")
+    after = Claims(tmp_path / "cut")
+    assert after.get("a", "tap") == "tap1"
+    after.close()
+    claims.close()
+
+
+def test_facts_are_remembered_and_forgotten(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    assert claims.fact("boot") is None
+    claims.remember("boot", "x")
+    assert claims.fact("boot") == "x"
+    claims.remember("boot", None)
+    assert claims.fact("boot") is None
+    claims.close()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(steps=st.lists(st.tuples(st.booleans(), OWNERS, PURPOSES, VALUES), max_size=12))
+def test_no_value_is_ever_held_twice_in_memory_or_on_disk(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, str, str, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("claims") / "claims"
+    claims = Claims(path)
+    for takes, owner, purpose, value in steps:
+        if takes:
+            with contextlib.suppress(Taken):
+                claims.take(owner, purpose, "address", value)
+        else:
+            claims.free(claim for claim in claims.all() if claim.owner == owner)
+    held = [claim.value for claim in claims.all()]
+    assert len(held) == len(set(held))
+    claims.close()
+    again = Claims(path)
+    assert sorted(again.all(), key=_order) == sorted(claims.all(), key=_order)
+    again.close()
+
+
+def _order(claim: Claim) -> tuple[str, str]:
+    return claim.owner, claim.purpose

@@ -1,0 +1,93 @@
+"""Events tell of changes, once, and are silent about the ordinary course of things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from virtualserver.api import names
+from virtualserver.kube import kinds
+from virtualserver.node.events import STANDS_STILL, Notice, notices
+
+INSTANCE, MACHINE, SERVICE = kinds.VIRTUAL_MACHINE_INSTANCE, kinds.VIRTUAL_MACHINE, kinds.SERVICE
+
+
+def with_status(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "one"}, "status": status}
+
+
+def condition(type: str, status: str, reason: str = "", message: str = "") -> dict[str, Any]:
+    return {"type": type, "status": status, "reason": reason, "message": message}
+
+
+def running(**more: Any) -> dict[str, Any]:
+    return with_status(phase="Running", interfaces=[{"name": "default", "ipAddresses": ["10.0.0.5"]}], **more)
+
+
+def waiting(reason: str, message: str) -> dict[str, Any]:
+    return with_status(phase="Pending", conditions=[condition("Synchronized", "False", reason, message)])
+
+
+def ended(phase: str) -> dict[str, Any]:
+    return with_status(phase=phase, conditions=[condition("Ready", "False", "GuestNotRunning", "what it said")])
+
+
+@pytest.mark.parametrize(
+    ("resource", "before", "after", "told"),
+    [
+        (INSTANCE, with_status(), running(), ("Normal", "Started", "the guest was started, with the address 10.0.0.5")),
+        (INSTANCE, running(), ended("Succeeded"), ("Normal", "Stopped", "the guest ended by itself: what it said")),
+        (INSTANCE, running(), ended("Failed"), ("Warning", "Failed", "the guest failed: what it said")),
+        (
+            INSTANCE,
+            with_status(),
+            waiting("InsufficientMemory", "needs 9Gi"),
+            ("Warning", "InsufficientMemory", "the guest cannot be started: needs 9Gi"),
+        ),
+        (
+            INSTANCE,
+            running(),
+            running(conditions=[condition("Ready", "False", STANDS_STILL, "no room")]),
+            ("Warning", "GuestStandsStill", "no room"),
+        ),
+        (
+            MACHINE,
+            with_status(printableStatus="Stopping"),
+            with_status(printableStatus="Stopped"),
+            ("Normal", "Stopped", "the guest was stopped"),
+        ),
+        (
+            SERVICE,
+            with_status(),
+            with_status(loadBalancer={"ingress": [{"ip": "198.51.100.7"}]}),
+            ("Normal", "AddressAssigned", "the address 198.51.100.7 was assigned"),
+        ),
+        (
+            SERVICE,
+            with_status(),
+            with_status(conditions=[condition(names.ADDRESS_ASSIGNED, "False", "PoolExhausted", "none is free")]),
+            ("Warning", "PoolExhausted", "none is free"),
+        ),
+    ],
+)
+def test_a_change_is_told_once(
+    resource: Any, before: dict[str, Any], after: dict[str, Any], told: tuple[Any, str, str]
+) -> None:
+    assert notices(resource, before, after) == [Notice(*told)]
+    assert notices(resource, after, after) == []
+
+
+def test_figures_that_change_are_no_news() -> None:
+    before, after = waiting("InsufficientMemory", "3Gi are free"), waiting("InsufficientMemory", "4Gi are free")
+    assert notices(INSTANCE, before, after) == []
+
+
+@pytest.mark.parametrize("reason", ["WaitingForAddress", "WaitingForVolumes", "WaitingForSecret"])
+def test_what_passes_by_itself_is_not_told(reason: str) -> None:
+    assert notices(INSTANCE, with_status(), waiting(reason, "")) == []
+
+
+def test_a_guest_that_ended_by_itself_is_not_told_to_have_been_stopped_too() -> None:
+    before, after = with_status(printableStatus="Running"), with_status(printableStatus="Stopped")
+    assert notices(MACHINE, before, after) == []

@@ -1,0 +1,98 @@
+"""The status of a VirtualMachine in KubeVirt's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from virtualserver.node.vm.run_strategy import decide, timestamp
+from virtualserver.node.vm.status import status_of
+
+NOW = 1_800_000_000.0
+BOUND = {"status": {"phase": "Succeeded"}}
+
+
+def a_vm(strategy: str = "RerunOnFailure", *, deleted: bool = False, **status: Any) -> dict[str, Any]:
+    metadata = {"name": "one", "uid": "vm-1", "generation": 3, **({"deletionTimestamp": "x"} if deleted else {})}
+    return {"metadata": metadata, "spec": {"runStrategy": strategy}, "status": {"runStrategy": strategy, **status}}
+
+
+def an_instance(phase: str, *conditions: dict[str, str], deleted: bool = False) -> dict[str, Any]:
+    metadata = {"uid": "vmi-1", **({"deletionTimestamp": timestamp(NOW)} if deleted else {})}
+    return {"metadata": metadata, "status": {"phase": phase, "conditions": conditions}}
+
+
+def status(
+    vm: dict[str, Any], vmi: dict[str, Any] | None, *, volume: Any = BOUND, needs_restart: bool = False
+) -> dict[str, Any]:
+    decision = decide(vm, vmi, now=NOW)
+    return status_of(vm, vmi, decision, data_volumes=[("one", volume)], needs_restart=needs_restart, now=NOW)
+
+
+def a_wait(reason: str) -> dict[str, str]:
+    return {"type": "Synchronized", "status": "False", "reason": reason, "message": "why"}
+
+
+@pytest.mark.parametrize(
+    ("vm", "vmi", "volume", "expected"),
+    [
+        (a_vm(deleted=True), an_instance("Running"), BOUND, "Terminating"),
+        (a_vm(), an_instance("Running", deleted=True), BOUND, "Stopping"),
+        (a_vm("Halted"), an_instance("Running"), BOUND, "Stopping"),
+        (a_vm(), an_instance("Running"), BOUND, "Running"),
+        (a_vm(), None, BOUND, "Stopped"),
+        (a_vm("Always"), None, BOUND, "Starting"),
+        (a_vm("Manual"), an_instance("Succeeded"), BOUND, "Stopped"),
+        (a_vm(), an_instance("Pending"), BOUND, "Starting"),
+        (a_vm(), an_instance("Pending"), None, "ErrorDataVolumeNotFound"),
+        (a_vm(), an_instance("Pending"), {"status": {"phase": "Pending"}}, "Provisioning"),
+        (a_vm(), an_instance("Pending"), {"status": {"phase": "Failed"}}, "DataVolumeError"),
+        (a_vm(), an_instance("Pending", a_wait("InsufficientMemory")), BOUND, "ErrorUnschedulable"),
+        (a_vm(), an_instance("Pending", a_wait("ErrorPvcNotFound")), BOUND, "ErrorPvcNotFound"),
+        (a_vm(), an_instance("Failed"), BOUND, "CrashLoopBackOff"),
+        (a_vm("Manual"), an_instance("Failed"), BOUND, "Stopped"),
+    ],
+)
+def test_one_word_says_how_it_is(vm: Any, vmi: Any, volume: Any, expected: str) -> None:
+    assert status(vm, vmi, volume=volume)["printableStatus"] == expected
+
+
+def test_ready_is_the_instances_own() -> None:
+    ready = {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
+    found = status(a_vm(), an_instance("Running", ready))
+    assert found["ready"] is True
+    assert found["created"] is True
+    assert found["conditions"][0]["reason"] == "GuestRunning"
+    found = status(a_vm(), None)
+    assert found["ready"] is False
+    assert found["created"] is False
+    assert found["conditions"][0]["reason"] == "VMINotExists"
+
+
+def test_a_wait_is_told_with_its_reason_and_goes_with_it() -> None:
+    vmi = an_instance("Pending", a_wait("InsufficientMemory"))
+    found = status(a_vm(), vmi)
+    failure = {one["type"]: one for one in found["conditions"]}["Failure"]
+    assert (failure["status"], failure["reason"], failure["message"]) == ("True", "InsufficientMemory", "why")
+    after = status(a_vm(conditions=found["conditions"]), an_instance("Running"))
+    assert "Failure" not in {one["type"] for one in after["conditions"]}
+
+
+def test_a_changed_template_needs_a_restart() -> None:
+    found = status(a_vm(), an_instance("Running"), needs_restart=True)
+    assert {one["type"] for one in found["conditions"]} == {"Ready", "RestartRequired"}
+
+
+def test_conditions_of_others_stay() -> None:
+    other = {"type": "Mine", "status": "True", "lastTransitionTime": "t"}
+    assert status(a_vm(conditions=[other]), None)["conditions"][0] == other
+
+
+def test_the_same_state_is_the_same_status() -> None:
+    first = status(a_vm(), an_instance("Running"))
+    decision = decide(a_vm(**first), an_instance("Running"), now=NOW + 50)
+    again = status_of(
+        a_vm(**first), an_instance("Running"), decision, data_volumes=[], needs_restart=False, now=NOW + 50
+    )
+    assert again == first

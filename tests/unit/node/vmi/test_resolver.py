@@ -1,0 +1,51 @@
+"""Resolvers as pods have them."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from virtualserver.fabric.state import Resolver
+from virtualserver.node.vmi.resolver import parse_resolv_conf, resolver_of
+
+HOST = Resolver((ipaddress.ip_address("192.0.2.1"),), ("corp.test",))
+CLUSTER = ["169.254.1.1"]
+SEARCHES = ["ns.svc.cluster.local", "svc.cluster.local", "cluster.local"]
+
+
+def resolved(host: Resolver = HOST, **spec: Any) -> tuple[list[str], list[str]]:
+    found = resolver_of(spec, namespace="ns", host=host)
+    return [str(address) for address in found.nameservers], list(found.searches)
+
+
+@pytest.mark.parametrize("spec", [{}, {"dnsPolicy": "ClusterFirst"}, {"dnsPolicy": "ClusterFirstWithHostNet"}])
+def test_cluster_first_is_the_default(spec: dict[str, Any]) -> None:
+    assert resolved(**spec) == (CLUSTER, SEARCHES)
+
+
+def test_default_is_the_hosts_own() -> None:
+    assert resolved(dnsPolicy="Default") == (["192.0.2.1"], ["corp.test"])
+
+
+def test_default_on_a_host_with_a_resolver_of_its_own_goes_through_the_clusters() -> None:
+    assert resolved(Resolver((), ("corp.test",)), dnsPolicy="Default") == (CLUSTER, ["corp.test"])
+
+
+def test_none_is_the_configuration_alone() -> None:
+    config = {"nameservers": ["192.0.2.53"], "searches": ["a.test."]}
+    assert resolved(dnsPolicy="None", dnsConfig=config) == (["192.0.2.53"], ["a.test"])
+
+
+def test_a_configuration_is_appended_without_repeats() -> None:
+    config = {"nameservers": ["192.0.2.53", "169.254.1.1"], "searches": ["cluster.local", "a.test"]}
+    assert resolved(dnsConfig=config) == ([*CLUSTER, "192.0.2.53"], [*SEARCHES, "a.test"])
+
+
+def test_loopback_and_link_local_resolvers_of_the_host_are_left_out() -> None:
+    servers = ("127.0.0.53", "fe80::1%eth0", "192.0.2.1", "nonsense")
+    lines = [*(f"nameserver {server}" for server in servers), "search a.test b.test.", "# no", ""]
+    found = parse_resolv_conf("\n".join(lines))
+    assert [str(address) for address in found.nameservers] == ["192.0.2.1"]
+    assert found.searches == ("a.test", "b.test")

@@ -1,0 +1,147 @@
+"""What a VirtualMachineInstance asks for, and what is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from virtualserver.node.vmi.specification import CloudInit, Unsupported, grace_seconds, volume_claims, wish_of
+
+
+def an_instance(
+    *, domain: dict[str, Any] | None = None, devices: dict[str, Any] | None = None, **spec: Any
+) -> dict[str, Any]:
+    standard: dict[str, Any] = {
+        "disks": [{"name": "root", "disk": {"bus": "virtio"}}],
+        "interfaces": [{"name": "default", "bridge": {}, "macAddress": "A2-1F-EE-09-06-5D"}],
+    }
+    return {
+        "metadata": {"name": "one", "namespace": "ns"},
+        "spec": {
+            "domain": {
+                "cpu": {"cores": 2},
+                "memory": {"guest": "1Gi"},
+                "devices": {**standard, **(devices or {})},
+                **(domain or {}),
+            },
+            "networks": [{"name": "default", "pod": {}}],
+            "volumes": [{"name": "root", "dataVolume": {"name": "one"}}],
+            **spec,
+        },
+    }
+
+
+def test_a_plain_machine() -> None:
+    wish = wish_of(an_instance())
+    assert (wish.cpus, wish.memory_bytes, wish.mac, wish.has_nic) == (2, 1 << 30, "a2:1f:ee:09:06:5d", True)
+    (disk,) = wish.disks
+    assert (disk.name, disk.claim, disk.source, disk.read_only) == ("root", "one", "dataVolume", False)
+    assert wish.cloud_init is None
+
+
+@pytest.mark.parametrize("name", ["../../other", "a/b", "", "A", "a" * 64, "a\n"])
+def test_a_disk_whose_name_could_be_a_path_is_refused(name: str) -> None:
+    volumes = [{"name": name, "ephemeral": {"persistentVolumeClaim": {"claimName": "one"}}}]
+    with pytest.raises(Unsupported, match=r"spec\.domain\.devices\.disks\[.*no DNS label"):
+        wish_of(an_instance(devices={"disks": [{"name": name}]}, volumes=volumes))
+
+
+def test_what_the_dhcp_server_cannot_tell_a_guest_is_refused() -> None:
+    config = {"nameservers": ["192.0.2.53\n192.0.2.54"], "searches": ["a,b"]}
+    with pytest.raises(Unsupported, match=r"dnsConfig\.nameservers\[0\].*dnsConfig\.searches\[0\].*spec\.hostname"):
+        wish_of(an_instance(dnsConfig=config, hostname="a,b"))
+
+
+def test_processors_are_multiplied() -> None:
+    assert wish_of(an_instance(domain={"cpu": {"cores": 2, "sockets": 3, "threads": 2}})).cpus == 12
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        {"memory": None, "resources": {"requests": {"memory": "512Mi"}}},
+        {"memory": {}, "resources": {"limits": {"memory": "512Mi"}}},
+    ],
+)
+def test_memory_may_stand_with_the_resources(domain: dict[str, Any]) -> None:
+    assert wish_of(an_instance(domain=domain)).memory_bytes == 512 << 20
+
+
+def test_memory_is_whole_mebibytes() -> None:
+    assert wish_of(an_instance(domain={"memory": {"guest": "1000k"}})).memory_bytes == 1 << 20
+
+
+def test_missing_memory_is_named() -> None:
+    with pytest.raises(Unsupported, match=r"spec\.domain\.memory\.guest"):
+        wish_of(an_instance(domain={"memory": {}}))
+
+
+def test_firmware_and_old_devices() -> None:
+    firmware = {"uuid": "u", "serial": "s", "bootloader": {"efi": {"secureBoot": False}}}
+    wish = wish_of(an_instance(domain={"firmware": firmware}, devices={"useVirtioTransitional": True}))
+    assert (wish.uefi, wish.uuid, wish.serial, wish.virtio_transitional) == (True, "u", "s", True)
+
+
+def test_disks_stand_in_boot_order() -> None:
+    disks: list[dict[str, Any]] = [
+        {"name": "b", "disk": {}, "bootOrder": 2},
+        {"name": "c", "disk": {"readonly": True}},
+        {"name": "a", "bootOrder": 1},
+    ]
+    volumes = [
+        {"name": "a", "dataVolume": {"name": "a"}},
+        {"name": "b", "ephemeral": {"persistentVolumeClaim": {"claimName": "image"}}},
+        {"name": "c", "persistentVolumeClaim": {"claimName": "c"}},
+    ]
+    wish = wish_of(an_instance(devices={"disks": disks}, volumes=volumes))
+    assert [(disk.name, disk.claim, disk.source, disk.read_only) for disk in wish.disks] == [
+        ("a", "a", "dataVolume", False),
+        ("b", "image", "ephemeral", False),
+        ("c", "c", "persistentVolumeClaim", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("volume", "expected"),
+    [
+        ({"secretRef": {"name": "s"}}, CloudInit("s", None, None)),
+        ({"userData": "#cloud-config"}, CloudInit(None, "#cloud-config", None)),
+        ({"secretRef": {"name": "s"}, "networkData": "version: 2"}, CloudInit("s", None, "version: 2")),
+    ],
+)
+def test_cloud_init_is_no_disk(volume: dict[str, Any], expected: CloudInit) -> None:
+    disks = [{"name": "root"}, {"name": "seed"}]
+    volumes = [{"name": "root", "dataVolume": {"name": "one"}}, {"name": "seed", "cloudInitNoCloud": volume}]
+    wish = wish_of(an_instance(devices={"disks": disks}, volumes=volumes))
+    assert [disk.name for disk in wish.disks] == ["root"]
+    assert wish.cloud_init == expected
+
+
+def test_all_that_is_not_supported_is_named_at_once() -> None:
+    devices = {"gpus": [{"name": "g"}], "filesystems": [{"name": "f"}], "disks": [{"name": "gone"}, {"name": "root"}]}
+    with pytest.raises(Unsupported) as failure:
+        wish_of(
+            an_instance(
+                devices=devices,
+                networks=[{"name": "vpc", "multus": {}}],
+                volumes=[{"name": "root", "hostDisk": {"path": "/"}}],
+            )
+        )
+    for field in ("devices.gpus", "devices.filesystems", "networks[vpc]", "disks[gone]", "volumes[root].hostDisk"):
+        assert field in str(failure.value)
+
+
+def test_the_grace_period_is_kubevirts_unless_said() -> None:
+    assert grace_seconds(an_instance()) == 30
+    assert grace_seconds(an_instance(terminationGracePeriodSeconds=0)) == 0
+
+
+def test_the_claims_of_a_machine() -> None:
+    volumes = [
+        {"name": "a", "dataVolume": {"name": "one"}},
+        {"name": "b", "persistentVolumeClaim": {"claimName": "two"}},
+        {"name": "c", "ephemeral": {"persistentVolumeClaim": {"claimName": "three"}}},
+        {"name": "d", "cloudInitNoCloud": {"userData": ""}},
+    ]
+    assert volume_claims(an_instance(volumes=volumes)["spec"]) == {"one": True, "two": False, "three": False}
