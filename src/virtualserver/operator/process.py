@@ -148,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdin.buffer.read()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     installation = Installation.from_environment()
-    if options.installation:
-        installation = dataclasses.replace(installation, name=options.installation)
+    if options.instance:
+        installation = dataclasses.replace(installation, name=options.instance)
     kubeconfig = options.kubeconfig or installation.state / "kubeconfigs" / "operator"
     folder = installation.run / "operator"
     try:
