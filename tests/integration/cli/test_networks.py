@@ -21,19 +21,19 @@ with networks.choosing(lambda _what, _share: print("waits", flush=True), place=s
 LOOKS = """
 import ipaddress, subprocess, sys, pathlib
 from virtualserver.cli import failures, up
-from virtualserver.fabric import ranges
-from virtualserver.installation.installation import Instance
+from virtualserver.installation import ranges
+from virtualserver.installation.installation import Installation
 def ip(*line): subprocess.run(["ip", *line], check=True)
 root = pathlib.Path(sys.argv[1])
-instance = Instance(name="mine", root=root, run_root=root / ".run")
+installation = Installation(name="mine", root=root, run_root=root / ".run")
 chosen = ranges.choose([])
 pool = chosen.private["private"][0]
 ip("link", "set", "lo", "up")
 ip("route", "add", f"{pool.network_address + 9}/32", "dev", "lo")
-up.check_routes(instance, chosen)
+up.check_routes(installation, chosen)
 ip("route", "add", str(pool), "dev", "lo")
 try:
-    up.check_routes(instance, chosen)
+    up.check_routes(installation, chosen)
 except failures.Conflict as error:
     print(error)
 """
