@@ -20,8 +20,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
-from virtualserver.fabric import state
-from virtualserver.fabric.netns import Namespace
+from virtualserver.fabric.desired import state
+from virtualserver.fabric.kernel.namespace import Namespace
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.figures import Figure, ratio
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.state import PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:

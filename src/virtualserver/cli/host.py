@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
-from virtualserver.fabric import dataplane, state
+from virtualserver.fabric import dataplane
 from virtualserver.host import commands
 from virtualserver.installation import ranges
 from virtualserver.machines import hypervisor
@@ -16,6 +16,7 @@ from virtualserver.machines.machine import Running
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from virtualserver.fabric.desired import state
     from virtualserver.installation.installation import Installation
 
 __all__ = ["blockers", "data_plane", "foreign_routes", "has_links", "inventory", "machines"]

@@ -13,7 +13,7 @@ from click import shell_completion
 import virtualserver
 from virtualserver import controlplane
 from virtualserver.cli import doctor, down, failures, image, kubectl_command, output, status, up
-from virtualserver.fabric.leftovers import NamespaceTaken
+from virtualserver.fabric.orphans import NamespaceTaken
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
 from virtualserver.storage import disks, images

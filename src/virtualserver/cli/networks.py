@@ -23,7 +23,7 @@ from virtualserver.installation import ranges
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from virtualserver.fabric import state
+    from virtualserver.fabric.desired import state
     from virtualserver.installation.installation import Installation
 
 __all__ = [

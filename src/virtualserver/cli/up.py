@@ -26,7 +26,7 @@ from virtualserver.installation.errors import InstallationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from virtualserver.fabric import state
+    from virtualserver.fabric.desired import state
     from virtualserver.installation.installation import Installation
 
 __all__ = ["STEPS", "Start", "Step", "command"]

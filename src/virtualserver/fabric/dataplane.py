@@ -14,12 +14,14 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric import entries, kernel, leftovers, ruleset, state
-from virtualserver.fabric.base import INNER, Base
+from virtualserver.fabric import orphans
 from virtualserver.fabric.blockers import Blocker, find_blockers
-from virtualserver.fabric.dnsmasq import Dnsmasq, wait_for_end
-from virtualserver.fabric.ledger import Delta, Entries, Ledger, difference
-from virtualserver.fabric.netns import Namespace
+from virtualserver.fabric.desired import entries, state
+from virtualserver.fabric.desired.ledger import Delta, Entries, Ledger, difference
+from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
+from virtualserver.fabric.kernel import devices, ruleset
+from virtualserver.fabric.kernel.attachment import INNER, Attachment
+from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.host import inotify
 from virtualserver.host.commands import CommandError, run
 from virtualserver.host.settings import HostRecord
@@ -57,7 +59,7 @@ class DataPlane:
         self._run = run
         self.ranges = ranges
         self._namespace = Namespace(name)
-        self._base = Base(
+        self._attachment = Attachment(
             namespace=self._namespace,
             table=name,
             device=f"vsh-{identifier}",
@@ -77,7 +79,7 @@ class DataPlane:
             InstanceError: Another installation of the same name uses the namespace.
         """
         async with self._lock:
-            await self._take_away_leftover()
+            await self._take_away_orphan()
             await self._ensure()
 
     async def synchronise(self, desired: state.DataPlaneState) -> int:
@@ -164,7 +166,7 @@ class DataPlane:
 
     async def blockers(self) -> list[Blocker]:
         """Return the foreign rules of the host that would drop our packets."""
-        return await find_blockers(self._base.device, await self._base.uplinks())
+        return await find_blockers(self._attachment.device, await self._attachment.uplinks())
 
     async def inventory(self) -> list[dict[str, str]]:
         """List what exists on the host because of this installation: ``{"kind": ..., "name": ..., "detail": ...}``."""
@@ -173,13 +175,13 @@ class DataPlane:
         def add(kind: str, name: str, detail: str = "") -> None:
             found.append({"kind": kind, "name": name, "detail": detail})
 
-        if self._base.device_exists():
-            add("link", self._base.device, f"veth, its other end is {INNER} in {self._namespace.name}")
-        if await self._base.host_table():
-            add("nftables table", f"inet {self._base.table}", "in the host")
-        for route in await self._base.routes():
-            add("route", route["dst"], f"dev {self._base.device}")
-        for name, was in self._base.changed_settings().items():
+        if self._attachment.device_exists():
+            add("link", self._attachment.device, f"veth, its other end is {INNER} in {self._namespace.name}")
+        if await self._attachment.host_table():
+            add("nftables table", f"inet {self._attachment.table}", "in the host")
+        for route in await self._attachment.routes():
+            add("route", route["dst"], f"dev {self._attachment.device}")
+        for name, was in self._attachment.changed_settings().items():
             add("setting", name.replace("/", "."), f"was {was}")
         pid = self._dnsmasq.find()
         if pid is not None:
@@ -188,7 +190,7 @@ class DataPlane:
             add("file", str(path))
         if self._namespace.exists():
             add("namespace", self._namespace.name, str(self._namespace.path))
-            for entry, value in sorted((await kernel.read(self._namespace)).items()):
+            for entry, value in sorted((await devices.read(self._namespace)).items()):
                 add(entry.kind, entry.key, value)
         for lease in self._dnsmasq.leases().values():
             add("lease", lease.mac, str(lease.address))
@@ -203,14 +205,14 @@ class DataPlane:
             self._ledger = Ledger()
             await self._dnsmasq.stop()
             try:
-                await self._take_away_leftover()
-            except leftovers.NamespaceTaken:
+                await self._take_away_orphan()
+            except orphans.NamespaceTaken:
                 return
             if self._namespace.exists():
-                there = await kernel.read(self._namespace)
+                there = await devices.read(self._namespace)
                 taps = {entry: value for entry, value in there.items() if entry.kind == entries.TAP}
-                await kernel.change_devices(self._namespace, Delta(removed=taps, added={}), self._base.mtu)
-            await self._base.remove()
+                await devices.change_devices(self._namespace, Delta(removed=taps, added={}), self._attachment.mtu)
+            await self._attachment.remove()
             with contextlib.suppress(OSError):
                 self._run.rmdir()
 
@@ -220,33 +222,33 @@ class DataPlane:
         Raises:
             InstanceError: Somebody else uses it; the message says who and what to do.
         """
-        await self._leftover()
+        await self._orphan()
 
-    async def _leftover(self) -> leftovers.Leftover | None:
-        leftover = await leftovers.find(self._namespace, self._base.device)
-        if leftover is not None and leftover.users:
-            raise leftovers.NamespaceTaken(leftovers.refusal(self._installation, self._run.parent, leftover))
-        return leftover
+    async def _orphan(self) -> orphans.Orphan | None:
+        orphan = await orphans.find(self._namespace, self._attachment.device)
+        if orphan is not None and orphan.users:
+            raise orphans.NamespaceTaken(orphans.refusal(self._installation, self._run.parent, orphan))
+        return orphan
 
-    async def _take_away_leftover(self) -> None:
+    async def _take_away_orphan(self) -> None:
         """Remove a namespace of our name that an installation whose state folder was lost has left.
 
         Raises:
             InstanceError: Somebody uses it.
         """
-        leftover = await self._leftover()
-        if leftover is None:
+        orphan = await self._orphan()
+        if orphan is None:
             return
-        await run("ip", "link", "delete", leftover.device, accept=(0, 1))
+        await run("ip", "link", "delete", orphan.device, accept=(0, 1))
         await self._namespace.remove()
-        HostRecord().give_back(leftover.device)
+        HostRecord().give_back(orphan.device)
 
     async def _ensure(self) -> int:
-        return await self._base.ensure() + await self._ensure_dnsmasq()
+        return await self._attachment.ensure() + await self._ensure_dnsmasq()
 
     async def _ensure_dnsmasq(self) -> int:
         networks = [*ruleset.ipv4(self.ranges.guest), *ruleset.pool_networks(self.ranges)]
-        return await self._dnsmasq.ensure(networks, self._base.mtu)
+        return await self._dnsmasq.ensure(networks, self._attachment.mtu)
 
     async def _put(self, owner: str, wanted: Entries) -> int:
         async with self._lock:
@@ -263,7 +265,7 @@ class DataPlane:
     async def _repair(self) -> int:
         """Read what is there and write the difference."""
         self._certain = False
-        actual = {**await kernel.read(self._namespace), **self._dnsmasq.read()}
+        actual = {**await devices.read(self._namespace), **self._dnsmasq.read()}
         delta = difference(actual, self._ledger.entries())
         await self._apply(delta)
         self._certain = True
@@ -272,8 +274,8 @@ class DataPlane:
     async def _apply(self, delta: Delta) -> None:
         if not delta:
             return
-        await kernel.change_elements(self._namespace, delta)
+        await devices.change_elements(self._namespace, delta)
         await self._dnsmasq.remove(delta)
-        await kernel.change_devices(self._namespace, delta, self._base.mtu)
+        await devices.change_devices(self._namespace, delta, self._attachment.mtu)
         await self._dnsmasq.add(delta)
-        await kernel.cut(self._namespace, delta)
+        await devices.cut(self._namespace, delta)

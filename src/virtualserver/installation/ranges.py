@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from virtualserver.fabric.state import Network, Ranges
+from virtualserver.fabric.desired.state import Network, Ranges
 from virtualserver.host.commands import run
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 
-from virtualserver.fabric.leftovers import NamespaceTaken
+from virtualserver.fabric.orphans import NamespaceTaken
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
 from virtualserver.node import agent

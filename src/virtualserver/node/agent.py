@@ -16,8 +16,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.netns import Namespace
-from virtualserver.fabric.state import DataPlaneState
+from virtualserver.fabric.desired.state import DataPlaneState
+from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import boot_id
 from virtualserver.installation import ranges, users

@@ -11,7 +11,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.state import PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 PUBLIC = "203.0.113.7"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import fabric_world as world
-from virtualserver.fabric.state import DataPlaneState, Resolver, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, Resolver, ServiceRules
 
 if TYPE_CHECKING:
     from virtualserver.fabric.dataplane import DataPlane

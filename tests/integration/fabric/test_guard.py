@@ -13,7 +13,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:

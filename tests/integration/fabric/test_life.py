@@ -15,7 +15,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.state import DataPlaneState, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 PUBLIC = ip_address("203.0.113.7")

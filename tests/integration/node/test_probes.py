@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from virtualserver.fabric.state import GuestLink, Resolver
+from virtualserver.fabric.desired.state import GuestLink, Resolver
 from virtualserver.node.vmi.probes import Health, Probes
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from virtualserver.installation.ranges import RangesExhaustedError, choose, decode, encode
 
 if TYPE_CHECKING:
-    from virtualserver.fabric.state import Network, Ranges
+    from virtualserver.fabric.desired.state import Network, Ranges
 
 
 def network(address: int, length: int) -> Network:

@@ -18,7 +18,7 @@ from virtualserver.node.services.balancing import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from virtualserver.fabric.state import Address, Ranges
+    from virtualserver.fabric.desired.state import Address, Ranges
     from virtualserver.kube.objects import Manifest
 
 __all__ = ["LINGER_SECONDS", "Addresses"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from virtualserver.fabric.state import Address, Network, Ranges
+    from virtualserver.fabric.desired.state import Address, Network, Ranges
 
 __all__ = ["Pool", "pool_of", "pools_of"]
 

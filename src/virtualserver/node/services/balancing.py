@@ -17,7 +17,7 @@ from virtualserver.kube.objects import Manifest, owner_uid
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from virtualserver.fabric.state import Address
+    from virtualserver.fabric.desired.state import Address
 
 __all__ = ["Fault", "Wish", "group_of", "wants_address", "wish_of", "yields_to"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from virtualserver.fabric.dataplane import DataPlane
-    from virtualserver.fabric.state import Address, GuestLink, ServiceRules
+    from virtualserver.fabric.desired.state import Address, GuestLink, ServiceRules
     from virtualserver.node.allocation.addresses import Addresses
 
 __all__ = ["PORTS_PUBLISHED", "Services", "attached_service"]

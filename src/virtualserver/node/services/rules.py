@@ -9,7 +9,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.fabric.state import Address, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import Address, PublishedPort, ServiceRules
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import is_true
 

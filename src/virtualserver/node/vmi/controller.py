@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.fabric.state import GuestLink
+from virtualserver.fabric.desired.state import GuestLink
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.kube.controller import Controller

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from virtualserver.fabric.state import Address, GuestLink, Lease, Resolver
+from virtualserver.fabric.desired.state import Address, GuestLink, Lease, Resolver
 
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from virtualserver.fabric.state import Address, GuestLink, Resolver
+from virtualserver.fabric.desired.state import Address, GuestLink, Resolver
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
 
-    from virtualserver.fabric.state import Address, GuestLink
+    from virtualserver.fabric.desired.state import Address, GuestLink
 
 __all__ = ["Health", "Probes", "Tally", "is_supported", "request_of"]
 

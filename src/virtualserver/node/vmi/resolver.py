@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from virtualserver.fabric.state import GATEWAY, Address, Resolver
+from virtualserver.fabric.desired.state import GATEWAY, Address, Resolver
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:

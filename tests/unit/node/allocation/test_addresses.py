@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from virtualserver.fabric.state import Ranges
+from virtualserver.fabric.desired.state import Ranges
 from virtualserver.node.allocation.addresses import LINGER_SECONDS, Addresses
 from virtualserver.node.allocation.allocations import Claims
 from virtualserver.node.services import balancing

@@ -7,7 +7,7 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtualserver.fabric.state import Network, Ranges
+from virtualserver.fabric.desired.state import Network, Ranges
 from virtualserver.node.allocation.pools import Pool, pool_of, pools_of
 
 net = ipaddress.ip_network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from virtualserver.fabric.state import PublishedPort
+from virtualserver.fabric.desired.state import PublishedPort
 from virtualserver.node.services.rules import addresses_of, endpoint_slices, named_target_ports, rules_of
 
 ip = ipaddress.ip_address

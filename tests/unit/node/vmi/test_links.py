@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtualserver.fabric.state import GuestLink, Lease, Resolver
+from virtualserver.fabric.desired.state import GuestLink, Lease, Resolver
 from virtualserver.node.vmi.links import derived_mac, guest_link, has_taken
 
 ADDRESS = ipaddress.ip_address("10.42.0.2")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from virtualserver.fabric.state import Resolver
+from virtualserver.fabric.desired.state import Resolver
 from virtualserver.node.vmi.resolver import parse_resolv_conf, resolver_of
 
 HOST = Resolver((ipaddress.ip_address("192.0.2.1"),), ("corp.test",))

@@ -1,7 +1,7 @@
 """The nftables rules of the namespace and of the host: one rule a purpose, whatever the number of guests; pure.
 
 What differs from guest to guest and from Service to Service stands in sets and maps, whose elements are entries of
-`virtualserver.fabric.entries`.
+`virtualserver.fabric.desired.entries`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from virtualserver.fabric import entries
-from virtualserver.fabric.ledger import Delta, Entries, Entry
-from virtualserver.fabric.state import GATEWAY, Network, Ranges
+from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
+from virtualserver.fabric.desired.state import GATEWAY, Network, Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -18,7 +18,7 @@ class Entry(NamedTuple):
     """What an entry is, and which one.
 
     Attributes:
-        kind: One of the kinds of `virtualserver.fabric.entries`.
+        kind: One of the kinds of `virtualserver.fabric.desired.entries`.
         key: What tells it from the others of its kind.
     """
 

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from virtualserver.fabric.entries import of_link, of_service
-from virtualserver.fabric.ledger import Entry
-from virtualserver.fabric.state import GATEWAY, GuestLink, PublishedPort, Resolver, ServiceRules
+from virtualserver.fabric.desired.entries import of_link, of_service
+from virtualserver.fabric.desired.ledger import Entry
+from virtualserver.fabric.desired.state import GATEWAY, GuestLink, PublishedPort, Resolver, ServiceRules
 
 LINK = GuestLink(
     device="vst-1",

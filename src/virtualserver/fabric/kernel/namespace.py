@@ -41,11 +41,19 @@ class Namespace:
         return _FOLDER / self.name
 
     def exists(self) -> bool:
-        """Return whether the namespace is there (a leftover file alone is none)."""
+        """Return whether the namespace is there (a file alone is none)."""
         try:
             return self.path.exists() and self.path.stat().st_dev != _FOLDER.stat().st_dev
         except FileNotFoundError:
             return False
+
+    def holds(self, pid: int) -> bool:
+        """Return whether a process is inside."""
+        try:
+            there = Path(f"/proc/{pid}/ns/net").stat()
+        except OSError:
+            return False
+        return there.st_ino == self.path.stat().st_ino
 
     async def create(self) -> bool:
         """Make the namespace unless it is there, and return whether it was made."""

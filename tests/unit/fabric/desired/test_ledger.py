@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtualserver.fabric.ledger import Entry, Ledger, difference
+from virtualserver.fabric.desired.ledger import Entry, Ledger, difference
 
 ENTRIES = st.dictionaries(
     st.builds(Entry, st.sampled_from(["published", "route"]), st.sampled_from(["a", "b", "c", "d"])),

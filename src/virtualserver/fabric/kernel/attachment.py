@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from virtualserver.fabric import ruleset
+from virtualserver.fabric.kernel import ruleset
 from virtualserver.host.commands import CommandError, run
 
 if TYPE_CHECKING:
-    from virtualserver.fabric.netns import Namespace
-    from virtualserver.fabric.state import Ranges
+    from virtualserver.fabric.desired.state import Ranges
+    from virtualserver.fabric.kernel.namespace import Namespace
     from virtualserver.host.settings import HostRecord
 
-__all__ = ["INNER", "Base"]
+__all__ = ["INNER", "Attachment"]
 
 INNER: Final = "up0"
 """The namespace's end of the veth pair."""
@@ -48,7 +48,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
 _Runner = Callable[..., Awaitable[str]]
 
 
-class Base:
+class Attachment:
     """Makes it, checks it, removes it."""
 
     def __init__(

@@ -11,8 +11,8 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.leftovers import NamespaceTaken
-from virtualserver.fabric.state import DataPlaneState
+from virtualserver.fabric.desired.state import DataPlaneState
+from virtualserver.fabric.orphans import NamespaceTaken
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from virtualserver.fabric import entries, ruleset
-from virtualserver.fabric.ledger import Delta, Entry
-from virtualserver.fabric.state import GATEWAY
+from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired.ledger import Delta, Entry
+from virtualserver.fabric.desired.state import GATEWAY
+from virtualserver.fabric.kernel import ruleset
 
 if TYPE_CHECKING:
-    from virtualserver.fabric.netns import Namespace
+    from virtualserver.fabric.kernel.namespace import Namespace
 
 __all__ = ["change_devices", "change_elements", "cut", "read"]
 

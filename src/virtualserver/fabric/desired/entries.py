@@ -1,4 +1,4 @@
-"""From values of `virtualserver.fabric.state` to the entries that carry them in the kernel and in dnsmasq; pure."""
+"""From the values of `desired.state` to the entries that carry them in the kernel and in dnsmasq; pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.ledger import Entry
-from virtualserver.fabric.state import GATEWAY, Address, GuestLink, ServiceRules
+from virtualserver.fabric.desired.ledger import Entry
+from virtualserver.fabric.desired.state import GATEWAY, Address, GuestLink, ServiceRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,8 @@ import dataclasses
 from ipaddress import ip_network
 from typing import Any
 
-from virtualserver.fabric.ledger import Delta, Entry
-from virtualserver.fabric.ruleset import elements, host_rules, namespace_rules, transaction
+from virtualserver.fabric.desired.ledger import Delta, Entry
+from virtualserver.fabric.kernel.ruleset import elements, host_rules, namespace_rules, transaction
 from virtualserver.installation import ranges
 
 RANGES = ranges.choose([])

@@ -20,9 +20,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from virtualserver.fabric.netns import Namespace
+    from virtualserver.fabric.kernel.namespace import Namespace
 
-__all__ = ["Leftover", "NamespaceTaken", "find", "refusal"]
+__all__ = ["NamespaceTaken", "Orphan", "find", "refusal"]
 
 _INNER: Final = "up0"
 _PIDFD_GETFD: Final = 438
@@ -34,7 +34,7 @@ class NamespaceTaken(Exception):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Leftover:
+class Orphan:
     """A namespace that another identifier's installation made.
 
     Attributes:
@@ -45,12 +45,12 @@ class Leftover:
     device: str
     users: Mapping[int, str]
 
-    def strangers(self, run: Path) -> dict[int, str]:
+    def users_elsewhere(self, run: Path) -> dict[int, str]:
         """Return the users that do not name the run folder: those of an installation in another state folder."""
         return {pid: line for pid, line in self.users.items() if str(run) not in line}
 
 
-async def find(namespace: Namespace, device: str) -> Leftover | None:
+async def find(namespace: Namespace, device: str) -> Orphan | None:
     """Look whether a namespace of our name is somebody else's.
 
     Args:
@@ -66,24 +66,24 @@ async def find(namespace: Namespace, device: str) -> Leftover | None:
     links = msgspec.json.decode(shown.strip() or "[]", type=list[dict[str, Any]])
     index = str(links[0].get("link_index", 0)) if links else ""
     other = _name_of(index)
-    return Leftover(other, dict(_users(namespace))) if other not in ("", device) else None
+    return Orphan(other, dict(_users(namespace))) if other not in ("", device) else None
 
 
-def refusal(installation: str, run: Path, leftover: Leftover) -> str:
+def refusal(installation: str, run: Path, orphan: Orphan) -> str:
     """Say in one line who has the installation's name, and the one command that helps; pure.
 
     Args:
         installation: The installation's name.
         run: The installation's run folder.
-        leftover: What has the name.
+        orphan: What has the name.
     """
-    strangers = leftover.strangers(run)
-    shown = strangers or leftover.users
+    elsewhere = orphan.users_elsewhere(run)
+    shown = elsewhere or orphan.users
     processes = ", ".join(f"{pid} ({Path(line.split(' ')[0]).name})" for pid, line in sorted(shown.items())[:3])
     begin = (
-        f"network namespace vs-{installation} hangs on link {leftover.device}, which this state folder knows nothing of"
+        f"network namespace vs-{installation} hangs on link {orphan.device}, which this state folder knows nothing of"
     )
-    if strangers:
+    if elsewhere:
         return (
             f"{begin}: an instance of the same name, in another state folder, uses it (PID {processes}); "
             f"choose another name: VS_INSTANCE=NAME vs up"

@@ -12,19 +12,16 @@ import os
 import signal
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from virtualserver.fabric import entries
-from virtualserver.fabric.ledger import Delta, Entry
-from virtualserver.fabric.state import GATEWAY, Lease
+from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired.ledger import Delta, Entry
+from virtualserver.fabric.desired.state import GATEWAY, Lease
 from virtualserver.host.commands import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from virtualserver.fabric.netns import Namespace
-
-__all__ = ["LEASE_SECONDS", "Dnsmasq", "configuration", "parse_leases", "upstream"]
+__all__ = ["LEASE_SECONDS", "Dnsmasq", "Place", "configuration", "parse_leases", "upstream"]
 
 LEASE_SECONDS: Final = 3600
 _KINDS: Final = (entries.DHCP_HOST, entries.DHCP_OPTIONS, entries.NAMES)
@@ -105,17 +102,29 @@ def upstream(*contents: str) -> str:
     return ""
 
 
+class Place(Protocol):
+    """Where the process runs: a network namespace."""
+
+    async def run(self, *command: str) -> str:
+        """Run a program inside; as `virtualserver.host.commands.run`."""
+        ...
+
+    def holds(self, pid: int) -> bool:
+        """Return whether a process is inside."""
+        ...
+
+
 class Dnsmasq:
     """The process and its files."""
 
-    def __init__(self, namespace: Namespace, run: Path) -> None:
+    def __init__(self, place: Place, run: Path) -> None:
         """Name it.
 
         Args:
-            namespace: Where it runs.
+            place: Where it runs.
             run: The folder of its files, which its user must be able to enter.
         """
-        self._namespace = namespace
+        self._place = place
         self._run = run
         self._file = run / "dnsmasq.conf"
 
@@ -142,11 +151,11 @@ class Dnsmasq:
         changes = int(_write(self._run / "resolv.conf", upstream(*_host_resolvers())))
         changed = _write(self._file, configuration(self._run, networks, mtu))
         pid = self.find()
-        if pid is not None and not changed and self._inside(pid):
+        if pid is not None and not changed and self._place.holds(pid):
             return changes
         if pid is not None:
             await self._terminate(pid)
-        await self._namespace.run("dnsmasq", f"--conf-file={self._file}")
+        await self._place.run("dnsmasq", f"--conf-file={self._file}")
         return changes + 1
 
     async def remove(self, delta: Delta) -> None:
@@ -211,7 +220,7 @@ class Dnsmasq:
         if lease is None or str(lease.address) != address:
             return
         with contextlib.suppress(CommandError):  # a tap that is gone already cannot carry the release
-            await self._namespace.run("dhcp_release", device, address, mac)
+            await self._place.run("dhcp_release", device, address, mac)
         for _ in range(40):
             if mac not in self.leases():
                 return
@@ -227,14 +236,7 @@ class Dnsmasq:
         if path.exists():
             kept = [line for line in path.read_text().splitlines(keepends=True) if mac not in line.lower().split(" ")]
             path.write_text("".join(kept))
-        await self._namespace.run("dnsmasq", f"--conf-file={self._file}")
-
-    def _inside(self, pid: int) -> bool:
-        try:
-            there = Path(f"/proc/{pid}/ns/net").stat()
-        except OSError:
-            return False
-        return there.st_ino == self._namespace.path.stat().st_ino
+        await self._place.run("dnsmasq", f"--conf-file={self._file}")
 
     def _path(self, entry: Entry) -> Path:
         return self._run / entry.kind / entry.key

@@ -1,0 +1,1 @@
+"""DHCP and cluster DNS for guests: one dnsmasq an installation."""

@@ -1,0 +1,1 @@
+"""What the data plane makes of the kernel: namespace, links, routes, nftables, connections, settings."""
