@@ -26,7 +26,7 @@ class Controller(Generic[K]):
     """Workers that bring the world to what was asked for, key by key.
 
     Attributes:
-        queue: Add keys here, such as from a reflector's ``on_change``.
+        queue: Add keys here, such as from what receives a cache's changes.
 
     Args:
         name: Names it in the log.

@@ -62,7 +62,6 @@ class Reflector:
         client: An entered client.
         resource: The kind.
         store: Only this reflector and ``Store.remember`` write it.
-        on_change: Called for each change once the store has it; must neither block nor raise (that is logged).
         namespace: ``""`` means all.
         label_selector: As ``kubectl -l`` has it.
         field_selector: As ``kubectl --field-selector`` has it.
@@ -75,7 +74,6 @@ class Reflector:
         resource: Resource,
         store: Store,
         *,
-        on_change: Callable[[Change], None],
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
@@ -86,13 +84,16 @@ class Reflector:
         self._client = client
         self._resource = resource
         self._store = store
-        self._on_change = on_change
         self._scope = {"namespace": namespace, "label_selector": label_selector, "field_selector": field_selector}
         self._pace = pace
         self._version = ""
 
-    async def run(self) -> None:
-        """Mirror until cancelled. Faults are logged when they change, and outlasted."""
+    async def run(self, receive: Callable[[Change], None]) -> None:
+        """Mirror until cancelled. Faults are logged when they change, and outlasted.
+
+        Args:
+            receive: Called for each change once the store has it; must neither block nor raise (that is logged).
+        """
         loop = asyncio.get_running_loop()
         failures = 0
         said = ""
@@ -101,8 +102,8 @@ class Reflector:
             wait = 0.0
             try:
                 if not self._version:
-                    await self._list()
-                await self._watch()
+                    await self._list(receive)
+                await self._watch(receive)
                 said = ""
             except Gone as error:
                 _logger.info("%s: listing anew: %s", self._resource.plural, error)
@@ -117,17 +118,17 @@ class Reflector:
             pause = min(longest, shortest * 2 ** min(max(failures - 1, 0), 30))
             await asyncio.sleep(max(wait, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - spreads load, no secret
 
-    async def _list(self) -> None:
+    async def _list(self, receive: Callable[[Change], None]) -> None:
         """Read the whole kind and report how it differs from what was known."""
         self._store.begin_replace()
         listing = await self._client.snapshot(self._resource, **self._scope, page=self._pace.page)
         self.listings += 1
         self._version = listing.resource_version
         for change in self._store.replace(listing.items, version=int(self._version)):
-            self._report(change)
+            self._report(change, receive)
         self.synced.set()
 
-    async def _watch(self) -> None:
+    async def _watch(self, receive: Callable[[Change], None]) -> None:
         """Follow changes until the server ends the stream, as it does every few minutes."""
         events = self._client.watch(
             self._resource,
@@ -138,10 +139,12 @@ class Reflector:
         )
         async with contextlib.aclosing(events):
             async for event in events:
-                self._take(event)
+                change = self._take(event)
+                if change:
+                    self._report(change, receive)
 
-    def _take(self, event: WatchEvent) -> None:
-        """Put one event into the store and report it."""
+    def _take(self, event: WatchEvent) -> Change | None:
+        """Put one event into the store and return what changed, None where nothing did."""
         version = event.object["metadata"]["resourceVersion"]
         if event.type == "BOOKMARK":
             if int(version) < int(self._version):
@@ -149,15 +152,14 @@ class Reflector:
                 raise Gone(f"the server is at version {version}, before {self._version}", status=410)
             self._version = version
             self._store.advance(int(version))
-            return
+            return None
         change = self._store.drop(event.object) if event.type == "DELETED" else self._store.put(event.object)
         self._version = version
-        if change:
-            self._report(change)
+        return change
 
-    def _report(self, change: Change) -> None:
+    def _report(self, change: Change, receive: Callable[[Change], None]) -> None:
         """Hand a change on; a fault in the receiver must not end the watch."""
         try:
-            self._on_change(change)
+            receive(change)
         except Exception:
             _logger.exception("%s %s: a change could not be handed on", self._resource.plural, "/".join(change.key))

@@ -29,10 +29,12 @@ class Change:
     Attributes:
         old: As it was when last reported; None = it is new.
         new: As it is; None = it is deleted.
+        is_own: Nothing but writes that were remembered happened to it: it tells the writer nothing new.
     """
 
     old: Manifest | None
     new: Manifest | None
+    is_own: bool = False
 
     @property
     def key(self) -> Key:
@@ -40,6 +42,21 @@ class Change:
         manifest = self.new if self.new is not None else self.old
         assert manifest is not None  # noqa: S101 - one of both is always there
         return key_of(manifest)
+
+
+@dataclasses.dataclass(slots=True)
+class _Unconfirmed:
+    """Writes of ours to one object whose events are still to come.
+
+    Attributes:
+        reported: What was last reported of the object.
+        versions: The resource versions of these writes.
+        is_mixed: Others wrote between them, which our last write's answer hides.
+    """
+
+    reported: Manifest | None
+    versions: set[int] = dataclasses.field(default_factory=set[int])
+    is_mixed: bool = False
 
 
 def version_of(manifest: Manifest) -> int:
@@ -59,8 +76,7 @@ class Store:
         self._index_functions = {"owner": _owner_values, **(indexes or {})}
         self._indexes: dict[str, dict[str, set[Key]]] = {name: {} for name in self._index_functions}
         self._objects: dict[Key, Manifest] = {}
-        # Written by us and not yet confirmed by the reflector: what was last reported of the object instead.
-        self._unconfirmed: dict[Key, Manifest | None] = {}
+        self._unconfirmed: dict[Key, _Unconfirmed] = {}
         self._remembered_since: set[Key] = set()
         self._version = 0
 
@@ -71,7 +87,7 @@ class Store:
         """Return one object, None where there is none; the namespace of a cluster-scoped one is ``""``."""
         return self._objects.get((namespace, name))
 
-    def all(self) -> Iterable[Manifest]:
+    def all(self) -> Sequence[Manifest]:
         """Return all objects, in no order; the store may change while they are gone through."""
         return list(self._objects.values())
 
@@ -93,7 +109,7 @@ class Store:
         known = self._objects.get(key)
         if version_of(manifest) <= self._version or (known and version_of(known) >= version_of(manifest)):
             return
-        self._unconfirmed.setdefault(key, known)
+        self._unconfirmed.setdefault(key, _Unconfirmed(known)).versions.add(version_of(manifest))
         self._remembered_since.add(key)
         self._set(key, manifest)
 
@@ -103,17 +119,23 @@ class Store:
         Returns:
             What changed; None where that was known, as with an event that comes twice.
         """
-        key = key_of(manifest)
+        key, version = key_of(manifest), version_of(manifest)
         known = self._objects.get(key)
-        if version_of(manifest) <= self._version:
+        if version <= self._version:
             return None
-        self.advance(version_of(manifest))
-        if known and version_of(known) > version_of(manifest):
-            return None  # An event from before our own last write; that write's event is still to come.
-        if key in self._unconfirmed:
-            known = self._unconfirmed.pop(key)
+        self.advance(version)
+        unconfirmed = self._unconfirmed.get(key)
+        if known and version_of(known) > version:
+            # An event from before our own last write; that write's event is still to come.
+            if unconfirmed and version not in unconfirmed.versions:
+                unconfirmed.is_mixed = True
+            return None
+        is_own = unconfirmed is not None and version in unconfirmed.versions and not unconfirmed.is_mixed
+        if unconfirmed:
+            known = unconfirmed.reported
+            del self._unconfirmed[key]
         self._set(key, manifest)
-        return Change(known, manifest)
+        return Change(known, manifest, is_own)
 
     def drop(self, manifest: Manifest) -> Change | None:
         """Take in that an object was deleted.
@@ -133,10 +155,10 @@ class Store:
             return None
         if _uid(known) != _uid(manifest) and version_of(known) > version_of(manifest):
             # We have made another one of its name since: only what was reported of the old one is over.
-            reported = self._unconfirmed.get(key)
-            if reported is None:
+            unconfirmed = self._unconfirmed.get(key)
+            if unconfirmed is None or unconfirmed.reported is None:
                 return None
-            self._unconfirmed[key] = None
+            reported, unconfirmed.reported = unconfirmed.reported, None
             return Change(reported, None)
         return self._remove(key, known)
 
@@ -165,7 +187,8 @@ class Store:
         for key, manifest in listed.items():
             if key in ahead:
                 continue  # The event of that write is still to come.
-            reported = self._unconfirmed.pop(key, self._objects.get(key))
+            unconfirmed = self._unconfirmed.pop(key, None)
+            reported = unconfirmed.reported if unconfirmed else self._objects.get(key)
             self._set(key, manifest)
             if not (reported and _uid(reported) == _uid(manifest) and version_of(reported) == version_of(manifest)):
                 changes.append(Change(reported, manifest))
@@ -174,9 +197,9 @@ class Store:
 
     def _remove(self, key: Key, known: Manifest) -> Change:
         """Remove an entry and return the change to report."""
-        reported = self._unconfirmed.pop(key, None)
+        unconfirmed = self._unconfirmed.pop(key, None)
         self._set(key, None)
-        return Change(reported or known, None)
+        return Change((unconfirmed and unconfirmed.reported) or known, None)
 
     def _set(self, key: Key, manifest: Manifest | None) -> None:
         """Replace an entry, None for no entry, and its places in the indexes."""

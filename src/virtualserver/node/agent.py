@@ -112,7 +112,7 @@ class Agent:
     async def run(self) -> None:
         """Take over, then work until cancelled."""
         await self.dataplane.start()
-        tasks = [asyncio.create_task(reflector.run()) for reflector in self.routing.reflectors]
+        tasks = [asyncio.create_task(reflector.run(handler)) for reflector, handler in self.routing.reflectors.items()]
         try:
             for reflector in self.routing.reflectors:
                 await reflector.synced.wait()

@@ -65,16 +65,15 @@ class Routing:
             kinds.ENDPOINT_SLICE: self._slice,
         }
         managed = {kinds.ENDPOINT_SLICE: f"endpointslice.kubernetes.io/managed-by={names.MANAGED_BY_NODE}"}
-        self.reflectors = [
+        self.reflectors = {
             Reflector(
                 observed.client,
                 resource,
                 observed.stores[resource],
-                on_change=handler,
                 label_selector=managed.get(resource, ""),
-            )
+            ): handler
             for resource, handler in handlers.items()
-        ]
+        }
         self.sweep_soon()
 
     def sweep_soon(self) -> None:

@@ -73,8 +73,8 @@ async def operate(
     )
     reflectors = world.reflectors(client)
     async with asyncio.TaskGroup() as tasks:
-        for reflector in reflectors:
-            tasks.create_task(reflector.run())
+        for reflector, handler in reflectors.items():
+            tasks.create_task(reflector.run(handler))
         # Nothing is written before everything that exists is known: what seems missing might only be unread.
         await asyncio.gather(*(reflector.synced.wait() for reflector in reflectors))
         _logger.info("everything is known, reconciling %d servers", len(world.keys()))

@@ -57,18 +57,17 @@ class World:
         # Resource versions that our own writes returned: their events tell us nothing new.
         self._own: dict[tuple[str, Key], str] = {}
 
-    def reflectors(self, client: Client) -> list[Reflector]:
+    def reflectors(self, client: Client) -> dict[Reflector, Callable[[Change], None]]:
         """Return what keeps the stores up to date; each is to be run."""
-        return [
+        return {
             Reflector(
                 client,
                 resource,
                 store,
-                on_change=functools.partial(self.changed, resource),
                 label_selector=names.UID if resource is kinds.SECRET else "",
-            )
+            ): functools.partial(self.changed, resource)
             for resource, store in self._stores.items()
-        ]
+        }
 
     def get(self, resource: Resource, key: Key) -> Manifest | None:
         """Return one object, None where there is none."""

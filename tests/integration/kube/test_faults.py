@@ -61,8 +61,8 @@ async def mirror_of(server: FaultyServer, pace: Pace = QUICK) -> AsyncGenerator[
 
     store = Store()
     async with Client(server.credentials, user_agent="test") as client:
-        reflector = Reflector(client, CONFIG_MAPS, store, on_change=note, pace=pace)
-        task = asyncio.create_task(reflector.run())
+        reflector = Reflector(client, CONFIG_MAPS, store, pace=pace)
+        task = asyncio.create_task(reflector.run(note))
         try:
             yield Mirror(reflector, store, changes)
         finally:
@@ -214,7 +214,7 @@ async def test_a_receiver_that_fails_is_logged_and_the_watch_goes_on(
             raise ZeroDivisionError
 
     async with Client(server.credentials, user_agent="test") as client:
-        task = asyncio.create_task(Reflector(client, CONFIG_MAPS, Store(), on_change=receive, pace=QUICK).run())
+        task = asyncio.create_task(Reflector(client, CONFIG_MAPS, Store(), pace=QUICK).run(receive))
         await until(lambda: seen == ["bad", "good"], "both were handed on")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

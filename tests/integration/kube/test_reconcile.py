@@ -13,7 +13,7 @@ from virtualserver.kube.apply import Applier
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, key_of
-from virtualserver.kube.reflector import Reflector
+from virtualserver.kube.reflector import Change, Reflector
 from virtualserver.kube.store import Store
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class Program:
                 client,
                 CONFIG_MAPS,
                 self.parents,
-                on_change=lambda change: self.controller.queue.add(change.key),
                 namespace=namespace,
                 label_selector=f"{LABEL}=parent",
             ),
@@ -45,10 +44,12 @@ class Program:
                 client,
                 SERVICES,
                 self.children,
-                on_change=lambda change: self.controller.queue.add(change.key),
                 namespace=namespace,
             ),
         ]
+
+    def receive(self, change: Change) -> None:
+        self.controller.queue.add(change.key)
 
     async def reconcile(self, key: Key) -> None:
         self.passes += 1
@@ -69,7 +70,7 @@ class Program:
 async def running(control_plane: ControlPlane, namespace: str, agent: str) -> AsyncGenerator[Program]:
     async with Client.from_kubeconfig(control_plane.kubeconfig, user_agent=agent) as client:
         program = Program(client, namespace)
-        tasks = [asyncio.create_task(reflector.run()) for reflector in program.reflectors]
+        tasks = [asyncio.create_task(reflector.run(program.receive)) for reflector in program.reflectors]
         try:
             for reflector in program.reflectors:
                 await asyncio.wait_for(reflector.synced.wait(), 60)

@@ -36,7 +36,6 @@ class Mirror:
             client,
             CONFIG_MAPS,
             self.store,
-            on_change=self.note,
             namespace=namespace,
             label_selector=label_selector,
             field_selector="metadata.name!=kube-root-ca.crt",
@@ -53,7 +52,7 @@ class Mirror:
 
 @contextlib.asynccontextmanager
 async def running(mirror: Mirror) -> AsyncGenerator[Mirror]:
-    task = asyncio.create_task(mirror.reflector.run())
+    task = asyncio.create_task(mirror.reflector.run(mirror.note))
     try:
         await asyncio.wait_for(mirror.reflector.synced.wait(), LONG_SECONDS)
         yield mirror

@@ -76,8 +76,29 @@ def test_a_remembered_write_is_still_reported_when_the_watch_brings_it() -> None
     before, ours = an_object(version=1), an_object(version=5)
     store.put(before)
     store.remember(ours)
-    assert store.put(ours) == Change(before, ours), "others than the writer wait for it"
+    assert store.put(ours) == Change(before, ours, is_own=True), "others than the writer wait for it"
     assert store.put(ours) is None
+
+
+def test_a_change_by_somebody_else_that_our_own_write_hides_is_reported_as_not_only_ours() -> None:
+    store = Store()
+    before, theirs, ours = an_object(version=1), an_object(version=3), an_object(version=5)
+    store.put(before)
+    store.remember(ours)
+    assert store.put(theirs) is None
+    assert store.put(ours) == Change(before, ours, is_own=False)
+
+
+def test_several_writes_of_ours_in_a_row_are_ours() -> None:
+    store = Store()
+    before, one, two = an_object(version=1), an_object(version=3), an_object(version=5)
+    store.put(before)
+    store.remember(one)
+    store.remember(two)
+    assert store.put(one) is None
+    assert store.put(two) == Change(before, two, is_own=True)
+    three = an_object(version=6)
+    assert store.put(three) == Change(two, three, is_own=False)
 
 
 def test_a_late_answer_does_not_bring_a_deleted_object_back() -> None:
@@ -106,7 +127,7 @@ def test_the_deletion_of_the_former_object_of_a_name_does_not_take_the_new_one()
     store.remember(new)
     assert store.drop(an_object(version=8)) == Change(old, None)
     assert store.get("n", "a") == new
-    assert store.put(new) == Change(None, new)
+    assert store.put(new) == Change(None, new, is_own=True)
 
 
 def test_a_listing_reports_what_was_deleted_unheard() -> None:
