@@ -12,7 +12,7 @@ from virtualserver.fabric.orphans import NamespaceTaken
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
 from virtualserver.node import agent
-from virtualserver.node.allocation.allocations import ClaimsError
+from virtualserver.node.allocation.allocations import AllocationsError
 
 _logger = logging.getLogger("virtualserver.node")
 
@@ -34,7 +34,7 @@ def main() -> int:
         sys.stdin.buffer.read()  # ends once what we need is there
     try:
         asyncio.run(agent.run(installation))
-    except (InstallationError, NamespaceTaken, ClaimsError) as error:
+    except (InstallationError, NamespaceTaken, AllocationsError) as error:
         _logger.error("%s", error)
         return 1
     return 0

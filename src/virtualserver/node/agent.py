@@ -1,8 +1,8 @@
 """The node process: takes over what runs on this host, then follows the API and brings the host to it.
 
-Order matters at the start: claims are read before anything is granted, all stores are synced before anything is freed,
-and the whole data plane is synchronised once before controllers change parts of it. When the process ends, guests and
-data plane stay.
+Order matters at the start: allocations are read before anything is granted, the cache is synced before anything is
+freed, and the whole data plane is synchronised once before controllers change parts of it. When the process ends,
+guests and data plane stay.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from virtualserver.machines.hypervisor import Hypervisor
 from virtualserver.machines.machine import Ended, EndReason, Machine
 from virtualserver.node import nodeobject
 from virtualserver.node.allocation.addresses import Addresses
-from virtualserver.node.allocation.allocations import Claims
+from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.observed import Observed
 from virtualserver.node.served import registration
 from virtualserver.node.served.subresources import Subresources
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Agent", "run"]
 
 _PORT: Final = "subresources-port"
-"""Under what the claims keep the port of the aggregated API, so that it is the same after a restart."""
+"""Under what the allocations keep the port of the aggregated API, so that it is the same after a restart."""
 
 _logger = logging.getLogger(__name__)
 
@@ -60,7 +60,9 @@ _logger = logging.getLogger(__name__)
 class Agent:
     """All parts of the node of one installation, put together."""
 
-    def __init__(self, installation: Installation, client: Client, claims: Claims, found: Accelerator) -> None:
+    def __init__(
+        self, installation: Installation, client: Client, allocations: Allocations, found: Accelerator
+    ) -> None:
         record = installation.record()
         if "ranges" not in record or "identifier" not in record:
             raise InstallationError(
@@ -69,11 +71,11 @@ class Agent:
         networks = ranges.decode(record["ranges"])
         name = nodeobject.node_name()
         self.installation = installation
-        self.claims = claims
+        self.allocations = allocations
         self.accelerator = found
         self.name = name
         self.observed = Observed(client)
-        self.addresses = Addresses(claims, networks, users=users.recorded(installation).guests)
+        self.addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
         self.dataplane = DataPlane(
             installation=installation.name,
             identifier=record["identifier"],
@@ -119,8 +121,8 @@ class Agent:
             await self._take_over()
             for part in self._parts():
                 tasks.append(asyncio.create_task(part()))
-            async with self.subresources.serve(int(self.claims.fact(_PORT) or 0)) as port:
-                self.claims.remember(_PORT, str(port))
+            async with self.subresources.serve(int(self.allocations.fact(_PORT) or 0)) as port:
+                self.allocations.remember(_PORT, str(port))
                 await self._announce(port)
                 await asyncio.gather(*tasks)
         finally:
@@ -163,12 +165,12 @@ class Agent:
     async def _without_interrupted(self, machines: dict[str, Machine]) -> dict[str, Machine]:
         """Forget the machines that went down with the host: their instances start again as if for the first time."""
         boot = boot_id()
-        if self.claims.fact("boot") != boot:
+        if self.allocations.fact("boot") != boot:
             for uid, machine in list(machines.items()):
                 if isinstance(machine.state, Ended) and machine.state.reason != EndReason.GUEST_SHUTDOWN:
                     await self.hypervisor.discard(uid)
                     del machines[uid]
-            self.claims.remember("boot", boot)
+            self.allocations.remember("boot", boot)
         return machines
 
     async def _follow_leases(self) -> None:
@@ -194,11 +196,11 @@ async def run(installation: Installation) -> None:
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     found = await accelerator.probe(cache=installation.state / "accelerator.json")
     _logger.info("guests run with %s: %s", found.name, found.reason)
-    claims = Claims(installation.state / "claims.sqlite")
+    allocations = Allocations(installation.state / "claims.sqlite")
     try:
         kubeconfig = installation.state / "kubeconfigs" / "node"
         async with Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-node") as client:
             with contextlib.suppress(asyncio.CancelledError):
-                await Agent(installation, client, claims, found).run()
+                await Agent(installation, client, allocations, found).run()
     finally:
-        claims.close()
+        allocations.close()

@@ -10,7 +10,7 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Manifest, Resource, key_of, owner_uid
 from virtualserver.kube.reflector import Change, Reflector
-from virtualserver.node.allocation.addresses import LINGER_SECONDS, Addresses
+from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
 from virtualserver.node.services import balancing
 from virtualserver.node.services.controller import Services, attached_service
 from virtualserver.node.vm import run_strategy
@@ -34,7 +34,7 @@ class Routing:
 
     Attributes:
         reflectors: To be run; controllers start when all are synced.
-        sweeper: Frees claims and disks; has one key.
+        sweeper: Frees allocations and disks; has one key.
     """
 
     def __init__(
@@ -154,14 +154,16 @@ class Routing:
             for manifest in self._observed.all(kind):
                 alive |= {manifest["metadata"]["uid"], owner_uid(manifest) or ""}
         services = [one for one in self._observed.all(kinds.SERVICE) if balancing.wants_address(one)]
-        freed = self._addresses.sweep(alive=alive, services=services, in_use=self._instances.values_in_use())
-        if any(claim.kind == "address" for claim in freed):
+        freed = self._addresses.sweep(
+            alive=alive, wishes=balancing.wishes_of(services), in_use=self._instances.values_in_use()
+        )
+        if any(one.kind == "address" for one in freed):
             for service in services:
                 condition = condition_of(service, names.ADDRESS_ASSIGNED)
                 if condition is None or condition["status"] != "True":
                     self._services.controller.queue.add(key_of(service))
         self._volumes.sweep()
-        return LINGER_SECONDS / 4 if self._addresses.lingering else None
+        return RESERVED_SECONDS / 4 if self._addresses.has_reserved else None
 
 
 def _face(vmi: Manifest | None) -> tuple[tuple[str, ...], object, object] | None:
@@ -182,4 +184,4 @@ def _wish(service: Manifest | None) -> object:
     """Return what decides about a Service's address."""
     if service is None or not balancing.wants_address(service):
         return None
-    return balancing.wish_of(service), balancing.group_of(service), service["spec"].get("ports")
+    return balancing.wish_of(service), service["spec"].get("ports")

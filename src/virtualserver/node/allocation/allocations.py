@@ -1,8 +1,8 @@
 """What the node gave to whom: every address, MAC, tap and user number, recorded before it is used.
 
-A claim is keyed by its owner and purpose, and no two claims of one kind hold the same value: the database refuses the
-second, so that an address given to two servers cannot happen however the callers err. All claims are read into memory
-when the file is opened, before anything is granted. Knows no Kubernetes.
+An allocation is keyed by its owner and purpose, and no two allocations of one kind hold the same value: the database
+refuses the second, so that an address given to two servers cannot happen however the callers err. All allocations are
+read into memory when the file is opened, before anything is granted. The file and its table are called ``claims``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Claim", "Claims", "ClaimsError", "Kind", "Taken"]
+__all__ = ["Allocation", "Allocations", "AllocationsError", "AlreadyAllocated", "Kind"]
 
 Kind = Literal["address", "mac", "tap", "user"]
 """What a value is; values are unique within their kind."""
@@ -33,24 +33,24 @@ _MIGRATIONS: Final = (
 )
 
 
-class ClaimsError(Exception):
-    """The file of claims cannot be used; the message says why and what to do."""
+class AllocationsError(Exception):
+    """The file of allocations cannot be used; the message says why and what to do."""
 
 
-class Taken(Exception):
-    """The value belongs to another claim.
+class AlreadyAllocated(Exception):
+    """The value belongs to another allocation.
 
     Attributes:
-        claim: The claim that holds it.
+        allocation: The allocation that holds it.
     """
 
-    def __init__(self, claim: Claim) -> None:
-        super().__init__(f"{claim.kind} {claim.value} belongs to {claim.owner} as {claim.purpose}")
-        self.claim = claim
+    def __init__(self, allocation: Allocation) -> None:
+        super().__init__(f"{allocation.kind} {allocation.value} belongs to {allocation.owner} as {allocation.purpose}")
+        self.allocation = allocation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Claim:
+class Allocation:
     """One thing that one owner holds.
 
     Attributes:
@@ -66,32 +66,33 @@ class Claim:
     value: str
 
 
-class Claims:
-    """The claims of one instance; used by the one node process of that instance."""
+class Allocations:
+    """The allocations of one installation; used by the one node process of that installation."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it, and read all claims.
+        """Open the file, or make it, and read all allocations.
 
         Args:
             path: The SQLite file; its folder exists.
 
         Raises:
-            ClaimsError: A newer version of this program wrote the file.
+            AllocationsError: A newer version of this program wrote the file.
         """
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
-        # A claim must be on the disk before its value is used, also when the power fails.
+        # An allocation must be on the disk before its value is used, also when the power fails.
         self._database.execute("PRAGMA synchronous = FULL")
         self._migrate(path)
         rows = self._database.execute("SELECT owner, purpose, kind, value FROM claims")
-        self._claims = {(claim.owner, claim.purpose): claim for claim in (Claim(*row) for row in rows)}
-        self._holders = {(claim.kind, claim.value): claim for claim in self._claims.values()}
+        allocations = [Allocation(*row) for row in rows]
+        self._allocations = {(one.owner, one.purpose): one for one in allocations}
+        self._holders = {(one.kind, one.value): one for one in allocations}
 
     def _migrate(self, path: Path) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version > _VERSION:
             self._database.close()
-            raise ClaimsError(
+            raise AllocationsError(
                 f"{path}: the claims have version {version}, this program knows {_VERSION}: "
                 "install the newer program again"
             )
@@ -102,17 +103,17 @@ class Claims:
         """Close the file."""
         self._database.close()
 
-    def all(self) -> list[Claim]:
-        """Return every claim."""
-        return list(self._claims.values())
+    def all(self) -> list[Allocation]:
+        """Return every allocation."""
+        return list(self._allocations.values())
 
     def get(self, owner: str, purpose: str) -> str | None:
         """Return the value that an owner holds for a purpose, None where it holds none."""
-        claim = self._claims.get((owner, purpose))
-        return claim.value if claim else None
+        allocation = self._allocations.get((owner, purpose))
+        return allocation.value if allocation else None
 
-    def holder(self, kind: Kind, value: str) -> Claim | None:
-        """Return the claim that holds a value, None where it is free."""
+    def holder(self, kind: Kind, value: str) -> Allocation | None:
+        """Return the allocation that holds a value, None where it is free."""
         return self._holders.get((kind, value))
 
     def values(self, kind: Kind) -> set[str]:
@@ -126,29 +127,30 @@ class Claims:
             The value, which is on the disk now.
 
         Raises:
-            Taken: Another claim holds the value; nothing was changed.
+            AlreadyAllocated: Another allocation holds the value; nothing was changed.
         """
         holder = self._holders.get((kind, value))
         if holder and (holder.owner, holder.purpose) != (owner, purpose):
-            raise Taken(holder)
+            raise AlreadyAllocated(holder)
         if holder:
             return value
-        claim = Claim(owner, purpose, kind, value)
-        self._database.execute("REPLACE INTO claims VALUES (?, ?, ?, ?)", dataclasses.astuple(claim))
-        if before := self._claims.get((owner, purpose)):
+        allocation = Allocation(owner, purpose, kind, value)
+        self._database.execute("REPLACE INTO claims VALUES (?, ?, ?, ?)", dataclasses.astuple(allocation))
+        if before := self._allocations.get((owner, purpose)):
             del self._holders[before.kind, before.value]
-        self._claims[owner, purpose] = claim
-        self._holders[kind, value] = claim
+        self._allocations[owner, purpose] = allocation
+        self._holders[kind, value] = allocation
         return value
 
-    def free(self, claims: Iterable[Claim]) -> None:
-        """Forget claims; ones that are gone already are no error."""
-        for claim in claims:
-            if self._claims.get((claim.owner, claim.purpose)) != claim:
+    def free(self, allocations: Iterable[Allocation]) -> None:
+        """Forget allocations; ones that are gone already are no error."""
+        for allocation in allocations:
+            key = allocation.owner, allocation.purpose
+            if self._allocations.get(key) != allocation:
                 continue
-            self._database.execute("DELETE FROM claims WHERE owner = ? AND purpose = ?", (claim.owner, claim.purpose))
-            del self._claims[claim.owner, claim.purpose]
-            del self._holders[claim.kind, claim.value]
+            self._database.execute("DELETE FROM claims WHERE owner = ? AND purpose = ?", key)
+            del self._allocations[key]
+            del self._holders[allocation.kind, allocation.value]
 
     def fact(self, name: str) -> str | None:
         """Return what was remembered under a name, None where nothing was."""

@@ -6,52 +6,25 @@ another's address.
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields
-from virtualserver.kube.objects import Manifest, owner_uid
+from virtualserver.kube.objects import Manifest, key_of
+from virtualserver.node.allocation.wishes import AddressWish
+from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from virtualserver.fabric.desired.state import Address
 
-__all__ = ["Fault", "Wish", "group_of", "wants_address", "wish_of", "yields_to"]
+__all__ = ["group_of", "wants_address", "wish_of", "wishes_of"]
 
-DEFAULT_POOL: Final = "public"
+_DEFAULT_POOL: Final = "public"
 _LOAD_BALANCER_IPS_OLD: Final = "metallb.universe.tf/loadBalancerIPs"
 _ALLOW_SHARED_IP_OLD: Final = "metallb.universe.tf/allow-shared-ip"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a Service cannot have an address.
-
-    Attributes:
-        reason: A condition's reason.
-        message: Field, value, cause and what to do.
-    """
-
-    reason: str
-    message: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Wish:
-    """What a Service asks for.
-
-    Attributes:
-        pool: The pool's name, None where only the pinned addresses name it.
-        pinned: The addresses that it must have; empty: any.
-        families: 4, 6, in the Service's order.
-    """
-
-    pool: str | None
-    pinned: tuple[Address, ...]
-    families: tuple[int, ...]
 
 
 def wants_address(service: Manifest) -> bool:
@@ -64,24 +37,45 @@ def wants_address(service: Manifest) -> bool:
     )
 
 
-def wish_of(service: Manifest) -> Wish | Fault:
-    """Return what a LoadBalancer Service wishes for, or why that cannot be read."""
+def wish_of(service: Manifest, group: Iterable[Manifest] = ()) -> AddressWish | Wait:
+    """Return what a LoadBalancer Service wishes for, or why that cannot be read.
+
+    Args:
+        service: A Service that wants addresses.
+        group: The Services that want addresses and have its sharing key, itself included or not.
+    """
     annotations, spec = fields.annotations_of(service), service["spec"]
     pool = annotations.get(names.METALLB_ADDRESS_POOL) or annotations.get(names.METALLB_ADDRESS_POOL_OLD)
     key = names.METALLB_LOAD_BALANCER_IPS if names.METALLB_LOAD_BALANCER_IPS in annotations else _LOAD_BALANCER_IPS_OLD
     pins, field = annotations.get(key, ""), f"metadata.annotations[{key}]"
     if spec.get("loadBalancerIP"):
         if pins:
-            return Fault("AddressInvalid", f"spec.loadBalancerIP and {field} exclude each other: remove one of them")
+            return Wait("AddressInvalid", f"spec.loadBalancerIP and {field} exclude each other: remove one of them")
         pins, field = spec["loadBalancerIP"], "spec.loadBalancerIP"
     pinned: list[Address] = []
     for text in filter(None, (part.strip() for part in pins.split(","))):
         try:
             pinned.append(ipaddress.ip_address(text))
         except ValueError:
-            return Fault("AddressInvalid", f"{field}: {text!r} is no IP address: write one such as 203.0.113.10")
-    families = tuple(6 if family == "IPv6" else 4 for family in spec.get("ipFamilies") or ("IPv4",))
-    return Wish(pool=pool or (None if pinned else DEFAULT_POOL), pinned=tuple(pinned), families=families)
+            return Wait("AddressInvalid", f"{field}: {text!r} is no IP address: write one such as 203.0.113.10")
+    older = _clash(service, group)
+    return AddressWish(
+        service=service["metadata"]["uid"],
+        group=group_of(service),
+        clash="/".join(key_of(older)) if older else None,
+        pool=pool or (None if pinned else _DEFAULT_POOL),
+        pinned=tuple(pinned),
+        families=tuple(6 if family == "IPv6" else 4 for family in spec.get("ipFamilies") or ("IPv4",)),
+    )
+
+
+def wishes_of(services: Iterable[Manifest]) -> list[AddressWish]:
+    """Return the wishes of Services of which those of one group stand together; unreadable ones are left out."""
+    groups: dict[str, list[Manifest]] = {}
+    for service in services:
+        groups.setdefault(group_of(service), []).append(service)
+    wishes = [wish_of(service, group) for group in groups.values() for service in group]
+    return [wish for wish in wishes if isinstance(wish, AddressWish)]
 
 
 def group_of(service: Manifest) -> str:
@@ -96,30 +90,12 @@ def _ports(service: Manifest) -> set[tuple[str, int]]:
     return {(port.get("protocol", "TCP"), port["port"]) for port in fields.items(service, "spec", "ports")}
 
 
-def yields_to(service: Manifest, others: Iterable[Manifest]) -> Manifest | None:
-    """Return an older Service of the group whose ports clash with this one's, None where there is none.
-
-    Services of one controller are first among equals of the same age by name.
-    """
+def _clash(service: Manifest, group: Iterable[Manifest]) -> Manifest | None:
+    """Return an older Service of the group with a port in common; of the same age the first by name is older."""
 
     def age(one: Manifest) -> tuple[str, str]:
         return one["metadata"].get("creationTimestamp") or "", one["metadata"]["name"]
 
-    ports = _ports(service)
-    for other in others:
-        if (
-            other["metadata"]["uid"] != service["metadata"]["uid"]
-            and age(other) < age(service)
-            and ports & _ports(other)
-        ):
-            return other
-    return None
-
-
-def owners_of(service: Manifest) -> set[str]:
-    """Return every owner name under which this Service keeps claims alive."""
-    metadata = service["metadata"]
-    owners = {metadata["uid"], group_of(service)}
-    if controller := owner_uid(service):
-        owners.add(controller)
-    return owners
+    uid, ports = service["metadata"]["uid"], _ports(service)
+    older = (one for one in group if one["metadata"]["uid"] != uid and age(one) < age(service))
+    return next((one for one in older if ports & _ports(one)), None)

@@ -16,7 +16,7 @@ from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
 from virtualserver.node.observed import Observed, difference, selects
 from virtualserver.node.services import balancing, rules
-from virtualserver.node.services.balancing import Fault
+from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,11 +72,11 @@ class Services:
 
     # Questions of other controllers ---------------------------------------------------------------------------------
 
-    def granted(self, key: Key) -> tuple[Address, ...] | Fault:
+    def granted(self, key: Key) -> tuple[Address, ...] | Wait:
         """Return the addresses of a load balancer Service that a machine shall have on its NIC."""
         service = self._observed.get(kinds.SERVICE, key)
         if service is None or not balancing.wants_address(service):
-            return Fault("WaitingForAddress", f"Service {key[0]}/{key[1]} of type LoadBalancer does not exist yet")
+            return Wait("WaitingForAddress", f"Service {key[0]}/{key[1]} of type LoadBalancer does not exist yet")
         return self._grant(service)
 
     def is_announced(self, addresses: Sequence[Address]) -> bool:
@@ -100,7 +100,7 @@ class Services:
             if service is None:
                 continue
             granted = self._grant(service)
-            if isinstance(granted, Fault) or self._applied.get(service["metadata"]["uid"]) != self._rules(
+            if isinstance(granted, Wait) or self._applied.get(service["metadata"]["uid"]) != self._rules(
                 service, granted
             ):
                 return False
@@ -137,10 +137,11 @@ class Services:
             if balancing.wants_address(other) and balancing.group_of(other) == group
         ]
 
-    def _grant(self, service: Manifest) -> tuple[Address, ...] | Fault:
+    def _grant(self, service: Manifest) -> tuple[Address, ...] | Wait:
         if not balancing.wants_address(service):
             return ()
-        return self._addresses.balancer(service, self._group(service))
+        wish = balancing.wish_of(service, self._group(service))
+        return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
     def _members(self, service: Manifest) -> list[Manifest]:
         namespace = service["metadata"]["namespace"]
@@ -150,13 +151,13 @@ class Services:
             if selects(service, vmi)
         ]
 
-    def _rules(self, service: Manifest, granted: tuple[Address, ...] | Fault) -> ServiceRules:
+    def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> ServiceRules:
         metadata = service["metadata"]
         machines = self._observed.in_namespace(kinds.VIRTUAL_MACHINE, metadata["namespace"])
         return rules.rules_of(
             service,
             self._members(service),
-            granted=() if isinstance(granted, Fault) else granted,
+            granted=() if isinstance(granted, Wait) else granted,
             on_guests={address for link in self.links.values() for address in link.addresses},
             is_attached=any(attached_service(vm["spec"]["template"]) == metadata["name"] for vm in machines),
         )
@@ -187,7 +188,13 @@ class Services:
                     uid=live["metadata"]["uid"],
                 )
 
-    async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Fault) -> None:
+    def _pool_name(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> str | None:
+        if isinstance(granted, Wait) or not granted:
+            return None
+        wish = balancing.wish_of(service)
+        return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
+
+    async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> None:
         wants = balancing.wants_address(service)
         if not wants and not condition_of(service, names.ADDRESS_ASSIGNED) and not rules.named_target_ports(service):
             return
@@ -203,7 +210,7 @@ class Services:
                     "message": f"targetPort {', '.join(map(repr, named))}: a machine has no port names, write a number",
                 }
             )
-        ingress = [] if isinstance(granted, Fault) else [{"ip": str(address)} for address in granted]
+        ingress = [] if isinstance(granted, Wait) else [{"ip": str(address)} for address in granted]
         live_ingress = [
             {"ip": one["ip"]} for one in fields.items(service, "status", "loadBalancer", "ingress") if "ip" in one
         ]
@@ -214,15 +221,15 @@ class Services:
             wanted["loadBalancer"] = {"ingress": ingress}
         changes: dict[str, Any] = {"status": difference(fields.status_of(service), wanted)}
         # In the same write: nobody shall take an address of the old pool for one of the new.
-        pool = None if isinstance(granted, Fault) else self._addresses.pool_name(service, granted)
+        pool = self._pool_name(service, granted)
         if fields.annotations_of(service).get(names.METALLB_ALLOCATED_FROM) != pool:
             changes["metadata"] = {"annotations": {names.METALLB_ALLOCATED_FROM: pool}}
         if changes["status"] or len(changes) > 1:
             await self._observed.patch(kinds.SERVICE, service, changes, subresource="status")
 
 
-def _address_condition(granted: tuple[Address, ...] | Fault) -> dict[str, Any]:
-    if isinstance(granted, Fault):
+def _address_condition(granted: tuple[Address, ...] | Wait) -> dict[str, Any]:
+    if isinstance(granted, Wait):
         return {
             "type": names.ADDRESS_ASSIGNED,
             "status": "False",

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
 from virtualserver.fabric.desired.state import GuestLink
@@ -22,10 +22,10 @@ from virtualserver.machines import memory
 from virtualserver.machines.hypervisor import Hypervisor, HypervisorError, MachineSpec
 from virtualserver.machines.machine import Ended, Machine, Running
 from virtualserver.node.events import STANDS_STILL
-from virtualserver.node.services.balancing import Fault
 from virtualserver.node.vmi import lifecycle, links, specification
 from virtualserver.node.vmi.lifecycle import Step
 from virtualserver.node.vmi.probes import Health, Probes
+from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from virtualserver.node.volumes.controller import Volumes
 
 __all__ = ["Instances"]
-
-_WAIT_SECONDS: Final = 5.0
-_SHORT_WAIT_SECONDS: Final = 0.2
 
 _logger = logging.getLogger(__name__)
 
@@ -162,17 +159,18 @@ class Instances:
         uid, key = vmi["metadata"]["uid"], key_of(vmi)
         vmi = await self._forget_last_start(vmi)
         prepared = await self.preparation.prepare(vmi)
-        if isinstance(prepared, Fault):
+        if isinstance(prepared, Wait):
             await self._wait(vmi, prepared)
-            return _SHORT_WAIT_SECONDS if prepared.message.endswith("about to move to the guest") else _WAIT_SECONDS
+            return prepared.retry_seconds
         self._launching[uid] = prepared.spec
         try:
             machine = await self._start(uid, prepared)
         except HypervisorError as error:
             _logger.error("%s/%s: %s", *key, error)
             await self._clean(uid, key)
-            await self._wait(vmi, Fault("LaunchFailed", str(error)))
-            return _WAIT_SECONDS
+            failed = Wait("LaunchFailed", str(error))
+            await self._wait(vmi, failed)
+            return failed.retry_seconds
         finally:
             del self._launching[uid]
         _logger.info("%s/%s: machine started, PID %s", *key, machine.pid)
@@ -197,11 +195,11 @@ class Instances:
         status["conditions"] = with_conditions(vmi, conditions, now=time.time())
         return await self._observed.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, status) or vmi
 
-    async def _wait(self, vmi: Manifest, fault: Fault) -> None:
+    async def _wait(self, vmi: Manifest, wait: Wait) -> None:
         now = time.time()
         conditions = [
             _not_ready("GuestNotRunning", "the guest has not been started yet"),
-            {"type": "Synchronized", "status": "False", "reason": fault.reason, "message": fault.message},
+            {"type": "Synchronized", "status": "False", "reason": wait.reason, "message": wait.message},
         ]
         await self._observed.write_status(
             kinds.VIRTUAL_MACHINE_INSTANCE,

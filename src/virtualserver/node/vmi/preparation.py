@@ -20,9 +20,9 @@ from virtualserver.machines import memory
 from virtualserver.machines.hypervisor import Disk, MachineSpec, Nic
 from virtualserver.machines.seed import write_seed
 from virtualserver.node.services import rules
-from virtualserver.node.services.balancing import Fault
 from virtualserver.node.services.controller import Services, attached_service
 from virtualserver.node.vmi import links, resolver, specification
+from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.observed import Observed
     from virtualserver.node.vmi.specification import MachineWish
-    from virtualserver.node.volumes.controller import RootDisk, Volumes
+    from virtualserver.node.volumes.controller import DiskFile, Volumes
 
 __all__ = ["Preparation", "Prepared", "host_resolver"]
 
 _RESOLV_CONFS: Final = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+_MOVE_SECONDS: Final = 0.2
+"""How long the data plane takes to give an address up, with plenty to spare."""
+
 _INSTANCE_ID: Final = uuid.UUID("9cb3a6ac-7d41-4b5c-b3f7-0f6a4a1c8f1e")
 """Names the space of our cloud-init instance identifiers."""
 
@@ -103,7 +106,7 @@ class Preparation:
         """Return where an instance's cloud-init seed lies."""
         return self._seeds / f"{identifier}.iso"
 
-    def link_of(self, vmi: Manifest) -> GuestLink | Fault | None:
+    def link_of(self, vmi: Manifest) -> GuestLink | Wait | None:
         """Return the link that a running instance's cluster NIC has, None where it has none.
 
         Its addresses are those that the guest was started with, whatever became of its Service since.
@@ -111,25 +114,25 @@ class Preparation:
         wish = specification.wish_of(vmi)
         return self._link(vmi, wish, has=rules.addresses_of(vmi)) if wish.has_nic else None
 
-    async def prepare(self, vmi: Manifest) -> Prepared | Fault:
+    async def prepare(self, vmi: Manifest) -> Prepared | Wait:
         """Return the machine, ready to be launched, or what it waits for."""
         try:
             wish = specification.wish_of(vmi)
         except specification.Unsupported as error:
-            return Fault("NotSupportedYet", str(error))
+            return Wait("NotSupportedYet", str(error))
         namespace = vmi["metadata"]["namespace"]
-        found: list[tuple[specification.DiskWish, RootDisk]] = []
+        found: list[tuple[specification.DiskWish, DiskFile]] = []
         for disk in wish.disks:
             await self._volumes.grow((namespace, disk.claim))
             root = self._volumes.find((namespace, disk.claim))
-            if isinstance(root, Fault):
+            if isinstance(root, Wait):
                 return root
             found.append((disk, root))
         user = self._addresses.user(self.owner_of(vmi))
-        if isinstance(user, Fault):
+        if isinstance(user, Wait):
             return user
         link = self._link(vmi, wish) if wish.has_nic else None
-        if isinstance(link, Fault):
+        if isinstance(link, Wait):
             return link
         name = "/".join(key_of(vmi))
         if message := memory.fault(
@@ -139,24 +142,24 @@ class Preparation:
             available=memory.available_bytes(),
             admitted=self._footprints(),
         ):
-            return Fault("InsufficientMemory", message)
+            return Wait("InsufficientMemory", message)
         seed = await self._write_seed(vmi, wish, user)
-        if isinstance(seed, Fault):
+        if isinstance(seed, Wait):
             return seed
         identifiers = self._hand_over(namespace, found, user)
         return Prepared(self._spec(vmi, wish, found, user, link, seed), link, identifiers)
 
-    def _link(self, vmi: Manifest, wish: MachineWish, *, has: tuple[Address, ...] = ()) -> GuestLink | Fault:
+    def _link(self, vmi: Manifest, wish: MachineWish, *, has: tuple[Address, ...] = ()) -> GuestLink | Wait:
         owner, namespace = self.owner_of(vmi), vmi["metadata"]["namespace"]
         user = self._addresses.user(owner)
-        if isinstance(user, Fault):
+        if isinstance(user, Wait):
             return user
         mac = self._addresses.mac(owner, wish.mac or links.derived_mac(owner))
-        if isinstance(mac, Fault):
+        if isinstance(mac, Wait):
             return mac
         attached = attached_service(vmi)
         addresses = has or (self._attached((namespace, attached)) if attached else self._addresses.guest(owner))
-        if isinstance(addresses, Fault):
+        if isinstance(addresses, Wait):
             return addresses
         return links.guest_link(
             vmi,
@@ -168,18 +171,19 @@ class Preparation:
             resolver=resolver.resolver_of(vmi["spec"], namespace=namespace, host=host_resolver()),
         )
 
-    def _attached(self, key: Key) -> tuple[Address, ...] | Fault:
+    def _attached(self, key: Key) -> tuple[Address, ...] | Wait:
         granted = self._services.granted(key)
-        if isinstance(granted, Fault):
-            return Fault("WaitingForAddress", granted.message)
+        if isinstance(granted, Wait):
+            return Wait("WaitingForAddress", granted.message)
         if self._services.is_announced(granted):
             # The data plane must stop to answer for the address before the guest does.
             self._services.controller.queue.add(key)
-            return Fault("WaitingForAddress", f"{', '.join(map(str, granted))} is about to move to the guest")
+            message = f"{', '.join(map(str, granted))} is about to move to the guest"
+            return Wait("WaitingForAddress", message, retry_seconds=_MOVE_SECONDS)
         return granted
 
     def _hand_over(
-        self, namespace: str, found: list[tuple[specification.DiskWish, RootDisk]], user: int
+        self, namespace: str, found: list[tuple[specification.DiskWish, DiskFile]], user: int
     ) -> frozenset[str]:
         identifiers: set[str] = set()
         for disk, root in found:
@@ -189,7 +193,7 @@ class Preparation:
                 os.chown(root.path, user, user)
         return frozenset(identifiers)
 
-    async def _write_seed(self, vmi: Manifest, wish: MachineWish, user: int) -> Path | Fault | None:
+    async def _write_seed(self, vmi: Manifest, wish: MachineWish, user: int) -> Path | Wait | None:
         cloud_init = wish.cloud_init
         if cloud_init is None:
             return None
@@ -199,11 +203,11 @@ class Preparation:
             try:
                 secret = await self._observed.client.get(kinds.SECRET, cloud_init.secret, namespace=namespace)
             except NotFound:
-                return Fault("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} does not exist yet")
+                return Wait("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} does not exist yet")
             data = fields.mapping(secret, "data")
             encoded = data.get("userdata") or data.get("userData")
             if encoded is None:
-                return Fault("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} has no key userdata")
+                return Wait("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} has no key userdata")
             user_data = base64.b64decode(encoded).decode()
         meta_data = msgspec.json.encode(
             {
@@ -226,7 +230,7 @@ class Preparation:
         self,
         vmi: Manifest,
         wish: MachineWish,
-        found: list[tuple[specification.DiskWish, RootDisk]],
+        found: list[tuple[specification.DiskWish, DiskFile]],
         user: int,
         link: GuestLink | None,
         seed: Path | None,

@@ -18,7 +18,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
-from virtualserver.node.services.balancing import Fault
+from virtualserver.node.waits import Wait
 from virtualserver.storage.disks import DiskError
 from virtualserver.storage.images import Image, ImageError, ImageStore
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from virtualserver.storage.disks import DiskStore
     from virtualserver.storage.kernel import Kernel
 
-__all__ = ["RootDisk", "Volumes"]
+__all__ = ["DiskFile", "Volumes"]
 
 _MISSING_SECONDS: Final = 30.0
 """An image that is missing is looked for again this often; a new claim is seen at once."""
@@ -39,7 +39,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RootDisk:
+class DiskFile:
     """The file behind a claim.
 
     Attributes:
@@ -95,40 +95,40 @@ class Volumes:
         if volume["metadata"].get("deletionTimestamp"):
             return None
         try:
-            outcome: Manifest | Fault = await self._make(volume, claim)
+            outcome: Manifest | Wait = await self._make(volume, claim)
         except DiskError as error:
-            outcome = Fault("DiskFailed", str(error))
-        if isinstance(outcome, Fault):
+            outcome = Wait("DiskFailed", str(error))
+        if isinstance(outcome, Wait):
             await self._report(volume, outcome)
             return _MISSING_SECONDS
         await self._report(volume, None)
         return None
 
-    def find(self, key: Key) -> RootDisk | Fault:
+    def find(self, key: Key) -> DiskFile | Wait:
         """Return the disk of a claim that a machine names, or why there is none yet."""
         claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         volume = self._observed.get(kinds.DATA_VOLUME, key)
         if claim is None and volume is None:
-            return Fault("ErrorPvcNotFound", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
+            return Wait("ErrorPvcNotFound", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
         if volume is not None and fields.status_of(volume).get("phase") != "Succeeded":
-            return Fault("WaitingForVolumes", f"DataVolume {key[0]}/{key[1]} is not ready yet")
+            return Wait("WaitingForVolumes", f"DataVolume {key[0]}/{key[1]} is not ready yet")
         if claim is None:
-            return Fault("WaitingForVolumes", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist yet")
+            return Wait("WaitingForVolumes", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist yet")
         annotations = fields.annotations_of(claim)
         digest = annotations.get(names.IMAGE) or annotations.get(names.BASE_IMAGE)
         image = self._image(digest) if digest else None
         if _image_of(claim):
             if image is None:
-                return Fault("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
-            return RootDisk(image.disk, image.kernel)
+                return Wait("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
+            return DiskFile(image.disk, image.kernel)
         identifier = owner_uid(claim)
         if identifier is None or volume is None or identifier != volume["metadata"]["uid"]:
             # Whoever makes a claim writes its owner: it must not name another namespace's disk.
-            return Fault("ErrorPvcNotFound", f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
+            return Wait("ErrorPvcNotFound", f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
         path = self._disks.path(identifier)
         if not path.exists():
-            return Fault("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} does not exist")
-        return RootDisk(path, image.kernel if image else None)
+            return Wait("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} does not exist")
+        return DiskFile(path, image.kernel if image else None)
 
     def identifier_of(self, key: Key) -> str | None:
         """Return the identifier of the disk that a claim has, None where it has none of its own."""
@@ -147,27 +147,27 @@ class Volumes:
             self._disks.remove(identifier)
         return gone
 
-    async def _make(self, volume: Manifest, claim: Manifest | None) -> Manifest | Fault:
+    async def _make(self, volume: Manifest, claim: Manifest | None) -> Manifest | Wait:
         size = _size_of(volume)
-        if isinstance(size, Fault):
+        if isinstance(size, Wait):
             return size
         uid = volume["metadata"]["uid"]
         if claim is not None and owner_uid(claim) != uid:
             name = "/".join(key_of(claim))
-            return Fault(
+            return Wait(
                 "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and belongs to another: delete or rename it"
             )
         path = self._disks.path(uid)
         if claim is not None and _capacity(claim) is not None and not path.exists():
             # What was written to it is not in the image: to make it anew in silence would hide the loss.
-            return Fault(
+            return Wait(
                 "DiskGone",
                 f"{path} is gone: put it back, or delete PersistentVolumeClaim {'/'.join(key_of(claim))} "
                 "for a new disk from the image",
             )
         if claim is None or not path.exists():
             image = self._source(volume)
-            if isinstance(image, Fault):
+            if isinstance(image, Wait):
                 return image
             size = max(size, image.virtual_size)
             # The claim comes before its disk: what exists on this machine can be found through the API.
@@ -180,28 +180,29 @@ class Volumes:
             await asyncio.to_thread(self._disks.grow, uid, size)
         return await self._bind(claim, max(size, bound or 0)) or claim
 
-    def _source(self, volume: Manifest) -> Image | Fault:
+    def _source(self, volume: Manifest) -> Image | Wait:
         """Return the image that a DataVolume clones."""
         source = fields.mapping(volume, "spec", "source")
         pvc = source.get("pvc")
         if pvc is None:
             kind = ", ".join(source) or "none"
-            return Fault("SourceNotSupported", f"spec.source.{kind} is not supported here: use spec.source.pvc")
+            return Wait(
+                "SourceNotSupported", f"spec.source.{kind} is not supported here: use spec.source.pvc", is_final=True
+            )
         key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
         claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         if claim is None:
-            return Fault("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
+            return Wait("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
         digest = _image_of(claim)
         if digest is None:
-            return Fault(
+            return Wait(
                 "SourceNotSupported",
                 f"spec.source.pvc: {key[0]}/{key[1]} is no image; `vs image list` shows the images",
+                is_final=True,
             )
         image = self._image(digest)
         if image is None:
-            return Fault(
-                "SourceMissing", f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine"
-            )
+            return Wait("SourceMissing", f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine")
         return image
 
     def _image(self, digest: str) -> Image | None:
@@ -267,18 +268,18 @@ class Volumes:
             },
         )
 
-    async def _report(self, volume: Manifest, fault: Fault | None) -> None:
-        if fault is None:
+    async def _report(self, volume: Manifest, wait: Wait | None) -> None:
+        if wait is None:
             phase, progress = "Succeeded", "100.0%"
-        elif fault.reason == "SourceNotSupported":
+        elif wait.is_final:
             phase, progress = "Failed", "N/A"
         else:
             phase, progress = "Pending", "N/A"
-        done = "True" if fault is None else "False"
-        reason, message = ("Succeeded", "") if fault is None else (fault.reason, fault.message)
+        done = "True" if wait is None else "False"
+        reason, message = ("Succeeded", "") if wait is None else (wait.reason, wait.message)
         conditions = [
-            {"type": "Bound", "status": done, "reason": "Bound" if fault is None else reason, "message": message},
-            {"type": "Running", "status": "False", "reason": "Completed" if fault is None else reason, "message": ""},
+            {"type": "Bound", "status": done, "reason": "Bound" if wait is None else reason, "message": message},
+            {"type": "Running", "status": "False", "reason": "Completed" if wait is None else reason, "message": ""},
             {"type": "Ready", "status": done, "reason": reason, "message": message},
         ]
         await self._observed.write_status(
@@ -287,7 +288,7 @@ class Volumes:
             {
                 "phase": phase,
                 "progress": progress,
-                "claimName": volume["metadata"]["name"] if fault is None else None,
+                "claimName": volume["metadata"]["name"] if wait is None else None,
                 "conditions": with_conditions(volume, conditions, now=time.time()),
             },
         )
@@ -311,14 +312,14 @@ def _capacity(claim: Manifest) -> int | None:
     return quantity.in_bytes(capacity) if capacity else None
 
 
-def _size_of(volume: Manifest) -> int | Fault:
+def _size_of(volume: Manifest) -> int | Wait:
     spec = volume["spec"]
     request = fields.mapping(spec, "storage") or fields.mapping(spec, "pvc")
     text = fields.mapping(request, "resources", "requests").get("storage")
     if text is None:
-        return Fault("SizeMissing", "spec.storage.resources.requests.storage is missing: write a size, such as 40Gi")
+        return Wait("SizeMissing", "spec.storage.resources.requests.storage is missing: write a size, such as 40Gi")
     try:
         size = quantity.in_bytes(text)
     except quantity.QuantityError as error:
-        return Fault("SizeInvalid", f"spec.storage.resources.requests.storage: {error}")
+        return Wait("SizeInvalid", f"spec.storage.resources.requests.storage: {error}")
     return size + -size % (1 << 20)

@@ -10,14 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from virtualserver.fabric.desired.state import Ranges
-from virtualserver.node.allocation.addresses import LINGER_SECONDS, Addresses
-from virtualserver.node.allocation.allocations import Claims
+from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
+from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.services import balancing
-from virtualserver.node.services.balancing import Fault
+from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from virtualserver.fabric.desired.state import Address
 
 net = ipaddress.ip_network
 RANGES = Ranges(
@@ -41,8 +43,8 @@ class World:
 
     def __init__(self, path: Path) -> None:
         self.clock = Clock()
-        self.claims = Claims(path)
-        self.addresses = Addresses(self.claims, RANGES, users=range(100, 103), clock=self.clock)
+        self.allocations = Allocations(path)
+        self.addresses = Addresses(self.allocations, RANGES, users=range(100, 103), clock=self.clock)
         self.services: list[dict[str, Any]] = []
 
     def add(self, name: str, **fields: Any) -> dict[str, Any]:
@@ -50,17 +52,20 @@ class World:
         self.services.append(made)
         return made
 
+    def ask(self, service: dict[str, Any]) -> tuple[Address, ...] | Wait:
+        group = [one for one in self.services if balancing.group_of(one) == balancing.group_of(service)]
+        wish = balancing.wish_of(service, group)
+        return wish if isinstance(wish, Wait) else self.addresses.balancer(wish)
+
     def grant(self, service: dict[str, Any]) -> str:
         """Return the addresses, or the reason why there are none."""
-        group = [one for one in self.services if balancing.group_of(one) == balancing.group_of(service)]
-        granted = self.addresses.balancer(service, group)
-        return granted.reason if isinstance(granted, Fault) else ",".join(map(str, granted))
+        granted = self.ask(service)
+        return granted.reason if isinstance(granted, Wait) else ",".join(map(str, granted))
 
     def sweep(self, *alive: str, in_use: set[str] | None = None) -> list[str]:
         known = {one["metadata"]["uid"] for one in self.services} | set(alive)
-        return [
-            claim.value for claim in self.addresses.sweep(alive=known, services=self.services, in_use=in_use or set())
-        ]
+        wishes = balancing.wishes_of(self.services)
+        return [one.value for one in self.addresses.sweep(alive=known, wishes=wishes, in_use=in_use or set())]
 
 
 def a_service(
@@ -101,7 +106,7 @@ def a_service(
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path / "claims")
     yield world
-    world.claims.close()
+    world.allocations.close()
 
 
 def test_without_an_annotation_the_public_pool_is_meant(world: World) -> None:
@@ -116,8 +121,8 @@ def test_pools_are_chosen_by_the_new_annotation_and_by_the_old(world: World) -> 
 
 
 def test_an_unknown_pool_is_named_with_those_that_there_are(world: World) -> None:
-    fault = world.addresses.balancer(world.add("a", pool="public-mars"), world.services)
-    assert isinstance(fault, Fault)
+    fault = world.ask(world.add("a", pool="public-mars"))
+    assert isinstance(fault, Wait)
     assert fault.reason == "PoolUnknown"
     assert "public-mars" in fault.message
     assert "public-ord1" in fault.message
@@ -128,19 +133,19 @@ def test_an_address_stays_when_it_is_asked_for_again_and_after_a_restart(world: 
     world.add("b")
     first = world.grant(service)
     assert world.grant(service) == first
-    world.claims.close()
+    world.allocations.close()
     again = World(tmp_path / "claims")
     again.services = world.services
     assert again.grant(again.services[1]) == "203.0.113.2"
     assert again.grant(service) == first
-    again.claims.close()
+    again.allocations.close()
 
 
 def test_an_exhausted_pool_says_so_and_gives_again_what_is_freed(world: World) -> None:
     services = [world.add(f"s{number}", pool="public-ord1") for number in range(3)]
     assert [world.grant(service) for service in services] == ["203.0.113.17", "203.0.113.18", "PoolExhausted"]
-    fault = world.addresses.balancer(services[2], [services[2]])
-    assert isinstance(fault, Fault)
+    fault = world.ask(services[2])
+    assert isinstance(fault, Wait)
     assert "2 of 2 are in use" in fault.message
     world.services.remove(services[0])
     assert world.sweep() == ["203.0.113.17"]
@@ -195,7 +200,7 @@ def test_an_address_moves_from_one_service_of_a_server_to_the_other(world: World
     address = world.grant(tcp)
     world.services.remove(tcp)
     assert world.sweep("server") == []
-    assert world.addresses.lingering
+    assert world.addresses.has_reserved
     other = world.add("other")
     assert world.grant(other) != address, "it waits for its server, not for the next one"
     udp = world.add("udp", key="server", protocol="UDP")
@@ -207,7 +212,7 @@ def test_an_address_that_no_service_takes_up_is_freed_after_a_while(world: World
     address = world.grant(tcp)
     world.services.remove(tcp)
     assert world.sweep("server") == []
-    world.clock.now += LINGER_SECONDS + 1
+    world.clock.now += RESERVED_SECONDS + 1
     assert world.sweep("server") == [address]
 
 
@@ -246,14 +251,14 @@ def test_guests_keep_their_address_tap_and_user_and_never_share_one(world: World
 def test_a_mac_of_another_server_is_refused_with_the_field(world: World) -> None:
     assert world.addresses.mac("a", "02:00:00:00:00:01") == "02:00:00:00:00:01"
     fault = world.addresses.mac("b", "02:00:00:00:00:01")
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, Wait)
     assert "spec.network.macAddress" in fault.message
 
 
 def test_users_run_out_with_a_reason(world: World) -> None:
     for owner in "abc":
         assert isinstance(world.addresses.user(owner), int)
-    assert isinstance(world.addresses.user("d"), Fault)
+    assert isinstance(world.addresses.user("d"), Wait)
 
 
 SERVICES = st.fixed_dictionaries(
@@ -287,4 +292,4 @@ def test_an_address_is_only_ever_shared_within_a_namespace_and_key_and_never_a_p
         for port in service["spec"]["ports"]:
             name = taken.setdefault((address, port["protocol"], port["port"]), service["metadata"]["name"])
             assert name == service["metadata"]["name"]
-    world.claims.close()
+    world.allocations.close()

@@ -1,4 +1,4 @@
-"""Claims are unique, outlive the process and are never lost."""
+"""Allocations are unique, outlive the process and are never lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from virtualserver.node.allocation.allocations import Claim, Claims, ClaimsError, Taken
+from virtualserver.node.allocation.allocations import Allocation, Allocations, AllocationsError, AlreadyAllocated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,81 +21,81 @@ VALUES = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"])
 
 
 def test_a_claim_is_there_after_the_file_is_opened_again(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    claims.take("uid", "guest/4", "address", "10.0.0.1")
-    claims.close()
-    again = Claims(tmp_path / "claims")
+    allocations = Allocations(tmp_path / "claims")
+    allocations.take("uid", "guest/4", "address", "10.0.0.1")
+    allocations.close()
+    again = Allocations(tmp_path / "claims")
     assert again.get("uid", "guest/4") == "10.0.0.1"
     assert again.values("address") == {"10.0.0.1"}
     again.close()
 
 
 def test_a_value_is_refused_to_a_second_owner_and_the_first_is_named(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    claims.take("first", "guest/4", "address", "10.0.0.1")
-    with pytest.raises(Taken, match=r"10\.0\.0\.1 belongs to first"):
-        claims.take("second", "guest/4", "address", "10.0.0.1")
-    assert claims.get("second", "guest/4") is None
-    claims.close()
+    allocations = Allocations(tmp_path / "claims")
+    allocations.take("first", "guest/4", "address", "10.0.0.1")
+    with pytest.raises(AlreadyAllocated, match=r"10\.0\.0\.1 belongs to first"):
+        allocations.take("second", "guest/4", "address", "10.0.0.1")
+    assert allocations.get("second", "guest/4") is None
+    allocations.close()
 
 
 def test_the_same_number_may_be_a_user_and_a_tap(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    claims.take("a", "user", "user", "7")
-    assert claims.take("b", "tap", "tap", "7") == "7"
-    claims.close()
+    allocations = Allocations(tmp_path / "claims")
+    allocations.take("a", "user", "user", "7")
+    assert allocations.take("b", "tap", "tap", "7") == "7"
+    allocations.close()
 
 
 def test_a_new_value_for_a_purpose_frees_the_old_one(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    claims.take("a", "mac", "mac", "02:00:00:00:00:01")
-    claims.take("a", "mac", "mac", "02:00:00:00:00:02")
-    assert claims.take("b", "mac", "mac", "02:00:00:00:00:01")
-    claims.close()
+    allocations = Allocations(tmp_path / "claims")
+    allocations.take("a", "mac", "mac", "02:00:00:00:00:01")
+    allocations.take("a", "mac", "mac", "02:00:00:00:00:02")
+    assert allocations.take("b", "mac", "mac", "02:00:00:00:00:01")
+    allocations.close()
 
 
 def test_freeing_twice_and_freeing_what_changed_do_nothing(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    claims.take("a", "tap", "tap", "tap1")
-    old = claims.all()
-    claims.free(old)
-    claims.free(old)
-    claims.take("a", "tap", "tap", "tap2")
-    claims.free(old)
-    assert claims.get("a", "tap") == "tap2"
-    claims.close()
+    allocations = Allocations(tmp_path / "claims")
+    allocations.take("a", "tap", "tap", "tap1")
+    old = allocations.all()
+    allocations.free(old)
+    allocations.free(old)
+    allocations.take("a", "tap", "tap", "tap2")
+    allocations.free(old)
+    assert allocations.get("a", "tap") == "tap2"
+    allocations.close()
 
 
 def test_a_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "claims")
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(ClaimsError, match="version 99"):
-        Claims(tmp_path / "claims")
+    with pytest.raises(AllocationsError, match="version 99"):
+        Allocations(tmp_path / "claims")
 
 
 def test_every_write_reaches_the_disk_before_it_counts(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    claims.take("a", "tap", "tap", "tap1")
+    allocations = Allocations(tmp_path / "claims")
+    allocations.take("a", "tap", "tap", "tap1")
     # What a power cut now would leave: the files as they are, without a clean end.
     for name in ("claims", "claims-wal"):
         (tmp_path / f"cut-{name}").write_bytes((tmp_path / name).read_bytes())
     (tmp_path / "cut-claims").rename(tmp_path / "cut")
     (tmp_path / "cut-claims-wal").rename(tmp_path / "cut-wal")
-    after = Claims(tmp_path / "cut")
+    after = Allocations(tmp_path / "cut")
     assert after.get("a", "tap") == "tap1"
     after.close()
-    claims.close()
+    allocations.close()
 
 
 def test_facts_are_remembered_and_forgotten(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    assert claims.fact("boot") is None
-    claims.remember("boot", "x")
-    assert claims.fact("boot") == "x"
-    claims.remember("boot", None)
-    assert claims.fact("boot") is None
-    claims.close()
+    allocations = Allocations(tmp_path / "claims")
+    assert allocations.fact("boot") is None
+    allocations.remember("boot", "x")
+    assert allocations.fact("boot") == "x"
+    allocations.remember("boot", None)
+    assert allocations.fact("boot") is None
+    allocations.close()
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -104,20 +104,20 @@ def test_no_value_is_ever_held_twice_in_memory_or_on_disk(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, str, str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("claims") / "claims"
-    claims = Claims(path)
+    allocations = Allocations(path)
     for takes, owner, purpose, value in steps:
         if takes:
-            with contextlib.suppress(Taken):
-                claims.take(owner, purpose, "address", value)
+            with contextlib.suppress(AlreadyAllocated):
+                allocations.take(owner, purpose, "address", value)
         else:
-            claims.free(claim for claim in claims.all() if claim.owner == owner)
-    held = [claim.value for claim in claims.all()]
+            allocations.free(allocation for allocation in allocations.all() if allocation.owner == owner)
+    held = [allocation.value for allocation in allocations.all()]
     assert len(held) == len(set(held))
-    claims.close()
-    again = Claims(path)
-    assert sorted(again.all(), key=_order) == sorted(claims.all(), key=_order)
+    allocations.close()
+    again = Allocations(path)
+    assert sorted(again.all(), key=_order) == sorted(allocations.all(), key=_order)
     again.close()
 
 
-def _order(claim: Claim) -> tuple[str, str]:
-    return claim.owner, claim.purpose
+def _order(allocation: Allocation) -> tuple[str, str]:
+    return allocation.owner, allocation.purpose

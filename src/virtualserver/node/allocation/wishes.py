@@ -1,0 +1,38 @@
+"""What a Service asks of the address pools: a value, without the manifest that it was read from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from virtualserver.fabric.desired.state import Address
+
+__all__ = ["AddressWish"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddressWish:
+    """The load balancer addresses that one Service asks for.
+
+    Attributes:
+        service: The Service's UID.
+        group: Who owns an address that Services share: ``NAMESPACE/SHARING-KEY``; else the Service's UID.
+        clash: ``NAMESPACE/NAME`` of an older Service of the group that has a port in common, so that the two cannot
+            share an address; None: there is none.
+        pool: The pool's name; None where only the pinned addresses name it.
+        pinned: The addresses that it must have; empty: any.
+        families: 4, 6, in the Service's order.
+    """
+
+    service: str
+    group: str
+    clash: str | None
+    pool: str | None
+    pinned: tuple[Address, ...]
+    families: tuple[int, ...]
+
+    @property
+    def owner(self) -> str:
+        """Who owns an address that is not pinned: the group, unless the Service cannot share the group's address."""
+        return self.service if self.clash else self.group

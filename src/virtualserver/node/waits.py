@@ -1,0 +1,24 @@
+"""Why something that an object asks for cannot be done yet: one value for every room of the node."""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["Wait"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wait:
+    """Why an object has to wait; a status shows the reason and the message.
+
+    Attributes:
+        reason: A condition's reason.
+        message: Field, value, cause and what to do.
+        retry_seconds: Whoever waits looks again after this time, beside every change that could end the wait.
+        is_final: True where only a change of the object itself can end the wait, so that its phase is Failed.
+    """
+
+    reason: str
+    message: str
+    retry_seconds: float = 5.0
+    is_final: bool = False
