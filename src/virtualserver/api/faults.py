@@ -82,6 +82,11 @@ def _locate(value: Any, type_: Any, path: str) -> Iterator[Fault]:
                 yield from _locate(mapping[field.encode_name], field.type, inner)
             elif field.required:
                 yield Fault(inner, "is required: add it")
+        if type_.__struct_config__.forbid_unknown_fields:
+            known = [field.encode_name for field in msgspec.structs.fields(type_)]
+            for key in mapping:
+                if key not in known:
+                    yield Fault(f"{path}.{key}" if path else key, f"is not known: write one of {', '.join(known)}")
     elif typing.get_origin(type_) is tuple and isinstance(value, (list, tuple)):
         for index, item in enumerate(typing.cast("Sequence[Any]", value)):
             yield from _locate(item, typing.get_args(type_)[0], f"{path}[{index}]")
