@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from virtualserver.api import names
+from virtualserver.api.mac import derive
 from virtualserver.kube import kinds
 from virtualserver.kube.objects import key_of, owner_uid
 from virtualserver.kube.reflector import Reflector
@@ -175,14 +176,14 @@ class World:
             return None
         return winner.namespace, winner.name
 
-    def _claim(self, manifest: Manifest) -> mac.Claim:
+    def _claim(self, manifest: Manifest) -> mac.MACClaim:
         namespace, name = key_of(manifest)
         metadata = manifest["metadata"]
         machine = self.get(kinds.VIRTUAL_MACHINE, (namespace, name))
         holds = (
             machine is not None and owner_uid(machine) == metadata["uid"] and _machine_mac(machine) == mac_of(manifest)
         )
-        return mac.Claim(namespace, name, metadata["uid"], metadata.get("creationTimestamp", ""), holds)
+        return mac.MACClaim(namespace, name, metadata["uid"], metadata.get("creationTimestamp", ""), holds)
 
 
 def mac_of(manifest: Manifest) -> str | None:
@@ -192,7 +193,7 @@ def mac_of(manifest: Manifest) -> str | None:
         return None
     given = network.get("macAddress")
     namespace, name = key_of(manifest)
-    return str(given).replace("-", ":").lower() if given else mac.derive(namespace, name)
+    return str(given).replace("-", ":").lower() if given else derive(f"{namespace}/{name}")
 
 
 def _machine_mac(manifest: Manifest | None) -> str | None:

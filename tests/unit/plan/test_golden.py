@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
+from virtualserver.api import mac
 from virtualserver.api.virtualserver import decode
-from virtualserver.plan import mac, planning
+from virtualserver.plan import planning
 from virtualserver.plan.sites.site import Site
 from virtualserver.plan.values import Observed, Plan
 
@@ -125,4 +126,4 @@ def test_a_derived_mac_address_in_a_golden_file_is_the_one_of_its_server() -> No
     objects = yaml.safe_load_all((GOLDEN / "public-ports" / "objects.yaml").read_text())
     machine = next(item for item in objects if item["kind"] == "VirtualMachine")
     interface = machine["spec"]["template"]["spec"]["domain"]["devices"]["interfaces"][0]
-    assert interface["macAddress"] == mac.derive("default", "web")
+    assert interface["macAddress"] == mac.derive("default/web")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from virtualserver.fabric.desired.state import Address, GuestLink, Lease, Resolver
@@ -10,15 +9,9 @@ from virtualserver.fabric.desired.state import Address, GuestLink, Lease, Resolv
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["derived_mac", "guest_link", "has_taken"]
+__all__ = ["guest_link", "has_taken"]
 
 _CLOCK_SLACK_SECONDS = 1.0
-
-
-def derived_mac(owner: str) -> str:
-    """Return a local unicast MAC that is always the same for an owner."""
-    digest = hashlib.sha256(owner.encode()).digest()
-    return ":".join(f"{octet:02x}" for octet in bytes([digest[0] & 0xFC | 0x02]) + digest[1:6])
 
 
 def guest_link(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from virtualserver.api.mac import derive
 from virtualserver.fabric.desired.state import Address, GuestLink, Resolver
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
@@ -154,7 +155,7 @@ class Preparation:
         user = self._addresses.user(owner)
         if isinstance(user, Wait):
             return user
-        mac = self._addresses.mac(owner, wish.mac or links.derived_mac(owner))
+        mac = self._addresses.mac(owner, wish.mac or derive(owner))
         if isinstance(mac, Wait):
             return mac
         attached = attached_service(vmi)

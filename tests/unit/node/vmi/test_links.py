@@ -5,11 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from virtualserver.fabric.desired.state import GuestLink, Lease, Resolver
-from virtualserver.node.vmi.links import derived_mac, guest_link, has_taken
+from virtualserver.node.vmi.links import guest_link, has_taken
 
 ADDRESS = ipaddress.ip_address("10.42.0.2")
 
@@ -48,11 +45,3 @@ def test_a_lease_counts_since_the_start_and_for_the_links_address() -> None:
     assert not taken("10.42.0.2", 90), "that was an earlier start"
     assert not taken("10.42.0.3", 101)
     assert not has_taken(link, {}, since=0)
-
-
-@given(owner=st.text())
-def test_a_derived_mac_is_local_unicast_and_stable(owner: str) -> None:
-    mac = derived_mac(owner)
-    assert int(mac[:2], 16) & 3 == 2
-    assert mac == derived_mac(owner)
-    assert len(mac) == 17
