@@ -20,7 +20,7 @@ __all__ = ["command"]
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def command(installation: Installation, arguments: tuple[str, ...]) -> None:
-    """Run kubectl against this installation: vs kubectl get vs -w."""
+    """Run kubectl against this instance: vs kubectl get vs -w."""
     line = Kubectl(installation).command(*arguments)
     sys.stdout.flush()
     os.execv(line[0], line)  # noqa: S606 - no shell is wanted: kubectl takes this process's place

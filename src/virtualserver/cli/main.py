@@ -27,7 +27,7 @@ __all__ = ["main", "vs"]
 def vs(context: click.Context) -> None:
     """Virtual machines with exactly the network their owner asks for, on this machine.
 
-    An installation is chosen by VS_INSTANCE (`default`) and lives in VS_STATE (/var/lib/virtualserver).
+    An instance is chosen by VS_INSTANCE (`default`) and lives in VS_STATE (/var/lib/virtualserver).
     """
     context.obj = Installation.from_environment()
 

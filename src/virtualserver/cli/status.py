@@ -97,7 +97,7 @@ def _state(found: dict[str, Any]) -> str:
 
 
 def _print(found: dict[str, Any]) -> None:
-    click.echo(f"instance      {found['installation']}: {_state(found)}")
+    click.echo(f"instance      {found['instance']}: {_state(found)}")
     click.echo(f"kubeconfig    {found['kubeconfig']}")
     if found["url"]:
         click.echo(f"API server    {found['url']}")
