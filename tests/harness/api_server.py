@@ -7,7 +7,6 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from virtualserver.controlplane.rest import Rest, RestError
-from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -71,7 +70,7 @@ def in_namespace(manifest: Mapping[str, Any], namespace: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def connected(control_plane: ControlPlane) -> Generator[Rest]:
     """Yield a connection as the administrator."""
-    pki = Layout(control_plane.installation).pki
+    pki = control_plane.installation.pki
     rest = Rest(control_plane.url, authority=pki / "ca.crt", client=pki / "clients/admin", timeout_seconds=60)
     try:
         yield rest

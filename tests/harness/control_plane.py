@@ -84,7 +84,7 @@ def an_installation(name: str = "test") -> Generator[Installation]:
     # Not pytest's tmp_path: that one is closed to other users, and etcd runs as one.
     root = Path(tempfile.mkdtemp(prefix="vs-test-", dir="/tmp"))
     root.chmod(0o755)
-    installation = Installation(name, root, root / ".run")
+    installation = Installation.below(root, name)
     try:
         yield installation
     finally:
@@ -102,7 +102,7 @@ def start(installation: Installation) -> ControlPlane:
 def main() -> None:
     root = Path(sys.argv[1]).resolve()
     root.mkdir(mode=0o755, exist_ok=True)
-    installation = Installation("dev", root, root / ".run")
+    installation = Installation.below(root, "dev")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         print(f"export KUBECONFIG={start(installation).kubeconfig}", flush=True)

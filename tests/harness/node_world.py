@@ -62,7 +62,7 @@ class NodeWorld:
 
     def start_node(self) -> None:
         """Start the node and wait until it is ready."""
-        ready = self.installation.run / "node" / "ready"
+        ready = self.installation.ready("node")
         ready.unlink(missing_ok=True)
         with (self.installation.logs / "node.log").open("ab") as log:
             self._node = subprocess.Popen(
@@ -169,8 +169,8 @@ class NodeWorld:
         """Return the shell of a running guest, once it answers."""
         guest = Guest.named(
             f"{self.namespace}/{name}",
-            machines=self.installation.state / "machines",
-            run=self.installation.run / "machines",
+            machines=self.installation.machines,
+            run=self.installation.machines_run,
         )
         guest.wait_ready()
         return guest
@@ -217,14 +217,14 @@ class NodeWorld:
             installation=self.installation.name,
             identifier=record["identifier"],
             ranges=ranges.decode(record["ranges"]),
-            run=self.installation.run / "fabric",
+            run=self.installation.fabric_run,
         )
 
     async def end_machines(self) -> None:
         """End all machines as `vs down` does, without the node."""
         hypervisor = Hypervisor(
-            machines=self.installation.state / "machines",
-            run=self.installation.run / "machines",
+            machines=self.installation.machines,
+            run=self.installation.machines_run,
             installation=self.installation.name,
         )
         try:
@@ -237,7 +237,7 @@ class NodeWorld:
 
 def _add_image(world: NodeWorld) -> None:
     built = guest_image.build()
-    image = ImageStore(world.installation.state / "images").add(
+    image = ImageStore(world.installation.images).add(
         disk=built.disk, kernel=built.kernel, initrd=built.initrd, command_line=built.command_line, name="tiny"
     )
     world.digest = image.digest

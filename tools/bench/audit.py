@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from virtualserver.installation.layout import Layout
-
 if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
 
@@ -47,7 +45,7 @@ def writes(installation: Installation, *, namespace: str = "") -> list[Write]:
         namespace: Only writes to objects in it; ``""`` means all.
     """
     found: list[Write] = []
-    for path in Layout(installation).audit.glob("audit*.log"):
+    for path in installation.audit.glob("audit*.log"):
         for line in path.read_bytes().splitlines():
             if namespace.encode() not in line:
                 continue

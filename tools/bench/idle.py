@@ -40,7 +40,7 @@ class Rest:
 
     def __init__(self, product: Product) -> None:
         """Begin to count."""
-        self._installation = Installation(product.installation, product.state, product.state / ".run")
+        self._installation = Installation.below(product.state, product.installation)
         self._processes = {name: product.process(name) for name in _PROCESSES}
         self._began = time.time()
         self._used = self._processor_seconds()
@@ -72,7 +72,7 @@ class Rest:
 def at_rest(say: Callable[[str], None]) -> Generator[Rest]:
     """Start an installation with stopped servers, and begin to count once nothing is written any more."""
     with a_product("idle") as product:
-        installation = Installation(product.installation, product.state, product.state / ".run")
+        installation = Installation.below(product.state, product.installation)
         network = {"public": True, "tcp": {"ports": [22]}}
         product.apply(*(a_server(f"s{number}", running=False, network=network) for number in range(_SERVERS)))
         eventually(lambda: _are_stopped(product), what="all servers to be stopped", seconds=600, pause=2)

@@ -175,7 +175,7 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
         # Without kube-controller-manager, whose collecting of one round's garbage would disturb the next.
         options = controlplane.Options(components=frozenset({"etcd", "kube-apiserver"}))
         controlplane.start(installation, programs, options=options)
-        (installation.run / "operator").mkdir(exist_ok=True)
+        installation.run_of("operator").mkdir(exist_ok=True)
         value = asyncio.run(_measure(installation, say))
     return [Figure("100 servers to all children, operator / bare client", value, "x", 1.25, command)]
 
@@ -228,7 +228,7 @@ async def _record(installation: Installation, cluster: Cluster) -> _Recorded:
     """Run the operator in this process, and return what it sent."""
     uids: dict[str, str] = {}
     site = Site(pools=frozenset({"public", "private"}))
-    client = _Recording(kubeconfig.load_kubeconfig(installation.state / "kubeconfigs" / "operator"))
+    client = _Recording(kubeconfig.load_kubeconfig(installation.kubeconfigs / "operator"))
     async with _bare(installation) as bare, client:
         ready = asyncio.Event()
         task = asyncio.create_task(process.operate(client, site, on_ready=ready.set))
@@ -242,7 +242,7 @@ async def _record(installation: Installation, cluster: Cluster) -> _Recorded:
 
 async def _ours(installation: Installation, cluster: Cluster) -> float:
     """Let the operator's own process do it, and return the seconds."""
-    ready = installation.run / "operator" / "ready"
+    ready = installation.ready("operator")
     ready.unlink(missing_ok=True)
     environment = {**os.environ, "VS_INSTANCE": installation.name, "VS_STATE": str(installation.root)}
     with (installation.logs / "operator.log").open("ab") as log:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from bench.figures import Figure
 from e2e.conftest import a_product
 from virtualserver.installation.installation import Installation
-from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +30,7 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
     del programs  # the tests' harness finds them as we did
     beyond: list[float] = []
     with a_product("start") as product:
-        log = Layout(Installation(product.installation, product.state, product.state / ".run")).log("supervisor")
+        log = Installation.below(product.state, product.installation).log("supervisor")
         for _ in range(_ROUNDS):
             product.vs("down")
             began = time.monotonic()

@@ -228,7 +228,7 @@ def _ports(installation: Installation) -> Iterator[Finding]:
         return
     listed = ", ".join(f"{name} {number}" for name, number in recorded.items())
     own = [part.pid for part in controlplane.status(installation).components if part.pid]
-    faults = ports.faults(recorded, address="127.0.0.1", own=own, record=installation.state / "instance.json")
+    faults = ports.faults(recorded, address="127.0.0.1", own=own, record=installation.record_file)
     for fault in faults:
         yield Finding("ports", Level.FAILED, fault)
     if not faults:

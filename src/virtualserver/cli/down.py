@@ -95,7 +95,7 @@ def _running(machines: Iterable[Machine]) -> list[Machine]:
 
 def disks_of(installation: Installation) -> list[str]:
     """Return the servers' disks that a purge would remove: whose (as long as the API server answers), where, size."""
-    folder = installation.state / "disks"
+    folder = installation.disks
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     whose = _owners(installation) if files else {}
     return [f"{whose.get(path.stem, '')}{path} ({path.stat().st_blocks * 512 / 2**20:.0f} MiB)" for path in files]

@@ -31,14 +31,14 @@ def data_plane(installation: Installation) -> dataplane.DataPlane | None:
         installation=installation.name,
         identifier=record["identifier"],
         ranges=ranges.decode(record["ranges"]),
-        run=installation.run / "fabric",
+        run=installation.fabric_run,
     )
 
 
 def machines(installation: Installation) -> hypervisor.Hypervisor:
     """Return what starts and finds the installation's QEMU processes."""
     return hypervisor.Hypervisor(
-        machines=installation.state / "machines", run=installation.run / "machines", installation=installation.name
+        machines=installation.machines, run=installation.machines_run, installation=installation.name
     )
 
 

@@ -31,7 +31,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 def store_of(installation: Installation) -> images.ImageStore:
     """Return the store of an installation's images."""
-    return images.ImageStore(installation.state / "images")
+    return images.ImageStore(installation.images)
 
 
 def claim(
@@ -71,14 +71,15 @@ def build(
 ) -> images.Image:
     """Build an image, add it to the store and give it its name.
 
+    The caller holds the installation's lock, since all builds share a folder.
+
     Raises:
         Failure: The name is taken, the API server does not answer, or a step of the build failed; the store is as it
             was.
     """
     _present(kubectl, names.IMAGE_NAMESPACE, name)  # before minutes of work
     installation.create()
-    # One name for all, so that the next build finds and removes what a killed one left. Our caller holds the lock.
-    workdir = installation.state / ".build"
+    workdir = installation.image_build
     try:
         built = asyncio.run(importlib.import_module(f"{builds.__name__}.{kind}").build(workdir, progress=update))
         update("adding it to the store", None)
@@ -213,7 +214,7 @@ def collect(installation: Installation, kubectl: Kubectl) -> None:
     annotations = [c["metadata"].get("annotations", {}) for c in kubectl.list("pvc")]
     # A disk's claim comes before the disk itself.
     named = {one.get(key) for one in annotations for key in (names.IMAGE, names.BASE_IMAGE)}
-    bases = set(disks.DiskStore(installation.state / "disks").bases().values())
+    bases = set(disks.DiskStore(installation.disks).bases().values())
     store = store_of(installation)
     for image in store.all():
         if image.digest not in named and image.disk not in bases:

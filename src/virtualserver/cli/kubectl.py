@@ -95,6 +95,6 @@ class Kubectl:
 def _cache_folder(installation: Installation) -> Path:
     """Return root's discovery cache in the state folder, and anybody else's in their own home."""
     if os.getuid() == 0:
-        return installation.state / "kubectl-cache"
+        return installation.kubectl_cache
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "virtualserver" / installation.name / "kubectl"

@@ -69,7 +69,7 @@ def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> 
 def accelerator_of(installation: Installation) -> dict[str, str]:
     """Return what the node found out about KVM at its last start."""
     try:
-        found = json.loads((installation.state / "accelerator.json").read_bytes())
+        found = json.loads(installation.accelerator.read_bytes())
     except (OSError, ValueError):
         return {"name": "unknown", "reason": "the node has not tried yet"}
     return {"name": found["name"], "reason": found["reason"]}

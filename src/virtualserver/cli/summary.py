@@ -21,7 +21,7 @@ IMAGE_PLAN = "guest image: about 130 MB of Debian packages, built into an image 
 def of(installation: Installation, *, server: hello.Reachable | None) -> dict[str, Any]:
     """Return how the installation and its first server are reached, and what a newcomer should know about both."""
     found = status.of(installation)
-    configuration = installation.state / "ssh" / "config"
+    configuration = installation.ssh / "config"
     servers: list[dict[str, Any]] = []
     if server is not None:
         servers.append(
@@ -37,7 +37,7 @@ def of(installation: Installation, *, server: hello.Reachable | None) -> dict[st
     return {
         "instance": installation.name,
         "kubeconfig": found["kubeconfig"],
-        "path": str(installation.root / ".bin"),
+        "path": str(installation.commands),
         "servers": servers,
         "accelerator": found["accelerator"],
         "blockers": found["blockers"],

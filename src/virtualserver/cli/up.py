@@ -160,7 +160,7 @@ def obtain_programs(start: Start, update: progress.Update) -> None:
 
 def link_programs(installation: Installation, programs: controlplane.Programs) -> None:
     """Make the folder for PATH: ``vs``, the kubectl plugin and the kubectl that belongs to the control plane."""
-    folder = installation.root / ".bin"
+    folder = installation.commands
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     wanted = {name: Path(sys.executable).parent / name for name in ("vs", "kubectl-vs", "kubectl_complete-vs")}
     for name, target in {**wanted, "kubectl": programs.kubectl}.items():
@@ -193,7 +193,7 @@ def build_image(start: Start, update: progress.Update) -> None:
 
 def apply_hello(start: Start, update: progress.Update) -> None:
     """Apply the first server with the caller's ssh key, and wait until it answers."""
-    folder = start.installation.state / "ssh"
+    folder = start.installation.ssh
     key = caller.ssh_key(start.by, folder)
     hello.apply(start.kubectl, key)
     start.server = hello.wait(start.kubectl, update, seconds=start.seconds)

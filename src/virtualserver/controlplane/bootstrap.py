@@ -22,7 +22,7 @@ from virtualserver.controlplane.rest import Rest, RestError
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from virtualserver.installation.layout import Layout
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["REFUSED_EXAMPLE", "apply", "apply_all", "load", "path_of"]
 
@@ -80,7 +80,7 @@ def path_of(manifest: _Object, *, collection: bool = False) -> str:
     return "/".join(parts if collection else [*parts, manifest["metadata"]["name"]])
 
 
-def apply_all(layout: Layout, url: str) -> None:
+def apply_all(installation: Installation, url: str) -> None:
     """Apply the package's manifests as the administrator and wait until they are in force.
 
     Raises:
@@ -88,7 +88,9 @@ def apply_all(layout: Layout, url: str) -> None:
         RestError: The API server refuses a manifest.
         OSError: It does not answer.
     """
-    server = Rest(url, authority=layout.pki / "ca.crt", client=layout.pki / "clients/admin", timeout_seconds=60)
+    server = Rest(
+        url, authority=installation.pki / "ca.crt", client=installation.pki / "clients/admin", timeout_seconds=60
+    )
     try:
         apply(server, load())
     finally:

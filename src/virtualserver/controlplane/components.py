@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.installation import users
-    from virtualserver.installation.layout import Layout
+    from virtualserver.installation.installation import Installation
 
 __all__ = [
     "ETCD_VERSION",
@@ -168,7 +168,7 @@ class Component:
 
 
 def table(
-    layout: Layout,
+    installation: Installation,
     *,
     options: Options,
     ports: Mapping[str, int],
@@ -179,7 +179,7 @@ def table(
     """Return the components of an installation in the order in which they start.
 
     Args:
-        layout: The installation's files.
+        installation: The installation's files.
         options: What its owner chose.
         ports: By `ports.NAMES`.
         uids: Its users.
@@ -187,11 +187,11 @@ def table(
         environment: The supervisor's environment, of which the operator and the node get what Python needs.
     """
     every = (
-        _etcd(layout, ports, uids, programs),
-        _kube_apiserver(layout, options, ports, uids, programs),
-        _kube_controller_manager(layout, ports, uids, programs),
-        _ours("operator", layout, uids.operator, environment),
-        _ours("node", layout, 0, environment),
+        _etcd(installation, ports, uids, programs),
+        _kube_apiserver(installation, options, ports, uids, programs),
+        _kube_controller_manager(installation, ports, uids, programs),
+        _ours("operator", installation, uids.operator, environment),
+        _ours("node", installation, 0, environment),
     )
     return tuple(component for component in every if component.name in options.components)
 
@@ -223,11 +223,11 @@ def _go_environment(**more: str) -> dict[str, str]:
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", **more}
 
 
-def _etcd(layout: Layout, ports: Mapping[str, int], uids: users.UidRange, programs: Path) -> Component:
-    pki, authority = layout.pki / "etcd", layout.pki / "etcd-ca.crt"
+def _etcd(installation: Installation, ports: Mapping[str, int], uids: users.UidRange, programs: Path) -> Component:
+    pki, authority = installation.pki / "etcd", installation.pki / "etcd-ca.crt"
     client, peer = f"https://127.0.0.1:{ports['etcd']}", f"https://127.0.0.1:{ports['etcd-peer']}"
     flags = _flags(
-        data_dir=layout.etcd_data,
+        data_dir=installation.etcd_data,
         listen_client_urls=client,
         advertise_client_urls=client,
         listen_peer_urls=peer,
@@ -245,7 +245,7 @@ def _etcd(layout: Layout, ports: Mapping[str, int], uids: users.UidRange, progra
         snapshot_count=5000,
         quota_backend_bytes=512 * 1024 * 1024,
     )
-    probe = UrlProbe(f"{client}/readyz", authority, layout.pki / "clients/etcd")
+    probe = UrlProbe(f"{client}/readyz", authority, installation.pki / "clients/etcd")
     return Component(
         "etcd",
         ETCD_VERSION,
@@ -253,19 +253,19 @@ def _etcd(layout: Layout, ports: Mapping[str, int], uids: users.UidRange, progra
         _go_environment(),
         uids.etcd,
         probe,
-        database=layout.etcd_data / "member/snap/db",
+        database=installation.etcd_data / "member/snap/db",
     )
 
 
 def _kube_apiserver(
-    layout: Layout, options: Options, ports: Mapping[str, int], uids: users.UidRange, programs: Path
+    installation: Installation, options: Options, ports: Mapping[str, int], uids: users.UidRange, programs: Path
 ) -> Component:
-    pki, port = layout.pki / "kube-apiserver", ports["kube-apiserver"]
+    pki, port = installation.pki / "kube-apiserver", ports["kube-apiserver"]
     flags = [
-        *_identity_flags(layout, pki),
+        *_identity_flags(installation, pki),
         *_flags(
             etcd_servers=f"https://127.0.0.1:{ports['etcd']}",
-            etcd_cafile=layout.pki / "etcd-ca.crt",
+            etcd_cafile=installation.pki / "etcd-ca.crt",
             etcd_certfile=pki / "etcd-client.crt",
             etcd_keyfile=pki / "etcd-client.key",
             bind_address=options.bind,
@@ -278,7 +278,7 @@ def _kube_apiserver(
             service_cluster_ip_range=",".join(str(network) for network in options.service_ranges),
             encryption_provider_config=pki / "encryption.json",
             audit_policy_file=pki / "audit-policy.json",
-            audit_log_path=layout.audit / "audit.log",
+            audit_log_path=installation.audit / "audit.log",
             audit_log_maxsize=32,
             audit_log_maxbackup=3,
             audit_log_maxage=30,
@@ -295,21 +295,23 @@ def _kube_apiserver(
         (str(programs / "kube-apiserver"), *flags),
         _go_environment(GOGC="50"),
         uids.kube_apiserver,
-        UrlProbe(f"https://127.0.0.1:{port}/readyz", layout.pki / "ca.crt", layout.pki / "clients/supervisor"),
+        UrlProbe(
+            f"https://127.0.0.1:{port}/readyz", installation.pki / "ca.crt", installation.pki / "clients/supervisor"
+        ),
         after=("etcd",),
     )
 
 
-def _identity_flags(layout: Layout, pki: Path) -> list[str]:
+def _identity_flags(installation: Installation, pki: Path) -> list[str]:
     """Return by what kube-apiserver knows who asks, and shows who it is to aggregated APIs."""
     return _flags(
-        client_ca_file=layout.pki / "ca.crt",
+        client_ca_file=installation.pki / "ca.crt",
         anonymous_auth="false",
         authorization_mode="RBAC",
         service_account_issuer="https://kubernetes.default.svc",  # no port in it: tokens outlive a change of the port
         service_account_key_file=pki / "sa.pub",
         service_account_signing_key_file=pki / "sa.key",
-        requestheader_client_ca_file=layout.pki / "front-proxy-ca.crt",
+        requestheader_client_ca_file=installation.pki / "front-proxy-ca.crt",
         requestheader_allowed_names="front-proxy-client",
         requestheader_username_headers="X-Remote-User",
         requestheader_group_headers="X-Remote-Group",
@@ -320,9 +322,9 @@ def _identity_flags(layout: Layout, pki: Path) -> list[str]:
 
 
 def _kube_controller_manager(
-    layout: Layout, ports: Mapping[str, int], uids: users.UidRange, programs: Path
+    installation: Installation, ports: Mapping[str, int], uids: users.UidRange, programs: Path
 ) -> Component:
-    pki, port = layout.pki / "kube-controller-manager", ports["kube-controller-manager"]
+    pki, port = installation.pki / "kube-controller-manager", ports["kube-controller-manager"]
     flags = _flags(
         kubeconfig=pki / "kubeconfig",
         authentication_kubeconfig=pki / "kubeconfig",
@@ -332,10 +334,10 @@ def _kube_controller_manager(
         tls_cert_file=pki / "server.crt",
         tls_private_key_file=pki / "server.key",
         service_account_private_key_file=pki / "sa.key",
-        root_ca_file=layout.pki / "ca.crt",
+        root_ca_file=installation.pki / "ca.crt",
         use_service_account_credentials="true",
-        client_ca_file=layout.pki / "ca.crt",
-        requestheader_client_ca_file=layout.pki / "front-proxy-ca.crt",
+        client_ca_file=installation.pki / "ca.crt",
+        requestheader_client_ca_file=installation.pki / "front-proxy-ca.crt",
         leader_elect="false",
         profiling="false",
         controllers=",".join(_CONTROLLERS),
@@ -346,13 +348,15 @@ def _kube_controller_manager(
         (str(programs / "kube-controller-manager"), *flags),
         _go_environment(),
         uids.kube_controller_manager,
-        UrlProbe(f"https://127.0.0.1:{port}/healthz", layout.pki / "ca.crt", layout.pki / "clients/supervisor"),
+        UrlProbe(
+            f"https://127.0.0.1:{port}/healthz", installation.pki / "ca.crt", installation.pki / "clients/supervisor"
+        ),
         after=("kube-apiserver",),
     )
 
 
-def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -> Component:
-    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", layout.installation.name, "--wait"]
+def _ours(name: str, installation: Installation, uid: int, environment: Mapping[str, str]) -> Component:
+    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", installation.name, "--wait"]
     passed = ("PYTHONPATH", "VS_STATE", "TZ", "VS_LOG_LEVEL")
     return Component(
         name,
@@ -362,11 +366,11 @@ def _ours(name: str, layout: Layout, uid: int, environment: Mapping[str, str]) -
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            "VS_INSTANCE": layout.installation.name,
+            "VS_INSTANCE": installation.name,
             **{key: environment[key] for key in passed if environment.get(key)},
         },
         uid,
-        FileProbe(layout.ready(name)),
+        FileProbe(installation.ready(name)),
         after=("kube-apiserver", "bootstrap"),
         loads_after=("etcd",),  # while kube-apiserver loads
     )

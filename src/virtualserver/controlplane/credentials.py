@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.installation import users
-    from virtualserver.installation.layout import Layout
+    from virtualserver.installation.installation import Installation
 
 __all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig"]
 
@@ -35,7 +35,7 @@ ENCRYPTED = ("secrets", "virtualservers.virtualservers.coreweave.com")
 
 
 def ensure(
-    layout: Layout,
+    installation: Installation,
     uids: users.UidRange,
     *,
     server: str,
@@ -46,7 +46,7 @@ def ensure(
     """Write every key, certificate and kubeconfig that is missing or near its end; what serves stays as it is.
 
     Args:
-        layout: The installation's files.
+        installation: The installation's files.
         uids: Whose files they are.
         server: The API server's URL.
         addresses: Addresses at which the API server is reached, beside 127.0.0.1.
@@ -60,34 +60,34 @@ def ensure(
         "node": 0,
         "clients": 0,
     }
-    for public in (layout.pki, layout.kubeconfigs):
+    for public in (installation.pki, installation.kubeconfigs):
         public.mkdir(mode=0o755, exist_ok=True)
     for name, owner in folders.items():
-        _folder(layout.pki / name, owner)
-    authorities = {name: pki.Authority(layout.pki, name, now) for name in ("ca", "etcd-ca", "front-proxy-ca")}
+        _folder(installation.pki / name, owner)
+    authorities = {name: pki.Authority(installation.pki, name, now) for name in ("ca", "etcd-ca", "front-proxy-ca")}
     for authority in authorities.values():
         authority.ensure()
     for authority, folder, name, wanted in _certificates(addresses):
-        target = layout.pki / folder / name
+        target = installation.pki / folder / name
         authorities[authority].issue(
             wanted, target.with_suffix(".crt"), target.with_suffix(".key"), owner=folders[folder]
         )
-    _ensure_service_account_keys(layout, uids)
-    _ensure_encryption_key(layout, uids.kube_apiserver)
-    _ensure_kubeconfigs(layout, uids, server, admin or (os.geteuid(), os.getegid()))
+    _ensure_service_account_keys(installation, uids)
+    _ensure_encryption_key(installation, uids.kube_apiserver)
+    _ensure_kubeconfigs(installation, uids, server, admin or (os.geteuid(), os.getegid()))
 
 
-def _ensure_service_account_keys(layout: Layout, uids: users.UidRange) -> None:
+def _ensure_service_account_keys(installation: Installation, uids: users.UidRange) -> None:
     """Give those who sign and check the tokens of service accounts their copies of one key pair."""
-    private, public_key = pki.ensure_key_pair(layout.pki)
-    _write_private(layout.pki / "kube-apiserver/sa.key", private, uids.kube_apiserver)
-    _write_private(layout.pki / "kube-apiserver/sa.pub", public_key, uids.kube_apiserver)
-    _write_private(layout.pki / "kube-controller-manager/sa.key", private, uids.kube_controller_manager)
+    private, public_key = pki.ensure_key_pair(installation.pki)
+    _write_private(installation.pki / "kube-apiserver/sa.key", private, uids.kube_apiserver)
+    _write_private(installation.pki / "kube-apiserver/sa.pub", public_key, uids.kube_apiserver)
+    _write_private(installation.pki / "kube-controller-manager/sa.key", private, uids.kube_controller_manager)
 
 
-def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
+def kubeconfig(installation: Installation, user: str, *, server: str) -> str:
     """Return a kubeconfig for a user whose certificate lies in ``pki/clients``; JSON, which is YAML too."""
-    name = "virtualserver" if layout.installation.name == "default" else f"virtualserver-{layout.installation.name}"
+    name = "virtualserver" if installation.name == "default" else f"virtualserver-{installation.name}"
 
     def encoded(path: Path) -> str:
         return base64.b64encode(path.read_bytes()).decode()
@@ -98,15 +98,15 @@ def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
         "clusters": [
             {
                 "name": name,
-                "cluster": {"server": server, "certificate-authority-data": encoded(layout.pki / "ca.crt")},
+                "cluster": {"server": server, "certificate-authority-data": encoded(installation.pki / "ca.crt")},
             }
         ],
         "users": [
             {
                 "name": user,
                 "user": {
-                    "client-certificate-data": encoded(layout.pki / "clients" / f"{user}.crt"),
-                    "client-key-data": encoded(layout.pki / "clients" / f"{user}.key"),
+                    "client-certificate-data": encoded(installation.pki / "clients" / f"{user}.crt"),
+                    "client-key-data": encoded(installation.pki / "clients" / f"{user}.key"),
                 },
             }
         ],
@@ -116,19 +116,19 @@ def kubeconfig(layout: Layout, user: str, *, server: str) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _ensure_kubeconfigs(layout: Layout, uids: users.UidRange, server: str, admin: tuple[int, int]) -> None:
+def _ensure_kubeconfigs(installation: Installation, uids: users.UidRange, server: str, admin: tuple[int, int]) -> None:
     readers = {
-        layout.installation.kubeconfig: ("admin", admin),
-        layout.kubeconfigs / "operator": ("operator", (uids.operator, uids.operator)),
-        layout.kubeconfigs / "node": ("node", (0, 0)),
-        layout.kubeconfigs / "supervisor": ("supervisor", (0, 0)),
-        layout.pki / "kube-controller-manager/kubeconfig": (
+        installation.kubeconfig: ("admin", admin),
+        installation.kubeconfigs / "operator": ("operator", (uids.operator, uids.operator)),
+        installation.kubeconfigs / "node": ("node", (0, 0)),
+        installation.kubeconfigs / "supervisor": ("supervisor", (0, 0)),
+        installation.pki / "kube-controller-manager/kubeconfig": (
             "kube-controller-manager",
             (uids.kube_controller_manager, uids.kube_controller_manager),
         ),
     }
     for path, (user, owner) in readers.items():
-        content = kubeconfig(layout, user, server=server)
+        content = kubeconfig(installation, user, server=server)
         if not path.exists() or path.read_text() != content:
             pki.write_private(path, content)
         if (path.stat().st_uid, path.stat().st_gid) != owner:
@@ -163,13 +163,13 @@ def _certificates(addresses: Iterable[str]) -> list[tuple[str, str, str, Certifi
     ]
 
 
-def _ensure_encryption_key(layout: Layout, owner: int) -> None:
-    path = layout.pki / "kube-apiserver/encryption.json"
+def _ensure_encryption_key(installation: Installation, owner: int) -> None:
+    path = installation.pki / "kube-apiserver/encryption.json"
     if path.exists():
         return
-    if (layout.etcd_data / "member").exists():
+    if (installation.etcd_data / "member").exists():
         raise errors.ControlPlaneError(
-            f"{path} is missing, but {layout.etcd_data} holds data that was encrypted with it: "
+            f"{path} is missing, but {installation.etcd_data} holds data that was encrypted with it: "
             "restore the file from a backup of the state folder, or begin anew with `vs down --purge`"
         )
     key = {"name": "key1", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}

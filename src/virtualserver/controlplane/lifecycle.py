@@ -26,7 +26,6 @@ from virtualserver.controlplane import (
 )
 from virtualserver.host import locks
 from virtualserver.installation import ports, users
-from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -93,19 +92,18 @@ class Status:
 
 def status(installation: Installation) -> Status:
     """Return how the control plane is, also where it does not run."""
-    layout = Layout(installation)
-    answer = control.ask(layout.socket, {"do": "status"})
+    answer = control.ask(installation.socket, {"do": "status"})
     record = installation.record()
     port = record.get("ports", {}).get("kube-apiserver")
     url = f"https://127.0.0.1:{port}" if port else ""
     if answer is None:
-        left = processes.Records(layout.processes).all() if layout.processes.exists() else {}
+        left = processes.Records(installation.processes).all() if installation.processes.exists() else {}
         found = tuple(
-            ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", layout.log(name))
+            ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", installation.log(name))
             for name, process in left.items()
         )
         return Status(False, False, url, installation.kubeconfig, None, found, "")
-    known = tuple(ComponentStatus(**part, log=layout.log(part["name"])) for part in answer["components"])
+    known = tuple(ComponentStatus(**part, log=installation.log(part["name"])) for part in answer["components"])
     waiting = [part.name for part in known if not part.ready]
     if not waiting and not answer["bootstrapped"]:
         waiting = ["the API's definitions"]
@@ -123,7 +121,7 @@ def locked(installation: Installation, progress: Progress | None = None) -> Gene
         installation: The installation.
         progress: Told whom we wait for.
     """
-    path = Layout(installation).change_lock
+    path = installation.change_lock
     if path in _held:
         yield
         return
@@ -168,7 +166,6 @@ def start(
         ControlPlaneError: A port is taken, a folder cannot be reached by the components' users, or a component does
             not get ready; what this call started is stopped again then.
     """
-    layout = Layout(installation)
     with locked(installation, progress):
         installation.create()
         chosen = options or _last_options(installation)
@@ -177,15 +174,15 @@ def start(
             "options": chosen.encode(),
             "version": sources.version(),
         }
-        running = control.ask(layout.socket, {"do": "status"})
+        running = control.ask(installation.socket, {"do": "status"})
         if running and running["settings"] == settings and not running["stopping"]:
             return _wait_ready(installation, progress)
         if running:
-            _let_go(layout, "detach" if not running["stopping"] else "stop")
-        _prepare(layout, programs, chosen)
+            _let_go(installation, "detach" if not running["stopping"] else "stop")
+        _prepare(installation, programs, chosen)
         installation.change_record("controlplane", settings)
         try:
-            launch(layout)
+            launch(installation)
             return _wait_ready(installation, progress)
         except BaseException:
             stop(installation)
@@ -205,27 +202,26 @@ def stop(
     Raises:
         ControlPlaneError: Something still runs after the limit.
     """
-    layout = Layout(installation)
-    if not layout.installation.state.exists():
+    if not installation.state.exists():
         return
     with locked(installation, progress):
         end = time.monotonic() + limit_seconds
-        control.ask(layout.socket, {"do": "stop"})
-        while (descriptor := supervisor.lock(layout)) is None:
-            left = list(processes.Records(layout.processes).all())
+        control.ask(installation.socket, {"do": "stop"})
+        while (descriptor := supervisor.lock(installation)) is None:
+            left = list(processes.Records(installation.processes).all())
             if time.monotonic() > end:
                 raise errors.ControlPlaneError(
                     f"the supervisor has not ended after {limit_seconds:.0f} s; left: {', '.join(left)}: "
-                    f"see {layout.log('supervisor')}"
+                    f"see {installation.log('supervisor')}"
                 )
             progress(f"stopping {', '.join(reversed(left)) or 'the supervisor'}", None)
             time.sleep(0.05)
         try:
-            supervisor.stop_all(layout)  # what a killed supervisor left
-            for path in (layout.processes, layout.installation.run / "operator", layout.installation.run / "node"):
+            supervisor.stop_all(installation)  # what a killed supervisor left
+            for path in (installation.processes, installation.run_of("operator"), installation.run_of("node")):
                 shutil.rmtree(path, ignore_errors=True)
-            layout.socket.unlink(missing_ok=True)
-            layout.supervisor_lock.unlink(missing_ok=True)
+            installation.socket.unlink(missing_ok=True)
+            installation.supervisor_lock.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 installation.run.rmdir()  # others keep theirs in it too
         finally:
@@ -238,10 +234,9 @@ def discard(installation: Installation) -> None:
     Raises:
         ControlPlaneError: It runs.
     """
-    layout = Layout(installation)
     if status(installation).running:
         raise errors.ControlPlaneError(f"instance {installation.name} runs: stop it first with `vs down`")
-    for folder in (layout.etcd_data, layout.pki, layout.kubeconfigs, installation.logs):
+    for folder in (installation.etcd_data, installation.pki, installation.kubeconfigs, installation.logs):
         if folder.exists():
             shutil.rmtree(folder)
     installation.kubeconfig.unlink(missing_ok=True)
@@ -252,19 +247,18 @@ def _last_options(installation: Installation) -> components.Options:
     return components.Options.decode(recorded["options"]) if recorded else components.Options()
 
 
-def _prepare(layout: Layout, programs: Programs, options: components.Options) -> None:
-    installation = layout.installation
+def _prepare(installation: Installation, programs: Programs, options: components.Options) -> None:
     uids = users.recorded(installation)
     chosen = ports.recorded(installation)
-    own = [process.pid for process in processes.Records(layout.processes).all().values()]
-    faults = ports.faults(chosen, address=options.bind, own=own, record=installation.state / "instance.json")
+    own = [process.pid for process in processes.Records(installation.processes).all().values()]
+    faults = ports.faults(chosen, address=options.bind, own=own, record=installation.record_file)
     faults += [
         fault for path in (installation.state, installation.run, programs.folder) for fault in _unreachable(path)
     ]
     if faults:
         raise errors.ControlPlaneError("\n".join(faults))
     credentials.ensure(
-        layout,
+        installation,
         uids,
         server=f"https://127.0.0.1:{chosen['kube-apiserver']}",
         addresses=[options.bind, *(str(network[1]) for network in options.service_ranges)],
@@ -272,14 +266,14 @@ def _prepare(layout: Layout, programs: Programs, options: components.Options) ->
         admin=_caller(),
     )
     pki.write_private(
-        layout.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver
+        installation.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver
     )
     owners = {
-        layout.etcd_data: uids.etcd,
-        layout.audit: uids.kube_apiserver,
-        installation.run / "operator": uids.operator,
+        installation.etcd_data: uids.etcd,
+        installation.audit: uids.kube_apiserver,
+        installation.run_of("operator"): uids.operator,
     }
-    for folder, owner in {**owners, installation.run / "node": 0}.items():
+    for folder, owner in {**owners, installation.run_of("node"): 0}.items():
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, owner, owner)
 
@@ -302,16 +296,13 @@ def _unreachable(path: Path) -> list[str]:
     return []
 
 
-def launch(layout: Layout) -> None:
+def launch(installation: Installation) -> None:
     """Start the supervisor, detached."""
-    installation = layout.installation
-    environment = {**os.environ, "VS_INSTANCE": installation.name}
-    if installation.run_root == installation.root / ".run":
-        environment["VS_STATE"] = str(installation.root)
+    environment = {**os.environ, **installation.environment()}
     if os.environ.get("PYTHONPATH"):  # the supervisor's working directory is not ours
         entries = os.environ["PYTHONPATH"].split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
-    with layout.log("supervisor").open("ab") as log:
+    with installation.log("supervisor").open("ab") as log:
         subprocess.run(
             [sys.executable, "-m", "virtualserver.controlplane"],
             cwd="/",
@@ -324,16 +315,15 @@ def launch(layout: Layout) -> None:
         )
 
 
-def _let_go(layout: Layout, how: str) -> None:
+def _let_go(installation: Installation, how: str) -> None:
     """Make the running supervisor end, with or without its components."""
-    control.ask(layout.socket, {"do": how})
-    while (descriptor := supervisor.lock(layout)) is None:
+    control.ask(installation.socket, {"do": how})
+    while (descriptor := supervisor.lock(installation)) is None:
         time.sleep(0.05)
     os.close(descriptor)
 
 
 def _wait_ready(installation: Installation, progress: Progress) -> Status:
-    layout = Layout(installation)
     began = time.monotonic()
     while True:
         now = status(installation)
@@ -346,7 +336,7 @@ def _wait_ready(installation: Installation, progress: Progress) -> Status:
         if now.refused:
             raise errors.ControlPlaneError(f"kube-apiserver refuses a definition of ours: {now.refused}")
         if waited > _START_LIMIT or (not now.running and waited > 20):
-            what = now.waiting_for or f"the supervisor: {logs.last_line(layout.log('supervisor'))}"
+            what = now.waiting_for or f"the supervisor: {logs.last_line(installation.log('supervisor'))}"
             raise errors.ControlPlaneError(
                 f"not ready after {waited:.0f} s, waiting for {what}: see the logs in {installation.logs}"
             )

@@ -28,7 +28,6 @@ from virtualserver.controlplane import components as parts
 from virtualserver.host.process import Process, end
 from virtualserver.installation import users
 from virtualserver.installation.installation import Installation
-from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     import subprocess
@@ -72,7 +71,7 @@ class Supervisor:
     """Keeps the components of one installation running until it is told to stop.
 
     Args:
-        layout: The installation's files.
+        installation: The installation's files.
         components: What to run, in the order of their start.
         settings: The record that the components were made from; `vs` compares it with what it wants.
         prepare: Called in a thread once kube-apiserver is ready: applies the manifests.
@@ -80,16 +79,16 @@ class Supervisor:
 
     def __init__(
         self,
-        layout: Layout,
+        installation: Installation,
         components: tuple[parts.Component, ...],
         *,
         settings: dict[str, Any],
         prepare: Callable[[], None],
     ) -> None:
-        self._layout = layout
+        self._installation = installation
         self._settings = settings
         self._prepare = prepare
-        self._records = processes.Records(layout.processes)
+        self._records = processes.Records(installation.processes)
         self._watched = {component.name: _Watched(component) for component in components}
         self._bootstrapped = asyncio.Event()
         self._bootstrap_error = ""
@@ -101,7 +100,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, functools.partial(self._begin, "stop"))
-        server = await control.serve(self._layout.socket, self._answer)
+        server = await control.serve(self._installation.socket, self._answer)
         try:
             # A fault of ours in one task ends the supervisor, with a trace in its log; the components go on.
             async with asyncio.TaskGroup() as group:
@@ -111,10 +110,10 @@ class Supervisor:
                 for task in tasks:
                     task.cancel()
             if self._stopping:
-                await asyncio.to_thread(stop_all, self._layout)
+                await asyncio.to_thread(stop_all, self._installation)
         finally:
             server.close()
-            self._layout.socket.unlink(missing_ok=True)
+            self._installation.socket.unlink(missing_ok=True)
 
     def _begin(self, what: str) -> None:
         _log.info("told to %s", what)
@@ -193,13 +192,13 @@ class Supervisor:
         try:
             if component.database:
                 probes.refuse_second_user(component.database)
-            watched.child = processes.spawn(component, self._records, self._layout.log(component.name))
+            watched.child = processes.spawn(component, self._records, self._installation.log(component.name))
         except (OSError, errors.ControlPlaneError) as error:
             watched.last_error = f"cannot be started: {error}"
             return
         watched.process = Process.of(watched.child.pid)
         if watched.process is None:
-            watched.last_error = _ending(watched.child, self._layout.log(component.name))
+            watched.last_error = _ending(watched.child, self._installation.log(component.name))
         else:
             _log.info("started %s, PID %d", component.name, watched.process.pid)
 
@@ -218,7 +217,7 @@ class Supervisor:
             watched.failures = 0
         watched.ready.clear()
         watched.process = None
-        watched.last_error = _ending(watched.child, self._layout.log(watched.component.name))
+        watched.last_error = _ending(watched.child, self._installation.log(watched.component.name))
         watched.child = None
 
     async def _release(self, watched: _Watched) -> None:
@@ -243,16 +242,16 @@ class Supervisor:
     async def _bound_logs(self) -> None:
         while True:
             for name in (*self._watched, "supervisor"):
-                await asyncio.to_thread(logs.bound, self._layout.log(name))
+                await asyncio.to_thread(logs.bound, self._installation.log(name))
             await asyncio.sleep(30)
 
 
-def stop_all(layout: Layout) -> None:
+def stop_all(installation: Installation) -> None:
     """End every component in order, each within its time; what does not end is killed. Blocks.
 
     Only whoever holds the supervisor's lock may call this.
     """
-    records = processes.Records(layout.processes)
+    records = processes.Records(installation.processes)
     for name in reversed(parts.NAMES):
         process = records.find(name)
         if process:
@@ -288,9 +287,9 @@ def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:
     return f"{how}; its log, {log}, ends with: {logs.last_line(log)}"
 
 
-def lock(layout: Layout) -> int | None:
+def lock(installation: Installation) -> int | None:
     """Return a descriptor that holds the supervisor's lock, None where a supervisor lives."""
-    descriptor = os.open(layout.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(installation.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -299,10 +298,10 @@ def lock(layout: Layout) -> int | None:
     return descriptor
 
 
-async def _run(layout: Layout, settings: dict[str, Any]) -> None:
-    record = layout.installation.record()
+async def _run(installation: Installation, settings: dict[str, Any]) -> None:
+    record = installation.record()
     table = parts.table(
-        layout,
+        installation,
         options=parts.Options.decode(settings["options"]),
         ports=record["ports"],
         uids=users.UidRange(**record["uids"]),
@@ -311,20 +310,19 @@ async def _run(layout: Layout, settings: dict[str, Any]) -> None:
     )
     url = f"https://127.0.0.1:{record['ports']['kube-apiserver']}"
     await Supervisor(
-        layout, table, settings=settings, prepare=functools.partial(bootstrap.apply_all, layout, url)
+        installation, table, settings=settings, prepare=functools.partial(bootstrap.apply_all, installation, url)
     ).run()
 
 
 def main() -> int:
     """Run the supervisor of the installation that the environment names, detached from whoever called."""
     installation = Installation.from_environment()
-    layout = Layout(installation)
     if os.fork():
         os._exit(0)  # the caller waits for this process only; the supervisor is nobody's child
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    descriptor = lock(layout)
+    descriptor = lock(installation)
     if descriptor is None:
         _log.info("a supervisor of %s runs already", installation.name)
         return 0
-    asyncio.run(_run(layout, installation.record()["controlplane"]))
+    asyncio.run(_run(installation, installation.record()["controlplane"]))
     return 0

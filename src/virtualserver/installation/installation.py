@@ -1,7 +1,8 @@
-"""One installation of one-machine mode: its name, its folders and what it has recorded about itself.
+"""One installation of one-machine mode: its name, every path and name that follows from it, and its record.
 
 An installation lives wholly in its state folder, so that several run side by side on one machine (a user's and the
-tests'). This module knows folders and records only: nothing here starts a process or touches the network.
+tests'). This module knows folders and records only: nothing here starts a process or touches the network. No other
+module spells out a path of an installation.
 """
 
 from __future__ import annotations
@@ -49,15 +50,20 @@ class Installation:
 
     @classmethod
     def from_environment(cls) -> Installation:
-        """Return the installation that ``VS_INSTANCE`` and ``VS_STATE`` name, else the default one.
-
-        With ``VS_STATE`` the run folder is ``$VS_STATE/.run``, so that such an installation shares nothing.
-        """
+        """Return the installation that ``VS_INSTANCE`` and ``VS_STATE`` name, else the default one."""
         name = os.environ.get("VS_INSTANCE") or "default"
         state = os.environ.get("VS_STATE")
-        if not state:
-            return cls(name=name)
-        return cls(name=name, root=Path(state).resolve(), run_root=Path(state).resolve() / ".run")
+        return cls.below(Path(state).resolve(), name) if state else cls(name)
+
+    @classmethod
+    def below(cls, root: Path, name: str = "default") -> Installation:
+        """Return an installation whose run folder lies below its root too, so that it shares nothing outside of it."""
+        return cls(name, root, root / ".run")
+
+    def environment(self) -> dict[str, str]:
+        """Return what makes a child process work on this installation; see `from_environment`."""
+        own_root = {"VS_STATE": str(self.root)} if self.run_root == self.root / ".run" else {}
+        return {"VS_INSTANCE": self.name, **own_root}
 
     @property
     def state(self) -> Path:
@@ -66,13 +72,40 @@ class Installation:
 
     @property
     def run(self) -> Path:
-        """The folder of sockets and PID files."""
+        """The folder of what a reboot may take: sockets, PID files, locks of components."""
         return self.run_root / self.name
 
+    # What installations under one root share.
+
     @property
-    def logs(self) -> Path:
-        """The folder of the components' logs."""
-        return self.state / "logs"
+    def shared_binaries(self) -> Path:
+        """The control plane's programs, and what their build leaves for the next one."""
+        return self.root / ".controlplane"
+
+    @property
+    def commands(self) -> Path:
+        """What a user adds to PATH: ``vs``, its kubectl plugin, and kubectl."""
+        return self.root / ".bin"
+
+    @property
+    def change_lock(self) -> Path:
+        """Locked while `vs` starts, stops or changes the installation.
+
+        It lies outside of the state folder, since a purge removes that.
+        """
+        return self.root / f".{self.name}.lock"
+
+    # The state folder: docs/state.md is the same list for people.
+
+    @property
+    def version_file(self) -> Path:
+        """The version of the on-disk format, an integer."""
+        return self.state / "VERSION"
+
+    @property
+    def record_file(self) -> Path:
+        """What the installation has recorded about itself; see `record`."""
+        return self.state / "instance.json"
 
     @property
     def kubeconfig(self) -> Path:
@@ -80,18 +113,132 @@ class Installation:
         return self.state / "kubeconfig"
 
     @property
-    def shared_binaries(self) -> Path:
-        """Where the control plane's programs lie, shared by all installations under one root."""
-        return self.root / ".controlplane"
+    def kubectl_cache(self) -> Path:
+        """What root's kubectl remembers of the API server's kinds."""
+        return self.state / "kubectl-cache"
+
+    @property
+    def ssh(self) -> Path:
+        """The caller's key where one had to be made, and the configuration for ``ssh -F``; 0700, the caller's."""
+        return self.state / "ssh"
+
+    @property
+    def pki(self) -> Path:
+        """CA certificates (world-readable), and a folder per component that only the component can read."""
+        return self.state / "pki"
+
+    @property
+    def kubeconfigs(self) -> Path:
+        """Kubeconfigs of our own components, each named after its component."""
+        return self.state / "kubeconfigs"
+
+    @property
+    def etcd_data(self) -> Path:
+        """Etcd's data directory."""
+        return self.state / "etcd"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Locked while a supervisor lives; in the state folder, so that one state never has two supervisors."""
+        return self.state / "supervisor.lock"
+
+    @property
+    def logs(self) -> Path:
+        """The components' logs."""
+        return self.state / "logs"
+
+    @property
+    def audit(self) -> Path:
+        """Kube-apiserver's audit log, which kube-apiserver itself rotates."""
+        return self.logs / "audit"
+
+    @property
+    def allocations(self) -> Path:
+        """The node's record of every address, MAC, tap and user number."""
+        return self.state / "claims.sqlite"
+
+    @property
+    def accelerator(self) -> Path:
+        """What the node found out about KVM at its last start."""
+        return self.state / "accelerator.json"
+
+    @property
+    def images(self) -> Path:
+        """The store of images."""
+        return self.state / "images"
+
+    @property
+    def image_build(self) -> Path:
+        """Where an image is built.
+
+        One folder for all builds, so that the next one finds and removes what a killed one left.
+        """
+        return self.state / ".build"
+
+    @property
+    def disks(self) -> Path:
+        """Servers' disks."""
+        return self.state / "disks"
+
+    @property
+    def seeds(self) -> Path:
+        """Cloud-init's disks."""
+        return self.state / "seeds"
+
+    @property
+    def machines(self) -> Path:
+        """What each machine was started with and how it ended; a folder per machine."""
+        return self.state / "machines"
+
+    # The run folder.
+
+    @property
+    def socket(self) -> Path:
+        """Where the supervisor answers `vs`."""
+        return self.run / "supervisor.sock"
+
+    @property
+    def processes(self) -> Path:
+        """A record of each running component."""
+        return self.run / "components"
+
+    @property
+    def machines_run(self) -> Path:
+        """The machines' sockets; a folder per machine."""
+        return self.run / "machines"
+
+    @property
+    def fabric_run(self) -> Path:
+        """The data plane's files: dnsmasq's configuration and leases."""
+        return self.run / "fabric"
+
+    def run_of(self, component: str) -> Path:
+        """Return the run folder of the operator or the node, which only that component can write."""
+        return self.run / component
+
+    def ready(self, component: str) -> Path:
+        """Return the file into which the operator or the node writes its PID once it works."""
+        return self.run_of(component) / "ready"
+
+    def log(self, component: str) -> Path:
+        """Return the log of a component or of the supervisor."""
+        return self.logs / f"{component}.log"
+
+    # Names in the kernel.
+
+    @property
+    def namespace(self) -> str:
+        """The network namespace that holds the data plane."""
+        return f"vs-{self.name}"
 
     def record(self) -> dict[str, Any]:
         """Return everything recorded about this installation, ``{}`` before its first start.
 
         Raises:
-            InstanceError: The state folder was written by a newer version of this program.
+            InstallationError: The state folder was written by a newer version of this program.
         """
         self.check_version()
-        path = self.state / "instance.json"
+        path = self.record_file
         if not path.exists():
             return {}
         return json.loads(path.read_bytes())
@@ -111,7 +258,7 @@ class Installation:
         record = self.record()
         record[key] = value
         self.create()
-        write_atomically(self.state / "instance.json", json.dumps(record, indent=2, sort_keys=True), mode=0o644)
+        write_atomically(self.record_file, json.dumps(record, indent=2, sort_keys=True), mode=0o644)
         return value
 
     def identifier(self) -> str:
@@ -124,17 +271,16 @@ class Installation:
         self.run_root.mkdir(mode=0o755, parents=True, exist_ok=True)
         for folder in (self.state, self.run, self.logs):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)  # another's end may just have removed run_root
-        version = self.state / "VERSION"
-        if not version.exists():
-            write_atomically(version, f"{STATE_VERSION}\n", mode=0o644)
+        if not self.version_file.exists():
+            write_atomically(self.version_file, f"{STATE_VERSION}\n", mode=0o644)
 
     def check_version(self) -> None:
         """Refuse a state folder that a newer version wrote.
 
         Raises:
-            InstanceError: The folder's version is newer than ours, or is no number.
+            InstallationError: The folder's version is newer than ours, or is no number.
         """
-        path = self.state / "VERSION"
+        path = self.version_file
         if not path.exists():
             return
         text = path.read_text().strip()

@@ -80,20 +80,20 @@ class Agent:
             installation=installation.name,
             identifier=record["identifier"],
             ranges=networks,
-            run=installation.run / "fabric",
+            run=installation.fabric_run,
         )
         self.hypervisor = Hypervisor(
-            machines=installation.state / "machines", run=installation.run / "machines", installation=installation.name
+            machines=installation.machines, run=installation.machines_run, installation=installation.name
         )
-        disks = DiskStore(installation.state / "disks")
+        disks = DiskStore(installation.disks)
         disks.remove_unfinished()
-        self.volumes = Volumes(self.observed, ImageStore(installation.state / "images"), disks)
+        self.volumes = Volumes(self.observed, ImageStore(installation.images), disks)
         self.services = Services(self.observed, self.addresses, self.dataplane, {}, node=name)
         self.probes = Probes(self._open_socket)
         self.instances = Instances(
             self.observed, self.services, self.volumes, self.hypervisor, self.dataplane, self.probes, node=name
         )
-        seeds = installation.state / "seeds"
+        seeds = installation.seeds
         seeds.mkdir(mode=0o711, exist_ok=True)
         self.instances.preparation = Preparation(
             self.observed,
@@ -106,7 +106,7 @@ class Agent:
         )
         self.probes.on_change = self.instances.controller.queue.add
         self.machines = VirtualMachines(self.observed)
-        self.subresources = Subresources(self.observed, self.instances.machines, pki=installation.state / "pki")
+        self.subresources = Subresources(self.observed, self.instances.machines, pki=installation.pki)
         self.routing = Routing(
             self.observed, self.machines, self.instances, self.services, self.volumes, self.addresses
         )
@@ -134,7 +134,7 @@ class Agent:
     async def _announce(self, port: int) -> None:
         """Say in the API that the node is there, and to the supervisor that it works."""
         client = self.observed.client
-        authority = (self.installation.state / "pki" / "ca.crt").read_bytes()
+        authority = (self.installation.pki / "ca.crt").read_bytes()
         await registration.register(client, port=port, authority=authority)
         await nodeobject.write(client, name=self.name, accelerator=self.accelerator.name)
         write_atomically(self._ready_file(), f"{os.getpid()}\n", mode=0o644)
@@ -180,12 +180,12 @@ class Agent:
     def _open_socket(self, family: int) -> socket.socket:
         """Return a TCP socket in the data plane's namespace, whence guests are reached."""
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        return Namespace(f"vs-{self.installation.name}").call(lambda: socket.socket(kind, socket.SOCK_STREAM))
+        return Namespace(self.installation.namespace).call(lambda: socket.socket(kind, socket.SOCK_STREAM))
 
     def _ready_file(self) -> Path:
-        folder = self.installation.run / "node"
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        return folder / "ready"
+        file = self.installation.ready("node")
+        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return file
 
 
 async def run(installation: Installation) -> None:
@@ -194,11 +194,11 @@ async def run(installation: Installation) -> None:
     assert this is not None  # noqa: S101 - a coroutine that runs has its task
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
-    found = await accelerator.probe(cache=installation.state / "accelerator.json")
+    found = await accelerator.probe(cache=installation.accelerator)
     _logger.info("guests run with %s: %s", found.name, found.reason)
-    allocations = Allocations(installation.state / "claims.sqlite")
+    allocations = Allocations(installation.allocations)
     try:
-        kubeconfig = installation.state / "kubeconfigs" / "node"
+        kubeconfig = installation.kubeconfigs / "node"
         async with Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-node") as client:
             with contextlib.suppress(asyncio.CancelledError):
                 await Agent(installation, client, allocations, found).run()

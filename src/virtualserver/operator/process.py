@@ -150,8 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     installation = Installation.from_environment()
     if options.instance:
         installation = dataclasses.replace(installation, name=options.instance)
-    kubeconfig = options.kubeconfig or installation.state / "kubeconfigs" / "operator"
-    folder = installation.run / "operator"
+    kubeconfig = options.kubeconfig or installation.kubeconfigs / "operator"
+    folder = installation.run_of("operator")
     try:
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt), alone(folder) as identity:
             asyncio.run(run(kubeconfig, site_of(installation.record()), folder / "ready", identity=identity))

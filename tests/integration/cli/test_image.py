@@ -36,7 +36,7 @@ def collect(installation: Installation, *annotations: dict[str, str]) -> list[st
 
 
 def test_only_images_that_nobody_needs_are_removed(tmp_path: Path) -> None:
-    installation = Installation(name="images", root=tmp_path, run_root=tmp_path / ".run")
+    installation = Installation.below(tmp_path, "images")
     store = image.store_of(installation)
     made: dict[str, Image] = {}
     for number, name in enumerate(("named", "promised", "used", "unused"), 1):

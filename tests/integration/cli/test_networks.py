@@ -25,7 +25,7 @@ from virtualserver.installation import ranges
 from virtualserver.installation.installation import Installation
 def ip(*line): subprocess.run(["ip", *line], check=True)
 root = pathlib.Path(sys.argv[1])
-installation = Installation(name="mine", root=root, run_root=root / ".run")
+installation = Installation.below(root, "mine")
 chosen = ranges.choose([])
 pool = chosen.private["private"][0]
 ip("link", "set", "lo", "up")

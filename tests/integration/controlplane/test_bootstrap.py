@@ -9,7 +9,6 @@ import yaml
 
 from virtualserver.controlplane import bootstrap
 from virtualserver.controlplane.rest import Rest, RestError
-from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def server(control_plane: ControlPlane) -> Iterator[Rest]:
     """A connection as the administrator."""
-    pki = Layout(control_plane.installation).pki
+    pki = control_plane.installation.pki
     connection = Rest(control_plane.url, authority=pki / "ca.crt", client=pki / "clients/admin", timeout_seconds=60)
     yield connection
     connection.close()

@@ -15,21 +15,19 @@ import pytest
 from virtualserver.controlplane import processes
 from virtualserver.controlplane.rest import Rest
 from virtualserver.installation import users
-from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from harness.control_plane import ControlPlane
 
 
 def etcd(plane: ControlPlane, *, client: Path | None) -> Rest:
-    layout = Layout(plane.installation)
     url = f"https://127.0.0.1:{plane.installation.record()['ports']['etcd']}"
-    return Rest(url, authority=layout.pki / "etcd-ca.crt", client=client)
+    return Rest(url, authority=plane.installation.pki / "etcd-ca.crt", client=client)
 
 
 def stored(plane: ControlPlane, key: str) -> bytes:
     """Return the bytes that etcd holds under a key."""
-    connection = etcd(plane, client=Layout(plane.installation).pki / "clients/etcd")
+    connection = etcd(plane, client=plane.installation.pki / "clients/etcd")
     try:
         answer = connection.call("POST", "/v3/kv/range", {"key": base64.b64encode(key.encode()).decode()})
     finally:
@@ -45,14 +43,14 @@ def test_etcd_refuses_a_client_without_a_certificate(control_plane: ControlPlane
 
 
 def test_etcd_refuses_a_certificate_of_the_cluster(control_plane: ControlPlane) -> None:
-    connection = etcd(control_plane, client=Layout(control_plane.installation).pki / "clients/admin")
+    connection = etcd(control_plane, client=control_plane.installation.pki / "clients/admin")
     with pytest.raises((ssl.SSLError, OSError)):
         connection.call("POST", "/v3/kv/range", {"key": "AA=="})
     connection.close()
 
 
 def test_the_api_server_refuses_who_shows_nothing(control_plane: ControlPlane) -> None:
-    connection = Rest(control_plane.url, authority=Layout(control_plane.installation).pki / "ca.crt", client=None)
+    connection = Rest(control_plane.url, authority=control_plane.installation.pki / "ca.crt", client=None)
     assert connection.status("/version") == 401
     connection.close()
 
@@ -94,7 +92,7 @@ def test_the_audit_log_says_who_did_what_but_never_a_secret(control_plane: Contr
     control_plane.kubectl("create", "secret", "generic", "audited", "-n", "default", f"--from-literal=key={word}")
     control_plane.kubectl("get", "secret", "audited", "-n", "default", "-o", "yaml")
     control_plane.kubectl("delete", "secret", "audited", "-n", "default")
-    log = (Layout(control_plane.installation).audit / "audit.log").read_text()
+    log = (control_plane.installation.audit / "audit.log").read_text()
     entries = [json.loads(line) for line in log.splitlines()]
     about = [entry for entry in entries if entry.get("objectRef", {}).get("name") == "audited"]
     assert {"create", "get", "delete"} <= {entry["verb"] for entry in about}
@@ -116,7 +114,7 @@ def test_private_files_are_their_users_alone(control_plane: ControlPlane) -> Non
 
 def test_every_component_runs_under_a_user_of_its_own(control_plane: ControlPlane) -> None:
     uids = users.recorded(control_plane.installation)
-    running = processes.Records(Layout(control_plane.installation).processes).all()
+    running = processes.Records(control_plane.installation.processes).all()
     found = {name: Path(f"/proc/{process.pid}").stat().st_uid for name, process in running.items()}
     assert found == {
         "etcd": uids.etcd,

@@ -15,7 +15,6 @@ import pytest
 from harness import control_plane as plane
 from virtualserver import controlplane
 from virtualserver.controlplane import errors, probes, processes
-from virtualserver.installation.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +42,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
 
 def pids(installation: Installation) -> dict[str, int]:
     """Return the PIDs of the components as their records, not the supervisor, have them."""
-    return {name: process.pid for name, process in processes.Records(Layout(installation).processes).all().items()}
+    return {name: process.pid for name, process in processes.Records(installation.processes).all().items()}
 
 
 def mentioning(text: str) -> list[int]:
@@ -110,7 +109,6 @@ def test_an_adopted_component_is_watched_like_a_child(running: plane.ControlPlan
 
 
 def test_a_component_whose_record_was_not_finished_is_found(running: plane.ControlPlane) -> None:
-    layout = Layout(running.installation)
     before = pids(running.installation)
     supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
@@ -118,7 +116,7 @@ def test_a_component_whose_record_was_not_finished_is_found(running: plane.Contr
     until(lambda: not controlplane.status(running.installation).running, "the supervisor is gone")
     import json
 
-    path = layout.processes / "kube-apiserver.json"
+    path = running.installation.processes / "kube-apiserver.json"
     record = json.loads(path.read_bytes())
     del record["pid"], record["started"]  # as if the supervisor had been killed right after the start
     path.write_text(json.dumps(record))
@@ -146,14 +144,14 @@ def test_a_second_supervisor_ends_at_once(running: plane.ControlPlane) -> None:
     from virtualserver.controlplane import lifecycle
 
     supervisor = controlplane.status(running.installation).supervisor_pid
-    lifecycle.launch(Layout(running.installation))
-    log = Layout(running.installation).log("supervisor")
+    lifecycle.launch(running.installation)
+    log = running.installation.log("supervisor")
     until(lambda: "runs already" in log.read_text(), "the second says so")
     assert controlplane.status(running.installation).supervisor_pid == supervisor
 
 
 def test_a_second_etcd_on_the_same_data_is_refused(running: plane.ControlPlane) -> None:
-    database = Layout(running.installation).etcd_data / "member/snap/db"
+    database = running.installation.etcd_data / "member/snap/db"
     with pytest.raises(errors.ControlPlaneError, match=f"in use by PID {pids(running.installation)['etcd']}"):
         probes.refuse_second_user(database)
 
@@ -201,7 +199,7 @@ def test_a_closed_folder_is_named(tmp_path: Path) -> None:
 
     root = tmp_path / "state"
     root.mkdir(mode=0o700)
-    installation = Installation("closed", root, root / ".run")
+    installation = Installation.below(root, "closed")
     with pytest.raises(controlplane.ControlPlaneError, match="other users cannot enter it"):
         plane.start(installation)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def an_installation(root: Path, name: str) -> Installation:
-    return Installation(name=name, root=root, run_root=root / ".run")
+    return Installation.below(root, name)
 
 
 def test_the_ranges_of_other_installations_are_taken_and_ones_own_are_not(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def always(value: object) -> Callable[..., object]:
 
 def a_start(root: Path, **asked: object) -> up.Start:
     by = caller.Caller("ada", os.getuid(), os.getgid(), root)
-    installation = Installation(name="unit", root=root, run_root=root / ".run")
+    installation = Installation.below(root, "unit")
     return up.Start(installation=installation, report=progress.Progress(io.StringIO()), by=by, **asked)  # type: ignore[arg-type]
 
 

@@ -12,15 +12,14 @@ import pytest
 from virtualserver.controlplane import components, gobuild
 from virtualserver.installation import users
 from virtualserver.installation.installation import Installation
-from virtualserver.installation.layout import Layout
 
-LAYOUT = Layout(Installation("one", Path("/vs"), Path("/vs/.run")))
+INSTALLATION = Installation("one", Path("/vs"), Path("/vs/.run"))
 PORTS = {"etcd": 1, "etcd-peer": 2, "kube-apiserver": 3, "kube-controller-manager": 4}
 
 
 def a_table(**chosen: object) -> dict[str, components.Component]:
     table = components.table(
-        LAYOUT,
+        INSTALLATION,
         options=components.Options(**chosen),  # pyright: ignore[reportArgumentType]
         ports=PORTS,
         uids=users.UidRange(1000),

@@ -28,7 +28,7 @@ def fill(folder: Path) -> Path:
 
 
 def a_cache(root: Path) -> tuple[Installation, Path]:
-    installation = Installation("one", root, root / ".run")
+    installation = Installation.below(root, "one")
     digest = gobuild.digest(gobuild.sources())
     folder = fill(installation.shared_binaries / f"{programs.KUBERNETES_VERSION}-{digest}")
     programs.record(folder)
@@ -75,7 +75,7 @@ def test_an_old_build_of_the_cache_is_not_remembered(tmp_path: Path) -> None:
 
 
 def test_an_empty_cache_is_none_and_the_plan_tells_sizes(tmp_path: Path) -> None:
-    installation = Installation("one", tmp_path, tmp_path / ".run")
+    installation = Installation.below(tmp_path, "one")
     assert programs.find(installation) is None
     assert any("GB" in line for line in programs.plan_of(installation))
 

@@ -13,7 +13,7 @@ from virtualserver.installation.installation import Installation
 
 
 def an_installation(root: Path) -> Installation:
-    return Installation("one", root, root / ".run")
+    return Installation.below(root, "one")
 
 
 @pytest.mark.parametrize("name", ["", "1a", "a-", "A", "a_b", "a" * 17, "a/b"])
@@ -88,3 +88,22 @@ def test_a_failed_atomic_write_keeps_the_old_content(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="folder"):
         write_atomically(path, "new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_child_process_works_on_the_same_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for installation in (Installation("mine"), an_installation(tmp_path)):
+        for name in ("VS_INSTANCE", "VS_STATE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in installation.environment().items():
+            monkeypatch.setenv(name, value)
+        assert Installation.from_environment() == installation
+
+
+def test_every_path_is_named_once_and_lies_within_the_installations_folders() -> None:
+    installation = Installation("one", Path("/vs"), Path("/vs/.run"))
+    names = [name for name, value in vars(Installation).items() if isinstance(value, property)]
+    paths = [path for name in names if isinstance(path := getattr(installation, name), Path)]
+    assert len(paths) > 25
+    assert len(set(paths)) == len(paths)
+    folders = (installation.state, installation.run, installation.root)
+    assert all(any(path.is_relative_to(folder) for folder in folders) for path in paths)
