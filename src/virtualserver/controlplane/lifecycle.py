@@ -207,7 +207,7 @@ def stop(
     with locked(installation, progress):
         end = time.monotonic() + limit_seconds
         control.ask(installation.socket, {"do": "stop"})
-        while (descriptor := supervisor.lock(installation)) is None:
+        while (descriptor := locks.take(installation.supervisor_lock)) is None:
             left = list(processes.Records(installation.processes).all())
             if time.monotonic() > end:
                 raise errors.ControlPlaneError(
@@ -318,7 +318,7 @@ def launch(installation: Installation) -> None:
 def _let_go(installation: Installation, how: str) -> None:
     """Make the running supervisor end, with or without its components."""
     control.ask(installation.socket, {"do": how})
-    while (descriptor := supervisor.lock(installation)) is None:
+    while (descriptor := locks.take(installation.supervisor_lock)) is None:
         time.sleep(0.05)
     os.close(descriptor)
 

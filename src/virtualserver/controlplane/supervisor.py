@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import logging
 import os
@@ -25,6 +24,7 @@ import yaml
 import virtualserver
 from virtualserver.controlplane import bootstrap, control, errors, logs, probes, processes, rest
 from virtualserver.controlplane import components as parts
+from virtualserver.host import locks
 from virtualserver.host.process import Process, end
 from virtualserver.installation import users
 from virtualserver.installation.installation import Installation
@@ -287,17 +287,6 @@ def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:
     return f"{how}; its log, {log}, ends with: {logs.last_line(log)}"
 
 
-def lock(installation: Installation) -> int | None:
-    """Return a descriptor that holds the supervisor's lock, None where a supervisor lives."""
-    descriptor = os.open(installation.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 async def _run(installation: Installation, settings: dict[str, Any]) -> None:
     record = installation.record()
     table = parts.table(
@@ -320,7 +309,7 @@ def main() -> int:
     if os.fork():
         os._exit(0)  # the caller waits for this process only; the supervisor is nobody's child
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    descriptor = lock(installation)
+    descriptor = locks.take(installation.supervisor_lock)
     if descriptor is None:
         _log.info("a supervisor of %s runs already", installation.name)
         return 0

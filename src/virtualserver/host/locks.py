@@ -1,4 +1,8 @@
-"""Files that one process at a time holds; whoever holds one may remove it."""
+"""Locks that one process at a time holds, and that end with their holder at the latest.
+
+The kernel ties such a lock to an open descriptor: whoever inherits the descriptor holds the lock too, and keeps it when
+the process that took it has ended.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +16,50 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-__all__ = ["hold"]
+__all__ = ["hold", "take", "wait_for"]
 
 _ASK_SECONDS: Final = 0.2
 
 
-@contextlib.contextmanager
-def hold(path: Path, wait: Callable[[str], None]) -> Generator[None]:
-    """Hold a lock, which ends with this process at the latest.
+def take(path: Path) -> int | None:
+    """Take a lock if nobody holds it.
 
     Args:
-        path: The lock's file; its folder exists.
-        wait: Called with the PID of the holder, again and again, while another process holds it.
+        path: The lock's file, which whoever holds it may remove; its folder exists.
+
+    Returns:
+        A descriptor that holds the lock until it is closed, and that children do not inherit unless it is passed on;
+        None where somebody holds the lock.
     """
-    while (descriptor := _taken(path, wait)) is None:
-        pass
+    while True:
+        with contextlib.ExitStack() as undo:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            undo.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            if _is_at(descriptor, path):
+                undo.pop_all()
+                return descriptor
+
+
+@contextlib.contextmanager
+def hold(path: Path, wait: Callable[[str], None]) -> Generator[None]:
+    """Hold a lock, and write this process's PID into its file.
+
+    Args:
+        path: The lock's file, which whoever holds it may remove; its folder exists.
+        wait: Called with the PID of the holder, again and again, while another process holds it; ``""`` where that
+            process has not written it yet.
+    """
+    while (descriptor := take(path)) is None:
+        try:
+            holder = path.read_text()
+        except FileNotFoundError:
+            continue  # Its holder has just removed it.
+        wait(holder)
+        time.sleep(_ASK_SECONDS)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -35,22 +68,25 @@ def hold(path: Path, wait: Callable[[str], None]) -> Generator[None]:
         os.close(descriptor)
 
 
-def _taken(path: Path, wait: Callable[[str], None]) -> int | None:
-    """Try once; return the descriptor that holds the lock, None where another process holds it or has removed it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with contextlib.ExitStack() as undo:
-        undo.callback(os.close, descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A file that its last holder has removed is a lock that nobody else sees.
-            is_lock = os.path.samestat(os.fstat(descriptor), path.stat())
-        except BlockingIOError:
-            wait(os.pread(descriptor, 20, 0).decode())
-            time.sleep(_ASK_SECONDS)
-            return None
-        except FileNotFoundError:
-            return None
-        if is_lock:
-            undo.pop_all()
-            return descriptor
-    return None
+@contextlib.contextmanager
+def wait_for(path: Path) -> Generator[None]:
+    """Hold a lock, after waiting silently for as long as somebody else holds it.
+
+    Args:
+        path: A folder that exists, or the lock's file, which nobody removes.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether a file is still there: one that its last holder has removed is a lock that nobody else sees."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -7,13 +7,12 @@ is one file for the machine, in /run because a restart of the machine forgets bo
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
@@ -122,12 +121,8 @@ class HostRecord:
 
     @contextlib.contextmanager
     def _record(self) -> Generator[_Record, None, None]:
-        lock = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locks.wait_for(self._file.parent):
             yield msgspec.json.decode(self._file.read_bytes(), type=_Record) if self._file.exists() else _Record()
-        finally:
-            os.close(lock)
 
     def _write(self, record: _Record) -> None:
         if record.settings:

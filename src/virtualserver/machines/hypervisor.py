@@ -8,13 +8,13 @@ that there are never two of one machine. Needs root. What becomes of a machine i
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import Process, end
 from virtualserver.machines import launch
@@ -82,7 +82,7 @@ class Hypervisor:
             )
         files = self._files(spec.identifier)
         self._make_folders(files, spec.user)
-        lock = _locked(files.lock)
+        lock = locks.take(files.lock)
         if lock is None:
             raise HypervisorError(f"{spec.name}: machine {spec.identifier} runs already; stop it before it is started")
         try:
@@ -165,7 +165,7 @@ class Hypervisor:
         """
         files = self._files(identifier)
         if files.machine.exists():
-            lock = _locked(files.lock)
+            lock = locks.take(files.lock)
             if lock is None:
                 raise HypervisorError(f"machine {identifier} runs; stop it before it is discarded")
             os.close(lock)
@@ -214,7 +214,7 @@ class Hypervisor:
     async def _recorded(self, files: Files) -> None:
         """Wait until a process that holds the machine's lock has written down which it is."""
         while not files.process.exists():
-            lock = _locked(files.lock)
+            lock = locks.take(files.lock)
             if lock is not None:
                 os.close(lock)
                 return
@@ -273,17 +273,6 @@ def kvm_group() -> int | None:
     except FileNotFoundError:
         return None
     return status.st_gid if status.st_gid and status.st_mode & 0o060 == 0o060 else None
-
-
-def _locked(path: Path) -> int | None:
-    """Return a descriptor that holds a machine's lock; None where a living process holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 async def _to_its_end(work: Callable[..., None], *arguments: object) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 from virtualserver.storage.kernel import Kernel
 
@@ -187,8 +187,7 @@ class ImageStore:
     def _adding(self) -> Generator[Path, None, None]:
         """Yield a folder that is removed in the end, and remove what an interrupted predecessor left."""
         self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locks.wait_for(self._folder / ".lock"):
             temporary = self._folder / ".adding"
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(mode=0o755)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,3 +84,35 @@ def test_an_installations_lock_goes_with_its_state(tmp_path: Path) -> None:
             else:
                 installation.state.rmdir()
         assert (tmp_path / ".web.lock").exists() == is_there
+
+
+def test_a_lock_is_taken_by_one_at_a_time_and_a_descriptor_that_is_passed_on_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = locks.take(path)
+    assert descriptor is not None
+    assert locks.take(path) is None
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, pass_fds=[descriptor]) as heir:
+        os.close(descriptor)
+        assert locks.take(path) is None, "the heir holds it"
+        heir.communicate()
+    again = locks.take(path)
+    assert again is not None
+    os.close(again)
+
+
+def test_a_folder_is_a_lock_that_is_waited_for(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with locks.wait_for(tmp_path):
+            order.append("second")
+
+    with locks.wait_for(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.05)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    with locks.wait_for(tmp_path / "lock"):
+        assert locks.take(tmp_path / "lock") is None

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import os
 import shutil
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from virtualserver.host import locks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,16 +134,15 @@ async def workspace(workdir: Path) -> AsyncGenerator[Path, None]:
 def _enter(workdir: Path) -> tuple[Path, int]:
     """Take the folder for ourselves and make an empty one in it."""
     workdir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    lock = os.open(workdir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = locks.take(workdir / ".lock")
+    if lock is None:
+        raise ImageBuildError(f"another image is being built in {workdir}; wait for it to end")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         temporary = workdir / ".building"
         _clear(temporary)
         temporary.mkdir(mode=0o755)
-    except BaseException as error:
+    except BaseException:
         os.close(lock)
-        if isinstance(error, BlockingIOError):
-            raise ImageBuildError(f"another image is being built in {workdir}; wait for it to end") from None
         raise
     return temporary, lock
 
