@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
+from virtualserver.kube.patch import merge_patch
+
 if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["Applier", "contains", "merge_patch"]
+__all__ = ["Applier", "contains"]
 
 _NEVER: Final = "1"
 """A resource version that no object has (etcd's first write gets 2). Applied with it, an object can only be created."""
@@ -149,28 +151,6 @@ def contains(live: Any, intent: Any) -> bool:
             return False
         return all(contains(one, other) for one, other in zip(cast("list[Any]", live), want, strict=True))
     return live == intent and isinstance(live, bool) == isinstance(intent, bool)
-
-
-def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON merge patch that makes ``before`` into ``after``; empty if they are equal.
-
-    Nulls in ``after`` count as absent keys.
-
-    Source: RFC 7396.
-    """
-    patch: dict[str, Any] = {}
-    for key, old in before.items():
-        if after.get(key) is None and old is not None:
-            patch[key] = None
-    for key, new in after.items():
-        old = before.get(key)
-        if isinstance(new, Mapping) and isinstance(old, Mapping):
-            inner = merge_patch(cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", new))
-            if inner:
-                patch[key] = inner
-        elif new is not None and old != new:
-            patch[key] = new
-    return patch
 
 
 def _projection(live: Any, intent: Any) -> Any:

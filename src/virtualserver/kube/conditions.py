@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.kube import fields
 from virtualserver.kube.times import timestamp
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
 __all__ = ["condition_of", "is_true", "with_conditions"]
+
+_EPOCH: Final = timestamp(0)
+"""Counts as no time: a schema's default, which the API server gives to a new object, is a constant."""
 
 
 def condition_of(manifest: Manifest, type: str) -> Mapping[str, Any] | None:
@@ -35,20 +38,21 @@ def with_conditions(
     *,
     now: float,
     owned: Collection[str] | None = None,
-) -> list[dict[str, Any]]:
-    """Return the wanted conditions with their times of transition.
+) -> list[Mapping[str, Any]]:
+    """Return the conditions of a status: those wanted, with the times at which their ``status`` changed last.
 
     Args:
         manifest: The object as it is; a condition whose status stays keeps its time.
         wanted: Conditions without times, in their order.
         now: Seconds since the epoch: the time of those that change.
-        owned: The types that are ours; others come first and stay as they are. None: all are ours.
+        owned: The types that are ours; conditions of other types stay as they are, after ours. None: all are ours.
     """
-    before = fields.items(manifest, "status", "conditions")
-    known = {condition["type"]: condition for condition in before}
-    result = [dict(one) for one in before if owned is not None and one["type"] not in owned]
+    before = {condition["type"]: condition for condition in fields.items(manifest, "status", "conditions")}
+    result: list[Mapping[str, Any]] = []
     for condition in wanted:
-        old = known.get(condition["type"], {})
-        same = old.get("status") == condition["status"] and old.get("lastTransitionTime")
-        result.append({**condition, "lastTransitionTime": old["lastTransitionTime"] if same else timestamp(now)})
-    return result
+        old = before.get(condition["type"], {})
+        time = old.get("lastTransitionTime")
+        is_kept = old.get("status") == condition["status"] and time and time != _EPOCH
+        result.append({**condition, "lastTransitionTime": time if is_kept else timestamp(now)})
+    others = () if owned is None else (one for type, one in before.items() if type not in owned)
+    return [*result, *others]

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
 import logging
 import secrets
 import socket
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver.kube.errors import ApiError, NotFound, Unavailable
 from virtualserver.kube.objects import Resource
+from virtualserver.kube.times import timestamp
 
 if TYPE_CHECKING:
     from virtualserver.kube.client import Client
@@ -39,11 +40,11 @@ _Identity = tuple[str, str, str, str]
 
 @dataclasses.dataclass(slots=True)
 class _Waiting:
-    """What was emitted and not written yet."""
+    """What was emitted and not written yet; times in seconds since the epoch."""
 
     about: Manifest
-    first: datetime.datetime
-    last: datetime.datetime
+    first: float
+    last: float
     count: int = 1
 
 
@@ -87,7 +88,7 @@ class Recorder:
         """
         metadata = about.get("metadata", {})
         identity = (metadata.get("uid", ""), type, reason, message[:_MESSAGE_LENGTH])
-        now = datetime.datetime.now(datetime.UTC)
+        now = time.time()
         waiting = self._waiting.get(identity)
         if waiting:
             waiting.count += 1
@@ -131,7 +132,7 @@ class Recorder:
         written = self._written.pop(identity, None)
         if written:
             count = written.count + waiting.count
-            patch = {"count": count, "lastTimestamp": _timestamp(waiting.last)}
+            patch = {"count": count, "lastTimestamp": timestamp(waiting.last)}
             try:
                 await self._client.patch(
                     EVENTS, written.name, patch, namespace=namespace, field_manager=self._component
@@ -169,8 +170,8 @@ class Recorder:
             "reason": reason,
             "message": message,
             "count": waiting.count,
-            "firstTimestamp": _timestamp(waiting.first),
-            "lastTimestamp": _timestamp(waiting.last),
+            "firstTimestamp": timestamp(waiting.first),
+            "lastTimestamp": timestamp(waiting.last),
             "source": {"component": self._component},
             "reportingComponent": self._component,
             "reportingInstance": socket.gethostname(),
@@ -181,7 +182,3 @@ class Recorder:
         self._written[identity] = written
         while len(self._written) > _REMEMBERED:
             del self._written[next(iter(self._written))]
-
-
-def _timestamp(moment: datetime.datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

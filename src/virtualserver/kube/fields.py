@@ -1,26 +1,27 @@
-"""Reads nested fields of manifests, of which any may be absent or null: pure."""
+"""Reads nested fields of manifests, of which any may be absent, null or of another shape: pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 __all__ = ["annotations_of", "items", "labels_of", "mapping", "status_of"]
 
 
 def mapping(manifest: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """Return the object at a path; an empty one where it, or one above it, is absent or null."""
+    """Return the object at a path; an empty one where it, or one above it, is absent, null or no object."""
     value: Any = manifest
     for field in path:
-        value = cast("Mapping[str, Any]", value).get(field) or {}
-    return value
+        value = cast("Mapping[str, Any]", value).get(field)
+        if not isinstance(value, Mapping):
+            return {}
+    return cast("Mapping[str, Any]", value)
 
 
 def items(manifest: Mapping[str, Any], *path: str) -> Sequence[Mapping[str, Any]]:
-    """Return the list of objects at a path; an empty one where it is absent or null."""
-    return mapping(manifest, *path[:-1]).get(path[-1]) or ()
+    """Return the list of objects at a path; an empty one where it is absent, null or no list."""
+    value = mapping(manifest, *path[:-1]).get(path[-1])
+    return cast("Sequence[Mapping[str, Any]]", value) if isinstance(value, list | tuple) else ()
 
 
 def status_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
 from virtualserver.kube.objects import Resource
+from virtualserver.kube.times import micro_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -133,7 +134,10 @@ class Lease:
             async with asyncio.timeout(self._seconds / 3):
                 record = await self._client.get(LEASES, self._name, namespace=self._namespace)
                 if record["spec"].get("holderIdentity") == self._identity:
-                    await self._write(record, {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()})
+                    await self._write(
+                        record,
+                        {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()},
+                    )
 
     async def _try(self) -> str:
         """Take or renew the Lease if that is ours to do, and return who holds it then."""
@@ -155,7 +159,10 @@ class Lease:
             if holder != self._identity:
                 if holder and not self._has_run_out(spec):
                     return holder
-                taken |= {"acquireTime": _now(), "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
+                taken |= {
+                    "acquireTime": _now(),
+                    "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1,
+                }
             await self._write(record, taken)
         except Conflict:
             return "somebody who was faster"
@@ -187,4 +194,4 @@ class Lease:
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return micro_timestamp(time.time())

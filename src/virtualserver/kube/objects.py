@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from virtualserver.kube.errors import NotFound
 
-__all__ = ["Key", "Manifest", "Resource", "key_of", "owner_uid"]
+__all__ = ["Key", "Manifest", "Resource", "controller_of", "controller_reference", "key_of", "owner_uid"]
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object as JSON. Whoever holds one never changes it: stores share them."""
@@ -67,9 +67,33 @@ def key_of(manifest: Manifest) -> Key:
     return metadata.get("namespace", ""), metadata["name"]
 
 
+def controller_reference(resource: Resource, owner: Manifest) -> dict[str, Any]:
+    """Return the entry of ``ownerReferences`` that makes an object its child's controller.
+
+    The child is deleted with its controller, and before it where the controller is deleted in the foreground.
+
+    Args:
+        resource: The owner's kind.
+        owner: The owner, of which only name and UID are read.
+    """
+    metadata = owner["metadata"]
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def controller_of(manifest: Manifest) -> Mapping[str, Any] | None:
+    """Return the owner reference of the object's controller, None where it has none."""
+    references: Iterable[Mapping[str, Any]] = manifest["metadata"].get("ownerReferences") or ()
+    return next((reference for reference in references if reference.get("controller")), None)
+
+
 def owner_uid(manifest: Manifest) -> str | None:
     """Return the UID of the object's controller, None where it has none."""
-    for reference in manifest["metadata"].get("ownerReferences", ()):
-        if reference.get("controller"):
-            return reference["uid"]
-    return None
+    controller = controller_of(manifest)
+    return controller["uid"] if controller else None

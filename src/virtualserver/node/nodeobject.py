@@ -14,8 +14,8 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import with_conditions
 from virtualserver.kube.errors import NotFound
+from virtualserver.kube.patch import merge_patch
 from virtualserver.machines import memory
-from virtualserver.node.observed import difference
 
 if TYPE_CHECKING:
     from virtualserver.kube.client import Client
@@ -86,7 +86,7 @@ async def write(client: Client, *, name: str, accelerator: str) -> Manifest:
         accelerator=accelerator,
         now=time.time(),
     )
-    changes = difference(fields.status_of(live), status)
+    changes = merge_patch(fields.status_of(live), status, partial=True)
     if not changes:
         return live
     return await client.patch(

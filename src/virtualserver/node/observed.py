@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.events import Recorder
 from virtualserver.kube.objects import key_of
+from virtualserver.kube.patch import merge_patch
 from virtualserver.kube.store import Store
 from virtualserver.node.events import notices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Key, Manifest, Resource
 
-__all__ = ["Observed", "difference", "selects"]
+__all__ = ["Observed", "selects"]
 
 
 def _namespace(manifest: Manifest) -> Iterable[str]:
@@ -97,7 +99,7 @@ class Observed:
             status: The fields; None removes one. Others stay.
             locked: Fail with a conflict if the object changed since `live`.
         """
-        changes = difference(fields.status_of(live), status)
+        changes = merge_patch(fields.status_of(live), status, partial=True)
         if not changes:
             return live
         metadata = {"resourceVersion": live["metadata"]["resourceVersion"]} if locked else {}
@@ -110,21 +112,6 @@ class Observed:
             about = self.get(kinds.VIRTUAL_MACHINE, key_of(after)) or after
         for notice in notices(resource, before, after):
             self.recorder.emit(about, type=notice.type, reason=notice.reason, message=notice.message)
-
-
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the merge patch that makes the fields of `after` so; what `after` does not name stays."""
-    changes: dict[str, Any] = {}
-    for field, value in after.items():
-        old = before.get(field)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            removed = {gone: None for gone in cast("Mapping[str, Any]", old) if gone not in value}
-            nested = difference(cast("Mapping[str, Any]", old), {**cast("Mapping[str, Any]", value), **removed})
-            if nested:
-                changes[field] = nested
-        elif old != value:
-            changes[field] = value
-    return changes
 
 
 def selects(service: Manifest, vmi: Manifest) -> bool:

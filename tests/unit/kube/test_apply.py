@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtualserver.kube.apply import contains, merge_patch
+from virtualserver.kube.apply import contains
 
 json_values = st.recursive(
     st.booleans() | st.integers(-5, 5) | st.sampled_from(["", "a", "1Gi"]),
@@ -14,54 +14,6 @@ json_values = st.recursive(
     max_leaves=8,
 )
 json_objects = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
-
-
-def merged_by_the_rfc(target: Any, patch: Any) -> Any:
-    """RFC 7396, section 2, word for word."""
-    if not isinstance(patch, dict):
-        return patch
-    if not isinstance(target, dict):
-        target = {}
-    result: dict[str, Any] = dict(target)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    for name, value in patch.items():  # pyright: ignore[reportUnknownVariableType]
-        if value is None:
-            result.pop(name, None)  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            result[name] = merged_by_the_rfc(result.get(name), value)  # pyright: ignore[reportUnknownArgumentType]
-    return result
-
-
-@given(before=json_objects, after=json_objects)
-def test_a_merge_patch_makes_the_one_into_the_other_and_is_empty_only_if_they_are_equal(
-    before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    patch = merge_patch(before, after)
-    assert merged_by_the_rfc(before, patch) == after
-    if before == after:
-        assert patch == {}
-
-
-def test_a_merge_patch_says_only_what_differs() -> None:
-    before = {
-        "phase": "Pending",
-        "message": "waits",
-        "network": {"ip": "a", "mac": "m"},
-        "list": [1, 2],
-        "same": {"x": 1},
-    }
-    after = {"phase": "Running", "network": {"ip": "a"}, "list": [1], "same": {"x": 1}, "new": {"y": None, "z": 2}}
-    assert merge_patch(before, after) == {
-        "phase": "Running",
-        "message": None,
-        "network": {"mac": None},
-        "list": [1],
-        "new": {"y": None, "z": 2},
-    }
-
-
-def test_a_null_that_is_wanted_is_an_absent_key() -> None:
-    assert merge_patch({"a": 1}, {"a": None}) == {"a": None}
-    assert merge_patch({}, {"a": None}) == {}
 
 
 @pytest.mark.parametrize(

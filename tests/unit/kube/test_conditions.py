@@ -18,9 +18,16 @@ def test_a_changed_status_has_the_time_of_now() -> None:
     assert made["lastTransitionTime"] == "2027-01-15T08:00:00Z"
 
 
-def test_conditions_of_others_come_first() -> None:
+def test_conditions_of_others_stay_after_ours() -> None:
     made = with_conditions(THING, [{"type": "Ready", "status": "True"}], now=0, owned=["Ready"])
-    assert [one["type"] for one in made] == ["Other", "Ready"]
+    assert [one["type"] for one in made] == ["Ready", "Other"]
+
+
+def test_the_constant_time_of_a_schemas_default_is_replaced() -> None:
+    default = {"type": "Ready", "status": "Unknown", "lastTransitionTime": "1970-01-01T00:00:00Z"}
+    thing = {"status": {"conditions": [default]}}
+    (made,) = with_conditions(thing, [{"type": "Ready", "status": "Unknown"}], now=1_800_000_000)
+    assert made["lastTransitionTime"] == "2027-01-15T08:00:00Z"
 
 
 def test_an_absent_condition_is_not_true() -> None:

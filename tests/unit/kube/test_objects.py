@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from virtualserver.kube.errors import NotFound
-from virtualserver.kube.objects import Resource
+from virtualserver.kube.objects import Resource, controller_of, controller_reference, owner_uid
 
 SECRET = Resource("", "v1", "secrets", "Secret")
 
@@ -22,3 +22,12 @@ def test_a_name_that_would_lead_elsewhere_is_not_found(name: str) -> None:
         SECRET.path(namespace="one", name=name)
     with pytest.raises(NotFound):
         SECRET.path(namespace=name, name="one")
+
+
+def test_the_controller_is_found_among_the_owners() -> None:
+    reference = controller_reference(SECRET, {"metadata": {"name": "web", "uid": "u1"}})
+    child = {"metadata": {"ownerReferences": [{"kind": "Other", "uid": "u2"}, reference]}}
+    assert controller_of(child) == reference
+    assert owner_uid(child) == "u1"
+    assert owner_uid({"metadata": {"ownerReferences": [{"uid": "u2"}]}}) is None
+    assert controller_of({"metadata": {"ownerReferences": None}}) is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from virtualserver.kube.patch import merge_patch
 from virtualserver.machines import memory
 from virtualserver.node import nodeobject
-from virtualserver.node.observed import difference
 
 GIB = 1 << 30
 
@@ -29,7 +29,7 @@ def test_it_is_ready_and_says_how_guests_run() -> None:
 
 def test_a_second_look_later_changes_nothing() -> None:
     told = status({})
-    assert difference(told, status({"status": told}, now=2000.0)) == {}
+    assert merge_patch(told, status({"status": told}, now=2000.0), partial=True) == {}
 
 
 def test_a_host_name_becomes_a_name_that_kubernetes_takes() -> None:

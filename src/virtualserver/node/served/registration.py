@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
-from virtualserver.node.observed import difference
+from virtualserver.kube.patch import merge_patch
 from virtualserver.node.served import definitions, subresources
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ async def register(client: Client, *, port: int, authority: bytes) -> int:
         if "ports" in wanted:
             now = [{"port": one["port"]} for one in fields.items(live, "spec", "ports")]
             live = {"spec": {**fields.mapping(live, "spec"), "ports": now}}
-        if difference(fields.mapping(live, "spec"), {**fields.mapping(live, "spec"), **wanted}):
+        if merge_patch(fields.mapping(live, "spec"), wanted, partial=True):
             await client.apply(resource, manifest, field_manager=names.NODE_MANAGER)
             written += 1
     return written

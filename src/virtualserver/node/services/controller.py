@@ -14,7 +14,8 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
-from virtualserver.node.observed import Observed, difference, selects
+from virtualserver.kube.patch import merge_patch
+from virtualserver.node.observed import Observed, selects
 from virtualserver.node.services import balancing, rules
 from virtualserver.node.waits import Wait
 
@@ -219,7 +220,7 @@ class Services:
         }
         if ingress != live_ingress:
             wanted["loadBalancer"] = {"ingress": ingress}
-        changes: dict[str, Any] = {"status": difference(fields.status_of(service), wanted)}
+        changes: dict[str, Any] = {"status": merge_patch(fields.status_of(service), wanted, partial=True)}
         # In the same write: nobody shall take an address of the old pool for one of the new.
         pool = self._pool_name(service, granted)
         if fields.annotations_of(service).get(names.METALLB_ALLOCATED_FROM) != pool:
@@ -240,4 +241,4 @@ def _address_condition(granted: tuple[Address, ...] | Wait) -> dict[str, Any]:
 
 
 def _slice_changes(live: Manifest, wanted: Manifest) -> dict[str, Any]:
-    return difference(live, {field: wanted[field] for field in ("endpoints", "ports")})
+    return merge_patch(live, {field: wanted[field] for field in ("endpoints", "ports")}, partial=True)

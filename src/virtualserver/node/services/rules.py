@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.fabric.desired.state import Address, PublishedPort, ServiceRules
-from virtualserver.kube import fields
+from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
+from virtualserver.kube.objects import controller_reference
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -121,16 +122,7 @@ def endpoint_slices(service: Manifest, members: Sequence[Manifest], *, node: str
                         "kubernetes.io/service-name": metadata["name"],
                         "endpointslice.kubernetes.io/managed-by": names.MANAGED_BY_NODE,
                     },
-                    "ownerReferences": [
-                        {
-                            "apiVersion": "v1",
-                            "kind": "Service",
-                            "name": metadata["name"],
-                            "uid": metadata["uid"],
-                            "controller": True,
-                            "blockOwnerDeletion": True,
-                        }
-                    ],
+                    "ownerReferences": [controller_reference(kinds.SERVICE, service)],
                 },
                 "addressType": f"IPv{family}",
                 "endpoints": endpoints,

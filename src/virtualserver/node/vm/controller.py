@@ -17,6 +17,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists
+from virtualserver.kube.objects import controller_reference
 from virtualserver.node.services.controller import attached_service
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vmstatus
@@ -51,16 +52,7 @@ def instance_of(vm: Manifest) -> dict[str, Any]:
             "labels": {**fields.labels_of(template), "kubevirt.io/vm": metadata["name"]},
             "annotations": {**fields.annotations_of(template), names.INSTANCE_TEMPLATE: template_hash(vm)},
             "finalizers": [names.NODE_FINALIZER],
-            "ownerReferences": [
-                {
-                    "apiVersion": kinds.VIRTUAL_MACHINE.api_version,
-                    "kind": kinds.VIRTUAL_MACHINE.kind,
-                    "name": metadata["name"],
-                    "uid": metadata["uid"],
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": [controller_reference(kinds.VIRTUAL_MACHINE, vm)],
         },
         "spec": template["spec"],
     }

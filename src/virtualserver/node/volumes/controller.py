@@ -17,7 +17,7 @@ from virtualserver.api import names, quantity
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import with_conditions
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
+from virtualserver.kube.objects import Key, Manifest, controller_reference, key_of, owner_uid
 from virtualserver.node.waits import Wait
 from virtualserver.storage.disks import DiskError
 from virtualserver.storage.images import Image, ImageError, ImageStore
@@ -221,16 +221,7 @@ class Volumes:
                 "namespace": metadata["namespace"],
                 "labels": dict(fields.labels_of(volume)),
                 "annotations": {names.BASE_IMAGE: digest},
-                "ownerReferences": [
-                    {
-                        "apiVersion": kinds.DATA_VOLUME.api_version,
-                        "kind": kinds.DATA_VOLUME.kind,
-                        "name": metadata["name"],
-                        "uid": metadata["uid"],
-                        "controller": True,
-                        "blockOwnerDeletion": True,
-                    }
-                ],
+                "ownerReferences": [controller_reference(kinds.DATA_VOLUME, volume)],
             },
             "spec": {
                 "accessModes": ["ReadWriteOnce"],

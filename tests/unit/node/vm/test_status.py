@@ -86,7 +86,7 @@ def test_a_changed_template_needs_a_restart() -> None:
 
 def test_conditions_of_others_stay() -> None:
     other = {"type": "Mine", "status": "True", "lastTransitionTime": "t"}
-    assert status(a_vm(conditions=[other]), None)["conditions"][0] == other
+    assert status(a_vm(conditions=[other]), None)["conditions"][-1] == other
 
 
 def test_the_same_state_is_the_same_status() -> None:
