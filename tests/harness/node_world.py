@@ -213,10 +213,11 @@ class NodeWorld:
     def data_plane(self) -> DataPlane:
         """Return the installation's data plane."""
         record = self.installation.record()
+        assert record.ranges
         return DataPlane(
             installation=self.installation.name,
-            identifier=record["identifier"],
-            ranges=ranges.decode(record["ranges"]),
+            identifier=record.identifier,
+            ranges=ranges.decode(record.ranges),
             run=self.installation.fabric_run,
         )
 
@@ -262,7 +263,8 @@ def a_node(name: str = "") -> Generator[NodeWorld]:
         taken = [*asyncio.run(ranges.networks_in_use()), *_OTHERS]
         chosen = ranges.choose(taken)
         small = next(next(iter(chosen.public.values()))[0].subnets(new_prefix=29))
-        installation.remember("ranges", ranges.encode(ranges.choose(taken, public=(small,))))
+        with installation.changing() as record:
+            record.ranges = ranges.encode(ranges.choose(taken, public=(small,)))
         world = NodeWorld(installation, plane.start(installation))
         try:
             _add_image(world)

@@ -222,8 +222,8 @@ def _accelerator() -> Iterator[Finding]:
 
 
 def _ports(installation: Installation) -> Iterator[Finding]:
-    recorded = installation.record().get("ports")
-    if recorded is None:
+    recorded = installation.record().ports
+    if not recorded:
         yield Finding("ports", Level.OK, "free ones are chosen at the first start")
         return
     listed = ", ".join(f"{name} {number}" for name, number in recorded.items())
@@ -236,7 +236,7 @@ def _ports(installation: Installation) -> Iterator[Finding]:
 
 
 def _ranges(installation: Installation) -> Iterator[Finding]:
-    recorded = installation.record().get("ranges")
+    recorded = installation.record().ranges
     if recorded is None:
         yield Finding("networks", Level.OK, "free ones are taken at the first start")
         return

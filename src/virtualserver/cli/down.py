@@ -14,6 +14,7 @@ import click
 from virtualserver import controlplane
 from virtualserver.cli import caller, failures, host, output, progress
 from virtualserver.cli.kubectl import Kubectl
+from virtualserver.installation import migrations
 from virtualserver.machines.machine import Machine, Running
 from virtualserver.node.vmi.lifecycle import PRESS_SECONDS
 
@@ -129,11 +130,13 @@ def command(installation: Installation, form: str, purged: bool, yes: bool) -> N
     if not installation.state.exists():
         _tell(form, f"There is no instance {installation.name!r} in {installation.root}: nothing to do.", installation)
         return
-    installation.check_version()
+    report = progress.Progress()
+    if migrations.is_older(installation.state):
+        with controlplane.locked(installation, report.once):
+            migrations.migrate(installation.state)
     disks = disks_of(installation)
     if purged and not yes:
         _ask(installation, disks)
-    report = progress.Progress()
     with controlplane.locked(installation, report.once):
         switched_off = stop(installation, report=report)
         if purged:

@@ -25,12 +25,12 @@ __all__ = ["blockers", "data_plane", "foreign_routes", "has_links", "inventory",
 def data_plane(installation: Installation) -> dataplane.DataPlane | None:
     """Return the installation's data plane, None where it never had one."""
     record = installation.record()
-    if "ranges" not in record or "identifier" not in record:
+    if record.ranges is None or not record.identifier:
         return None
     return dataplane.DataPlane(
         installation=installation.name,
-        identifier=record["identifier"],
-        ranges=ranges.decode(record["ranges"]),
+        identifier=record.identifier,
+        ranges=ranges.decode(record.ranges),
         run=installation.fabric_run,
     )
 
@@ -50,7 +50,7 @@ def blockers(installation: Installation) -> list[dataplane.Blocker]:
 
 def has_links(installation: Installation) -> bool:
     """Return whether the installation's link to the host is there."""
-    return Path("/sys/class/net", f"vsh-{installation.record().get('identifier', '')}").exists()
+    return Path("/sys/class/net", installation.record().link).exists()
 
 
 def foreign_routes(installation: Installation, own: Iterable[state.Network], *, exactly: bool = False) -> list[str]:
@@ -62,12 +62,12 @@ def foreign_routes(installation: Installation, own: Iterable[state.Network], *, 
         exactly: Whether only routes to the whole network count, in the table that ours are in.
     """
     selection = ("table", "main", "exact") if exactly else ("table", "all", "root")
-    identifier = installation.record().get("identifier", "")
+    link = installation.record().link
     found: list[str] = []
     for network in own:
         text = asyncio.run(commands.run("ip", f"-{network.version}", "route", "show", *selection, str(network)))
         for route in text.splitlines():
-            if f"vsh-{identifier}" not in route:
+            if link not in route:
                 found.append(f"{network} is routed otherwise too: {route.strip()}")
     return found
 

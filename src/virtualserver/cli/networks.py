@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
-import json
 import os
 import re
 import socket
@@ -21,7 +20,7 @@ import click
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from virtualserver.fabric.desired import state
     from virtualserver.installation.installation import Installation
@@ -169,17 +168,11 @@ def _resolve(hosts: Iterable[str]) -> set[state.Address]:
 
 def of_other_installations(installation: Installation) -> dict[str, list[state.Network]]:
     """Return all networks of each other installation under the same root, by its name."""
-    return {name: all_of(ranges.decode(recorded)) for name, recorded in _recorded(installation)}
+    neighbours = installation.neighbours().items()
+    return {name: all_of(ranges.decode(record.ranges)) for name, record in neighbours if record.ranges}
 
 
 def all_of(chosen: state.Ranges) -> list[state.Network]:
     """Return every network of an installation."""
     pools = [network for pools in (chosen.public, chosen.private) for pool in pools.values() for network in pool]
     return [*pools, *chosen.guest, *chosen.service, chosen.link]
-
-
-def _recorded(installation: Installation) -> Iterator[tuple[str, dict[str, object]]]:
-    for record in sorted(installation.root.glob("*/instance.json")):
-        recorded = json.loads(record.read_bytes()).get("ranges")
-        if record.parent.name != installation.name and recorded:
-            yield record.parent.name, recorded

@@ -46,7 +46,7 @@ def of(installation: Installation) -> dict[str, Any]:
 
 def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the load balancer pools with their sizes and how many of their addresses Services hold."""
-    recorded = installation.record().get("ranges")
+    recorded = installation.record().ranges
     if recorded is None:
         return []
     used = {

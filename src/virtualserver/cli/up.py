@@ -105,7 +105,7 @@ def choose_ranges(start: Start, update: progress.Update) -> None:
     """Take the installation's networks, at its first start only, and remember them."""
     start.installation.create()
     start.installation.identifier()
-    recorded = start.installation.record().get("ranges")
+    recorded = start.installation.record().ranges
     if recorded is None:
         start.held.enter_context(networks.choosing(update))
         update("looking for networks that nobody uses", None)
@@ -113,7 +113,8 @@ def choose_ranges(start: Start, update: progress.Update) -> None:
             chosen = ranges.choose(networks.taken(start.installation), public=start.public, private=start.private)
         except ranges.RangesExhaustedError as error:
             raise failures.Failure(str(error)) from error
-        recorded = start.installation.remember("ranges", ranges.encode(chosen))
+        with start.installation.changing() as record:
+            record.ranges = recorded = ranges.encode(chosen)
     chosen = ranges.decode(recorded)
     for option, asked, has in (
         ("--public-pool", start.public, chosen.public),
@@ -172,7 +173,9 @@ def link_programs(installation: Installation, programs: controlplane.Programs) -
 
 def start_control_plane(start: Start, update: progress.Update) -> None:
     """Start the supervisor and wait until every component is ready; the kubeconfig belongs to the caller."""
-    chosen = ranges.decode(start.installation.record()["ranges"])
+    recorded = start.installation.record().ranges
+    assert recorded is not None  # noqa: S101 - the step before has chosen them
+    chosen = ranges.decode(recorded)
     controlplane.start(
         start.installation,
         start.programs,

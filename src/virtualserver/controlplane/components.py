@@ -12,13 +12,14 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.controlplane import sources
+from virtualserver.installation.record import RecordedOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from virtualserver.installation import users
     from virtualserver.installation.installation import Installation
+    from virtualserver.installation.record import UidRange
 
 __all__ = [
     "ETCD_VERSION",
@@ -95,21 +96,21 @@ class Options:
     bind: str = "127.0.0.1"
     components: frozenset[str] = frozenset(NAMES)
 
-    def encode(self) -> dict[str, Any]:
+    def encode(self) -> RecordedOptions:
         """Return what is recorded in the installation's record."""
-        return {
-            "service_ranges": [str(network) for network in self.service_ranges],
-            "bind": self.bind,
-            "components": sorted(self.components),
-        }
+        return RecordedOptions(
+            service_ranges=[str(network) for network in self.service_ranges],
+            bind=self.bind,
+            components=sorted(self.components),
+        )
 
     @classmethod
-    def decode(cls, recorded: Mapping[str, Any]) -> Options:
+    def decode(cls, recorded: RecordedOptions) -> Options:
         """Return the options that `encode` recorded."""
         return cls(
-            service_ranges=tuple(ipaddress.ip_network(text) for text in recorded["service_ranges"]),
-            bind=recorded["bind"],
-            components=frozenset(recorded["components"]),
+            service_ranges=tuple(ipaddress.ip_network(text) for text in recorded.service_ranges),
+            bind=recorded.bind,
+            components=frozenset(recorded.components),
         )
 
 
@@ -172,7 +173,7 @@ def table(
     *,
     options: Options,
     ports: Mapping[str, int],
-    uids: users.UidRange,
+    uids: UidRange,
     programs: Path,
     environment: Mapping[str, str],
 ) -> tuple[Component, ...]:
@@ -223,7 +224,7 @@ def _go_environment(**more: str) -> dict[str, str]:
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", **more}
 
 
-def _etcd(installation: Installation, ports: Mapping[str, int], uids: users.UidRange, programs: Path) -> Component:
+def _etcd(installation: Installation, ports: Mapping[str, int], uids: UidRange, programs: Path) -> Component:
     pki, authority = installation.pki / "etcd", installation.pki / "etcd-ca.crt"
     client, peer = f"https://127.0.0.1:{ports['etcd']}", f"https://127.0.0.1:{ports['etcd-peer']}"
     flags = _flags(
@@ -258,7 +259,7 @@ def _etcd(installation: Installation, ports: Mapping[str, int], uids: users.UidR
 
 
 def _kube_apiserver(
-    installation: Installation, options: Options, ports: Mapping[str, int], uids: users.UidRange, programs: Path
+    installation: Installation, options: Options, ports: Mapping[str, int], uids: UidRange, programs: Path
 ) -> Component:
     pki, port = installation.pki / "kube-apiserver", ports["kube-apiserver"]
     flags = [
@@ -322,7 +323,7 @@ def _identity_flags(installation: Installation, pki: Path) -> list[str]:
 
 
 def _kube_controller_manager(
-    installation: Installation, ports: Mapping[str, int], uids: users.UidRange, programs: Path
+    installation: Installation, ports: Mapping[str, int], uids: UidRange, programs: Path
 ) -> Component:
     pki, port = installation.pki / "kube-controller-manager", ports["kube-controller-manager"]
     flags = _flags(

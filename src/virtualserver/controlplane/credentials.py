@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from virtualserver.installation import users
     from virtualserver.installation.installation import Installation
+    from virtualserver.installation.record import UidRange
 
 __all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig"]
 
@@ -36,7 +36,7 @@ ENCRYPTED = ("secrets", "virtualservers.virtualservers.coreweave.com")
 
 def ensure(
     installation: Installation,
-    uids: users.UidRange,
+    uids: UidRange,
     *,
     server: str,
     addresses: Iterable[str],
@@ -77,7 +77,7 @@ def ensure(
     _ensure_kubeconfigs(installation, uids, server, admin or (os.geteuid(), os.getegid()))
 
 
-def _ensure_service_account_keys(installation: Installation, uids: users.UidRange) -> None:
+def _ensure_service_account_keys(installation: Installation, uids: UidRange) -> None:
     """Give those who sign and check the tokens of service accounts their copies of one key pair."""
     private, public_key = pki.ensure_key_pair(installation.pki)
     _write_private(installation.pki / "kube-apiserver/sa.key", private, uids.kube_apiserver)
@@ -116,7 +116,7 @@ def kubeconfig(installation: Installation, user: str, *, server: str) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _ensure_kubeconfigs(installation: Installation, uids: users.UidRange, server: str, admin: tuple[int, int]) -> None:
+def _ensure_kubeconfigs(installation: Installation, uids: UidRange, server: str, admin: tuple[int, int]) -> None:
     readers = {
         installation.kubeconfig: ("admin", admin),
         installation.kubeconfigs / "operator": ("operator", (uids.operator, uids.operator)),

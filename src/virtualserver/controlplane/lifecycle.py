@@ -13,6 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from virtualserver.controlplane import (
     components,
     control,
@@ -26,6 +28,7 @@ from virtualserver.controlplane import (
 )
 from virtualserver.host import locks
 from virtualserver.installation import ports, users
+from virtualserver.installation.record import ControlPlaneSettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -93,8 +96,7 @@ class Status:
 def status(installation: Installation) -> Status:
     """Return how the control plane is, also where it does not run."""
     answer = control.ask(installation.socket, {"do": "status"})
-    record = installation.record()
-    port = record.get("ports", {}).get("kube-apiserver")
+    port = installation.record().ports.get("kube-apiserver")
     url = f"https://127.0.0.1:{port}" if port else ""
     if answer is None:
         left = processes.Records(installation.processes).all() if installation.processes.exists() else {}
@@ -169,18 +171,15 @@ def start(
     with locked(installation, progress):
         installation.create()
         chosen = options or _last_options(installation)
-        settings = {
-            "programs": str(programs.folder.resolve()),
-            "options": chosen.encode(),
-            "version": sources.version(),
-        }
+        settings = ControlPlaneSettings(str(programs.folder.resolve()), chosen.encode(), sources.version())
         running = control.ask(installation.socket, {"do": "status"})
-        if running and running["settings"] == settings and not running["stopping"]:
+        if running and running["settings"] == msgspec.to_builtins(settings) and not running["stopping"]:
             return _wait_ready(installation, progress)
         if running:
             _let_go(installation, "detach" if not running["stopping"] else "stop")
         _prepare(installation, programs, chosen)
-        installation.change_record("controlplane", settings)
+        with installation.changing() as record:
+            record.controlplane = settings
         try:
             launch(installation)
             return _wait_ready(installation, progress)
@@ -243,8 +242,8 @@ def discard(installation: Installation) -> None:
 
 
 def _last_options(installation: Installation) -> components.Options:
-    recorded = installation.record().get("controlplane")
-    return components.Options.decode(recorded["options"]) if recorded else components.Options()
+    recorded = installation.record().controlplane
+    return components.Options.decode(recorded.options) if recorded else components.Options()
 
 
 def _prepare(installation: Installation, programs: Programs, options: components.Options) -> None:

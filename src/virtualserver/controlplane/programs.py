@@ -83,10 +83,10 @@ def find(installation: Installation, *, named: Path | None = None, official: boo
 
 def _named_before(installation: Installation) -> Path | None:
     """Return the folder that the owner named when the control plane was last started; None where it is of no use."""
-    recorded = installation.record().get("controlplane")
+    recorded = installation.record().controlplane
     if not recorded:
         return None
-    folder = Path(recorded["programs"])
+    folder = Path(recorded.programs)
     is_ours = folder.is_relative_to(installation.shared_binaries.resolve())
     return None if is_ours or any(not os.access(folder / name, os.X_OK) for name in NAMES) else folder
 

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import yaml
 
 import virtualserver
@@ -26,7 +27,6 @@ from virtualserver.controlplane import bootstrap, control, errors, logs, probes,
 from virtualserver.controlplane import components as parts
 from virtualserver.host import locks
 from virtualserver.host.process import Process, end
-from virtualserver.installation import users
 from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
@@ -287,19 +287,24 @@ def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:
     return f"{how}; its log, {log}, ends with: {logs.last_line(log)}"
 
 
-async def _run(installation: Installation, settings: dict[str, Any]) -> None:
+async def _run(installation: Installation) -> None:
     record = installation.record()
+    settings, uids = record.controlplane, record.uids
+    assert settings and uids  # noqa: S101 - both are recorded before a supervisor is launched
     table = parts.table(
         installation,
-        options=parts.Options.decode(settings["options"]),
-        ports=record["ports"],
-        uids=users.UidRange(**record["uids"]),
-        programs=Path(settings["programs"]),
+        options=parts.Options.decode(settings.options),
+        ports=record.ports,
+        uids=uids,
+        programs=Path(settings.programs),
         environment=os.environ,
     )
-    url = f"https://127.0.0.1:{record['ports']['kube-apiserver']}"
+    url = f"https://127.0.0.1:{record.ports['kube-apiserver']}"
     await Supervisor(
-        installation, table, settings=settings, prepare=functools.partial(bootstrap.apply_all, installation, url)
+        installation,
+        table,
+        settings=msgspec.to_builtins(settings),
+        prepare=functools.partial(bootstrap.apply_all, installation, url),
     ).run()
 
 
@@ -313,5 +318,5 @@ def main() -> int:
     if descriptor is None:
         _log.info("a supervisor of %s runs already", installation.name)
         return 0
-    asyncio.run(_run(installation, installation.record()["controlplane"]))
+    asyncio.run(_run(installation))
     return 0

@@ -7,21 +7,23 @@ module spells out a path of an installation.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import os
 import re
 import secrets
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from virtualserver.host.files import write_atomically
+from virtualserver.installation import migrations, record
 from virtualserver.installation.errors import InstallationError
 
-__all__ = ["STATE_VERSION", "Installation"]
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
-STATE_VERSION: Final = 1
-"""The version of the on-disk format that this code writes; see ``docs/state.md``."""
+    from virtualserver.installation.record import Record
+
+__all__ = ["Installation"]
 
 _NAME: Final = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
 
@@ -96,11 +98,6 @@ class Installation:
         return self.root / f".{self.name}.lock"
 
     # The state folder: docs/state.md is the same list for people.
-
-    @property
-    def version_file(self) -> Path:
-        """The version of the on-disk format, an integer."""
-        return self.state / "VERSION"
 
     @property
     def record_file(self) -> Path:
@@ -231,65 +228,45 @@ class Installation:
         """The network namespace that holds the data plane."""
         return f"vs-{self.name}"
 
-    def record(self) -> dict[str, Any]:
-        """Return everything recorded about this installation, ``{}`` before its first start.
+    def record(self) -> Record:
+        """Return everything recorded about this installation, an empty record before its first start.
 
         Raises:
-            InstallationError: The state folder was written by a newer version of this program.
+            InstallationError: The state folder has another version than this program's, or the record is damaged.
         """
-        self.check_version()
-        path = self.record_file
-        if not path.exists():
-            return {}
-        return json.loads(path.read_bytes())
+        if migrations.is_older(self.state):
+            raise InstallationError(
+                f"{self.state} was written by an earlier version of this program: run `vs up`, which takes it over"
+            )
+        return record.read(self.record_file)
 
-    def remember(self, key: str, value: Any) -> Any:
-        """Record a value under a key, unless one is recorded there: the first one stays, and is returned.
+    @contextlib.contextmanager
+    def changing(self) -> Generator[Record]:
+        """Yield the record, and write it once the body has changed it; nothing is written where the body fails.
 
         Only the process that holds the installation's lock may call this.
         """
-        record = self.record()
-        if key in record:
-            return record[key]
-        return self.change_record(key, value)
-
-    def change_record(self, key: str, value: Any) -> Any:
-        """Record a value under a key in place of what was there, and return it."""
-        record = self.record()
-        record[key] = value
         self.create()
-        write_atomically(self.record_file, json.dumps(record, indent=2, sort_keys=True), mode=0o644)
-        return value
+        recorded = self.record()
+        yield recorded
+        record.write(self.record_file, recorded)
+
+    def neighbours(self) -> dict[str, Record]:
+        """Return what every other installation under the same root has recorded, by its name."""
+        files = sorted(self.root.glob(f"*/{self.record_file.name}"))
+        return {file.parent.name: record.read(file) for file in files if file.parent.name != self.name}
 
     def identifier(self) -> str:
         """Return 6 hexadecimal digits that name this installation in link names, recorded before their first use."""
-        return self.remember("identifier", secrets.token_hex(3))
+        if not self.record().identifier:
+            with self.changing() as recorded:
+                recorded.identifier = secrets.token_hex(3)
+        return self.record().identifier
 
     def create(self) -> None:
-        """Make the folders and the version file; what exists stays as it is."""
+        """Make the folders, and bring what is there to this program's version."""
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.run_root.mkdir(mode=0o755, parents=True, exist_ok=True)
         for folder in (self.state, self.run, self.logs):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)  # another's end may just have removed run_root
-        if not self.version_file.exists():
-            write_atomically(self.version_file, f"{STATE_VERSION}\n", mode=0o644)
-
-    def check_version(self) -> None:
-        """Refuse a state folder that a newer version wrote.
-
-        Raises:
-            InstallationError: The folder's version is newer than ours, or is no number.
-        """
-        path = self.version_file
-        if not path.exists():
-            return
-        text = path.read_text().strip()
-        if not text.isdecimal():
-            raise InstallationError(
-                f"{path}: {text!r} is no version; restore the file from a backup of the state folder"
-            )
-        if int(text) > STATE_VERSION:
-            raise InstallationError(
-                f"{path}: the state has version {text}, this program knows {STATE_VERSION}: "
-                "install the newer program again, or choose another folder with VS_STATE"
-            )
+        migrations.migrate(self.state)

@@ -63,13 +63,15 @@ def choose(names: Iterable[str], *, is_free: Callable[[int], bool], start: int) 
 
 def recorded(installation: Installation) -> dict[str, int]:
     """Return the installation's ports by name, chosen and recorded where missing; the caller holds its lock."""
-    known: dict[str, int] = installation.record().get("ports", {})
+    known = installation.record().ports
     missing = [name for name in NAMES if name not in known]
     if not missing:
         return known
     start = zlib.crc32(str(installation.state).encode())
     chosen = choose(missing, is_free=lambda port: port not in known.values() and is_free(port), start=start)
-    return installation.change_record("ports", known | chosen)
+    with installation.changing() as record:
+        record.ports = known | chosen
+    return record.ports
 
 
 def is_free(port: int, address: str = "127.0.0.1") -> bool:

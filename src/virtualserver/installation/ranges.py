@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 from ipaddress import IPv4Network, ip_network
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from virtualserver.fabric.desired.state import Network, Ranges
 from virtualserver.host.commands import run
+from virtualserver.installation.record import RecordedRanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,32 +76,31 @@ def choose(
     )
 
 
-def encode(ranges: Ranges) -> dict[str, object]:
-    """Return what is recorded in the installation's record under ``ranges``; pure."""
-    return {
-        "public": {name: [str(network) for network in networks] for name, networks in ranges.public.items()},
-        "private": {name: [str(network) for network in networks] for name, networks in ranges.private.items()},
-        "guest": [str(network) for network in ranges.guest],
-        "service": [str(network) for network in ranges.service],
-        "link": str(ranges.link),
-        "routed": [str(network) for network in ranges.routed],
-    }
+def encode(ranges: Ranges) -> RecordedRanges:
+    """Return what is recorded of ranges; pure."""
+    return RecordedRanges(
+        public={name: _texts(networks) for name, networks in ranges.public.items()},
+        private={name: _texts(networks) for name, networks in ranges.private.items()},
+        guest=_texts(ranges.guest),
+        service=_texts(ranges.service),
+        link=str(ranges.link),
+        routed=_texts(ranges.routed),
+    )
 
 
-def decode(recorded: dict[str, object]) -> Ranges:
+def decode(recorded: RecordedRanges) -> Ranges:
     """Return the ranges that `encode` recorded; pure."""
-    values = cast("dict[str, Any]", recorded)
-    routed = values["routed"]
+    routed = recorded.routed
     if isinstance(routed, bool):
         # As earlier versions wrote it: all pools are routed, or none is.
-        pools = [*values["public"].values(), *values["private"].values()]
+        pools = [*recorded.public.values(), *recorded.private.values()]
         routed = [network for networks in pools for network in networks] if routed else []
     return Ranges(
-        public={name: _networks(networks) for name, networks in values["public"].items()},
-        private={name: _networks(networks) for name, networks in values["private"].items()},
-        guest=_networks(values["guest"]),
-        service=_networks(values["service"]),
-        link=IPv4Network(values["link"]),
+        public={name: _networks(networks) for name, networks in recorded.public.items()},
+        private={name: _networks(networks) for name, networks in recorded.private.items()},
+        guest=_networks(recorded.guest),
+        service=_networks(recorded.service),
+        link=IPv4Network(recorded.link),
         routed=_networks(routed),
     )
 
@@ -123,6 +123,10 @@ async def networks_in_use() -> list[Network]:
 
 def _overlap(one: IPv4Network, other: Network) -> bool:
     return isinstance(other, IPv4Network) and one.overlaps(other)
+
+
+def _texts(networks: Iterable[Network]) -> list[str]:
+    return [str(network) for network in networks]
 
 
 def _networks(recorded: Iterable[str]) -> tuple[Network, ...]:

@@ -6,22 +6,21 @@ names: nothing is added to ``/etc/passwd``, and nothing has to be removed from i
 
 from __future__ import annotations
 
-import dataclasses
 import grp
-import json
 import pwd
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.installation.errors import InstallationError
+from virtualserver.installation.record import UidRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from virtualserver.installation.installation import Installation
 
-__all__ = ["UidRange", "choose", "recorded"]
+__all__ = ["SIZE", "choose", "recorded"]
 
 SIZE: Final = 4096
 """UIDs of one installation: 16 for its processes, the rest for guests."""
@@ -30,49 +29,6 @@ _SLOTS: Final = 1024
 # Where ranges may lie, in order of preference. systemd's "Users, Groups, UIDs and GIDs on systemd systems" leaves the
 # first free for everybody; a container often maps 65,536 UIDs only, of which the end of the second is the least used.
 _PLACES: Final = (range(0x70000000, 0x70000000 + _SLOTS * SIZE), range(20480, 20480 + 9 * SIZE))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class UidRange:
-    """The UIDs of one installation; each is used as a GID too.
-
-    Attributes:
-        base: The first UID.
-        size: How many there are.
-    """
-
-    base: int
-    size: int = SIZE
-
-    @property
-    def etcd(self) -> int:
-        """The UID of etcd."""
-        return self.base
-
-    @property
-    def kube_apiserver(self) -> int:
-        """The UID of kube-apiserver."""
-        return self.base + 1
-
-    @property
-    def kube_controller_manager(self) -> int:
-        """The UID of kube-controller-manager."""
-        return self.base + 2
-
-    @property
-    def operator(self) -> int:
-        """The UID of the operator."""
-        return self.base + 3
-
-    @property
-    def dnsmasq(self) -> int:
-        """The UID of the DHCP and DNS server."""
-        return self.base + 4
-
-    @property
-    def guests(self) -> range:
-        """The UIDs that QEMU runs under, one for each server."""
-        return range(self.base + 16, self.base + self.size)
 
 
 def choose(*, mapped: Sequence[range], taken: Iterable[range], slot: int) -> UidRange:
@@ -96,7 +52,7 @@ def choose(*, mapped: Sequence[range], taken: Iterable[range], slot: int) -> Uid
             candidate = range(first := place.start + (slot + number) % slots * SIZE, first + SIZE)
             exists = any(part.start <= candidate.start and candidate.stop <= part.stop for part in mapped)
             if exists and not any(_overlap(candidate, other) for other in busy):
-                return UidRange(candidate.start)
+                return UidRange(candidate.start, SIZE)
     raise InstallationError(
         f"no {SIZE} consecutive user IDs are free between {_PLACES[1].start} and {_PLACES[0].stop}: "
         "shorten ranges in /etc/subuid, or record free ones as `uids` in the instance's instance.json"
@@ -105,14 +61,15 @@ def choose(*, mapped: Sequence[range], taken: Iterable[range], slot: int) -> Uid
 
 def recorded(installation: Installation) -> UidRange:
     """Return the installation's UIDs, chosen and recorded at the first call; the caller holds its lock."""
-    value = installation.record().get("uids")
-    if value is None:
+    chosen = installation.record().uids
+    if chosen is None:
         mapped = [range(int(a), int(a) + int(n)) for a, _, n in _lines("/proc/self/uid_map")]
         chosen = choose(
             mapped=mapped, taken=_taken(installation), slot=zlib.crc32(str(installation.state).encode()) % _SLOTS
         )
-        value = installation.remember("uids", {"base": chosen.base, "size": chosen.size})
-    return UidRange(int(value["base"]), int(value["size"]))
+        with installation.changing() as record:
+            record.uids = chosen
+    return chosen
 
 
 def _overlap(one: range, other: range) -> bool:
@@ -137,10 +94,9 @@ def _taken(installation: Installation) -> Iterator[range]:
     for path in ("/etc/subuid", "/etc/subgid"):
         for _, first, count in _lines(path, ":"):
             yield range(int(first), int(first) + int(count))
-    for other in installation.root.glob("*/instance.json"):
-        uids = json.loads(other.read_bytes()).get("uids")
-        if uids:
-            yield range(uids["base"], uids["base"] + uids["size"])
+    for other in installation.neighbours().values():
+        if other.uids:
+            yield range(other.uids.base, other.uids.base + other.uids.size)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             uid = process.stat().st_uid

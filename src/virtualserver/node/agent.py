@@ -64,11 +64,11 @@ class Agent:
         self, installation: Installation, client: Client, allocations: Allocations, found: Accelerator
     ) -> None:
         record = installation.record()
-        if "ranges" not in record or "identifier" not in record:
+        if record.ranges is None or not record.identifier:
             raise InstallationError(
                 f"{installation.state}: no ranges are recorded yet: start the instance with `vs up`"
             )
-        networks = ranges.decode(record["ranges"])
+        networks = ranges.decode(record.ranges)
         name = nodeobject.node_name()
         self.installation = installation
         self.allocations = allocations
@@ -78,7 +78,7 @@ class Agent:
         self.addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
         self.dataplane = DataPlane(
             installation=installation.name,
-            identifier=record["identifier"],
+            identifier=record.identifier,
             ranges=networks,
             run=installation.fabric_run,
         )

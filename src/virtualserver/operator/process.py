@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.host.files import write_atomically
 from virtualserver.installation.installation import Installation
@@ -26,7 +26,7 @@ from virtualserver.operator.world import World
 from virtualserver.plan.sites.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from virtualserver.kube.objects import Key
 
@@ -83,11 +83,10 @@ async def operate(
         on_ready()
 
 
-def site_of(record: Mapping[str, Any]) -> Site:
+def site_of(installation: Installation) -> Site:
     """Return the site profile of an installation, from what it recorded about itself."""
-    ranges = cast("Mapping[str, Mapping[str, Any]]", record.get("ranges") or {})
-    pools = {*(ranges.get("public") or {}), *(ranges.get("private") or {})}
-    return Site(pools=frozenset(pools)) if pools else Site()
+    ranges = installation.record().ranges
+    return Site(pools=frozenset((*ranges.public, *ranges.private))) if ranges else Site()
 
 
 @contextlib.contextmanager
@@ -154,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = installation.run_of("operator")
     try:
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt), alone(folder) as identity:
-            asyncio.run(run(kubeconfig, site_of(installation.record()), folder / "ready", identity=identity))
+            asyncio.run(run(kubeconfig, site_of(installation), folder / "ready", identity=identity))
     except BlockingIOError:
         _logger.error("%s: another operator of instance %r runs already", folder, installation.name)
         return 1

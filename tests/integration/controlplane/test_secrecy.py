@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def etcd(plane: ControlPlane, *, client: Path | None) -> Rest:
-    url = f"https://127.0.0.1:{plane.installation.record()['ports']['etcd']}"
+    url = f"https://127.0.0.1:{plane.installation.record().ports['etcd']}"
     return Rest(url, authority=plane.installation.pki / "etcd-ca.crt", client=client)
 
 
@@ -128,7 +128,7 @@ def test_every_component_runs_under_a_user_of_its_own(control_plane: ControlPlan
 
 
 def test_every_listener_is_on_loopback(control_plane: ControlPlane) -> None:
-    ports = set(control_plane.installation.record()["ports"].values())
+    ports = set(control_plane.installation.record().ports.values())
     rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
     listening = [row[1].split(":") for row in rows if row[3] == "0A"]
     ours = [(address, int(port, 16)) for address, port in listening if int(port, 16) in ports]

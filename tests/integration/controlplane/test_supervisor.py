@@ -186,7 +186,8 @@ def test_a_port_in_use_is_named_with_its_holder_and_the_remedy() -> None:
         foreign.bind(("127.0.0.1", 0))
         foreign.listen()
         port = foreign.getsockname()[1]
-        installation.remember("ports", {"etcd": port})
+        with installation.changing() as record:
+            record.ports = {"etcd": port}
         with pytest.raises(controlplane.ControlPlaneError) as refused:
             plane.start(installation)
         assert f"TCP port {port}, remembered for etcd, is in use by" in str(refused.value)

@@ -25,9 +25,10 @@ def an_installation(root: Path, name: str) -> Installation:
 
 def test_the_ranges_of_other_installations_are_taken_and_ones_own_are_not(tmp_path: Path) -> None:
     first = ranges.choose([])
-    other = an_installation(tmp_path, "other")
-    other.remember("ranges", ranges.encode(first))
-    an_installation(tmp_path, "mine").remember("ranges", ranges.encode(ranges.choose(networks.all_of(first))))
+    chosen = {"other": first, "mine": ranges.choose(networks.all_of(first))}
+    for name, its in chosen.items():
+        with an_installation(tmp_path, name).changing() as record:
+            record.ranges = ranges.encode(its)
     found = networks.of_other_installations(an_installation(tmp_path, "mine"))
     assert found == {"other": networks.all_of(first)}
     assert ipaddress.ip_network("203.0.113.0/24") in found["other"]

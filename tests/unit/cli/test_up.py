@@ -81,9 +81,10 @@ def test_networks_are_kept_from_others_until_the_control_plane_runs(
 
 def test_networks_are_chosen_once_and_remembered(tmp_path: Path) -> None:
     up.choose_ranges(a_start(tmp_path), nothing)
-    first = a_start(tmp_path).installation.record()["ranges"]
+    first = a_start(tmp_path).installation.record().ranges
+    assert first
     up.choose_ranges(a_start(tmp_path), nothing)
-    assert a_start(tmp_path).installation.record()["ranges"] == first
+    assert a_start(tmp_path).installation.record().ranges == first
     assert ranges.decode(first).public == {"public": (ipaddress.ip_network("203.0.113.0/24"),)}
 
 
@@ -91,7 +92,9 @@ def test_pools_that_are_named_are_taken_and_may_be_named_again(tmp_path: Path) -
     pool = (ipaddress.ip_network("192.0.2.0/25"),)
     up.choose_ranges(a_start(tmp_path, public=pool), nothing)
     up.choose_ranges(a_start(tmp_path, public=pool), nothing)
-    assert ranges.decode(a_start(tmp_path).installation.record()["ranges"]).public == {"public": pool}
+    recorded = a_start(tmp_path).installation.record().ranges
+    assert recorded
+    assert ranges.decode(recorded).public == {"public": pool}
 
 
 def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> None:
@@ -106,7 +109,7 @@ def test_a_machine_without_free_networks_says_so(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(networks, "taken", always(everything))
     with pytest.raises(failures.Failure):
         up.choose_ranges(a_start(tmp_path), nothing)
-    assert "ranges" not in a_start(tmp_path).installation.record()
+    assert a_start(tmp_path).installation.record().ranges is None
 
 
 def test_a_failed_step_ends_the_run_and_the_next_run_goes_on_from_it(

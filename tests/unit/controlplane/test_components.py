@@ -7,11 +7,12 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from virtualserver.controlplane import components, gobuild
-from virtualserver.installation import users
 from virtualserver.installation.installation import Installation
+from virtualserver.installation.record import RecordedOptions, UidRange
 
 INSTALLATION = Installation("one", Path("/vs"), Path("/vs/.run"))
 PORTS = {"etcd": 1, "etcd-peer": 2, "kube-apiserver": 3, "kube-controller-manager": 4}
@@ -22,7 +23,7 @@ def a_table(**chosen: object) -> dict[str, components.Component]:
         INSTALLATION,
         options=components.Options(**chosen),  # pyright: ignore[reportArgumentType]
         ports=PORTS,
-        uids=users.UidRange(1000),
+        uids=UidRange(1000, 4096),
         programs=Path("/bin"),
         environment={"PYTHONPATH": "/src", "HOME": "/root", "SECRET": "x"},
     )
@@ -80,7 +81,8 @@ def test_the_control_plane_alone_can_be_asked_for() -> None:
 
 def test_options_survive_the_record() -> None:
     options = components.Options(bind="10.0.0.1", components=frozenset({"etcd"}))
-    assert components.Options.decode(json.loads(json.dumps(options.encode()))) == options
+    recorded = msgspec.json.decode(msgspec.json.encode(options.encode()), type=RecordedOptions)
+    assert components.Options.decode(recorded) == options
 
 
 def test_the_audit_policy_never_asks_for_contents() -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from virtualserver.controlplane import errors, gobuild, programs, toolchain
+from virtualserver.controlplane.components import Options
 from virtualserver.installation.installation import Installation
+from virtualserver.installation.record import ControlPlaneSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,11 @@ def a_cache(root: Path) -> tuple[Installation, Path]:
     folder = fill(installation.shared_binaries / f"{programs.KUBERNETES_VERSION}-{digest}")
     programs.record(folder)
     return installation, folder
+
+
+def started_with(installation: Installation, folder: Path) -> None:
+    with installation.changing() as record:
+        record.controlplane = ControlPlaneSettings(str(folder), Options().encode(), "0.1.0")
 
 
 def test_the_named_folder_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +67,7 @@ def test_the_cache_is_found_and_nothing_is_planned_then(tmp_path: Path) -> None:
 def test_the_folder_that_was_named_at_the_last_start_is_remembered_while_it_is_whole(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     named = fill(tmp_path / "named")
-    installation.change_record("controlplane", {"programs": str(named)})
+    started_with(installation, named)
     assert programs.find(installation) == programs.Programs(named, "named")
     assert programs.plan_of(installation) == []
     (named / "etcd").unlink()
@@ -70,7 +77,7 @@ def test_the_folder_that_was_named_at_the_last_start_is_remembered_while_it_is_w
 def test_an_old_build_of_the_cache_is_not_remembered(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     old = fill(installation.shared_binaries / "v1.0.0-old")
-    installation.change_record("controlplane", {"programs": str(old)})
+    started_with(installation, old)
     assert programs.find(installation) == programs.Programs(folder, "cache")
 
 

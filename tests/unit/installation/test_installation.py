@@ -10,6 +10,7 @@ import pytest
 from virtualserver.host.files import write_atomically
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
+from virtualserver.installation.record import Record
 
 
 def an_installation(root: Path) -> Installation:
@@ -36,40 +37,46 @@ def test_without_an_environment_it_is_the_default_one(monkeypatch: pytest.Monkey
     assert (found.state, found.run) == (Path("/var/lib/virtualserver/default"), Path("/run/virtualserver/default"))
 
 
-def test_what_is_remembered_first_stays(tmp_path: Path) -> None:
-    installation = an_installation(tmp_path)
-    assert installation.remember("ports", {"a": 1}) == {"a": 1}
-    assert installation.remember("ports", {"a": 2}) == {"a": 1}
-    assert an_installation(tmp_path).record() == {"ports": {"a": 1}}
-
-
-def test_a_change_replaces_one_key_only(tmp_path: Path) -> None:
-    installation = an_installation(tmp_path)
-    installation.remember("a", 1)
-    installation.remember("b", 1)
-    installation.change_record("a", 2)
-    assert installation.record() == {"a": 2, "b": 1}
-
-
 def test_the_identifier_stays(tmp_path: Path) -> None:
     first = an_installation(tmp_path).identifier()
     assert an_installation(tmp_path).identifier() == first
     assert len(first) == 6
 
 
-def test_a_newer_state_is_refused(tmp_path: Path) -> None:
+def test_a_change_keeps_everything_else(tmp_path: Path) -> None:
     installation = an_installation(tmp_path)
-    installation.create()
-    (installation.state / "VERSION").write_text("2\n")
-    with pytest.raises(InstallationError, match="install the newer program again"):
-        installation.record()
+    identifier = installation.identifier()
+    with installation.changing() as record:
+        record.ports = {"etcd": 20000}
+    assert an_installation(tmp_path).record() == Record(identifier=identifier, ports={"etcd": 20000})
 
 
-def test_a_broken_version_is_refused(tmp_path: Path) -> None:
+def test_a_change_that_fails_writes_nothing(tmp_path: Path) -> None:
+    installation = an_installation(tmp_path)
+
+    def change() -> None:
+        with installation.changing() as record:
+            record.identifier = "abcdef"
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        change()
+    assert installation.record() == Record()
+
+
+def test_neighbours_are_the_other_installations_of_the_same_root(tmp_path: Path) -> None:
+    one, other = an_installation(tmp_path), Installation.below(tmp_path, "other")
+    assert one.neighbours() == {}
+    found = other.identifier()
+    assert one.identifier() != found
+    assert one.neighbours() == {"other": Record(identifier=found)}
+
+
+def test_an_older_state_is_not_read_before_it_is_taken_over(tmp_path: Path) -> None:
     installation = an_installation(tmp_path)
     installation.create()
-    (installation.state / "VERSION").write_text("two")
-    with pytest.raises(InstallationError, match="is no version"):
+    (installation.state / "VERSION").write_text("0\n")
+    with pytest.raises(InstallationError, match="run `vs up`"):
         installation.record()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from virtualserver.installation.ranges import RangesExhaustedError, choose, decode, encode
 
@@ -68,8 +69,8 @@ def test_naming_one_pool_says_nothing_about_the_other() -> None:
 
 def test_a_record_of_an_earlier_version_means_what_it_meant() -> None:
     recorded = encode(choose([]))
-    assert decode({**recorded, "routed": False}).routed == ()
-    assert set(decode({**recorded, "routed": True}).routed) == {
+    assert decode(replace(recorded, routed=False)).routed == ()
+    assert set(decode(replace(recorded, routed=True)).routed) == {
         ip_network("203.0.113.0/24"),
         ip_network("198.18.0.0/24"),
     }

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from virtualserver.installation import users
 from virtualserver.installation.errors import InstallationError
+from virtualserver.installation.record import UidRange
 
 EVERYTHING = [range(2**32 - 1)]
 
 
 def test_every_process_has_a_user_of_its_own() -> None:
-    uids = users.UidRange(1_000_000)
+    uids = UidRange(1_000_000, users.SIZE)
     named = {uids.etcd, uids.kube_apiserver, uids.kube_controller_manager, uids.operator, uids.dnsmasq}
     assert len(named) == 5
     assert not named & set(uids.guests)

@@ -1,0 +1,74 @@
+"""How a state folder goes from version to version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.installation import migrations
+from virtualserver.installation.errors import InstallationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def version(state: Path) -> str:
+    return (state / "VERSION").read_text()
+
+
+def test_there_is_a_step_from_every_version_that_was_released() -> None:
+    assert set(migrations.MIGRATIONS) == set(range(1, migrations.STATE_VERSION))
+
+
+def test_a_new_folder_gets_the_version_without_any_step(tmp_path: Path) -> None:
+    migrations.migrate(tmp_path)
+    assert version(tmp_path) == "1\n"
+
+
+def test_every_step_runs_once_and_in_order(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("1\n")
+    seen: list[tuple[int, str]] = []
+    steps: dict[int, migrations.Migration] = {
+        1: lambda state: seen.append((1, version(state))),
+        2: lambda state: seen.append((2, version(state))),
+    }
+    migrations.migrate(tmp_path, steps=steps, to=3)
+    migrations.migrate(tmp_path, steps=steps, to=3)
+    assert seen == [(1, "1\n"), (2, "2\n")]
+    assert version(tmp_path) == "3\n"
+
+
+def test_a_step_that_fails_is_run_again(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("1\n")
+    tries: list[Path] = []
+
+    def step(state: Path) -> None:
+        tries.append(state)
+        if len(tries) == 1:
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        migrations.migrate(tmp_path, steps={1: step}, to=2)
+    assert version(tmp_path) == "1\n"
+    migrations.migrate(tmp_path, steps={1: step}, to=2)
+    assert version(tmp_path) == "2\n"
+
+
+def test_a_version_without_a_way_on_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("1\n")
+    with pytest.raises(InstallationError, match="no way from version 1 to 2"):
+        migrations.migrate(tmp_path, steps={}, to=2)
+
+
+def test_a_newer_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("2\n")
+    for look in (migrations.migrate, migrations.is_older):
+        with pytest.raises(InstallationError, match="install the newer program again"):
+            look(tmp_path)
+
+
+def test_a_damaged_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("two")
+    with pytest.raises(InstallationError, match="is no version"):
+        migrations.version_of(tmp_path)
