@@ -12,7 +12,6 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
-import os
 import re
 import sys
 import time
@@ -231,7 +230,7 @@ async def _record(installation: Installation, cluster: Cluster) -> _Recorded:
     client = _Recording(kubeconfig.load_kubeconfig(installation.kubeconfigs / "operator"))
     async with _bare(installation) as bare, client:
         ready = asyncio.Event()
-        task = asyncio.create_task(process.operate(client, site, on_ready=ready.set))
+        task = asyncio.create_task(process.operate(client, site, announce=ready.set))
         await ready.wait()
         await _load(bare, cluster.namespace, uids.__setitem__)
         await _settled(installation, cluster.namespace)
@@ -244,10 +243,15 @@ async def _ours(installation: Installation, cluster: Cluster) -> float:
     """Let the operator's own process do it, and return the seconds."""
     ready = installation.ready("operator")
     ready.unlink(missing_ok=True)
-    environment = {**os.environ, "VS_INSTANCE": installation.name, "VS_STATE": str(installation.root)}
     with (installation.logs / "operator.log").open("ab") as log:
-        line = (sys.executable, "-m", "virtualserver.operator")
-        child = await asyncio.create_subprocess_exec(*line, env=environment, stderr=log)
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "virtualserver.operator"),
+            *("--kubeconfig", str(installation.kubeconfigs / "operator")),
+            *("--site", str(installation.site_profile)),
+            *("--ready-file", str(ready)),
+            *("--identity", "bench"),
+            stderr=log,
+        )
     try:
         while not ready.exists():
             assert child.returncode is None, f"the operator ended: see {installation.logs}/operator.log"

@@ -15,7 +15,7 @@ from virtualserver.controlplane import sources
 from virtualserver.installation.record import RecordedOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from virtualserver.installation.installation import Installation
@@ -80,6 +80,9 @@ _CONTROLLERS: Final = (
     "clusterrole-aggregation-controller",
     "resourcequota-controller",
 )
+
+_PYTHON_NEEDS: Final = ("PYTHONPATH", "TZ")
+"""What our own processes get of the supervisor's environment."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ def table(
     uids: UidRange,
     programs: Path,
     environment: Mapping[str, str],
+    host: str,
 ) -> tuple[Component, ...]:
     """Return the components of an installation in the order in which they start.
 
@@ -186,13 +190,14 @@ def table(
         uids: Its users.
         programs: The folder of etcd, kube-apiserver and kube-controller-manager.
         environment: The supervisor's environment, of which the operator and the node get what Python needs.
+        host: This machine's name, for what is known beyond it.
     """
     every = (
         _etcd(installation, ports, uids, programs),
         _kube_apiserver(installation, options, ports, uids, programs),
         _kube_controller_manager(installation, ports, uids, programs),
-        _ours("operator", installation, uids.operator, environment),
-        _ours("node", installation, 0, environment),
+        _operator(installation, uids.operator, environment, host),
+        _node(installation, environment),
     )
     return tuple(component for component in every if component.name in options.components)
 
@@ -356,22 +361,38 @@ def _kube_controller_manager(
     )
 
 
-def _ours(name: str, installation: Installation, uid: int, environment: Mapping[str, str]) -> Component:
-    argv = [sys.executable, "-m", f"virtualserver.{name}", "--instance", installation.name, "--wait"]
-    passed = ("PYTHONPATH", "VS_STATE", "TZ", "VS_LOG_LEVEL")
+def _operator(installation: Installation, uid: int, environment: Mapping[str, str], host: str) -> Component:
+    ready = installation.ready("operator")
+    flags = _flags(
+        kubeconfig=installation.kubeconfigs / "operator",
+        site=installation.site_profile,
+        ready_file=ready,
+        identity=f"{host}:{ready.parent}",
+    )
+    return _ours("operator", flags, uid, ready, {key: environment[key] for key in _PYTHON_NEEDS if key in environment})
+
+
+def _node(installation: Installation, environment: Mapping[str, str]) -> Component:
+    passed = (*_PYTHON_NEEDS, "VS_STATE", "VS_LOG_LEVEL")
+    needed = {key: environment[key] for key in passed if key in environment}
+    flags = ["--instance", installation.name]
+    return _ours("node", flags, 0, installation.ready("node"), {"VS_INSTANCE": installation.name, **needed})
+
+
+def _ours(name: str, flags: Sequence[str], uid: int, ready: Path, environment: Mapping[str, str]) -> Component:
+    """Return a component that is a process of this package's Python."""
     return Component(
         name,
         sources.version(),
-        tuple(argv),
+        (sys.executable, "-m", f"virtualserver.{name}", *flags, "--wait"),
         {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            "VS_INSTANCE": installation.name,
-            **{key: environment[key] for key in passed if environment.get(key)},
+            **environment,
         },
         uid,
-        FileProbe(installation.ready(name)),
+        FileProbe(ready),
         after=("kube-apiserver", "bootstrap"),
         loads_after=("etcd",),  # while kube-apiserver loads
     )

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -23,6 +23,7 @@ from virtualserver.controlplane import (
     logs,
     pki,
     processes,
+    site,
     sources,
     supervisor,
 )
@@ -267,6 +268,7 @@ def _prepare(installation: Installation, programs: Programs, options: components
     pki.write_private(
         installation.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver
     )
+    site.write(installation)
     owners = {
         installation.etcd_data: uids.etcd,
         installation.audit: uids.kube_apiserver,
@@ -341,8 +343,3 @@ def _wait_ready(installation: Installation, progress: Progress) -> Status:
             )
         progress(f"waiting for {now.waiting_for or 'the supervisor'}", None)
         time.sleep(0.05)
-
-
-def describe(answer: Status) -> dict[str, Any]:
-    """Return a status as JSON."""
-    return dataclasses.asdict(answer)

@@ -14,6 +14,7 @@ import functools
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -298,6 +299,7 @@ async def _run(installation: Installation) -> None:
         uids=uids,
         programs=Path(settings.programs),
         environment=os.environ,
+        host=socket.gethostname(),
     )
     url = f"https://127.0.0.1:{record.ports['kube-apiserver']}"
     await Supervisor(

@@ -105,6 +105,11 @@ class Installation:
         return self.state / "instance.json"
 
     @property
+    def site_profile(self) -> Path:
+        """What the operator knows of this place: the names of the address pools."""
+        return self.state / "site.yaml"
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig, mode 0600."""
         return self.state / "kubeconfig"

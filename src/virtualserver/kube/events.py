@@ -12,7 +12,7 @@ import logging
 import secrets
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from virtualserver.kube.errors import ApiError, NotFound, Unavailable
 from virtualserver.kube.objects import Resource
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["EVENTS", "Recorder"]
+__all__ = ["EVENTS", "Event", "Recorder"]
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +33,21 @@ _REMEMBERED: Final = 2_000
 _MESSAGE_LENGTH: Final = 1_024
 """The API's own limit for an Event's message."""
 _TRIES: Final = 5
+
+
+class Event(NamedTuple):
+    """What to tell about an object.
+
+    Attributes:
+        type: ``Warning`` where somebody should do something.
+        reason: One word in CamelCase, for machines.
+        message: A sentence for people, without secrets; cut at 1,024 characters.
+    """
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
 
 _Identity = tuple[str, str, str, str]
 """(UID, type, reason, message): Events that are equal in these are repeats."""
@@ -77,17 +92,15 @@ class Recorder:
         """How many Events wait to be written; at most 1,000."""
         return len(self._waiting)
 
-    def emit(self, about: Manifest, *, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+    def emit(self, about: Manifest, event: Event) -> None:
         """Report something about an object; returns at once and never raises.
 
         Args:
             about: The object, with its UID.
-            type: ``Warning`` where somebody should do something.
-            reason: One word in CamelCase, for machines.
-            message: A sentence for people, without secrets; cut at 1,024 characters.
+            event: What to tell.
         """
         metadata = about.get("metadata", {})
-        identity = (metadata.get("uid", ""), type, reason, message[:_MESSAGE_LENGTH])
+        identity = (metadata.get("uid", ""), event.type, event.reason, event.message[:_MESSAGE_LENGTH])
         now = time.time()
         waiting = self._waiting.get(identity)
         if waiting:

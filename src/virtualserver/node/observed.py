@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
-from virtualserver.kube.events import Recorder
+from virtualserver.kube.events import Event, Recorder
 from virtualserver.kube.objects import key_of
 from virtualserver.kube.patch import merge_patch
 from virtualserver.kube.store import Store
@@ -111,7 +111,7 @@ class Observed:
         if resource == kinds.VIRTUAL_MACHINE_INSTANCE:
             about = self.get(kinds.VIRTUAL_MACHINE, key_of(after)) or after
         for notice in notices(resource, before, after):
-            self.recorder.emit(about, type=notice.type, reason=notice.reason, message=notice.message)
+            self.recorder.emit(about, Event(notice.type, notice.reason, notice.message))
 
 
 def selects(service: Manifest, vmi: Manifest) -> bool:

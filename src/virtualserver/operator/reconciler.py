@@ -6,39 +6,58 @@ A pass may end anywhere, and the next one goes on from what exists: nothing is r
 from __future__ import annotations
 
 import asyncio
-import datetime
-import logging
-from typing import TYPE_CHECKING, Any, Final, cast
+import dataclasses
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names, virtualserver
 from virtualserver.api.faults import InvalidManifest
-from virtualserver.kube import kinds
+from virtualserver.api.reasons import Reason
 from virtualserver.kube.apply import Applier
-from virtualserver.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
-from virtualserver.operator import report
+from virtualserver.kube.errors import ApiError, Conflict, Forbidden, Invalid
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
+from virtualserver.operator.observation import observe, read_secrets
+from virtualserver.operator.report import Reporter
 from virtualserver.plan import planning
 from virtualserver.plan.judging import status as plan_status
 from virtualserver.plan.objects import secret
-from virtualserver.plan.values import Failure, Manifest
+from virtualserver.plan.values import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
     from virtualserver.kube.events import Recorder
     from virtualserver.kube.objects import Key
-    from virtualserver.operator.world import World
     from virtualserver.plan.sites.site import Site
     from virtualserver.plan.values import Apply, Observed, Plan, Removal
 
 __all__ = ["Reconciler"]
 
-_logger = logging.getLogger(__name__)
-
 _SECRET_SECONDS: Final = 3.0
 """How often a Secret that is not ours, which is not followed, is looked for while a server waits for it."""
+_SECRET_WAITS: Final = {Reason.WAITING_FOR_SECRET, Reason.SECRET_NAME_TAKEN}
+
+
+@dataclasses.dataclass(slots=True)
+class _Outcome:
+    """What the writes of one pass did.
+
+    Attributes:
+        done: By reason of the Event that tells of it: the objects, as ``KIND NAME``.
+        failures: Writes that the API server refused, for the status.
+        error: The first refusal, None where there was none.
+        is_obstructed: A Secret of the needed name exists that is not ours.
+    """
+
+    done: dict[str, list[str]] = dataclasses.field(default_factory=dict[str, list[str]])
+    failures: tuple[Failure, ...] = ()
+    error: ApiError | None = None
+    is_obstructed: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more may be written in this pass."""
+        return self.error is not None or self.is_obstructed
 
 
 class Reconciler:
@@ -46,17 +65,18 @@ class Reconciler:
 
     Args:
         client: An entered client.
-        world: What exists.
+        cache: Follows `watches.WATCHES`.
         site: The site profile.
         recorder: Writes the Events.
     """
 
-    def __init__(self, client: Client, world: World, site: Site, recorder: Recorder) -> None:
+    def __init__(self, client: Client, cache: Cache, site: Site, recorder: Recorder) -> None:
         self._client = client
-        self._world = world
+        self._cache = cache
         self._site = site
-        self._recorder = recorder
         self._applier = Applier(client, field_manager=names.OPERATOR_MANAGER, hash_annotation=names.APPLIED)
+        self._reporter = Reporter(cache, self._applier, recorder)
+        # Servers whose own Secret's name is taken by a Secret that the cache does not follow: it is read each time.
         self._obstructed: set[Key] = set()
 
     async def reconcile(self, key: Key) -> float | None:
@@ -68,145 +88,83 @@ class Reconciler:
         Raises:
             ApiError: The API server refused something, or is away; the status says so where it can.
         """
-        manifest = self._world.get(VIRTUAL_SERVER, key)
+        manifest = self._cache.get(VIRTUAL_SERVER, key)
         if manifest is None:
             self._obstructed.discard(key)
             return None
         try:
             server = virtualserver.decode(manifest)
         except InvalidManifest as error:
-            await self._report(key, plan_status.invalid(manifest, error.faults))
+            await self._reporter.status(key, plan_status.invalid(manifest, error.faults))
             return None
-        secrets = await self._secrets(server)
-        observed = self._world.observe(server, secrets=secrets)
+        observed = await self._observe(server, key)
         plan = planning.plan(server, observed, self._site)
-        work = _Pass(self, server, observed)
-        await work.carry_out(plan)
-        if work.did or work.errors or work.obstructed:
-            secrets = await self._secrets(server)
-            plan = planning.plan(
-                server, self._world.observe(server, secrets=secrets, failures=work.failures), self._site
-            )
-        await self._report(key, plan.status)
-        if work.errors:
-            raise work.errors[0]
-        return self._look_again(server, key, plan)
+        outcome = await self._carry_out(server, plan, observed)
+        if outcome.is_obstructed:
+            self._obstructed.add(key)
+        if outcome.done or outcome.is_over:
+            plan = planning.plan(server, await self._observe(server, key, outcome.failures), self._site)
+        await self._reporter.status(key, plan.status)
+        if outcome.error:
+            raise outcome.error
+        waits = any(condition["reason"] in _SECRET_WAITS for condition in plan.status["conditions"])
+        return _SECRET_SECONDS if waits or key in self._obstructed else None
 
-    async def _secrets(self, server: VirtualServer) -> dict[str, Manifest]:
-        """Read the Secrets that a server refers to, and one that is not ours and has the name of its own."""
-        wanted = {reference.name for reference in secret.references(server)}
-        if (server.namespace, server.name) in self._obstructed:
-            wanted.add(secret.secret_name(server))
-        found: dict[str, Manifest] = {}
-        for name in sorted(wanted):
-            try:
-                found[name] = await self._client.get(kinds.SECRET, name, namespace=server.namespace)
-            except NotFound:
-                continue
-        if secret.secret_name(server) not in found:
-            self._obstructed.discard((server.namespace, server.name))
-        return found
+    async def _observe(self, server: VirtualServer, key: Key, failures: tuple[Failure, ...] = ()) -> Observed:
+        """Collect what exists for a server."""
+        secrets = await read_secrets(self._client, server, with_own=key in self._obstructed)
+        if secret.secret_name(server) not in secrets:
+            self._obstructed.discard(key)
+        return observe(self._cache, server, secrets=secrets, failures=failures)
 
-    def _look_again(self, server: VirtualServer, key: Key, plan: Plan) -> float | None:
-        waiting = any(item["reason"] in ("WaitingForSecret", "SecretNameTaken") for item in plan.status["conditions"])
-        return _SECRET_SECONDS if waiting or key in self._obstructed else None
+    async def _carry_out(self, server: VirtualServer, plan: Plan, observed: Observed) -> _Outcome:
+        """Apply the stages one after the other, then remove; what fails ends it after its stage.
 
-    async def _report(self, key: Key, status: Mapping[str, Any]) -> None:
-        """Write the status, and an Event if there is something new to tell."""
-        live = self._world.get(VIRTUAL_SERVER, key)
-        if live is None:
-            return
-        before = cast("Mapping[str, Any] | None", live.get("status"))
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        Events tell of what was done also where the pass ends by an error.
+        """
+        outcome = _Outcome()
         try:
-            written = await self._applier.apply_status(VIRTUAL_SERVER, live, report.with_times(status, before, now=now))
-        except NotFound:
-            return
-        if written is None:
-            return
-        self._world.remember(VIRTUAL_SERVER, written)
-        notice = report.notice(status, before)
-        if notice:
-            self.tell(live, notice)
+            for stage in plan.stages:
+                ends = await asyncio.gather(
+                    *(self._apply(apply, observed, outcome) for apply in stage), return_exceptions=True
+                )
+                for end in ends:
+                    if isinstance(end, BaseException):
+                        raise end
+                if outcome.is_over:
+                    return outcome
+            for removal in plan.removals:
+                await self._remove(removal, outcome)
+        finally:
+            self._reporter.done(server, outcome.done)
+        return outcome
 
-    def tell(self, about: Manifest, notice: report.Notice) -> None:
-        """Emit an Event about a server."""
-        kind = "Warning" if notice.type == "Warning" else "Normal"
-        self._recorder.emit(about, type=kind, reason=notice.reason, message=notice.message)
-
-    async def apply(self, apply: Apply, live: Manifest | None) -> str:
-        """Write one object, and return what was done to it; ``""`` where it was so.
+    async def _apply(self, apply: Apply, observed: Observed, outcome: _Outcome) -> None:
+        """Write one object, unless it is so, and note in the outcome what came of it.
 
         Args:
             apply: What to write.
-            live: The object as it was when this was planned: what is locked was decided by it.
+            observed: What the plan was made from: what of the object is locked was decided by it.
+            outcome: Of the pass.
         """
-        resource = BY_KIND[apply.manifest["kind"]]
-        written = await self._applier.apply(resource, apply.manifest, live=live, locked=apply.locked)
-        if written is None:
-            return ""
-        self._world.remember(resource, written)
-        return "Created" if live is None else "Updated"
-
-    async def remove(self, removal: Removal) -> None:
-        """Delete one object of ours."""
-        await self._client.delete(BY_KIND[removal.kind], removal.name, namespace=removal.namespace, uid=removal.uid)
-
-    def obstruct(self, server: VirtualServer) -> None:
-        """Note that a Secret of the needed name exists that is not ours."""
-        self._obstructed.add((server.namespace, server.name))
-
-
-class _Pass:
-    """The writes of one pass."""
-
-    def __init__(self, reconciler: Reconciler, server: VirtualServer, observed: Observed) -> None:
-        self._observed = observed
-        self._reconciler = reconciler
-        self._server = server
-        self.did: dict[str, list[str]] = {}
-        self.failures: tuple[Failure, ...] = ()
-        self.errors: list[ApiError] = []
-        self.obstructed = False
-
-    async def carry_out(self, plan: Plan) -> None:
-        """Apply the stages one after the other, then remove; what fails ends it after its stage."""
-        try:
-            for stage in plan.stages:
-                outcomes = await asyncio.gather(*(self._apply(apply) for apply in stage), return_exceptions=True)
-                for outcome in outcomes:
-                    if isinstance(outcome, BaseException):
-                        raise outcome
-                if self.errors or self.obstructed:
-                    return
-            for removal in plan.removals:
-                await self._reconciler.remove(removal)
-                self.did.setdefault("Deleted", []).append(f"{removal.kind} {removal.name}")
-        finally:
-            self._tell()
-
-    async def _apply(self, apply: Apply) -> None:
         kind, name = apply.manifest["kind"], apply.manifest["metadata"]["name"]
+        resource, live = BY_KIND[kind], observed.of_kind(kind, name)
         try:
-            done = await self._reconciler.apply(apply, self._observed.of_kind(kind, name))
+            written = await self._applier.apply(resource, apply.manifest, live=live, locked=apply.locked)
         except Conflict:
             if kind != "Secret":
                 raise
-            # Only our own Secrets are followed: this one is somebody else's, and is read from now on.
-            self._reconciler.obstruct(self._server)
-            self.obstructed = True
+            # The cache follows our own Secrets only: this one is somebody else's.
+            outcome.is_obstructed = True
         except (Forbidden, Invalid) as error:
-            self.failures += (Failure(kind, name, error.message),)
-            self.errors.append(error)
+            outcome.failures += (Failure(kind, name, error.message),)
+            outcome.error = outcome.error or error
         else:
-            if done:
-                self.did.setdefault(done, []).append(f"{kind} {name}")
+            if written is not None:
+                self._cache.remember(resource, written)
+                outcome.done.setdefault("Updated" if live else "Created", []).append(f"{kind} {name}")
 
-    def _tell(self) -> None:
-        about = {
-            "apiVersion": names.API_VERSION,
-            "kind": names.KIND,
-            "metadata": {"name": self._server.name, "namespace": self._server.namespace, "uid": self._server.uid},
-        }
-        for word, objects in self.did.items():
-            self._reconciler.tell(about, report.Notice("Normal", word, f"{word} {', '.join(sorted(objects))}"))
+    async def _remove(self, removal: Removal, outcome: _Outcome) -> None:
+        """Delete one object of ours."""
+        await self._client.delete(BY_KIND[removal.kind], removal.name, namespace=removal.namespace, uid=removal.uid)
+        outcome.done.setdefault("Deleted", []).append(f"{removal.kind} {removal.name}")

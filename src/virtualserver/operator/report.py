@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, Final
 
-from virtualserver.api.conditions import EPOCH, ConditionType
+from virtualserver.api import names
+from virtualserver.api.conditions import ConditionType
 from virtualserver.api.reasons import Reason
+from virtualserver.kube.conditions import condition_of, with_conditions
+from virtualserver.kube.errors import NotFound
+from virtualserver.kube.events import Event
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from virtualserver.kube.objects import Manifest
+    from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.kube.apply import Applier
+    from virtualserver.kube.cache import Cache
+    from virtualserver.kube.events import Recorder
+    from virtualserver.kube.objects import Key, Manifest
 
-__all__ = ["Notice", "notice", "with_times"]
+__all__ = ["Reporter", "event_of", "with_times"]
 
 _QUIET: Final = {Reason.INITIALIZING, Reason.PENDING, Reason.STARTING, Reason.STOPPING, Reason.PROVISIONING}
 """The ordinary course of things: no Event."""
@@ -27,47 +37,81 @@ _NORMAL: Final = {
 """What needs nobody to do anything."""
 
 
-class Notice(NamedTuple):
-    """An Event to emit."""
+class Reporter:
+    """Writes statuses of servers, and Events about them.
 
-    type: str
-    reason: str
-    message: str
+    Args:
+        cache: Follows the servers.
+        applier: Writes as the operator.
+        recorder: Writes the Events.
+    """
+
+    def __init__(self, cache: Cache, applier: Applier, recorder: Recorder) -> None:
+        self._cache = cache
+        self._applier = applier
+        self._recorder = recorder
+
+    async def status(self, key: Key, status: Manifest) -> None:
+        """Write a server's status, unless the server is gone, and an Event if there is something new to tell.
+
+        Args:
+            key: The server's.
+            status: The whole status as planned, its conditions without times.
+        """
+        live = self._cache.get(VIRTUAL_SERVER, key)
+        if live is None:
+            return
+        try:
+            written = await self._applier.apply_status(VIRTUAL_SERVER, live, with_times(status, live, now=time.time()))
+        except NotFound:
+            return
+        if written is None:
+            return
+        self._cache.remember(VIRTUAL_SERVER, written)
+        event = event_of(status, live)
+        if event:
+            self._recorder.emit(live, event)
+
+    def done(self, server: VirtualServer, done: Mapping[str, Sequence[str]]) -> None:
+        """Write an Event for each kind of thing that was done.
+
+        Args:
+            server: For which.
+            done: By reason (``Created``, ``Updated``, ``Deleted``): the objects, as ``KIND NAME``.
+        """
+        metadata = {"name": server.name, "namespace": server.namespace, "uid": server.uid}
+        about = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata}
+        for reason, objects in done.items():
+            self._recorder.emit(about, Event("Normal", reason, f"{reason} {', '.join(sorted(objects))}"))
 
 
-def with_times(status: Manifest, before: Mapping[str, Any] | None, *, now: str) -> dict[str, Any]:
-    """Return a status whose conditions have the time at which their ``status`` changed last.
+def with_times(status: Manifest, live: Manifest, *, now: float) -> dict[str, Any]:
+    """Return a status whose conditions have their times; conditions that others put there stay, after ours.
 
     Args:
         status: As planned, without times.
-        before: The status as it is; None where there is none. Conditions that others put there stay, after ours.
-        now: RFC 3339, for conditions that changed.
+        live: The server as it is.
+        now: Seconds since the epoch, for conditions that changed.
     """
-    known: dict[str, Mapping[str, Any]] = {item["type"]: item for item in (before or {}).get("conditions") or ()}
-    conditions: list[Mapping[str, Any]] = []
-    for condition in status["conditions"]:
-        old = known.pop(condition["type"], {})
-        time = old.get("lastTransitionTime")
-        kept = time if old.get("status") == condition["status"] and time not in (None, EPOCH) else now
-        conditions.append({**condition, "lastTransitionTime": kept})
-    return {**status, "conditions": [*conditions, *known.values()]}
+    planned: Sequence[Mapping[str, Any]] = status["conditions"]
+    ours = {condition["type"] for condition in planned}
+    return {**status, "conditions": with_conditions(live, planned, now=now, owned=ours)}
 
 
-def notice(status: Manifest, before: Mapping[str, Any] | None) -> Notice | None:
+def event_of(status: Manifest, live: Manifest) -> Event | None:
     """Return the Event that tells of a change of ``Ready``, None where nothing new is to be told.
 
     It depends on what the status said before, not on what this process remembers: a restart tells nothing twice.
+
+    Args:
+        status: As planned.
+        live: The server with its status before.
     """
-    ready = _ready(status["conditions"])
-    old = _ready((before or {}).get("conditions") or ())
+    ready = condition_of({"status": status}, ConditionType.READY) or {}
+    old = condition_of(live, ConditionType.READY) or {}
     same = old.get("reason") == ready["reason"]
     if same and (ready["status"] != "False" or old.get("message") == ready["message"]):
         return None
     if ready["reason"] in _QUIET:
         return None
-    return Notice("Normal" if ready["reason"] in _NORMAL else "Warning", ready["reason"], ready["message"])
-
-
-def _ready(conditions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    nothing: Mapping[str, Any] = {}
-    return next((item for item in conditions if item["type"] == ConditionType.READY), nothing)
+    return Event("Normal" if ready["reason"] in _NORMAL else "Warning", ready["reason"], ready["message"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from integration.kube.gate import through_a_gate
 from integration.kube.world import CONFIG_MAPS, a_config_map, until
-from virtualserver.kube.events import EVENTS, Recorder
+from virtualserver.kube.events import EVENTS, Event, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -48,7 +48,7 @@ async def test_an_event_is_shown_by_kubectl_with_its_object(
 ) -> None:
     about = await client.create(CONFIG_MAPS, a_config_map(namespace), field_manager="test")
     async with running(client) as recorder:
-        recorder.emit(about, type="Warning", reason="PoolExhausted", message="no address is free in pool public")
+        recorder.emit(about, Event("Warning", "PoolExhausted", "no address is free in pool public"))
         await events_of(client, namespace, count=1)
     table = control_plane.kubectl("get", "events", "-n", namespace, "--no-headers")
     age, *words = table.split()
@@ -61,13 +61,13 @@ async def test_an_event_is_shown_by_kubectl_with_its_object(
 async def test_repeats_are_counted_in_one_event(client: Client, namespace: str, control_plane: ControlPlane) -> None:
     about = await client.create(CONFIG_MAPS, a_config_map(namespace), field_manager="test")
     async with running(client) as recorder:
-        recorder.emit(about, type="Normal", reason="Waiting", message="waits")
+        recorder.emit(about, Event("Normal", "Waiting", "waits"))
         await events_of(client, namespace, count=1)
         for _ in range(3):
-            recorder.emit(about, type="Normal", reason="Waiting", message="waits")
+            recorder.emit(about, Event("Normal", "Waiting", "waits"))
         (event,) = await events_of(client, namespace, count=1, times=4)
         assert event["count"] == 4
-        recorder.emit(about, type="Normal", reason="Waiting", message="waits for something else")
+        recorder.emit(about, Event("Normal", "Waiting", "waits for something else"))
         assert len(await events_of(client, namespace, count=2)) == 2
     assert "(x4 over" in control_plane.kubectl("describe", "configmap", "a", "-n", namespace)
 
@@ -75,10 +75,10 @@ async def test_repeats_are_counted_in_one_event(client: Client, namespace: str, 
 async def test_an_event_that_the_server_forgot_is_written_anew(client: Client, namespace: str) -> None:
     about = await client.create(CONFIG_MAPS, a_config_map(namespace), field_manager="test")
     async with running(client) as recorder:
-        recorder.emit(about, type="Normal", reason="Again", message="once more")
+        recorder.emit(about, Event("Normal", "Again", "once more"))
         (event,) = await events_of(client, namespace, count=1)
         await client.delete(EVENTS, event["metadata"]["name"], namespace=namespace)
-        recorder.emit(about, type="Normal", reason="Again", message="once more")
+        recorder.emit(about, Event("Normal", "Again", "once more"))
         (event,) = await events_of(client, namespace, count=1)
         assert event["count"] == 1
 
@@ -89,7 +89,7 @@ async def test_events_wait_for_a_server_that_is_away(
     about = await client.create(CONFIG_MAPS, a_config_map(namespace), field_manager="test")
     async with through_a_gate(control_plane.kubeconfig) as (far, gate), running(far) as recorder:
         gate.shut()
-        recorder.emit(about, type="Normal", reason="Late", message="but there")
+        recorder.emit(about, Event("Normal", "Late", "but there"))
         await asyncio.sleep(0.1)
         gate.open()
         assert len(await events_of(client, namespace, count=1)) == 1
@@ -101,9 +101,9 @@ async def test_what_cannot_be_written_is_dropped_and_nobody_is_held_up(
     about = await client.create(CONFIG_MAPS, a_config_map(namespace), field_manager="test")
     nowhere: dict[str, Any] = {**about, "metadata": {**about["metadata"], "namespace": "no-such-namespace"}}
     async with running(client) as recorder:
-        recorder.emit({}, type="Normal", reason="Odd", message="about nothing")
-        recorder.emit(nowhere, type="Normal", reason="Nowhere", message="x" * 5000)
-        recorder.emit(about, type="Normal", reason="There", message="x" * 5000)
+        recorder.emit({}, Event("Normal", "Odd", "about nothing"))
+        recorder.emit(nowhere, Event("Normal", "Nowhere", "x" * 5000))
+        recorder.emit(about, Event("Normal", "There", "x" * 5000))
         (event,) = await events_of(client, namespace, count=1)
         assert len(event["message"]) == 1024
         await until(lambda: "1 events were dropped" in caplog.text, "the loss is told")
@@ -113,5 +113,5 @@ async def test_a_flood_is_cut_rather_than_kept_in_memory(client: Client, namespa
     about = await client.create(CONFIG_MAPS, a_config_map(namespace), field_manager="test")
     recorder = Recorder(client, component="test-controller")
     for number in range(1_500):
-        recorder.emit(about, type="Normal", reason="Flood", message=str(number))
+        recorder.emit(about, Event("Normal", "Flood", str(number)))
     assert recorder.waiting == 1_000

@@ -49,7 +49,9 @@ def operator_process(control_plane: ControlPlane) -> Any:
         kubeconfig = control_plane.state / "kubeconfigs" / "operator"
         async with client_type.from_kubeconfig(kubeconfig, user_agent="operator-under-test") as client:
             site = Site(pools=frozenset({"public", "private", "public-ord1"}))
-            task = asyncio.create_task(process.operate(client, site, resync_seconds=resync_seconds))
+            task = asyncio.create_task(
+                process.operate(client, site, announce=lambda: None, resync_seconds=resync_seconds)
+            )
             try:
                 yield
                 if task.done():

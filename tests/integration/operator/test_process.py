@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from harness.operator_cluster import Cluster
 
 SOURCES = Path(process.__file__).parents[2]
+IDENTITY = "operator-under-test"
 
 
 class Operators:
@@ -36,11 +36,16 @@ class Operators:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start one more."""
-        environment = {"VS_INSTANCE": self.installation.name, "VS_STATE": str(self.installation.root)}
         with self.log.open("ab") as log:
             started = subprocess.Popen(
-                [sys.executable, "-m", "virtualserver.operator", "--instance", self.installation.name],
-                env={**os.environ, "PYTHONPATH": str(SOURCES), **environment},
+                [
+                    *(sys.executable, "-m", "virtualserver.operator"),
+                    *("--kubeconfig", str(self.installation.kubeconfigs / "operator")),
+                    *("--site", str(self.installation.site_profile)),
+                    *("--ready-file", str(self.ready)),
+                    *("--identity", IDENTITY),
+                ],
+                env={**os.environ, "PYTHONPATH": str(SOURCES)},
                 stdout=log,
                 stderr=log,
             )
@@ -81,7 +86,7 @@ async def holder(cluster: Cluster) -> str:
 
 async def test_it_takes_its_lease_works_and_ends_on_sigterm_without_it(cluster: Cluster, operators: Operators) -> None:
     started = await operators.reconciling(cluster)
-    assert await holder(cluster) == f"{socket.gethostname()}:{operators.ready.parent}"
+    assert await holder(cluster) == IDENTITY
 
     await cluster.create(network={"public": False})
     await cluster.object(kinds.VIRTUAL_MACHINE, "web")
@@ -113,5 +118,5 @@ async def test_the_one_after_a_killed_one_does_not_wait_until_the_lease_runs_out
 async def test_a_second_one_beside_one_that_works_ends_at_once(cluster: Cluster, operators: Operators) -> None:
     first = await operators.reconciling(cluster)
     assert operators.start().wait(timeout=60) == 1
-    assert "another operator of instance" in operators.log.read_text().splitlines()[-1]
+    assert "another operator with the identity" in operators.log.read_text().splitlines()[-1]
     assert first.poll() is None

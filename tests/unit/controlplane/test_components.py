@@ -26,6 +26,7 @@ def a_table(**chosen: object) -> dict[str, components.Component]:
         uids=UidRange(1000, 4096),
         programs=Path("/bin"),
         environment={"PYTHONPATH": "/src", "HOME": "/root", "SECRET": "x"},
+        host="myhost",
     )
     return {component.name: component for component in table}
 
@@ -73,6 +74,18 @@ def test_our_processes_get_only_what_they_need_of_the_environment() -> None:
     assert node["PYTHONPATH"] == "/src"
     assert node["VS_INSTANCE"] == "one"
     assert not {"HOME", "SECRET"} & set(node)
+
+
+def test_the_operator_is_told_all_that_it_knows_of_its_place() -> None:
+    operator = a_table()["operator"]
+    assert not [name for name in operator.environment if name.startswith("VS_")]
+    assert operator.argv[3:] == (
+        "--kubeconfig=/vs/one/kubeconfigs/operator",
+        "--site=/vs/one/site.yaml",
+        "--ready-file=/vs/.run/one/operator/ready",
+        "--identity=myhost:/vs/.run/one/operator",
+        "--wait",
+    )
 
 
 def test_the_control_plane_alone_can_be_asked_for() -> None:

@@ -1,0 +1,105 @@
+"""What exists for one server: from the cache, and the Secrets that it refers to from the API server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.kube import kinds
+from virtualserver.kube.errors import NotFound
+from virtualserver.kube.objects import key_of, owner_uid
+from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.operator.manifests import is_image, machine_mac, server_mac
+from virtualserver.operator.watches import BY_MAC
+from virtualserver.plan import mac
+from virtualserver.plan.objects import secret, services
+from virtualserver.plan.values import Failure, Observed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.kube.cache import Cache
+    from virtualserver.kube.client import Client
+    from virtualserver.kube.objects import Key, Manifest
+
+__all__ = ["observe", "read_secrets"]
+
+_MOST_IMAGES: Final = 5
+"""Images that a message names."""
+
+
+def observe(
+    cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Manifest], failures: tuple[Failure, ...] = ()
+) -> Observed:
+    """Return what exists for a server.
+
+    Args:
+        cache: Follows `watches.WATCHES`.
+        server: As decoded.
+        secrets: What `read_secrets` read for it.
+        failures: Writes that the API server has just refused.
+    """
+    namespace, own_secret = server.namespace, secret.secret_name(server)
+    key = (namespace, server.name)
+    source = server.spec.storage.root.source.pvc
+    found = {name: cache.get(kinds.SERVICE, (namespace, name)) for name in services.possible_names(server.name)}
+    return Observed(
+        virtual_machine=cache.get(kinds.VIRTUAL_MACHINE, key),
+        virtual_machine_instance=cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key),
+        data_volume=cache.get(kinds.DATA_VOLUME, key),
+        claim=cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key),
+        secret=cache.get(kinds.SECRET, (namespace, own_secret)) or secrets.get(own_secret),
+        services={name: service for name, service in found.items() if service},
+        referenced_secrets=secrets,
+        source=cache.get(kinds.PERSISTENT_VOLUME_CLAIM, (source.namespace, source.name)) if source else None,
+        images=_images(cache),
+        mac_holder=_mac_holder(cache, server),
+        failures=failures,
+    )
+
+
+async def read_secrets(client: Client, server: VirtualServer, *, with_own: bool) -> dict[str, Manifest]:
+    """Read Secrets that the cache does not follow, and return those that exist, by name.
+
+    Args:
+        client: An entered client.
+        server: Whose manifest refers to them.
+        with_own: Also read the Secret of the name that the server needs itself, which somebody else made.
+    """
+    wanted = {reference.name for reference in secret.references(server)}
+    if with_own:
+        wanted.add(secret.secret_name(server))
+    found: dict[str, Manifest] = {}
+    for name in sorted(wanted):
+        try:
+            found[name] = await client.get(kinds.SECRET, name, namespace=server.namespace)
+        except NotFound:
+            continue
+    return found
+
+
+def _images(cache: Cache) -> tuple[str, ...]:
+    """Return NAMESPACE/NAME of the first images."""
+    claims = cache.all(kinds.PERSISTENT_VOLUME_CLAIM)
+    return tuple(sorted("/".join(key_of(claim)) for claim in claims if is_image(claim))[:_MOST_IMAGES])
+
+
+def _mac_holder(cache: Cache, server: VirtualServer) -> Key | None:
+    """Return which other server this server's MAC address belongs to, None where it is its own."""
+    if server.spec.network.disable_k8s_networking:
+        return None
+    rivals = cache.by_index(VIRTUAL_SERVER, BY_MAC, mac.address(server))
+    if len(rivals) < 2:
+        return None
+    winner = mac.holder(_claim(cache, rival) for rival in rivals)
+    if winner is None or winner.uid == server.uid:
+        return None
+    return winner.namespace, winner.name
+
+
+def _claim(cache: Cache, server: Manifest) -> mac.MACClaim:
+    """Return a server's claim to its MAC address."""
+    (namespace, name), metadata = key_of(server), server["metadata"]
+    machine = cache.get(kinds.VIRTUAL_MACHINE, (namespace, name))
+    holds = machine is not None and owner_uid(machine) == metadata["uid"] and machine_mac(machine) == server_mac(server)
+    return mac.MACClaim(namespace, name, metadata["uid"], metadata.get("creationTimestamp", ""), holds)

@@ -1,0 +1,108 @@
+"""Which kinds the operator follows, and which servers a change in them concerns.
+
+An object of a name that a server needs concerns that server whoever it belongs to, so that a name that is taken, or
+freed, is seen. Secrets are followed only where they are ours: others are read one by one when a server refers to them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.api import names
+from virtualserver.kube import kinds
+from virtualserver.kube.cache import Watch
+from virtualserver.kube.objects import key_of
+from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.operator.manifests import is_image, machine_mac, server_mac, source_claim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from virtualserver.kube.cache import Cache
+    from virtualserver.kube.objects import Key, Manifest, Resource
+    from virtualserver.kube.store import Change
+
+__all__ = ["BY_MAC", "WATCHES", "concerned"]
+
+BY_MAC: Final = "mac"
+"""Index of VirtualServers: the MAC address that each claims."""
+_BY_SOURCE: Final = "source"
+"""Index of VirtualServers: NAMESPACE/NAME of the PersistentVolumeClaim that each root disk is cloned from."""
+
+
+def _mac_values(server: Manifest) -> Iterable[str]:
+    address = server_mac(server)
+    return (address,) if address else ()
+
+
+def _source_values(server: Manifest) -> Iterable[str]:
+    source = source_claim(server)
+    return ("/".join(source),) if source else ()
+
+
+WATCHES: Final[Mapping[Resource, Watch]] = {
+    VIRTUAL_SERVER: Watch(indexes={BY_MAC: _mac_values, _BY_SOURCE: _source_values}),
+    kinds.VIRTUAL_MACHINE: Watch(),
+    kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
+    kinds.DATA_VOLUME: Watch(),
+    kinds.SERVICE: Watch(),
+    kinds.SECRET: Watch(label_selector=names.UID),
+    kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
+}
+"""What the operator's cache follows."""
+
+
+def concerned(cache: Cache, resource: Resource, change: Change) -> list[Key]:
+    """Return the keys of the servers that a change concerns, each once; none for a write of our own.
+
+    Args:
+        cache: Follows `WATCHES`, and has the change already.
+        resource: The kind of the object that changed.
+        change: What happened to it.
+    """
+    if change.is_own:
+        return []
+    found = [*_by_name(cache, resource, change.key)]
+    if resource is VIRTUAL_SERVER:
+        found += _rivals(cache, change, [server_mac(one) for one in (change.old, change.new) if one])
+    if resource is kinds.VIRTUAL_MACHINE:
+        found += _rivals(cache, change, [machine_mac(one) for one in (change.old, change.new) if one])
+    if resource is kinds.PERSISTENT_VOLUME_CLAIM:
+        found += _waiting_for_image(cache, change)
+    return list(dict.fromkeys(found))
+
+
+def _by_name(cache: Cache, resource: Resource, key: Key) -> Iterator[Key]:
+    """Yield the servers that may need an object of this name, and the server itself even when it is gone."""
+    if resource is VIRTUAL_SERVER:
+        yield key
+        return
+    namespace, name = key
+    for candidate in _server_names(resource, name):
+        if cache.get(VIRTUAL_SERVER, (namespace, candidate)):
+            yield namespace, candidate
+
+
+def _server_names(resource: Resource, name: str) -> tuple[str, ...]:
+    if resource is kinds.SERVICE:
+        return name, name.removesuffix("-tcp"), name.removesuffix("-udp")
+    return (name.removesuffix("-cloud-init"),) if resource is kinds.SECRET else (name,)
+
+
+def _rivals(cache: Cache, change: Change, addresses: Iterable[str | None]) -> Iterator[Key]:
+    """Yield the servers that claim a MAC address in common with the server or machine that changed."""
+    for address in addresses:
+        rivals = cache.by_index(VIRTUAL_SERVER, BY_MAC, address) if address else ()
+        if len(rivals) > 1 or change.new is None:
+            yield from (key_of(rival) for rival in rivals)
+
+
+def _waiting_for_image(cache: Cache, change: Change) -> Iterator[Key]:
+    """Yield the servers that wait for a claim as their image, or whose message names the images that there are."""
+    yield from (key_of(server) for server in cache.by_index(VIRTUAL_SERVER, _BY_SOURCE, "/".join(change.key)))
+    claim = change.new or change.old
+    if claim and is_image(claim) and (change.old is None or change.new is None):
+        for server in cache.all(VIRTUAL_SERVER):
+            wanted = source_claim(server)
+            if wanted and not cache.get(kinds.PERSISTENT_VOLUME_CLAIM, wanted):
+                yield key_of(server)
