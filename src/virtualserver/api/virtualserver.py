@@ -312,11 +312,15 @@ class NetworkStatus(_Struct, frozen=True, omit_defaults=False):
 
 
 class Status(_Struct, frozen=True, omit_defaults=False):
-    """``status``; the conditions stand in the order of ``ConditionType``."""
+    """``status``; the conditions stand in the order of ``ConditionType``.
 
+    ``msgspec.to_builtins`` makes the manifest's part of it: without a revision where the manifest had none, without a
+    time for a condition that has none yet.
+    """
+
+    observed_revision: str | msgspec.UnsetType = msgspec.UNSET
     network: NetworkStatus = NetworkStatus()
     conditions: tuple[_Condition, ...] = ()
-    observed_revision: str = ""
 
     def condition(self, type_: conditions.ConditionType) -> conditions.Condition | None:
         """Return the condition of a type, None where the status has none."""

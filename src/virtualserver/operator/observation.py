@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import key_of, owner_uid
-from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
 from virtualserver.operator.manifests import is_image, machine_mac, server_mac
 from virtualserver.operator.watches import BY_MAC
 from virtualserver.plan import mac
-from virtualserver.plan.objects import secret, services
-from virtualserver.plan.values import Failure, Observed
+from virtualserver.plan.children import MADE_FROM, Children
+from virtualserver.plan.network import cluster_mac
+from virtualserver.plan.objects import secret
+from virtualserver.plan.objects.table import KINDS
+from virtualserver.plan.situation import Surroundings
+from virtualserver.plan.user_data import references
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,17 +25,31 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Key, Manifest
+    from virtualserver.plan.situation import FailedWrite
 
-__all__ = ["observe", "read_secrets"]
+__all__ = ["children_of", "read_secrets", "surroundings_of"]
 
 _MOST_IMAGES: Final = 5
 """Images that a message names."""
 
 
-def observe(
-    cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Manifest], failures: tuple[Failure, ...] = ()
-) -> Observed:
-    """Return what exists for a server.
+def children_of(cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Manifest]) -> Children:
+    """Return what exists of the names that a server needs, whoever it belongs to.
+
+    Args:
+        cache: Follows `watches.WATCHES`.
+        server: As decoded.
+        secrets: What `read_secrets` read for it: one of them may have the name of the server's own.
+    """
+    found = [cache.get(kind.resource, (server.namespace, name)) for kind in KINDS for name in kind.names(server.name)]
+    made = [cache.get(BY_KIND[kind], (server.namespace, server.name)) for kind in MADE_FROM]
+    return Children.of([secrets.get(f"{server.name}{secret.SUFFIX}"), *found, *made])
+
+
+def surroundings_of(
+    cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Manifest], failures: tuple[FailedWrite, ...] = ()
+) -> Surroundings:
+    """Return what matters to a server beside the objects of its names.
 
     Args:
         cache: Follows `watches.WATCHES`.
@@ -39,18 +57,9 @@ def observe(
         secrets: What `read_secrets` read for it.
         failures: Writes that the API server has just refused.
     """
-    namespace, own_secret = server.namespace, secret.secret_name(server)
-    key = (namespace, server.name)
     source = server.spec.storage.root.source.pvc
-    found = {name: cache.get(kinds.SERVICE, (namespace, name)) for name in services.possible_names(server.name)}
-    return Observed(
-        virtual_machine=cache.get(kinds.VIRTUAL_MACHINE, key),
-        virtual_machine_instance=cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key),
-        data_volume=cache.get(kinds.DATA_VOLUME, key),
-        claim=cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key),
-        secret=cache.get(kinds.SECRET, (namespace, own_secret)) or secrets.get(own_secret),
-        services={name: service for name, service in found.items() if service},
-        referenced_secrets=secrets,
+    return Surroundings(
+        secrets=secrets,
         source=cache.get(kinds.PERSISTENT_VOLUME_CLAIM, (source.namespace, source.name)) if source else None,
         images=_images(cache),
         mac_holder=_mac_holder(cache, server),
@@ -66,9 +75,9 @@ async def read_secrets(client: Client, server: VirtualServer, *, with_own: bool)
         server: Whose manifest refers to them.
         with_own: Also read the Secret of the name that the server needs itself, which somebody else made.
     """
-    wanted = {reference.name for reference in secret.references(server)}
+    wanted = {reference.name for reference in references(server)}
     if with_own:
-        wanted.add(secret.secret_name(server))
+        wanted.add(f"{server.name}{secret.SUFFIX}")
     found: dict[str, Manifest] = {}
     for name in sorted(wanted):
         try:
@@ -86,9 +95,8 @@ def _images(cache: Cache) -> tuple[str, ...]:
 
 def _mac_holder(cache: Cache, server: VirtualServer) -> Key | None:
     """Return which other server this server's MAC address belongs to, None where it is its own."""
-    if server.spec.network.disable_k8s_networking:
-        return None
-    rivals = cache.by_index(VIRTUAL_SERVER, BY_MAC, mac.address(server))
+    address = cluster_mac(server)
+    rivals = cache.by_index(VIRTUAL_SERVER, BY_MAC, address) if address else ()
     if len(rivals) < 2:
         return None
     winner = mac.holder(_claim(cache, rival) for rival in rivals)

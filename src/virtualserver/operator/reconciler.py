@@ -15,12 +15,12 @@ from virtualserver.api.reasons import Reason
 from virtualserver.kube.apply import Applier
 from virtualserver.kube.errors import ApiError, Conflict, Forbidden, Invalid
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
-from virtualserver.operator.observation import observe, read_secrets
+from virtualserver.operator.observation import children_of, read_secrets, surroundings_of
 from virtualserver.operator.report import Reporter
 from virtualserver.plan import planning
 from virtualserver.plan.judging import status as plan_status
 from virtualserver.plan.objects import secret
-from virtualserver.plan.values import Failure
+from virtualserver.plan.situation import FailedWrite
 
 if TYPE_CHECKING:
     from virtualserver.api.virtualserver import VirtualServer
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.events import Recorder
     from virtualserver.kube.objects import Key
+    from virtualserver.plan.children import Children
+    from virtualserver.plan.outcome import Apply, Plan, Removal
     from virtualserver.plan.sites.site import Site
-    from virtualserver.plan.values import Apply, Observed, Plan, Removal
+    from virtualserver.plan.situation import Surroundings
 
 __all__ = ["Reconciler"]
 
@@ -50,7 +52,7 @@ class _Outcome:
     """
 
     done: dict[str, list[str]] = dataclasses.field(default_factory=dict[str, list[str]])
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[FailedWrite, ...] = ()
     error: ApiError | None = None
     is_obstructed: bool = False
 
@@ -97,27 +99,31 @@ class Reconciler:
         except InvalidManifest as error:
             await self._reporter.status(key, plan_status.invalid(manifest, error.faults))
             return None
-        observed = await self._observe(server, key)
-        plan = planning.plan(server, observed, self._site)
-        outcome = await self._carry_out(server, plan, observed)
+        children, surroundings = await self._observe(server, key)
+        plan = planning.plan(server, children, surroundings, self._site)
+        outcome = await self._carry_out(server, plan, children)
         if outcome.is_obstructed:
             self._obstructed.add(key)
         if outcome.done or outcome.is_over:
-            plan = planning.plan(server, await self._observe(server, key, outcome.failures), self._site)
+            children, surroundings = await self._observe(server, key, outcome.failures)
+            plan = planning.plan(server, children, surroundings, self._site)
         await self._reporter.status(key, plan.status)
         if outcome.error:
             raise outcome.error
-        waits = any(condition["reason"] in _SECRET_WAITS for condition in plan.status["conditions"])
+        waits = any(condition.reason in _SECRET_WAITS for condition in plan.status.conditions)
         return _SECRET_SECONDS if waits or key in self._obstructed else None
 
-    async def _observe(self, server: VirtualServer, key: Key, failures: tuple[Failure, ...] = ()) -> Observed:
-        """Collect what exists for a server."""
+    async def _observe(
+        self, server: VirtualServer, key: Key, failures: tuple[FailedWrite, ...] = ()
+    ) -> tuple[Children, Surroundings]:
+        """Collect what exists of a server's names, and what matters beside that."""
         secrets = await read_secrets(self._client, server, with_own=key in self._obstructed)
-        if secret.secret_name(server) not in secrets:
+        if f"{server.name}{secret.SUFFIX}" not in secrets:
             self._obstructed.discard(key)
-        return observe(self._cache, server, secrets=secrets, failures=failures)
+        children = children_of(self._cache, server, secrets=secrets)
+        return children, surroundings_of(self._cache, server, secrets=secrets, failures=failures)
 
-    async def _carry_out(self, server: VirtualServer, plan: Plan, observed: Observed) -> _Outcome:
+    async def _carry_out(self, server: VirtualServer, plan: Plan, children: Children) -> _Outcome:
         """Apply the stages one after the other, then remove; what fails ends it after its stage.
 
         Events tell of what was done also where the pass ends by an error.
@@ -126,7 +132,7 @@ class Reconciler:
         try:
             for stage in plan.stages:
                 ends = await asyncio.gather(
-                    *(self._apply(apply, observed, outcome) for apply in stage), return_exceptions=True
+                    *(self._apply(apply, children, outcome) for apply in stage), return_exceptions=True
                 )
                 for end in ends:
                     if isinstance(end, BaseException):
@@ -139,16 +145,16 @@ class Reconciler:
             self._reporter.done(server, outcome.done)
         return outcome
 
-    async def _apply(self, apply: Apply, observed: Observed, outcome: _Outcome) -> None:
+    async def _apply(self, apply: Apply, children: Children, outcome: _Outcome) -> None:
         """Write one object, unless it is so, and note in the outcome what came of it.
 
         Args:
             apply: What to write.
-            observed: What the plan was made from: what of the object is locked was decided by it.
+            children: What the plan was made from: what of the object is locked was decided by it.
             outcome: Of the pass.
         """
-        kind, name = apply.manifest["kind"], apply.manifest["metadata"]["name"]
-        resource, live = BY_KIND[kind], observed.of_kind(kind, name)
+        kind, name = apply.key
+        resource, live = BY_KIND[kind], children.get(kind, name)
         try:
             written = await self._applier.apply(resource, apply.manifest, live=live, locked=apply.locked)
         except Conflict:
@@ -157,7 +163,7 @@ class Reconciler:
             # The cache follows our own Secrets only: this one is somebody else's.
             outcome.is_obstructed = True
         except (Forbidden, Invalid) as error:
-            outcome.failures += (Failure(kind, name, error.message),)
+            outcome.failures += (FailedWrite(kind, name, error.message),)
             outcome.error = outcome.error or error
         else:
             if written is not None:

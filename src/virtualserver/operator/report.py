@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from virtualserver.api import names
 from virtualserver.api.conditions import ConditionType
 from virtualserver.api.reasons import Reason
@@ -16,7 +18,7 @@ from virtualserver.operator.kinds import VIRTUAL_SERVER
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.api.virtualserver import Status, VirtualServer
     from virtualserver.kube.apply import Applier
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.events import Recorder
@@ -51,13 +53,14 @@ class Reporter:
         self._applier = applier
         self._recorder = recorder
 
-    async def status(self, key: Key, status: Manifest) -> None:
+    async def status(self, key: Key, planned: Status) -> None:
         """Write a server's status, unless the server is gone, and an Event if there is something new to tell.
 
         Args:
             key: The server's.
-            status: The whole status as planned, its conditions without times.
+            planned: The whole status, its conditions without times.
         """
+        status: Manifest = msgspec.to_builtins(planned)
         live = self._cache.get(VIRTUAL_SERVER, key)
         if live is None:
             return

@@ -12,8 +12,10 @@ from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Watch
 from virtualserver.kube.objects import key_of
-from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
 from virtualserver.operator.manifests import is_image, machine_mac, server_mac, source_claim
+from virtualserver.plan.children import MADE_FROM
+from virtualserver.plan.objects.table import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,12 +44,8 @@ def _source_values(server: Manifest) -> Iterable[str]:
 
 WATCHES: Final[Mapping[Resource, Watch]] = {
     VIRTUAL_SERVER: Watch(indexes={BY_MAC: _mac_values, _BY_SOURCE: _source_values}),
-    kinds.VIRTUAL_MACHINE: Watch(),
-    kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
-    kinds.DATA_VOLUME: Watch(),
-    kinds.SERVICE: Watch(),
+    **dict.fromkeys(BY_KIND.values(), Watch()),
     kinds.SECRET: Watch(label_selector=names.UID),
-    kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
 }
 """What the operator's cache follows."""
 
@@ -84,9 +82,8 @@ def _by_name(cache: Cache, resource: Resource, key: Key) -> Iterator[Key]:
 
 
 def _server_names(resource: Resource, name: str) -> tuple[str, ...]:
-    if resource is kinds.SERVICE:
-        return name, name.removesuffix("-tcp"), name.removesuffix("-udp")
-    return (name.removesuffix("-cloud-init"),) if resource is kinds.SECRET else (name,)
+    made_from = MADE_FROM.get(resource.kind, resource.kind)
+    return tuple(server for kind in KINDS if kind.resource.kind == made_from for server in kind.servers(name))
 
 
 def _rivals(cache: Cache, change: Change, addresses: Iterable[str | None]) -> Iterator[Key]:

@@ -5,19 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from virtualserver.api.mac import derive
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from virtualserver.api.virtualserver import VirtualServer
-
-__all__ = ["MACClaim", "address", "holder"]
-
-
-def address(server: VirtualServer) -> str:
-    """Return the address of a server's cluster NIC, in lower case with colons."""
-    return server.spec.network.mac or derive(f"{server.namespace}/{server.name}")
+__all__ = ["MACClaim", "holder"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.kube.objects import Resource, controller_of, controller_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from virtualserver.api.virtualserver import VirtualServer
-    from virtualserver.plan.values import Manifest
+    from virtualserver.kube.objects import Manifest
 
-__all__ = ["describe_owner", "is_ours", "labels", "metadata", "owner"]
+__all__ = ["VIRTUAL_SERVER", "describe_owner", "is_ours", "labels", "metadata"]
+
+VIRTUAL_SERVER: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND)
 
 
 def labels(server: VirtualServer) -> dict[str, str]:
@@ -35,16 +38,8 @@ def metadata(
     if annotations:
         result["annotations"] = dict(annotations)
     if owned:
-        result["ownerReferences"] = [
-            {
-                "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
-                "name": server.name,
-                "uid": server.uid,
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ]
+        owner = {"metadata": {"name": server.name, "uid": server.uid}}
+        result["ownerReferences"] = [controller_reference(VIRTUAL_SERVER, owner)]
     return result
 
 
@@ -53,29 +48,18 @@ def is_ours(server: VirtualServer, manifest: Manifest) -> bool:
 
     A kept DataVolume has no owner; its label says whose it is.
     """
-    controller = _controller(manifest)
+    controller = controller_of(manifest)
     if controller is not None:
         return controller.get("uid") == server.uid
     unowned_disk = manifest.get("kind") == "DataVolume"
     return unowned_disk and manifest["metadata"].get("labels", {}).get(names.UID) == server.uid
 
 
-def owner(manifest: Manifest) -> str | None:
-    """Return the UID of an object's controller, None where it has none."""
-    controller = _controller(manifest)
-    return None if controller is None else controller.get("uid")
-
-
 def describe_owner(server: VirtualServer, manifest: Manifest) -> str:
     """Say whose an object is that is not ours, and when its name will be free."""
-    controller = _controller(manifest)
+    controller = controller_of(manifest)
     if controller is None:
         return "it was not made for a VirtualServer that exists: delete or rename it, or choose another name"
     if controller.get("kind") == names.KIND and controller.get("name") == server.name:
         return "it belongs to the deleted VirtualServer of the same name, and this waits until it is gone"
     return f"it belongs to {controller.get('kind')} {controller.get('name')}: delete that, or choose another name"
-
-
-def _controller(manifest: Manifest) -> Mapping[str, Any] | None:
-    references: Iterable[Mapping[str, Any]] = manifest["metadata"].get("ownerReferences", ())
-    return next((reference for reference in references if reference.get("controller")), None)

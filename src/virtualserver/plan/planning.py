@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
+from virtualserver.plan.children import Children
 from virtualserver.plan.judging import refusals, status
-from virtualserver.plan.judging.view import View, only_ours
-from virtualserver.plan.objects import data_volumes, secret, services, virtual_machine
-from virtualserver.plan.values import Apply, Manifest, Observed, Plan, Refusal
+from virtualserver.plan.network import network_of
+from virtualserver.plan.objects import data_volumes
+from virtualserver.plan.objects.table import KINDS, STAGES
+from virtualserver.plan.outcome import Apply, Plan
+from virtualserver.plan.situation import Situation
+from virtualserver.plan.user_data import user_data_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from virtualserver.api.virtualserver import VirtualServer
     from virtualserver.plan.sites.site import Site
+    from virtualserver.plan.situation import Surroundings
 
 __all__ = ["plan"]
 
 
-def plan(server: VirtualServer, observed: Observed, site: Site) -> Plan:
+def plan(server: VirtualServer, found: Children, surroundings: Surroundings, site: Site) -> Plan:
     """Return what to do for a server, and what to say of it.
 
     Nothing is planned for an object that exists and is not ours, nor while ours is being deleted. A refusal of one
@@ -26,48 +32,44 @@ def plan(server: VirtualServer, observed: Observed, site: Site) -> Plan:
 
     Args:
         server: As decoded.
-        observed: What exists of the names that the server needs, whoever it belongs to.
-        site: The site profile.
+        found: What exists of the names that the server needs, whoever it belongs to.
+        surroundings: What matters to it beside them.
+        site: Where it runs.
     """
-    wanted = services.services(server, site)
-    refused = refusals.refusals(server, observed, wanted)
-    ours = only_ours(server, observed)
-    machine = virtual_machine.virtual_machine(server, ours, site)
-    view = View(server, ours, site, wanted, machine.manifest["spec"]["template"], refused)
-    told = status.status(view)
-    if server.metadata.deletion_timestamp:
-        return Plan(_kept_disk(server, ours), (), told)
-    if any(not refusal.kind for refusal in refused):
-        return Plan((), (), told)
-    # What the machine needs comes before it; among themselves these do not care.
-    first = [Apply(manifest) for manifest in [*_configuration(server, ours, refused), *wanted]]
-    second = [machine] if not refused or ours.virtual_machine else []
-    stages = tuple(_applicable(stage, ours, refused) for stage in (first, second))
-    return Plan(tuple(stage for stage in stages if stage), services.removals(server, ours, wanted), told)
-
-
-def _configuration(server: VirtualServer, observed: Observed, refused: Sequence[Refusal]) -> list[Manifest]:
-    """Return the Secret, unless something in it is waited for, and the root disk."""
-    complete = all(refusal.kind != "Secret" for refusal in refused)
-    return [*([secret.secret(server, observed)] if complete else []), data_volumes.data_volume(server, observed)]
-
-
-def _applicable(stage: Sequence[Apply], observed: Observed, refused: Sequence[Refusal]) -> tuple[Apply, ...]:
-    """Return a stage without the names that are taken, and without objects that are being deleted."""
-    taken = {(refusal.kind, refusal.name) for refusal in refused if refusal.name}
-    live = [observed.virtual_machine, observed.data_volume, observed.secret, *observed.services.values()]
-    leaving = {
-        (item["kind"], item["metadata"]["name"]) for item in live if item and item["metadata"].get("deletionTimestamp")
-    }
-    skipped = taken | leaving
-    return tuple(
-        apply for apply in stage if (apply.manifest["kind"], apply.manifest["metadata"]["name"]) not in skipped
+    situation = Situation(
+        server=server,
+        site=site,
+        network=network_of(server, site),
+        found=found,
+        children=found.ours(server),
+        surroundings=surroundings,
+        user_data=user_data_of(server, surroundings.secrets),
     )
+    situation = dataclasses.replace(situation, refusals=refusals.refusals(situation))
+    stages = [[apply for kind in stage for apply in kind.planned(situation)] for stage in STAGES]
+    wanted = Children.of(apply.manifest for stage in stages for apply in stage)
+    told = status.status(situation, wanted)
+    if server.metadata.deletion_timestamp:
+        return Plan(_kept_disk(situation), (), told)
+    if any(not refusal.kind for refusal in situation.refusals):
+        return Plan((), (), told)
+    applicable = [_applicable(situation, stage) for stage in stages]
+    removals = [removal for kind in KINDS for removal in kind.removals(situation)]
+    return Plan(tuple(stage for stage in applicable if stage), tuple(removals), told)
 
 
-def _kept_disk(server: VirtualServer, observed: Observed) -> tuple[tuple[Apply, ...], ...]:
+def _applicable(situation: Situation, stage: Iterable[Apply]) -> tuple[Apply, ...]:
+    """Return a stage without the names that are taken, and without objects that are being deleted."""
+    refused = {(refusal.kind, refusal.name) for refusal in situation.refusals}
+    # What the machine needs is not complete: one that exists goes on, a new one waits.
+    if refused and situation.machine is None:
+        refused.add(("VirtualMachine", situation.server.name))
+    return tuple(apply for apply in stage if apply.key not in refused and not situation.children.leaving(*apply.key))
+
+
+def _kept_disk(situation: Situation) -> tuple[tuple[Apply, ...], ...]:
     """Let go of a disk that is to be kept, if its server is deleted before that was done."""
-    disk = observed.data_volume
-    if not server.keeps_disk or disk is None or disk["metadata"].get("deletionTimestamp"):
+    server = situation.server
+    if not server.keeps_disk or situation.root_disk is None or situation.children.leaving("DataVolume", server.name):
         return ()
-    return ((Apply(data_volumes.data_volume(server, observed)),),)
+    return (tuple(data_volumes.data_volumes(situation)),)

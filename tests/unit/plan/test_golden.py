@@ -13,16 +13,21 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import yaml
 
-from virtualserver.api import mac
-from virtualserver.api.virtualserver import decode
+from virtualserver.api import mac, names
+from virtualserver.api.virtualserver import VirtualServer, decode
 from virtualserver.plan import planning
+from virtualserver.plan.children import Children
 from virtualserver.plan.sites.site import Site
-from virtualserver.plan.values import Observed, Plan
+from virtualserver.plan.situation import Surroundings
+
+if TYPE_CHECKING:
+    from virtualserver.plan.outcome import Plan
 
 GOLDEN = Path(__file__).parent / "golden"
 SITE = Site(pools=frozenset({"public", "private", "public-ord1"}))
@@ -51,36 +56,22 @@ def _merged(manifest: Any, locked: Any) -> dict[str, Any]:
     return result
 
 
-def observed(documents: list[Any], name: str) -> Observed:
-    """Sort existing objects into their places, by kind and name; a VirtualServer is another one with the same MAC."""
-    fields: dict[str, Any] = {"services": {}, "referenced_secrets": {}}
-    images: list[str] = []
-    for document in documents:
-        kind, metadata = document["kind"], document["metadata"]
-        match kind, metadata["name"]:
-            case "VirtualMachine", _:
-                fields["virtual_machine"] = document
-            case "VirtualMachineInstance", _:
-                fields["virtual_machine_instance"] = document
-            case "DataVolume", _:
-                fields["data_volume"] = document
-            case "PersistentVolumeClaim", own if own == name:
-                fields["claim"] = document
-            case "PersistentVolumeClaim", image:
-                images.append(f"{metadata['namespace']}/{image}")
-                fields.setdefault("_images", {})[image] = document
-            case "Secret", own if own == f"{name}-cloud-init":
-                fields["secret"] = document
-            case "Secret", other:
-                fields["referenced_secrets"][other] = document
-            case "Service", service:
-                fields["services"][service] = document
-            case "VirtualServer", rival:
-                fields["mac_holder"] = (metadata["namespace"], rival)
-            case _:
-                raise AssertionError(f"{kind} in observed.yaml is not known")
-    found = fields.pop("_images", {})
-    return Observed(images=tuple(sorted(images)), source=found.get("debian-12"), **fields)
+def observed(documents: list[Any], server: VirtualServer) -> tuple[Children, Surroundings]:
+    """Sort what exists: objects of the server's names; images; Secrets; another VirtualServer with the same MAC."""
+    own = {f"{server.name}{suffix}" for suffix in ("", "-tcp", "-udp", "-cloud-init")}
+    children = Children.of(
+        document for document in documents if document["kind"] != names.KIND and document["metadata"]["name"] in own
+    )
+    others = [document for document in documents if document not in children.objects.values()]
+    by_name = {(document["kind"], document["metadata"]["name"]): document for document in others}
+    rival = next((document["metadata"] for kind, document in by_name.items() if kind[0] == names.KIND), None)
+    images = [item["metadata"] for (kind, _), item in by_name.items() if kind == "PersistentVolumeClaim"]
+    return children, Surroundings(
+        secrets={name: document for (kind, name), document in by_name.items() if kind == "Secret"},
+        source=by_name.get(("PersistentVolumeClaim", "debian-12")),
+        images=tuple(sorted(f"{image['namespace']}/{image['name']}" for image in images)),
+        mac_holder=(rival["namespace"], rival["name"]) if rival else None,
+    )
 
 
 def outcome(plan: Plan) -> dict[str, str]:
@@ -90,7 +81,7 @@ def outcome(plan: Plan) -> dict[str, str]:
         {"remove": {"kind": item.kind, "namespace": item.namespace, "name": item.name, "uid": item.uid}}
         for item in plan.removals
     ]
-    files = {"status.yaml": _dump(plan.status)}
+    files = {"status.yaml": _dump(msgspec.to_builtins(plan.status))}
     for manifest in applied:
         if manifest["kind"] == "Secret":
             files["userdata.yaml"] = base64.b64decode(manifest["data"]["userdata"]).decode()
@@ -106,7 +97,7 @@ def test_the_plan_is_what_a_reader_would_write(case: str) -> None:
     server = decode(yaml.safe_load((folder / "virtualserver.yaml").read_text()))
     existing = folder / "observed.yaml"
     documents = list(yaml.safe_load_all(existing.read_text())) if existing.exists() else []
-    files = outcome(planning.plan(server, observed(documents, server.name), SITE))
+    files = outcome(planning.plan(server, *observed(documents, server), SITE))
     outputs = ("objects.yaml", "userdata.yaml", "status.yaml")
     if os.environ.get("VS_REFRESH_GOLDEN"):
         for name in outputs:

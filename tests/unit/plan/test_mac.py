@@ -1,15 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
-from harness.virtualservers import a_server
 from virtualserver.plan import mac
 from virtualserver.plan.mac import MACClaim
-
-
-@pytest.mark.parametrize("text", ["A2-1F-EE-09-06-5D", "a2:1f:ee:09:06:5d", "A2:1F:EE:09:06:5D"])
-def test_both_forms_mean_the_same_address(text: str) -> None:
-    assert mac.address(a_server(network={"macAddress": text})) == "a2:1f:ee:09:06:5d"
 
 
 def a_claim(name: str, created: str, *, holds: bool = False) -> MACClaim:

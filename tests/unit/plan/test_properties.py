@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from hypothesis import assume, given, settings
@@ -15,9 +15,12 @@ from virtualserver.api.conditions import ConditionType
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import VirtualServer, decode
 from virtualserver.plan import planning
-from virtualserver.plan.objects import services
+from virtualserver.plan.children import Children
 from virtualserver.plan.sites.site import Site
-from virtualserver.plan.values import Manifest, Observed, Plan
+from virtualserver.plan.situation import Surroundings
+
+if TYPE_CHECKING:
+    from virtualserver.plan.outcome import Plan
 
 SITE = Site(pools=frozenset({"public", "private", "public-ord1", "private-ord1"}))
 
@@ -90,30 +93,22 @@ def _foreign(kind: str, name: str) -> dict[str, Any]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> Observed:
+def worlds(draw: st.DrawFn) -> tuple[Children, Surroundings]:
     """What may exist of a server's names: nothing, its own objects, or somebody else's."""
-
-    def some(own: Manifest, kind: str, name: str) -> Manifest | None:
-        return draw(st.sampled_from([None, own, _foreign(kind, name)]))
-
-    balancers: dict[str, Manifest | None] = {
-        name: some(
-            virtualservers.a_service(name, address=draw(st.sampled_from([None, "203.0.113.7"]))), "Service", name
-        )
-        for name in services.possible_names("web")
-    }
     word = draw(st.sampled_from(["", "Stopped", "Starting", "Running", "Stopping", "ErrorUnschedulable"]))
     strategy = draw(st.sampled_from(["Always", "Halted", "Manual", "RerunOnFailure"]))
-    return Observed(
-        virtual_machine=some(virtualservers.a_machine(word, strategy=strategy), "VirtualMachine", "web"),
-        data_volume=some(virtualservers.a_disk(draw(st.sampled_from(["", "Succeeded"]))), "DataVolume", "web"),
-        secret=some(
-            virtualservers.owned({"kind": "Secret", "metadata": {"name": "web-cloud-init", "namespace": "default"}}),
-            "Secret",
-            "web-cloud-init",
-        ),
-        services={name: service for name, service in balancers.items() if service},
-        referenced_secrets=draw(st.sampled_from([{}, {"keys": virtualservers.a_secret("keys", authorized_keys="k")}])),
+    own: list[dict[str, Any]] = [
+        virtualservers.a_machine(word, strategy=strategy),
+        virtualservers.a_disk(draw(st.sampled_from(["", "Succeeded"]))),
+        virtualservers.owned({"kind": "Secret", "metadata": {"name": "web-cloud-init", "namespace": "default"}}),
+    ]
+    own += [
+        virtualservers.a_service(name, address=draw(st.sampled_from([None, "203.0.113.7"])))
+        for name in ("web-tcp", "web-udp", "web")
+    ]
+    found = [draw(st.sampled_from([None, item, _foreign(item["kind"], item["metadata"]["name"])])) for item in own]
+    return Children.of(found), Surroundings(
+        secrets=draw(st.sampled_from([{}, {"keys": virtualservers.a_secret("keys", authorized_keys="k")}])),
         source=draw(st.sampled_from([None, virtualservers.an_image()])),
         mac_holder=draw(st.sampled_from([None, ("default", "older"), ("tenant", "older")])),
     )
@@ -126,22 +121,21 @@ def _bytes(plan: Plan) -> bytes:
 @settings(max_examples=200, deadline=None)
 @given(servers(), worlds())
 def test_an_accepted_server_is_planned_without_an_error_and_the_same_each_time(
-    server: VirtualServer, observed: Observed
+    server: VirtualServer, world: tuple[Children, Surroundings]
 ) -> None:
-    first = planning.plan(server, observed, SITE)
-    again = planning.plan(decode(msgspec.to_builtins(server)), observed, SITE)
+    first = planning.plan(server, *world, SITE)
+    again = planning.plan(decode(msgspec.to_builtins(server)), *world, SITE)
     assert _bytes(first) == _bytes(again)
 
 
 @settings(max_examples=200, deadline=None)
 @given(servers(), worlds())
 def test_nothing_is_planned_for_an_object_that_is_not_the_servers_own(
-    server: VirtualServer, observed: Observed
+    server: VirtualServer, world: tuple[Children, Surroundings]
 ) -> None:
-    plan = planning.plan(server, observed, SITE)
-    touched = [(item["kind"], item["metadata"]["name"]) for item in plan.manifests]
-    for kind, name in touched:
-        found = observed.of_kind(kind, name)
+    plan = planning.plan(server, *world, SITE)
+    for kind, name in (apply.key for stage in plan.stages for apply in stage):
+        found = world[0].get(kind, name)
         assert found is None or not found["metadata"]["uid"].startswith("foreign")
     assert not any(removal.uid.startswith("foreign") for removal in plan.removals)
 
@@ -149,9 +143,9 @@ def test_nothing_is_planned_for_an_object_that_is_not_the_servers_own(
 @settings(max_examples=200, deadline=None)
 @given(servers(), worlds())
 def test_a_status_has_all_conditions_in_their_order_and_all_addresses_as_text(
-    server: VirtualServer, observed: Observed
+    server: VirtualServer, world: tuple[Children, Surroundings]
 ) -> None:
-    status = planning.plan(server, observed, SITE).status
+    status = msgspec.to_builtins(planning.plan(server, *world, SITE).status)
     assert [item["type"] for item in status["conditions"]] == list(ConditionType)
     assert {item["status"] for item in status["conditions"]} <= {"True", "False", "Unknown"}
     assert all(item["reason"] in set(Reason) and item["message"] for item in status["conditions"])
@@ -163,11 +157,11 @@ def test_a_status_has_all_conditions_in_their_order_and_all_addresses_as_text(
 @settings(max_examples=100, deadline=None)
 @given(servers())
 def test_planned_machines_and_disks_are_valid_by_upstreams_schemas(server: VirtualServer) -> None:
-    observed = Observed(
+    surroundings = Surroundings(
         source=virtualservers.an_image(),
-        referenced_secrets={"keys": virtualservers.a_secret("keys", authorized_keys="k")},
+        secrets={"keys": virtualservers.a_secret("keys", authorized_keys="k")},
     )
-    for stage in planning.plan(server, observed, SITE).stages:
+    for stage in planning.plan(server, Children(), surroundings, SITE).stages:
         for apply in stage:
             if apply.manifest["kind"] == "VirtualMachine":
                 spec = {**apply.manifest["spec"], **apply.locked["spec"]}
@@ -178,6 +172,8 @@ def test_planned_machines_and_disks_are_valid_by_upstreams_schemas(server: Virtu
 
 @settings(max_examples=100, deadline=None)
 @given(servers(), worlds())
-def test_a_server_is_ready_only_if_its_machine_runs(server: VirtualServer, observed: Observed) -> None:
-    ready = planning.plan(server, observed, SITE).status["conditions"][0]
-    assert ready["status"] != "True", "no world here has an instance whose addresses are in the data plane"
+def test_a_server_is_ready_only_if_its_machine_runs(
+    server: VirtualServer, world: tuple[Children, Surroundings]
+) -> None:
+    ready = planning.plan(server, *world, SITE).status.condition(ConditionType.READY)
+    assert ready and ready.status != "True", "no world here has an instance whose addresses are in the data plane"

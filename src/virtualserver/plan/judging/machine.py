@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from virtualserver.api import names
+from virtualserver.kube import fields
 
 if TYPE_CHECKING:
-    from virtualserver.api.virtualserver import VirtualServer
-    from virtualserver.plan.values import Manifest, Observed
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.situation import Situation
 
-__all__ = ["Phase", "attachment", "command", "condition", "guest_addresses", "instance", "pending_changes", "phase"]
+__all__ = [
+    "Phase",
+    "guest_addresses",
+    "keeps_its_addresses",
+    "pending_changes",
+    "phase",
+    "printable_status",
+    "running_instance",
+]
 
 
 class Phase(enum.Enum):
@@ -41,11 +49,11 @@ _PHASES: Mapping[str, Phase] = {
 """By ``printableStatus``; every other word of KubeVirt's names a failure."""
 
 
-def phase(observed: Observed) -> Phase:
+def phase(situation: Situation) -> Phase:
     """Return where the machine stands; ``UNREPORTED`` until somebody has said so."""
-    word = printable_status(observed)
+    word = printable_status(situation)
     if word in ("Stopped", "Running"):
-        unseen = _unseen_strategy(observed.virtual_machine or {})
+        unseen = _unseen_strategy(situation.machine or {})
         if word == "Stopped" and unseen in ("Always", "RerunOnFailure"):
             return Phase.STARTING
         if word == "Running" and unseen == "Halted":
@@ -55,66 +63,50 @@ def phase(observed: Observed) -> Phase:
 
 def _unseen_strategy(machine: Manifest) -> str | None:
     """Return the run strategy that was written and that whoever runs the machine has not seen yet, None for none."""
-    wanted = machine.get("spec", {}).get("runStrategy")
-    seen = machine.get("status", {}).get("runStrategy")
+    wanted = fields.mapping(machine, "spec").get("runStrategy")
+    seen = fields.status_of(machine).get("runStrategy")
     return wanted if seen not in (None, wanted) else None
 
 
-def printable_status(observed: Observed) -> str:
+def printable_status(situation: Situation) -> str:
     """Return KubeVirt's word for the machine, ``""`` until there is one."""
-    return str((observed.virtual_machine or {}).get("status", {}).get("printableStatus") or "")
+    return str(fields.status_of(situation.machine or {}).get("printableStatus") or "")
 
 
-def command(server: VirtualServer, verb: Literal["start", "restart"]) -> str:
-    """Return what a person types to start or restart the machine: with virtctl, and with kubectl where that lacks."""
-    path = f"/apis/subresources.kubevirt.io/v1/namespaces/{server.namespace}/virtualmachines/{server.name}/{verb}"
-    return f"virtctl {verb} {server.name} (without virtctl: echo {{}} | kubectl replace -f - --raw {path})"
+def running_instance(situation: Situation) -> Manifest | None:
+    """Return the VirtualMachineInstance, None where there is none or it has ended."""
+    found = situation.instance
+    return None if found is None or fields.status_of(found).get("phase") in ("Succeeded", "Failed") else found
 
 
-def instance(observed: Observed) -> Manifest | None:
-    """Return the VirtualMachineInstance unless it has ended."""
-    found = observed.virtual_machine_instance
-    if found is None or found.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-        return None
-    return found
-
-
-def condition(manifest: Manifest | None, type_: str) -> Mapping[str, Any]:
-    """Return a condition of an object, ``{}`` where there is none."""
-    found: Sequence[Mapping[str, Any]] = (manifest or {}).get("status", {}).get("conditions") or ()
-    nothing: Mapping[str, Any] = {}
-    return next((item for item in found if item.get("type") == type_), nothing)
-
-
-def guest_addresses(observed: Observed) -> tuple[str, ...]:
-    """Return the addresses of the cluster NIC of the guest that runs."""
-    interfaces: Sequence[Mapping[str, Any]] = (instance(observed) or {}).get("status", {}).get("interfaces") or ()
-    for interface in interfaces:
-        if interface.get("name") == "default":
+def guest_addresses(situation: Situation, nic: str) -> tuple[str, ...]:
+    """Return the addresses of a NIC of the guest that runs, by the NIC's name."""
+    for interface in fields.items(running_instance(situation) or {}, "status", "interfaces"):
+        if interface.get("name") == nic:
             first = interface.get("ipAddress")
             return tuple(interface.get("ipAddresses") or ([first] if first else ()))
     return ()
 
 
-def attachment(manifest: Mapping[str, Any] | None) -> str | None:
-    """Return the Service whose addresses a machine's NIC has, by the annotation of its metadata."""
-    metadata: Mapping[str, Any] = (manifest or {}).get("metadata") or {}
-    annotations: Mapping[str, str] = metadata.get("annotations") or {}
-    return annotations.get(names.ATTACH_LOAD_BALANCER)
+def keeps_its_addresses(situation: Situation) -> bool:
+    """Return whether the machine, as it was started, has its addresses from where the manifest now says."""
+    nic = situation.network.cluster_nic
+    attached_to = nic.attached_to if nic else None
+    return situation.site.driver.attached_service(running_instance(situation)) == attached_to
 
 
-def pending_changes(observed: Observed, template: Mapping[str, Any]) -> list[str]:
+def pending_changes(situation: Situation, template: Mapping[str, Any]) -> list[str]:
     """Return the fields of a machine's template that the running guest does not have yet; it has them after a restart.
 
     Args:
-        observed: What exists.
+        situation: Of the server.
         template: The template as planned now.
     """
-    running = instance(observed)
+    running = running_instance(situation)
     if running is None:
         return []
-    changed = list(_differing(template["spec"], running.get("spec", {}), ""))
-    if attachment(template) != attachment(running):
+    changed = list(_differing(template["spec"], fields.mapping(running, "spec"), ""))
+    if not keeps_its_addresses(situation):
         changed.append("directAttachLoadBalancerIP")
     return changed
 

@@ -5,20 +5,27 @@ Every other verdict says what is waited for, and what a user can do about it. It
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.api.reasons import Reason
+from virtualserver.kube import fields
+from virtualserver.kube.conditions import condition_of
 from virtualserver.plan.judging import machine
 from virtualserver.plan.judging.machine import Phase
-from virtualserver.plan.judging.view import Verdict, View
+from virtualserver.plan.judging.verdict import Verdict, refused
+from virtualserver.plan.network import CLUSTER_NIC
 from virtualserver.plan.objects import data_volumes, services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
 
-__all__ = ["USELESS_PUBLIC", "image_missing", "ready", "reason_of", "waiting_for_address"]
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.network import LoadBalancer
+    from virtualserver.plan.situation import Situation
+
+__all__ = ["USELESS_PUBLIC", "has_useless_public", "image_missing", "ready", "waiting_for_address"]
 
 
 USELESS_PUBLIC: Final = (
@@ -26,167 +33,175 @@ USELESS_PUBLIC: Final = (
     "add tcp.ports or udp.ports, or set directAttachLoadBalancerIP"
 )
 
-_WORDS_OF_THE_NODE = {"WaitingForVolumes": Reason.PROVISIONING, "GuestStandsStill": Reason.FAILED}
+_WORDS_OF_THE_NODE: Final = {"WaitingForVolumes": Reason.PROVISIONING, "GuestStandsStill": Reason.FAILED}
 """Reasons of waits for which a VirtualServer has a word of its own."""
 
 
-def ready(view: View) -> Verdict:
+def ready(situation: Situation) -> Verdict:
     """Return the condition ``Ready``: the first thing that stands in the way, or that nothing does."""
-    if view.server.metadata.deletion_timestamp:
+    if situation.server.metadata.deletion_timestamp:
         return Verdict("False", Reason.TERMINATING, "the server is being deleted, with all that was made for it")
-    return next(_obstacles(view), None) or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(view))
+    return next(_obstacles(situation), None) or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(situation))
 
 
-def _obstacles(view: View) -> Iterator[Verdict]:
+def _obstacles(situation: Situation) -> Iterator[Verdict]:
     """Yield what stands in the way, the gravest first."""
-    if view.refusals:
-        yield _refused(view)
-    if view.observed.failures:
-        told = "; ".join(f"{item.kind} {item.name}: {item.message}" for item in view.observed.failures)
+    yield from _refused(situation)
+    failures = situation.surroundings.failures
+    if failures:
+        told = "; ".join(f"{item.kind} {item.name}: {item.message}" for item in failures)
         yield Verdict("False", Reason.ERROR, f"the API server refused an object, which is tried again: {told}")
-    missing = image_missing(view)
+    missing = image_missing(situation)
     if missing:
         yield Verdict("False", Reason.IMAGE_NOT_FOUND, missing)
-    if view.observed.virtual_machine is None:
+    if situation.machine is None:
         yield Verdict("Unknown", Reason.INITIALIZING, "the server's objects are being made")
-    yield from _not_running(view)
-    yield from _not_connected(view)
+    yield from _not_running(situation)
+    yield from _not_connected(situation)
 
 
-def _refused(view: View) -> Verdict:
-    message = "; ".join(dict.fromkeys(refusal.message for refusal in view.refusals))
-    if machine.phase(view.observed) in (Phase.RUNNING, Phase.STARTING, Phase.PAUSED):
-        message += " (the machine goes on as it was before this change)"
-    return Verdict("False", view.refusals[0].reason, message)
+def _refused(situation: Situation) -> Iterator[Verdict]:
+    verdict = refused(situation.refusals)
+    if verdict is None:
+        return
+    goes_on = machine.phase(situation) in (Phase.RUNNING, Phase.STARTING, Phase.PAUSED)
+    note = " (the machine goes on as it was before this change)" if goes_on else ""
+    yield verdict._replace(message=f"{verdict.message}{note}")
 
 
-def image_missing(view: View) -> str:
-    """Say which image the root disk waits for and the one command that mends it, ``""`` where none is missing.
-
-    The command names the image whose name is most like the one that is asked for; all that there are stand beside it.
-    """
-    source = view.server.spec.storage.root.source.pvc
-    settled = data_volumes.source_is_settled(view.server, view.observed)
-    if source is None or settled or view.observed.source is not None:
+def image_missing(situation: Situation) -> str:
+    """Say which image the root disk waits for and the one command that mends it, ``""`` where none is missing."""
+    surroundings = situation.surroundings
+    source = situation.server.spec.storage.root.source.pvc
+    settled = data_volumes.source_is_settled(situation.root_disk)
+    if source is None or settled or surroundings.source is not None:
         return ""
-    known = [name.rpartition("/")[2] for name in view.observed.images]
-    image = difflib.get_close_matches(source.name, known, n=1, cutoff=0)[0] if known else "debian"
-    message = (
-        f"spec.storage.root.source.pvc: image {source.namespace}/{source.name} does not exist: "
-        f"to let the name stand for an image that does: vs image alias {source.namespace}/{source.name} {image}"
-    )
-    if known:
-        return f"{message} (there is {', '.join(known)})"
-    return f"{message} (there is none yet, so first: vs image build debian)"
+    return situation.site.driver.image_missing(source, surroundings.images)
 
 
-def _not_running(view: View) -> Iterator[Verdict]:
-    phase = machine.phase(view.observed)
-    name = view.server.name
-    failure = machine.condition(view.observed.virtual_machine, "Failure")
+def _not_running(situation: Situation) -> Iterator[Verdict]:
+    phase = machine.phase(situation)
+    driver, server = situation.site.driver, situation.server
+    failure = _condition(situation.machine, "Failure")
     told = str(failure.get("message") or "") if failure.get("status") == "True" else ""
-    if view.observed.virtual_machine and view.observed.virtual_machine["metadata"].get("deletionTimestamp"):
-        yield Verdict(
-            "False", Reason.TERMINATING, f"VirtualMachine {name} is being deleted, and is made again afterwards"
-        )
+    if situation.children.leaving("VirtualMachine", server.name):
+        message = f"VirtualMachine {server.name} is being deleted, and is made again afterwards"
+        yield Verdict("False", Reason.TERMINATING, message)
     elif phase is Phase.UNREPORTED:
-        yield Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {name} waits to be taken up by a node")
+        yield Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {server.name} waits to be taken up by a node")
     elif phase is Phase.STOPPED:
-        message = f"the machine is stopped; to start it: {machine.command(view.server, 'start')}"
-        yield Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, "; ".join([message, *_without_effect(view)]))
+        message = f"the machine is stopped; to start it: {driver.command(server, 'start')}"
+        yield Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, "; ".join([message, *_without_effect(situation)]))
     elif phase is Phase.STOPPING:
         yield Verdict("False", Reason.STOPPING, "the guest is shutting down")
     elif phase is Phase.PAUSED:
-        yield Verdict("False", Reason.PENDING, f"the machine is paused; to go on: virtctl unpause vm {name}")
+        message = f"the machine is paused; to go on: {driver.unpause_command(server)}"
+        yield Verdict("False", Reason.PENDING, message)
     elif told:
-        yield _told(view, reason_of(str(failure.get("reason")), Reason.FAILED), told)
+        yield _told(situation, _reason_of(str(failure.get("reason")), Reason.FAILED), told)
     elif phase is Phase.FAILING:
-        yield Verdict("False", Reason.FAILED, f"the machine cannot run: {machine.printable_status(view.observed)}")
+        word = machine.printable_status(situation)
+        yield Verdict("False", Reason.FAILED, f"the machine cannot run: {word}")
     elif phase is Phase.STARTING:
-        yield _starting(view)
+        yield _starting(situation)
 
 
-def _told(view: View, reason: Reason, message: str) -> Verdict:
+def _told(situation: Situation, reason: Reason, message: str) -> Verdict:
     """Return what the node says about a machine that it cannot start."""
-    if reason is Reason.WAITING_FOR_ADDRESS and (waits := waiting_for_address(view)):
+    waits = waiting_for_address(situation, situation.network.load_balancers)
+    if reason is Reason.WAITING_FOR_ADDRESS and waits:
         return waits  # the Service knows why
     field = "spec.resources.memory: " if reason is Reason.INSUFFICIENT_MEMORY else ""
     return Verdict("False", reason, f"{field}{message}")
 
 
-def _starting(view: View) -> Verdict:
-    disk = (view.observed.data_volume or {}).get("status", {})
+def _starting(situation: Situation) -> Verdict:
+    disk = fields.status_of(situation.root_disk or {})
     if disk.get("phase") not in ("Succeeded", None):
-        why = machine.condition(view.observed.data_volume, "Ready").get("message")
+        why = _condition(situation.root_disk, "Ready").get("message")
         message = f"the root disk is being made: {why or disk.get('phase')} {disk.get('progress') or ''}".rstrip()
         return Verdict("Unknown", Reason.PROVISIONING, message)
-    waits = waiting_for_address(view) if view.server.spec.network.direct_attach else None
+    # A guest does not start before it has its own address; ports are published while it starts.
+    attached = [balancer for balancer in situation.network.load_balancers if balancer.is_attached]
+    waits = waiting_for_address(situation, attached)
     return waits or Verdict("Unknown", Reason.STARTING, "the machine is starting")
 
 
-def _not_connected(view: View) -> Iterator[Verdict]:
+def _not_connected(situation: Situation) -> Iterator[Verdict]:
     """Yield why a running machine cannot be reached as the manifest says."""
-    waits = waiting_for_address(view)
+    waits = waiting_for_address(situation, situation.network.load_balancers)
     if waits:
         yield waits
-    running = machine.instance(view.observed)
-    direct = view.server.spec.network.direct_attach
-    moved = direct and not set(view.addresses) <= set(machine.guest_addresses(view.observed))
-    if machine.attachment(running) != machine.attachment(view.template) or (
-        moved and machine.guest_addresses(view.observed)
-    ):
-        message = f"the machine's own address changes at its next start: {machine.command(view.server, 'restart')}"
+    driver, running = situation.site.driver, machine.running_instance(situation)
+    if not machine.keeps_its_addresses(situation) or _has_another_address(situation):
+        command = driver.command(situation.server, "restart")
+        message = f"the machine's own address changes at its next start: {command}"
         yield Verdict("False", Reason.RESTART_REQUIRED, message)
-    checks = (
-        (
-            names.DATA_PLANE_READY,
-            Reason.WAITING_FOR_DATA_PLANE,
-            "the addresses and ports are not in the data plane yet",
-        ),
-        (names.ADDRESS_TAKEN, Reason.WAITING_FOR_GUEST, "the guest has not taken its address since this start"),
-        ("Ready", Reason.PROBE_FAILING, "the readiness probe has not succeeded yet"),
-    )
-    for type_, reason, message in checks:
-        found = machine.condition(running, type_)
+    probe = ("Ready", Reason.PROBE_FAILING, "the readiness probe has not succeeded yet")
+    for type_, reason, message in (*driver.awaited, probe):
+        found = _condition(running, type_)
         if found.get("status") != "True":
-            told = reason_of(str(found.get("reason")), reason)
+            told = _reason_of(str(found.get("reason")), reason)
             yield Verdict("False", told, str(found.get("message") or message))
 
 
-def waiting_for_address(view: View) -> Verdict | None:
-    """Return which Service has no address yet and why, None where all have one."""
-    for service in view.balancers:
-        live = view.live(service)
-        if view.granted(service):
+def _has_another_address(situation: Situation) -> bool:
+    """Return whether a NIC of the guest has an address, and it is not that of the load balancer it is attached to."""
+    balancers = {balancer.name: balancer for balancer in situation.network.load_balancers}
+    for nic in situation.network.nics:
+        present = machine.guest_addresses(situation, nic.name)
+        if (
+            nic.attached_to
+            and present
+            and not set(services.granted(situation, balancers[nic.attached_to])) <= set(present)
+        ):
+            return True
+    return False
+
+
+def waiting_for_address(situation: Situation, balancers: Iterable[LoadBalancer]) -> Verdict | None:
+    """Return which of these load balancers has no address yet and why, None where all have one."""
+    for balancer in balancers:
+        if services.granted(situation, balancer):
             continue
-        name = service["metadata"]["name"]
-        told = machine.condition(live, names.ADDRESS_ASSIGNED)
-        reason = reason_of(str(told.get("reason")), Reason.WAITING_FOR_ADDRESS)
-        pool = service["metadata"]["annotations"][names.METALLB_ADDRESS_POOL]
-        message = str(told.get("message") or f"waiting for an address of pool {pool}")
-        return Verdict("False", reason, f"Service {name}: {message}")
+        told = _condition(situation.children.get("Service", balancer.name), names.ADDRESS_ASSIGNED)
+        reason = _reason_of(str(told.get("reason")), Reason.WAITING_FOR_ADDRESS)
+        message = str(told.get("message") or f"waiting for an address of pool {balancer.pool.name}")
+        return Verdict("False", reason, f"Service {balancer.name}: {message}")
     return None
 
 
-def reason_of(word: str, default: Reason) -> Reason:
+def _condition(manifest: Manifest | None, type_: str) -> Mapping[str, Any]:
+    """Return a condition of an object, ``{}`` where there is none."""
+    return condition_of(manifest or {}, type_) or {}
+
+
+def _reason_of(word: str, default: Reason) -> Reason:
     """Return the reason that another part's word stands for."""
     if word in _WORDS_OF_THE_NODE:
         return _WORDS_OF_THE_NODE[word]
     return Reason(word) if word in Reason.__members__.values() else default
 
 
-def _summary(view: View) -> str:
+def _summary(situation: Situation) -> str:
     """Say where a ready server is reached, and what in its manifest has no effect."""
-    own = ", ".join(machine.guest_addresses(view.observed))
-    sentences = [f"running, reachable at {', '.join(view.addresses)}" if view.addresses else f"running at {own}"]
-    return "; ".join([*sentences, *_without_effect(view)])
+    addresses = services.all_granted(situation)
+    own = machine.guest_addresses(situation, CLUSTER_NIC)
+    reached = f"running, reachable at {', '.join(addresses)}" if addresses else f"running at {', '.join(own)}"
+    return "; ".join([reached, *_without_effect(situation)])
 
 
-def _without_effect(view: View) -> Iterator[str]:
+def has_useless_public(situation: Situation) -> bool:
+    """Return whether ``public: true`` has no effect, because nothing is exposed."""
+    network = situation.network
+    return situation.server.spec.network.public and bool(network.nics) and not network.load_balancers
+
+
+def _without_effect(situation: Situation) -> Iterator[str]:
     """Yield what in the manifest of a server with which nothing is wrong has no effect."""
-    network = view.server.spec.network
-    if services.has_useless_public(network):
+    region = situation.server.spec.region
+    if has_useless_public(situation):
         yield USELESS_PUBLIC
-    pool = view.site.pool(public=network.public, region=view.server.spec.region)
-    if view.balancers and not pool.region_known:
-        yield f"spec.region: {view.server.spec.region} has no address pool here, so the pool {pool.name} serves it"
+    for pool in dict.fromkeys(balancer.pool for balancer in situation.network.load_balancers):
+        if not pool.region_known:
+            yield f"spec.region: {region} has no address pool here, so the pool {pool.name} serves it"

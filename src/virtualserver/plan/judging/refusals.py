@@ -6,50 +6,42 @@ from typing import TYPE_CHECKING
 
 from virtualserver.api import resolver, validation
 from virtualserver.api.reasons import Reason
-from virtualserver.plan import mac, ownership
-from virtualserver.plan.objects import data_volumes, secret
-from virtualserver.plan.sites import unsupported
-from virtualserver.plan.values import Manifest, Observed, Refusal
+from virtualserver.plan import ownership
+from virtualserver.plan.objects import data_volumes
+from virtualserver.plan.objects.table import STAGES
+from virtualserver.plan.situation import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.plan.situation import Situation
+    from virtualserver.plan.user_data import UserData
 
 __all__ = ["refusals"]
 
-_TAKEN = {
-    "VirtualMachine": Reason.VIRTUAL_MACHINE_NAME_TAKEN,
-    "DataVolume": Reason.DATA_VOLUME_NAME_TAKEN,
-    "PersistentVolumeClaim": Reason.DATA_VOLUME_NAME_TAKEN,
-    "Secret": Reason.SECRET_NAME_TAKEN,
-    "Service": Reason.SERVICE_NAME_TAKEN,
-}
 
-
-def refusals(server: VirtualServer, observed: Observed, services: Sequence[Manifest]) -> list[Refusal]:
+def refusals(situation: Situation) -> tuple[Refusal, ...]:
     """Return everything that stands in the way, the gravest first.
 
     Args:
-        server: As decoded.
-        observed: What exists.
-        services: The Services that the server asks for.
+        situation: Its own refusals, which follow from these, are not read.
     """
+    server = situation.server
     config = server.spec.network.dns_config
     faults = [*validation.validate(server), *resolver.faults(config, path="spec.network.dnsConfig")]
     if faults:
-        return [Refusal(Reason.INVALID_SPEC, "; ".join(str(fault) for fault in faults))]
-    return [
-        *_unsupported(server),
-        *_taken(server, observed, services),
-        *_shrunk(server, observed),
-        *_mac(server, observed),
-        *secret.refusals(server, observed),
-    ]
+        return (Refusal(Reason.INVALID_SPEC, "; ".join(str(fault) for fault in faults)),)
+    return (
+        *_unsupported(situation),
+        *_taken(situation),
+        *_shrunk(situation),
+        *_mac_taken(situation),
+        *_no_user_data(situation.user_data),
+    )
 
 
-def _unsupported(server: VirtualServer) -> Iterator[Refusal]:
-    fields = unsupported.not_supported_yet(server)
+def _unsupported(situation: Situation) -> Iterator[Refusal]:
+    fields = situation.site.driver.unsupported(situation.server)
     if fields:
         message = (
             f"{', '.join(fields)}: not carried out by this version, so the server is not started: remove what it names"
@@ -60,46 +52,47 @@ def _unsupported(server: VirtualServer) -> Iterator[Refusal]:
         yield Refusal(Reason.NOT_SUPPORTED_YET, message)
 
 
-def _taken(server: VirtualServer, observed: Observed, services: Sequence[Manifest]) -> Iterator[Refusal]:
-    wanted = [item["metadata"]["name"] for item in services]
-    found: list[tuple[str, Manifest | None]] = [
-        ("VirtualMachine", observed.virtual_machine),
-        ("DataVolume", observed.data_volume),
-        ("PersistentVolumeClaim", _stray_claim(observed)),
-        ("Secret", observed.secret),
-        *(("Service", observed.services.get(name)) for name in wanted),
-    ]
-    for kind, manifest in found:
-        if manifest is None or ownership.is_ours(server, manifest):
-            continue
-        name = manifest["metadata"]["name"]
-        # Without the machine's own name nothing of the server has a place, so nothing is applied.
-        object_kind = {"VirtualMachine": "", "PersistentVolumeClaim": "DataVolume"}.get(kind, kind)
-        message = f"{kind} {name} is needed and exists, but {ownership.describe_owner(server, manifest)}"
-        yield Refusal(_TAKEN[kind], message, object_kind, name)
+def _taken(situation: Situation) -> Iterator[Refusal]:
+    """Yield the names that are needed now and are somebody else's; without the machine's own nothing has a place."""
+    for child in (kind for stage in reversed(STAGES) for kind in stage):
+        kind = child.resource.kind
+        for name in child.names_needed(situation):
+            in_the_way = situation.found.get(kind, name)
+            if kind == "DataVolume" and in_the_way is None:
+                # Nothing may be cloned over a claim that stands where our disk's would.
+                in_the_way = situation.found.get("PersistentVolumeClaim", name)
+            if in_the_way is None or ownership.is_ours(situation.server, in_the_way):
+                continue
+            owner = ownership.describe_owner(situation.server, in_the_way)
+            message = f"{in_the_way['kind']} {name} is needed and exists, but {owner}"
+            yield Refusal(child.taken, message, "" if kind == "VirtualMachine" else kind, name)
 
 
-def _stray_claim(observed: Observed) -> Manifest | None:
-    """Return the claim that stands where our disk's would: nothing may be cloned over it."""
-    return observed.claim if observed.data_volume is None else None
-
-
-def _shrunk(server: VirtualServer, observed: Observed) -> Iterator[Refusal]:
-    live = observed.data_volume
-    if live is None or not ownership.is_ours(server, live):
-        return
-    root = server.spec.storage.root
-    if root.size_bytes < data_volumes.requested_bytes(live):
-        size = live["spec"]["storage"]["resources"]["requests"]["storage"]
+def _shrunk(situation: Situation) -> Iterator[Refusal]:
+    root = situation.server.spec.storage.root
+    if situation.root_disk is not None and root.size_bytes < data_volumes.requested_bytes(situation.root_disk):
+        size = situation.root_disk["spec"]["storage"]["resources"]["requests"]["storage"]
         message = f"spec.storage.root.size: {root.size} is less than the disk's {size}, and a disk never shrinks: "
         yield Refusal(Reason.INVALID_SPEC, f"{message}write at least {size}")
 
 
-def _mac(server: VirtualServer, observed: Observed) -> Iterator[Refusal]:
-    if observed.mac_holder is None:
+def _mac_taken(situation: Situation) -> Iterator[Refusal]:
+    nic, holder = situation.network.cluster_nic, situation.surroundings.mac_holder
+    if nic is None or holder is None:
         return
-    namespace, name = observed.mac_holder
+    namespace, name = holder
     # The names of another namespace are its owner's business.
-    whose = f"VirtualServer {name}" if namespace == server.namespace else "a VirtualServer of another namespace"
-    message = f"spec.network.macAddress: {mac.address(server)} belongs to {whose}: choose another"
+    whose = (
+        f"VirtualServer {name}" if namespace == situation.server.namespace else "a VirtualServer of another namespace"
+    )
+    message = f"spec.network.macAddress: {nic.mac} belongs to {whose}: choose another"
     yield Refusal(Reason.MAC_ADDRESS_TAKEN, message)
+
+
+def _no_user_data(user_data: UserData) -> Iterator[Refusal]:
+    for message in user_data.missing:
+        yield Refusal(Reason.WAITING_FOR_SECRET, message, "Secret")
+    for fault in user_data.bad_passwords:
+        yield Refusal(Reason.INVALID_SPEC, str(fault))
+    for fault in user_data.bad_cloud_init:
+        yield Refusal(Reason.INVALID_CLOUD_INIT, str(fault))

@@ -4,167 +4,184 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from virtualserver.api import names
-from virtualserver.api.conditions import ConditionType
+from virtualserver.api.conditions import Condition, ConditionType
 from virtualserver.api.reasons import Reason
+from virtualserver.api.virtualserver import NetworkStatus, Status
+from virtualserver.kube import fields
 from virtualserver.plan.judging import machine
 from virtualserver.plan.judging.machine import Phase
-from virtualserver.plan.judging.readiness import USELESS_PUBLIC, ready, waiting_for_address
-from virtualserver.plan.judging.view import Verdict, View
+from virtualserver.plan.judging.readiness import USELESS_PUBLIC, has_useless_public, ready, waiting_for_address
+from virtualserver.plan.judging.verdict import Verdict, refused
+from virtualserver.plan.network import CLUSTER_NIC
 from virtualserver.plan.objects import data_volumes, services
-from virtualserver.plan.sites import unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from virtualserver.api.faults import Fault
-    from virtualserver.plan.values import Manifest
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.children import Children
+    from virtualserver.plan.situation import Situation
 
 __all__ = ["invalid", "status"]
 
 
-def status(view: View) -> Manifest:
-    """Return the whole status."""
+def status(situation: Situation, wanted: Children) -> Status:
+    """Return the whole status.
+
+    Args:
+        situation: Of the server.
+        wanted: The objects as planned now.
+    """
     verdicts = {
-        ConditionType.READY: ready(view),
-        ConditionType.SERVICES_READY: _services_ready(view),
-        ConditionType.VIRTUAL_MACHINE_READY: _virtual_machine_ready(view),
-        ConditionType.VIRTUAL_SERVER_STARTED: _started(view),
-        ConditionType.FULLY_APPLIED: _fully_applied(view),
+        ConditionType.READY: ready(situation),
+        ConditionType.SERVICES_READY: _services_ready(situation),
+        ConditionType.VIRTUAL_MACHINE_READY: _virtual_machine_ready(situation),
+        ConditionType.VIRTUAL_SERVER_STARTED: _started(situation),
+        ConditionType.FULLY_APPLIED: _fully_applied(situation, wanted),
     }
-    return {
-        **_revision(view.server.metadata.annotations),
-        "network": _network(view),
-        "conditions": _conditions(verdicts, view.server.metadata.generation),
-    }
+    metadata = situation.server.metadata
+    return Status(
+        observed_revision=_revision(metadata.annotations),
+        network=_network(situation),
+        conditions=_conditions(verdicts, metadata.generation),
+    )
 
 
-def invalid(manifest: Manifest, faults: Sequence[Fault]) -> Manifest:
+def invalid(manifest: Manifest, faults: Sequence[Fault]) -> Status:
     """Return the status of a manifest that cannot be read at all; what exists for it stays as it is."""
-    metadata: Mapping[str, Any] = manifest["metadata"]
     told = Verdict("False", Reason.INVALID_SPEC, "; ".join(str(fault) for fault in faults))
-    network: dict[str, Any] = {"internalIP": "", "externalIP": "", "serviceIP": "", "floatingIPs": {}}
-    return {
-        **_revision(metadata.get("annotations") or {}),
-        "network": network,
-        "conditions": _conditions(dict.fromkeys(ConditionType, told), metadata.get("generation", 0)),
-    }
+    return Status(
+        observed_revision=_revision(fields.annotations_of(manifest)),
+        conditions=_conditions(dict.fromkeys(ConditionType, told), manifest["metadata"].get("generation", 0)),
+    )
 
 
-def _revision(annotations: Mapping[str, str]) -> dict[str, str]:
+def _revision(annotations: Mapping[str, str]) -> str | msgspec.UnsetType:
     """Return the client's word for the manifest, so that it can tell this status from that of an earlier one."""
-    revision = annotations.get(names.REVISION)
-    return {"observedRevision": revision} if revision else {}
+    return annotations.get(names.REVISION) or msgspec.UNSET
 
 
-def _conditions(verdicts: Mapping[ConditionType, Verdict], generation: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": type_.value,
-            "status": verdicts[type_].status,
-            "reason": verdicts[type_].reason.value,
-            "message": verdicts[type_].message,
-            "observedGeneration": generation,
-        }
+def _conditions(verdicts: Mapping[ConditionType, Verdict], generation: int) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(
+            type=type_.value,
+            status=verdicts[type_].status,
+            reason=verdicts[type_].reason.value,
+            message=verdicts[type_].message,
+            observed_generation=generation,
+        )
         for type_ in ConditionType
-    ]
+    )
 
 
-def _network(view: View) -> dict[str, Any]:
-    external = next(iter(view.addresses), "")
-    internal = next(iter(machine.guest_addresses(view.observed)), "")
-    if view.server.spec.network.direct_attach:
-        internal = external
-    cluster_ips = [str((view.live(item) or {}).get("spec", {}).get("clusterIP") or "") for item in view.balancers]
-    service = next((address for address in cluster_ips if address not in ("", "None")), "")
-    return {"internalIP": internal, "externalIP": external, "serviceIP": service, "floatingIPs": {}}
+def _network(situation: Situation) -> NetworkStatus:
+    balancers = {balancer.name: balancer for balancer in situation.network.load_balancers}
+    nic = situation.network.cluster_nic
+    if nic and nic.attached_to:
+        own = services.granted(situation, balancers[nic.attached_to])
+    else:
+        own = machine.guest_addresses(situation, CLUSTER_NIC)
+    live = (situation.children.get("Service", name) or {} for name in balancers)
+    cluster_ips = (str(fields.mapping(item, "spec").get("clusterIP") or "") for item in live)
+    return NetworkStatus(
+        internal_ip=next(iter(own), ""),
+        external_ip=next(iter(services.all_granted(situation)), ""),
+        service_ip=next((address for address in cluster_ips if address not in ("", "None")), ""),
+    )
 
 
-def _services_ready(view: View) -> Verdict:
-    refused = _refusal(view, "Service")
-    if refused:
-        return refused
-    missing = [item["metadata"]["name"] for item in view.services if view.live(item) is None]
+def _services_ready(situation: Situation) -> Verdict:
+    if verdict := _refused(situation, "Service"):
+        return verdict
+    wanted = situation.network.services
+    missing = [name for name in wanted if situation.children.get("Service", name) is None]
     if missing:
         return Verdict("False", Reason.WAITING_FOR_SERVICES, f"to be made: {', '.join(missing)}")
-    waits = waiting_for_address(view)
+    waits = waiting_for_address(situation, situation.network.load_balancers)
     if waits:
         reason = Reason.SERVICES_CREATED if waits.reason is Reason.WAITING_FOR_ADDRESS else waits.reason
-        return Verdict("False", reason, waits.message)
-    if not view.services:
-        told = USELESS_PUBLIC if services.has_useless_public(view.server.spec.network) else "no Service is asked for"
+        return waits._replace(reason=reason)
+    if not wanted:
+        told = USELESS_PUBLIC if has_useless_public(situation) else "no Service is asked for"
         return Verdict("True", Reason.SERVICES_READY, told)
-    told = ", ".join(item["metadata"]["name"] for item in view.services)
-    if view.addresses:
-        told += f" with address {', '.join(view.addresses)}"
+    told = ", ".join(wanted)
+    addresses = services.all_granted(situation)
+    if addresses:
+        told += f" with address {', '.join(addresses)}"
     return Verdict("True", Reason.SERVICES_READY, told)
 
 
-def _refusal(view: View, *kinds: str) -> Verdict | None:
+def _refused(situation: Situation, *kinds: str) -> Verdict | None:
     """Return the verdict on objects of these kinds where they, or all objects, are refused."""
-    found = [refusal for refusal in view.refusals if not refusal.kind or refusal.kind in kinds]
-    if not found:
-        return None
-    return Verdict("False", found[0].reason, "; ".join(refusal.message for refusal in found))
+    return refused([refusal for refusal in situation.refusals if refusal.kind in ("", *kinds)])
 
 
-def _virtual_machine_ready(view: View) -> Verdict:
-    name = view.server.name
-    live = view.observed.virtual_machine
-    if view.server.metadata.deletion_timestamp or (live and live["metadata"].get("deletionTimestamp")):
+def _virtual_machine_ready(situation: Situation) -> Verdict:
+    name = situation.server.name
+    if situation.server.metadata.deletion_timestamp or situation.children.leaving("VirtualMachine", name):
         return Verdict("False", Reason.TERMINATING, f"VirtualMachine {name} is being deleted")
-    if live is not None:
+    if situation.machine is not None:
         return Verdict("True", Reason.VIRTUAL_MACHINE_READY, f"VirtualMachine {name} takes start and stop commands")
-    refused = _refusal(view, "Secret", "DataVolume", "Service")
-    return refused or Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {name} is to be made")
+    verdict = _refused(situation, "Secret", "DataVolume", "Service")
+    return verdict or Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {name} is to be made")
 
 
-def _started(view: View) -> Verdict:
-    phase = machine.phase(view.observed)
-    ended = (view.observed.virtual_machine_instance or {}).get("status", {}).get("phase") == "Succeeded"
-    if view.observed.virtual_machine is None:
+def _started(situation: Situation) -> Verdict:
+    phase = machine.phase(situation)
+    if situation.machine is None:
         return Verdict("Unknown", Reason.INITIALIZING, "there is no machine yet")
     if phase in (Phase.RUNNING, Phase.PAUSED):
         return Verdict("True", Reason.VIRTUAL_SERVER_STARTED, "the machine runs")
     if phase is Phase.STOPPED:
-        reason = Reason.VIRTUAL_MACHINE_INSTANCE_SHUTDOWN if ended else Reason.VIRTUAL_SERVER_STOPPED
-        return Verdict("False", reason, "the guest has shut itself down" if ended else "the machine is stopped")
+        if fields.status_of(situation.instance or {}).get("phase") == "Succeeded":
+            return Verdict("False", Reason.VIRTUAL_MACHINE_INSTANCE_SHUTDOWN, "the guest has shut itself down")
+        return Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, "the machine is stopped")
     if phase is Phase.STOPPING:
         return Verdict("Unknown", Reason.STOPPING, "the guest is shutting down")
     if phase is Phase.FAILING:
-        return Verdict("False", Reason.FAILED, f"the machine cannot run: {machine.printable_status(view.observed)}")
+        word = machine.printable_status(situation)
+        return Verdict("False", Reason.FAILED, f"the machine cannot run: {word}")
     return Verdict("Unknown", Reason.PENDING, "the machine is about to start")
 
 
-def _fully_applied(view: View) -> Verdict:
+def _fully_applied(situation: Situation, wanted: Children) -> Verdict:
     """Return whether all that the manifest asks for is honoured as it stands now; ``Ready`` does not depend on it."""
-    if view.refusals:
-        return Verdict(
-            "False", view.refusals[0].reason, "; ".join(dict.fromkeys(item.message for item in view.refusals))
-        )
-    shortfalls: list[tuple[Reason, str]] = []
-    fields = unsupported.partly_applied(view.server, view.site)
-    if fields:
-        shortfalls.append((Reason.PARTLY_APPLIED, f"{', '.join(fields)}: no effect here"))
-    if _source_changed(view):
-        message = "spec.storage.root.source: the root disk was made from another source and stays as it is"
-        shortfalls.append((Reason.PARTLY_APPLIED, message))
-    if data_volumes.is_growing(view.server, view.observed):
-        size = view.server.spec.storage.root.size
-        message = f"spec.storage.root.size: the disk grows to {size} when the machine starts next"
-        shortfalls.append((Reason.ROOT_DISK_RESIZE_IN_PROGRESS, message))
-    changes = machine.pending_changes(view.observed, view.template)
-    if changes:
-        message = f"{', '.join(changes)}: takes effect at the next start: {machine.command(view.server, 'restart')}"
-        shortfalls.append((Reason.RESTART_REQUIRED, message))
+    if verdict := refused(situation.refusals):
+        return verdict
+    shortfalls = list(_shortfalls(situation, wanted))
     if not shortfalls:
         return Verdict("True", Reason.FULLY_APPLIED, "all that the manifest asks for is honoured")
-    return Verdict("False", shortfalls[0][0], "; ".join(message for _, message in shortfalls))
+    (gravest, _), *_ = shortfalls
+    return Verdict("False", gravest, "; ".join(message for _, message in shortfalls))
 
 
-def _source_changed(view: View) -> bool:
-    if not data_volumes.source_is_settled(view.server, view.observed) or view.observed.data_volume is None:
+def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason, str]]:
+    """Yield what of the manifest is not honoured now, the gravest first."""
+    server, site = situation.server, situation.site
+    without_effect = site.driver.without_effect(server, storage_classes=site.storage_classes)
+    if without_effect:
+        yield Reason.PARTLY_APPLIED, f"{', '.join(without_effect)}: no effect here"
+    if _source_changed(situation):
+        message = "spec.storage.root.source: the root disk was made from another source and stays as it is"
+        yield Reason.PARTLY_APPLIED, message
+    if data_volumes.is_growing(situation):
+        size = server.spec.storage.root.size
+        message = f"spec.storage.root.size: the disk grows to {size} when the machine starts next"
+        yield Reason.ROOT_DISK_RESIZE_IN_PROGRESS, message
+    planned = wanted.get("VirtualMachine", server.name)
+    changes = machine.pending_changes(situation, planned["spec"]["template"]) if planned else []
+    if changes:
+        command = site.driver.command(server, "restart")
+        yield Reason.RESTART_REQUIRED, f"{', '.join(changes)}: takes effect at the next start: {command}"
+
+
+def _source_changed(situation: Situation) -> bool:
+    source, disk = situation.server.spec.storage.root.source.pvc, situation.root_disk
+    if source is None or disk is None or not data_volumes.source_is_settled(disk):
         return False
-    made_from = view.observed.data_volume["spec"].get("source", {}).get("pvc", {})
-    source = view.server.spec.storage.root.source.pvc
-    return source is not None and (made_from.get("namespace"), made_from.get("name")) != (source.namespace, source.name)
+    made_from: Mapping[str, Any] = fields.mapping(disk, "spec", "source", "pvc")
+    return (made_from.get("namespace"), made_from.get("name")) != (source.namespace, source.name)

@@ -5,25 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import quantity
+from virtualserver.kube import fields
 from virtualserver.plan import ownership
+from virtualserver.plan.outcome import Apply
 
 if TYPE_CHECKING:
-    from virtualserver.api.virtualserver import VirtualServer
-    from virtualserver.plan.values import Manifest, Observed
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.situation import Situation
 
-__all__ = ["data_volume", "is_growing", "requested_bytes", "source_is_settled"]
+__all__ = ["data_volumes", "is_growing", "requested_bytes", "source_is_settled"]
 
 
-def data_volume(server: VirtualServer, observed: Observed) -> Manifest:
+def data_volumes(situation: Situation) -> list[Apply]:
     """Return the server's DataVolume; it has no owner where deletion keeps the disk."""
+    server, live = situation.server, situation.root_disk
     root = server.spec.storage.root
-    live = observed.data_volume
     source: Any = (
         {"pvc": {"namespace": root.source.pvc.namespace, "name": root.source.pvc.name}} if root.source.pvc else {}
     )
-    if source_is_settled(server, observed) and live is not None:
+    if source_is_settled(live) and live is not None:
         source = live["spec"].get("source", source)
-    return {
+    manifest = {
         "apiVersion": "cdi.kubevirt.io/v1beta1",
         "kind": "DataVolume",
         "metadata": ownership.metadata(server, server.name, owned=not server.keeps_disk),
@@ -37,25 +39,26 @@ def data_volume(server: VirtualServer, observed: Observed) -> Manifest:
             },
         },
     }
+    return [Apply(manifest)]
 
 
-def source_is_settled(server: VirtualServer, observed: Observed) -> bool:
-    """Return whether the disk's content is there or on its way: a new source would say what is not so."""
-    live = observed.data_volume
-    if live is None or not ownership.is_ours(server, live):
-        return False
-    return live.get("status", {}).get("phase") not in (None, "", "Pending", "Unknown")
+def source_is_settled(live: Manifest | None) -> bool:
+    """Return whether a disk's content is there or on its way, so that another source would have no effect.
+
+    Args:
+        live: Our DataVolume as it exists, None where it does not.
+    """
+    return live is not None and fields.status_of(live).get("phase") not in (None, "", "Pending", "Unknown")
 
 
-def requested_bytes(manifest: Manifest | None) -> int:
+def requested_bytes(live: Manifest) -> int:
     """Return the size that a DataVolume asks for, 0 where it asks for none."""
-    if manifest is None:
-        return 0
-    requests = manifest["spec"].get("storage", {}).get("resources", {}).get("requests", {})
+    requests = fields.mapping(live, "spec", "storage", "resources", "requests")
     return quantity.in_bytes(requests.get("storage", 0))
 
 
-def is_growing(server: VirtualServer, observed: Observed) -> bool:
+def is_growing(situation: Situation) -> bool:
     """Return whether the disk that exists is smaller than the manifest asks."""
-    capacity = (observed.claim or {}).get("status", {}).get("capacity", {}).get("storage")
-    return capacity is not None and quantity.in_bytes(capacity) < server.spec.storage.root.size_bytes
+    claim = situation.children.get("PersistentVolumeClaim", situation.server.name)
+    capacity = fields.mapping(claim or {}, "status", "capacity").get("storage")
+    return capacity is not None and quantity.in_bytes(capacity) < situation.server.spec.storage.root.size_bytes

@@ -13,25 +13,29 @@ from virtualserver.api import names
 from virtualserver.api.virtualserver import RunStrategy, VirtualServer
 
 if TYPE_CHECKING:
-    from virtualserver.plan.values import Manifest, Observed
+    from virtualserver.kube.objects import Manifest
 
 __all__ = ["run_strategy"]
 
 
-def run_strategy(server: VirtualServer, observed: Observed) -> str:
+def run_strategy(server: VirtualServer, machine: Manifest | None, instance: Manifest | None) -> str:
     """Return the run strategy that the machine shall have now.
 
     The caller writes it under an optimistic lock, so that a stop in the same moment is not overwritten.
+
+    Args:
+        server: As decoded.
+        machine: Its VirtualMachine as it exists, None where it does not.
+        instance: Its VirtualMachineInstance as it exists, None where it does not.
     """
     own = server.spec.run_strategy
-    machine = observed.virtual_machine
     if machine is None:
         return _first(server)
     current = str(machine["spec"].get("runStrategy") or own.value)
     remembered = machine["metadata"].get("annotations", {}).get(names.RUN_STRATEGY, own.value)
     if remembered != own.value:
         return own.value
-    if current == RunStrategy.ALWAYS and own is not RunStrategy.HALTED and _was_started(machine, observed):
+    if current == RunStrategy.ALWAYS and own is not RunStrategy.HALTED and _was_started(machine, instance):
         return own.value
     return current
 
@@ -44,7 +48,6 @@ def _first(server: VirtualServer) -> str:
     return RunStrategy.ALWAYS.value if own is RunStrategy.MANUAL else own.value
 
 
-def _was_started(machine: Manifest, observed: Observed) -> bool:
+def _was_started(machine: Manifest, instance: Manifest | None) -> bool:
     """Return whether the start has been carried out: before that, ``Manual`` would take the start back."""
-    instance = observed.virtual_machine_instance
     return bool(machine.get("status", {}).get("created")) or instance is not None

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.plan import mac, ownership
-from virtualserver.plan.objects import dns, run_strategy, secret, services
-from virtualserver.plan.sites import unsupported
-from virtualserver.plan.values import Apply, Observed
+from virtualserver.plan import dns, ownership
+from virtualserver.plan.objects import run_strategy, secret
+from virtualserver.plan.outcome import Apply
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from virtualserver.api.virtualserver import VirtualServer
-    from virtualserver.plan.sites.site import Site
+    from virtualserver.plan.network import NIC
+    from virtualserver.plan.situation import Situation
 
 __all__ = ["CALICO_POOLS", "virtual_machine"]
 
@@ -20,24 +22,24 @@ CALICO_POOLS: Final = "cni.projectcalico.org/ipv4pools"
 """The one annotation of a VirtualServer that its machine gets. Any other could claim another tenant's address."""
 
 
-def virtual_machine(server: VirtualServer, observed: Observed, site: Site) -> Apply:
+def virtual_machine(situation: Situation) -> list[Apply]:
     """Return the server's machine; its run strategy depends on what a user did, so it is locked."""
+    server = situation.server
     manifest = {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachine",
         "metadata": ownership.metadata(
             server, server.name, annotations={names.RUN_STRATEGY: server.spec.run_strategy.value}
         ),
-        "spec": {"template": {"metadata": _template_metadata(server, site), "spec": _machine(server)}},
+        "spec": {"template": {"metadata": _template_metadata(situation), "spec": _machine(situation)}},
     }
-    return Apply(manifest, locked={"spec": {"runStrategy": run_strategy.run_strategy(server, observed)}})
+    strategy = run_strategy.run_strategy(server, situation.machine, situation.instance)
+    return [Apply(manifest, locked={"spec": {"runStrategy": strategy}})]
 
 
-def _template_metadata(server: VirtualServer, site: Site) -> dict[str, Any]:
-    annotations: dict[str, str] = {}
-    attached = services.address_service_name(server, site) if server.spec.network.direct_attach else None
-    if attached:
-        annotations[names.ATTACH_LOAD_BALANCER] = attached
+def _template_metadata(situation: Situation) -> dict[str, Any]:
+    server, nic = situation.server, situation.network.cluster_nic
+    annotations = situation.site.driver.template_annotations(attached_to=nic.attached_to if nic else None)
     calico = server.metadata.annotations.get(CALICO_POOLS)
     if calico:
         annotations[CALICO_POOLS] = calico
@@ -47,21 +49,22 @@ def _template_metadata(server: VirtualServer, site: Site) -> dict[str, Any]:
     return result
 
 
-def _machine(server: VirtualServer) -> dict[str, Any]:
+def _machine(situation: Situation) -> dict[str, Any]:
+    server = situation.server
     spec = server.spec
     machine: dict[str, Any] = {
         "hostname": server.name,
         **dns.machine_fields(spec.network),
         "terminationGracePeriodSeconds": spec.grace_seconds,
-        "domain": _domain(server),
-        "networks": [{"name": "default", "pod": {}}],
+        "domain": _domain(server, situation.network.nics),
+        "networks": [{"name": nic.name, "pod": {}} for nic in situation.network.nics],
         "volumes": [
             _root_volume(server),
-            {"name": "cloud-init", "cloudInitNoCloud": {"secretRef": {"name": secret.secret_name(server)}}},
+            {"name": "cloud-init", "cloudInitNoCloud": {"secretRef": {"name": f"{server.name}{secret.SUFFIX}"}}},
         ],
     }
     for field, probe in (("livenessProbe", spec.liveness_probe), ("readinessProbe", spec.readiness_probe)):
-        honoured = unsupported.honoured_probe(probe)
+        honoured = situation.site.driver.honoured_probe(probe)
         if honoured:
             machine[field] = honoured
     return machine
@@ -74,15 +77,14 @@ def _root_volume(server: VirtualServer) -> dict[str, Any]:
     return {"name": "root", "dataVolume": {"name": server.name}}
 
 
-def _domain(server: VirtualServer) -> dict[str, Any]:
+def _domain(server: VirtualServer, nics: Sequence[NIC]) -> dict[str, Any]:
     spec = server.spec
     root: dict[str, Any] = {"name": "root", "disk": {"bus": "virtio"}, "bootOrder": 1}
     if spec.storage.root.serial:
         root["serial"] = spec.storage.root.serial
-    nic: dict[str, Any] = {"name": "default", "model": "virtio", "macAddress": mac.address(server), "bridge": {}}
     devices: dict[str, Any] = {
         "disks": [root, {"name": "cloud-init", "disk": {"bus": "virtio"}}],
-        "interfaces": [nic],
+        "interfaces": [{"name": nic.name, "model": "virtio", "macAddress": nic.mac, "bridge": {}} for nic in nics],
     }
     if spec.use_virtio_transitional:
         devices["useVirtioTransitional"] = True

@@ -1,12 +1,16 @@
-"""The site profile: what the words of a manifest mean at this place."""
+"""A site: what the words of a manifest mean at this place, and who carries them out there."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from virtualserver.api import names
+from virtualserver.plan.sites.local import Local
 
 __all__ = ["PoolChoice", "Site"]
+
+_LOCAL: Final = Local()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,17 +28,19 @@ class PoolChoice:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Site:
-    """One machine's profile.
+    """Where servers run.
 
     Attributes:
         pools: Names of the address pools: ``public``, ``private``, and ``public-REGION``, ``private-REGION``.
         image_namespace: Where images are PersistentVolumeClaims.
         storage_classes: Storage class names that the site honours; any other is a wish.
+        driver: What is written for, waited for and refused by whoever carries the objects out.
     """
 
     pools: frozenset[str] = frozenset({"public", "private"})
     image_namespace: str = names.IMAGE_NAMESPACE
     storage_classes: frozenset[str] = frozenset({"local"})
+    driver: Local = _LOCAL
 
     def pool(self, *, public: bool, region: str) -> PoolChoice:
         """Return the pool for a server; regions are written in any case, pool names in lower case.

@@ -4,7 +4,6 @@ import pytest
 
 from harness.virtualservers import a_machine, a_server
 from virtualserver.plan.objects.run_strategy import run_strategy
-from virtualserver.plan.values import Observed
 
 
 @pytest.mark.parametrize(
@@ -19,7 +18,7 @@ from virtualserver.plan.values import Observed
     ],
 )
 def test_a_machine_is_created_with(own: str, initialize: bool, expected: str) -> None:
-    assert run_strategy(a_server(runStrategy=own, initializeRunning=initialize), Observed()) == expected
+    assert run_strategy(a_server(runStrategy=own, initializeRunning=initialize), None, None) == expected
 
 
 @pytest.mark.parametrize(
@@ -37,4 +36,4 @@ def test_a_machine_is_created_with(own: str, initialize: bool, expected: str) ->
 )
 def test_a_machine_that_exists_has(own: str, remembered: str, live: str, created: bool, expected: str) -> None:
     machine = a_machine("Running", strategy=live, remembered=remembered, created=created)
-    assert run_strategy(a_server(runStrategy=own), Observed(virtual_machine=machine)) == expected
+    assert run_strategy(a_server(runStrategy=own), machine, None) == expected

@@ -4,7 +4,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from harness.virtualservers import a_server
-from virtualserver.plan.objects import dns
+from virtualserver.plan import dns
 
 if TYPE_CHECKING:
     from pathlib import Path

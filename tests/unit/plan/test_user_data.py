@@ -7,21 +7,18 @@ import yaml
 from passlib.handlers.sha2_crypt import sha512_crypt
 
 from harness.virtualservers import a_secret, a_server
-from virtualserver.api.reasons import Reason
-from virtualserver.plan.objects import secret
-from virtualserver.plan.values import Observed
+from virtualserver.plan.user_data import merge, user_data_of
 
 
-def config(observed: Observed | None = None, **spec: Any) -> dict[str, Any]:
-    text = secret.user_data(a_server(**spec), observed or Observed())
-    assert text.startswith("#cloud-config\n")
+def config(secrets: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    text = user_data_of(a_server(**spec), secrets or {}).text
+    assert text is not None and text.startswith("#cloud-config\n")
     return yaml.safe_load(text)
 
 
 def test_a_password_is_hashed_and_never_plain() -> None:
-    server = a_server(users=[{"username": "alice", "password": "geheim"}])
-    text = secret.user_data(server, Observed())
-    assert "geheim" not in text
+    text = user_data_of(a_server(users=[{"username": "alice", "password": "geheim"}]), {}).text
+    assert text is not None and "geheim" not in text
     entry = yaml.safe_load(text)["users"][0]
     verify: Any = sha512_crypt
     assert verify.verify("geheim", entry["passwd"]) and entry["lock_passwd"] is False
@@ -41,25 +38,24 @@ def test_a_user_without_a_password_cannot_log_in_with_one() -> None:
 @pytest.mark.parametrize(("password", "words"), [("one\0two", "NUL character"), ("ö" * 2049, "longer than 4096 bytes")])
 def test_a_password_that_cannot_be_hashed_is_refused_with_its_field_and_not_shown(password: str, words: str) -> None:
     users = [{"username": "alice", "password": password}, {"username": "bob", "passwordSecretRef": {"name": "bob"}}]
-    observed = Observed(referenced_secrets={"bob": a_secret("bob", password=password)})
-    found = secret.refusals(a_server(users=users), observed)
-    assert [refusal.reason for refusal in found] == [Reason.INVALID_SPEC] * 2
-    for refusal, path in zip(found, ("spec.users[0].password:", "spec.users[1].passwordSecretRef:"), strict=True):
-        assert refusal.message.startswith(path) and words in refusal.message and password not in refusal.message
+    found = user_data_of(a_server(users=users), {"bob": a_secret("bob", password=password)})
+    assert found.text is None and not found.bad_cloud_init
+    paths = ("spec.users[0].password", "spec.users[1].passwordSecretRef")
+    for fault, path in zip(found.bad_passwords, paths, strict=True):
+        assert fault.path == path and words in fault.message and password not in fault.message
 
 
 @pytest.mark.parametrize("text", ["a: " + "[" * 100_000, "a: " + "[" * 200 + "]" * 200, "a:\n " + "- " * 200 + "b"])
 def test_what_is_nested_too_deeply_is_refused_and_ends_nothing_else(text: str) -> None:
-    observed = Observed(referenced_secrets={"deep": a_secret("deep", userdata=text)})
-    (found,) = secret.refusals(a_server(cloudInit=text), Observed())
-    assert found.reason is Reason.INVALID_CLOUD_INIT
-    assert found.message == "spec.cloudInit: is nested deeper than 100 levels: write it flatter"
-    (found,) = secret.refusals(a_server(cloudInitSecretRef={"name": "deep"}), observed)
-    assert found.message.startswith("spec.cloudInitSecretRef: ")
+    (fault,) = user_data_of(a_server(cloudInit=text), {}).bad_cloud_init
+    assert str(fault) == "spec.cloudInit: is nested deeper than 100 levels: write it flatter"
+    deep = {"deep": a_secret("deep", userdata=text)}
+    (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "deep"}), deep).bad_cloud_init
+    assert fault.path == "spec.cloudInitSecretRef"
 
 
 def test_what_is_nested_a_little_is_merged() -> None:
-    assert secret.refusals(a_server(cloudInit="a: " + "[" * 90 + "]" * 90), Observed()) == []
+    assert user_data_of(a_server(cloudInit="a: " + "[" * 90 + "]" * 90), {}).text
     assert config(cloudInit="a: [[[b]]]")["a"] == [[["b"]]]
 
 
@@ -69,8 +65,8 @@ def test_without_users_the_images_own_user_stays() -> None:
 
 def test_keys_of_both_fields_are_joined_without_repeats() -> None:
     user = {"username": "bob", "sshpublickey": "ssh-ed25519 A", "sshPublicKeysSecretRef": {"name": "bob", "key": "k"}}
-    observed = Observed(referenced_secrets={"bob": a_secret("bob", k="# work\nssh-ed25519 B\n\nssh-ed25519 A\n")})
-    assert config(observed, users=[user])["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 A", "ssh-ed25519 B"]
+    secrets = {"bob": a_secret("bob", k="# work\nssh-ed25519 B\n\nssh-ed25519 A\n")}
+    assert config(secrets, users=[user])["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 A", "ssh-ed25519 B"]
 
 
 @pytest.mark.parametrize(
@@ -90,28 +86,28 @@ def test_keys_of_both_fields_are_joined_without_repeats() -> None:
     ],
 )
 def test_what_wins_when_the_owners_cloud_init_is_merged(ours: Any, theirs: Any, expected: Any) -> None:
-    assert secret.merge(ours, theirs) == expected
+    assert merge(ours, theirs) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["#!/bin/sh\necho", "- a", "a: [", "a: 2020-99-99", "a: !!python/object:os.system {}", "[" * 5000]
 )
 def test_cloud_init_that_cannot_be_merged_is_refused_with_its_field(text: str) -> None:
-    found = secret.refusals(a_server(cloudInit=text), Observed())
-    assert [refusal.reason for refusal in found] == [Reason.INVALID_CLOUD_INIT]
-    assert found[0].message.startswith("spec.cloudInit: ")
+    found = user_data_of(a_server(cloudInit=text), {})
+    assert found.text is None
+    assert [fault.path for fault in found.bad_cloud_init] == ["spec.cloudInit"]
 
 
 def test_user_data_that_do_not_fit_in_a_secret_are_refused() -> None:
     keys = "\n".join(f"ssh-ed25519 {number:0200d}" for number in range(2000))
     server = a_server(cloudInit=f"a: {'x' * 800_000}", users=[{"username": "bob", "sshpublickey": keys}])
-    assert [refusal.reason for refusal in secret.refusals(server, Observed())] == [Reason.INVALID_CLOUD_INIT]
+    (fault,) = user_data_of(server, {}).bad_cloud_init
+    assert str(fault).startswith("spec.cloudInit: with the users it does not fit in a Secret of 1 MiB")
 
 
 def test_every_missing_secret_and_key_is_named_and_nothing_of_their_content() -> None:
     users = [{"username": "bob", "passwordSecretRef": {"name": "bob"}}]
     server = a_server(users=users, cloudInitSecretRef={"name": "setup"})
-    observed = Observed(referenced_secrets={"setup": a_secret("setup", other="geheim")})
-    messages = [refusal.message for refusal in secret.refusals(server, observed)]
+    messages = user_data_of(server, {"setup": a_secret("setup", other="geheim")}).missing
     assert ["spec.users[0].passwordSecretRef" in messages[0], "spec.cloudInitSecretRef" in messages[1]] == [True, True]
     assert "geheim" not in str(messages)

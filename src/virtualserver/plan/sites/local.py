@@ -1,0 +1,160 @@
+"""One machine, where the node stands in for KubeVirt, CDI and MetalLB: all that is so here and nowhere else.
+
+What is written into Services and templates so that the node understands it, and how it is read back; which conditions
+of the node are waited for; which commands help here; what this place does not carry out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from virtualserver.api import names
+from virtualserver.api.reasons import Reason
+from virtualserver.api.virtualserver import OSType, VirtualServer
+from virtualserver.kube import fields
+from virtualserver.plan import dns
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from virtualserver.api.virtualserver import PVCSource
+    from virtualserver.kube.objects import Manifest
+
+__all__ = ["AwaitedCondition", "Local"]
+
+_PROBE_HANDLERS: Final = ("httpGet", "tcpSocket")
+
+
+class AwaitedCondition(NamedTuple):
+    """A condition of a VirtualMachineInstance that must be True before its server is ready.
+
+    Attributes:
+        type: The condition's type.
+        reason: Why the server is not ready while it is not True, unless the condition has a reason that we know.
+        message: The same for the message.
+    """
+
+    type: str
+    reason: Reason
+    message: str
+
+
+class Local:
+    """The driver of one machine."""
+
+    awaited: Final = (
+        AwaitedCondition(
+            names.DATA_PLANE_READY,
+            Reason.WAITING_FOR_DATA_PLANE,
+            "the addresses and ports are not in the data plane yet",
+        ),
+        AwaitedCondition(
+            names.ADDRESS_TAKEN, Reason.WAITING_FOR_GUEST, "the guest has not taken its address since this start"
+        ),
+    )
+    """Conditions of an instance that only the node writes, in the order in which they come true."""
+
+    def service_annotations(self, *, pool: str, sharing_key: str) -> dict[str, str]:
+        """Return what asks for an address, in MetalLB's words.
+
+        Args:
+            pool: The pool's name.
+            sharing_key: Services of one key in one namespace get one address.
+        """
+        return {names.METALLB_ADDRESS_POOL: pool, names.METALLB_ALLOW_SHARED_IP: sharing_key}
+
+    def service_fields(self) -> dict[str, Any]:
+        """Return the fields of a load balancer Service's ``spec`` that depend on who carries it out."""
+        # externalTrafficPolicy stays Cluster: the client's own address is kept here anyway, and Local would take one of
+        # the 2,768 health check node ports for each Service.
+        return {"allocateLoadBalancerNodePorts": False}
+
+    def allocated_pool(self, service: Manifest) -> str | None:
+        """Return the pool that a Service's address is said to be from, None where nobody says it."""
+        return fields.annotations_of(service).get(names.METALLB_ALLOCATED_FROM)
+
+    def template_annotations(self, *, attached_to: str | None) -> dict[str, str]:
+        """Return what tells the node whose address the cluster NIC has.
+
+        Args:
+            attached_to: The load balancer Service whose address it is; None: one of the guests' range.
+        """
+        return {names.ATTACH_LOAD_BALANCER: attached_to} if attached_to else {}
+
+    def attached_service(self, instance: Manifest | None) -> str | None:
+        """Return the Service whose address the cluster NIC of an instance has, None for none."""
+        return fields.annotations_of(instance or {}).get(names.ATTACH_LOAD_BALANCER)
+
+    def command(self, server: VirtualServer, verb: Literal["start", "restart"]) -> str:
+        """Return what a person types to start or restart the machine: by virtctl, and by kubectl where that lacks."""
+        path = f"/apis/subresources.kubevirt.io/v1/namespaces/{server.namespace}/virtualmachines/{server.name}/{verb}"
+        return f"virtctl {verb} {server.name} (without virtctl: echo {{}} | kubectl replace -f - --raw {path})"
+
+    def unpause_command(self, server: VirtualServer) -> str:
+        """Return what a person types to let a paused machine go on."""
+        return f"virtctl unpause vm {server.name}"
+
+    def image_missing(self, source: PVCSource, images: Sequence[str]) -> str:
+        """Say that an image does not exist, and the one command that mends it.
+
+        The command names the image whose name is most like the one that is asked for; all that there are stand beside
+        it.
+
+        Args:
+            source: The claim that is asked for.
+            images: NAMESPACE/NAME of the images that there are.
+        """
+        known = [name.rpartition("/")[2] for name in images]
+        image = difflib.get_close_matches(source.name, known, n=1, cutoff=0)[0] if known else "debian"
+        message = (
+            f"spec.storage.root.source.pvc: image {source.namespace}/{source.name} does not exist: "
+            f"to let the name stand for an image that does: vs image alias {source.namespace}/{source.name} {image}"
+        )
+        if known:
+            return f"{message} (there is {', '.join(known)})"
+        return f"{message} (there is none yet, so first: vs image build debian)"
+
+    def unsupported(self, server: VirtualServer) -> list[str]:
+        """Return the fields without which the server would be another one than was asked for: it is not started."""
+        spec = server.spec
+        gpu = spec.resources.gpu
+        root = spec.storage.root
+        asked = {
+            "spec.resources.gpu": gpu is not None and bool(gpu.type or gpu.count),
+            **{f"spec.storage.root.source.{kind}": kind != "pvc" for kind in root.source.kinds},
+            "spec.storage.additionalDisks": spec.storage.additional_disks,
+            "spec.storage.filesystems": spec.storage.filesystems,
+            "spec.network.floatingIPs": spec.network.floating_ips,
+            "spec.network.vpcs": spec.network.vpcs,
+            "spec.network.disableK8sNetworking": spec.network.disable_k8s_networking,
+        }
+        return [field for field, value in asked.items() if value]
+
+    def without_effect(self, server: VirtualServer, *, storage_classes: Collection[str]) -> list[str]:
+        """Return the fields (or what of them) that have no effect here, though the server runs without them.
+
+        Args:
+            server: As decoded.
+            storage_classes: Those that the site honours.
+        """
+        spec = server.spec
+        root = spec.storage.root
+        asked = {
+            "spec.affinity": spec.affinity,
+            "spec.resources.cpu.type": spec.resources.cpu.type,
+            "spec.storage.root.storageClassName": root.storage_class_name not in storage_classes,
+            "spec.storage.root.accessMode": root.access_mode != "ReadWriteOnce",
+            "spec.storage.swap": spec.storage.swap,
+            "spec.livenessProbe": spec.liveness_probe and not self.honoured_probe(spec.liveness_probe),
+            "spec.readinessProbe": spec.readiness_probe and not self.honoured_probe(spec.readiness_probe),
+            # Guests have IPv4 only, and so has the DHCP that tells them of their resolver.
+            "IPv6 addresses in spec.network.dnsConfig.nameservers": dns.has_ipv6_nameserver(spec.network),
+            # Only cloud-init can set them in the guest, and Windows has none.
+            "spec.network.dnsConfig.options": spec.os.type is OSType.WINDOWS and dns.options(spec.network),
+        }
+        return [field for field, value in asked.items() if value]
+
+    def honoured_probe(self, probe: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the probe, None where there is none or where it asks inside the guest, which the node cannot."""
+        return probe if any(probe.get(handler) for handler in _PROBE_HANDLERS) else None

@@ -1,0 +1,114 @@
+"""One server in its situation: all that its objects are planned from and its conditions are judged from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from virtualserver.api.reasons import Reason
+    from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.children import Children
+    from virtualserver.plan.network import ServerNetwork
+    from virtualserver.plan.sites.site import Site
+    from virtualserver.plan.user_data import UserData
+
+__all__ = ["FailedWrite", "Refusal", "Situation", "Surroundings"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FailedWrite:
+    """The API server refused a write in this pass.
+
+    Attributes:
+        kind: The object's kind.
+        name: The object's name.
+        message: What the API server said.
+    """
+
+    kind: str
+    name: str
+    message: str
+
+
+def _no_secrets() -> dict[str, Manifest]:
+    return {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What matters to a server beside the objects of its names.
+
+    Attributes:
+        secrets: By name: Secrets that the manifest refers to, as far as they exist.
+        source: The PersistentVolumeClaim that the root disk is cloned from, None where it does not exist.
+        images: NAMESPACE/NAME of the images that are known, for messages.
+        mac_holder: (namespace, name) of another server that the MAC address belongs to, None where it is free or ours.
+        failures: Writes that the API server has just refused.
+    """
+
+    secrets: Mapping[str, Manifest] = dataclasses.field(default_factory=_no_secrets)
+    source: Manifest | None = None
+    images: tuple[str, ...] = ()
+    mac_holder: tuple[str, str] | None = None
+    failures: tuple[FailedWrite, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an object, or the whole server, is not carried out; it stands in the conditions.
+
+    Attributes:
+        reason: The condition's reason.
+        message: Names the field or object, and says what to do.
+        kind: The kind of the object that cannot be applied; ``""``: none is applied.
+        name: The name of that object.
+    """
+
+    reason: Reason
+    message: str
+    kind: str = ""
+    name: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One server, what it asks for, what exists of it, and where it runs.
+
+    Attributes:
+        server: As decoded.
+        site: Where it runs.
+        network: What it asks of its network.
+        found: What exists of the names that it needs, whoever it belongs to.
+        children: What of it is ours.
+        surroundings: What matters beside them.
+        user_data: What the guest is told at its first start.
+        refusals: Why something is not carried out, the gravest first.
+    """
+
+    server: VirtualServer
+    site: Site
+    network: ServerNetwork
+    found: Children
+    children: Children
+    surroundings: Surroundings
+    user_data: UserData
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def machine(self) -> Manifest | None:
+        """The VirtualMachine."""
+        return self.children.get("VirtualMachine", self.server.name)
+
+    @property
+    def instance(self) -> Manifest | None:
+        """The VirtualMachineInstance: the machine's present, or last, run."""
+        return self.children.get("VirtualMachineInstance", self.server.name)
+
+    @property
+    def root_disk(self) -> Manifest | None:
+        """The root disk's DataVolume."""
+        return self.children.get("DataVolume", self.server.name)
