@@ -68,7 +68,7 @@ class Applier:
                 (with the live value, where that shall stay): server-side apply removes what its manager drops.
 
         Returns:
-            The object as written (give it to ``Store.remember``); None where there was nothing to write.
+            The object as written (give it to ``Cache.remember``); None where there was nothing to write.
 
         Raises:
             Conflict: The object exists although ``live`` is None, is not ``live`` any more, or changed (``locked``).
@@ -79,13 +79,7 @@ class Applier:
             memory = self._normalised.get(live["metadata"]["uid"])
             if contains(live, intent) or memory == (intent_hash, _digest(_projection(live, intent))):
                 return None
-        if live is None:
-            guard = {"resourceVersion": _NEVER}
-        else:
-            guard = {"uid": live["metadata"]["uid"]}
-            if locked:
-                guard["resourceVersion"] = live["metadata"]["resourceVersion"]
-        body = _merged(_merged(intent, locked or {}), {"metadata": guard})
+        body = _merged(_merged(intent, locked or {}), {"metadata": _guard(live, is_locked=bool(locked))})
         written = await self._client.apply(resource, body, field_manager=self._field_manager)
         outcome = None if contains(written, intent) else (intent_hash, _digest(_projection(written, intent)))
         self._keep(written["metadata"]["uid"], outcome)
@@ -102,7 +96,7 @@ class Applier:
             status: The whole status.
 
         Returns:
-            The object as written (give it to ``Store.remember``); None where there was nothing to write.
+            The object as written (give it to ``Cache.remember``); None where there was nothing to write.
 
         Raises:
             Conflict: An object of that name exists, but it is another one.
@@ -151,6 +145,14 @@ def contains(live: Any, intent: Any) -> bool:
             return False
         return all(contains(one, other) for one, other in zip(cast("list[Any]", live), want, strict=True))
     return live == intent and isinstance(live, bool) == isinstance(intent, bool)
+
+
+def _guard(live: Manifest | None, *, is_locked: bool) -> dict[str, str]:
+    """Return the metadata by which a write fails unless the object is the one that was read."""
+    if live is None:
+        return {"resourceVersion": _NEVER}
+    metadata = live["metadata"]
+    return {"uid": metadata["uid"]} | ({"resourceVersion": metadata["resourceVersion"]} if is_locked else {})
 
 
 def _projection(live: Any, intent: Any) -> Any:

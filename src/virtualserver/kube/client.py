@@ -138,12 +138,8 @@ class Client:
             page: Objects in one answer; 0 means all.
         """
         path = resource.path(namespace=namespace)
-        query = {
-            "labelSelector": label_selector,
-            "fieldSelector": field_selector,
-            "limit": str(page or ""),
-            "continue": "",
-        }
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        query = {**selectors, "limit": str(page or ""), "continue": ""}
         items: list[Manifest] = []
         while True:
             try:
@@ -154,9 +150,7 @@ class Client:
                 items, query = [], query | {"limit": "", "continue": ""}
                 continue
             for item in answer.get("items") or ():
-                item.setdefault("apiVersion", resource.api_version)
-                item.setdefault("kind", resource.kind)
-                items.append(self._ingest(item))
+                items.append(self._ingest({"apiVersion": resource.api_version, "kind": resource.kind, **item}))
             metadata: dict[str, Any] = answer.get("metadata") or {}
             query["continue"] = metadata.get("continue") or ""
             if not query["continue"]:
@@ -269,8 +263,7 @@ class Client:
             label_selector: As ``kubectl -l`` has it.
             field_selector: As ``kubectl --field-selector`` has it.
             timeout_seconds: After which the server ends the stream.
-            read_seconds: After which a silent stream is given up as dead; longer than the server's bookmark period
-                of about a minute.
+            read_seconds: After which a silent stream is given up as dead; servers send bookmarks about every minute.
 
         Raises:
             Gone: The version is compacted away, said by the answer or inside the stream.
@@ -285,8 +278,7 @@ class Client:
             "fieldSelector": field_selector,
         }
         path = resource.path(namespace=namespace)
-        lines = self._connection.lines(path, query=query, read_seconds=read_seconds)
-        async with contextlib.aclosing(lines):
+        async with contextlib.aclosing(self._connection.lines(path, query=query, read_seconds=read_seconds)) as lines:
             async for event in lines:
                 if event["type"] == "ERROR":
                     raise error_from_status(event["object"], request=f"WATCH {path}")

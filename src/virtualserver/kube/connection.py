@@ -136,8 +136,7 @@ class Connection:
         """Return the opened answer of a request that succeeded, having waited where the server asked for it."""
         if self._session is None:
             raise RuntimeError("the client is not entered: use `async with client:`")
-        parameters = urllib.parse.urlencode({name: value for name, value in (query or {}).items() if value})
-        url = yarl.URL(f"{self._credentials.server}{path}{'?' if parameters else ''}{parameters}", encoded=True)
+        url = self._url(path, query or {})
         headers = {"Content-Type": content_type} if body is not None else {}
         if authorization := self._credentials.authorization():
             headers["Authorization"] = authorization
@@ -164,6 +163,11 @@ class Connection:
             _logger.info("%s; trying again in %.0f s", error, error.retry_after)
             await asyncio.sleep(min(error.retry_after, _LONGEST_WAIT_SECONDS))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _url(self, path: str, query: Mapping[str, str]) -> yarl.URL:
+        """Return an address, without parameters that are empty."""
+        parameters = urllib.parse.urlencode({name: value for name, value in query.items() if value})
+        return yarl.URL(f"{self._credentials.server}{path}{'?' if parameters else ''}{parameters}", encoded=True)
 
 
 async def _split(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
