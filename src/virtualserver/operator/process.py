@@ -20,6 +20,7 @@ from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.events import Recorder
+from virtualserver.kube.kubeconfig import KubeconfigError
 from virtualserver.kube.lease import Lease, LeaseLost
 from virtualserver.kube.objects import key_of
 from virtualserver.operator import watches
@@ -126,18 +127,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _logger.error("%s: another operator with the identity %s runs already", lock_file, options.identity)
         return 1
     try:
-        site = sites.load(options.site.read_text())
+        site = _site(options.site)
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             asyncio.run(run(options.kubeconfig, site, options.ready_file, identity=options.identity))
-    except InvalidManifest as error:
-        _logger.error("%s: %s", options.site, error)
-        return 1
-    except (OSError, LeaseLost) as error:
+    except (_SiteError, KubeconfigError, LeaseLost) as error:
         _logger.error("%s", error)
         return 1
     finally:
         os.close(lock)
     return 0
+
+
+class _SiteError(Exception):
+    """The site profile cannot be read; the message names the file and what to do."""
+
+
+def _site(path: Path) -> Site:
+    try:
+        return sites.load(path.read_text())
+    except OSError as error:
+        raise _SiteError(f"{path}: cannot be read: {error.strerror}") from error
+    except InvalidManifest as error:
+        raise _SiteError(f"{path}: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
