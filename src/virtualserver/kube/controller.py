@@ -32,6 +32,7 @@ class Controller(Generic[K]):
         name: Names it in the log.
         reconcile: Looks at everything about a key and does what is missing; may be cancelled or fail anywhere and is
             then called again. Returns the seconds after which to look again, None for not until something changes.
+        queue: Where the keys come from, where somebody adds to it before there is a controller; None: a new one.
         workers: How many keys are worked on at a time.
         resync_seconds: Look at all keys again this often; None for never.
         all_keys: Names these keys; needed with ``resync_seconds``.
@@ -43,12 +44,13 @@ class Controller(Generic[K]):
         *,
         name: str,
         reconcile: Callable[[K], Awaitable[float | None]],
+        queue: Queue[K] | None = None,
         workers: int = 4,
         resync_seconds: float | None = None,
         all_keys: Callable[[], Iterable[K]] | None = None,
         grace_seconds: float = 5.0,
     ) -> None:
-        self.queue: Queue[K] = Queue()
+        self.queue: Queue[K] = Queue() if queue is None else queue
         self._name = name
         self._reconcile = reconcile
         self._workers = workers

@@ -15,6 +15,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.api import names
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState
 from virtualserver.fabric.kernel.namespace import Namespace
@@ -22,32 +23,35 @@ from virtualserver.host.files import write_atomically
 from virtualserver.host.process import boot_id
 from virtualserver.installation import ranges, users
 from virtualserver.installation.errors import InstallationError
+from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
+from virtualserver.kube.events import Recorder
 from virtualserver.machines import accelerator
+from virtualserver.machines.ends import Ended, EndReason
 from virtualserver.machines.hypervisor import Hypervisor
-from virtualserver.machines.machine import Ended, EndReason, Machine
 from virtualserver.node import nodeobject
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
-from virtualserver.node.observed import Observed
+from virtualserver.node.held import Held
+from virtualserver.node.queues import Queues
 from virtualserver.node.served import registration
 from virtualserver.node.served.subresources import Subresources
-from virtualserver.node.services.controller import Services
-from virtualserver.node.vm.controller import VirtualMachines
-from virtualserver.node.vmi.controller import Instances
+from virtualserver.node.services.controller import ServiceController
+from virtualserver.node.sweep import Sweeper
+from virtualserver.node.vm.controller import VmController
+from virtualserver.node.vmi.controller import VmiController
 from virtualserver.node.vmi.preparation import Preparation
 from virtualserver.node.vmi.probes import Probes
-from virtualserver.node.volumes.controller import Volumes
-from virtualserver.node.watches import Routing
+from virtualserver.node.volumes.controller import VolumeController
+from virtualserver.node.watches import WATCHES, Watches
+from virtualserver.node.writer import NodeWriter
 from virtualserver.storage.disks import DiskStore
 from virtualserver.storage.images import ImageStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from pathlib import Path
-
     from virtualserver.installation.installation import Installation
     from virtualserver.machines.accelerator import Accelerator
+    from virtualserver.machines.machine import Machine
 
 __all__ = ["Agent", "run"]
 
@@ -58,7 +62,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Agent:
-    """All parts of the node of one installation, put together."""
+    """All parts of the node of one installation, put together: each is made after what it reads."""
 
     def __init__(
         self, installation: Installation, client: Client, allocations: Allocations, found: Accelerator
@@ -68,124 +72,121 @@ class Agent:
             raise InstallationError(
                 f"{installation.state}: no ranges are recorded yet: start the instance with `vs up`"
             )
+        self._installation = installation
+        self._client = client
+        self._allocations = allocations
+        self._accelerator = found
+        self._name = name = nodeobject.node_name()
         networks = ranges.decode(record.ranges)
-        name = nodeobject.node_name()
-        self.installation = installation
-        self.allocations = allocations
-        self.accelerator = found
-        self.name = name
-        self.observed = Observed(client)
-        self.addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
-        self.dataplane = DataPlane(
+
+        # What the API has, and what is to be looked at.
+        self._cache = cache = Cache(client, WATCHES)
+        self._recorder = Recorder(client, component=names.NODE_MANAGER)
+        writer = NodeWriter(client, cache, self._recorder)
+        queues = Queues()
+        self._watches = Watches(cache, queues)
+
+        # What the host has.
+        self._held = held = Held(queues)
+        addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
+        self._dataplane = dataplane = DataPlane(
             installation=installation.name,
             identifier=record.identifier,
             ranges=networks,
             run=installation.fabric_run,
         )
-        self.hypervisor = Hypervisor(
+        self._hypervisor = hypervisor = Hypervisor(
             machines=installation.machines, run=installation.machines_run, installation=installation.name
         )
         disks = DiskStore(installation.disks)
         disks.remove_unfinished()
-        self.volumes = Volumes(self.observed, ImageStore(installation.images), disks)
-        self.services = Services(self.observed, self.addresses, self.dataplane, {}, node=name)
-        self.probes = Probes(self._open_socket)
-        self.instances = Instances(
-            self.observed, self.services, self.volumes, self.hypervisor, self.dataplane, self.probes, node=name
-        )
-        seeds = installation.seeds
-        seeds.mkdir(mode=0o711, exist_ok=True)
-        self.instances.preparation = Preparation(
-            self.observed,
-            self.addresses,
-            self.services,
-            self.volumes,
+        images = ImageStore(installation.images)
+        installation.seeds.mkdir(mode=0o711, exist_ok=True)
+
+        # What brings the one to the other.
+        self._volumes = volumes = VolumeController(cache, writer, queues, held, images, disks)
+        self._services = services = ServiceController(cache, writer, queues, held, addresses, dataplane, node=name)
+        preparation = Preparation(
+            client,
+            cache,
+            queues,
+            held,
+            addresses,
+            services,
+            volumes,
             accelerator=found,
-            seeds=seeds,
-            footprints=self.instances.footprints,
+            seeds=installation.seeds,
         )
-        self.probes.on_change = self.instances.controller.queue.add
-        self.machines = VirtualMachines(self.observed)
-        self.subresources = Subresources(self.observed, self.instances.machines, pki=installation.pki)
-        self.routing = Routing(
-            self.observed, self.machines, self.instances, self.services, self.volumes, self.addresses
+        probes = Probes(queues.vmis, self._open_socket)
+        self._vmis = VmiController(
+            cache, writer, queues, held, preparation, probes, services, volumes, hypervisor, dataplane, node=name
         )
+        self._vms = VmController(cache, writer, queues)
+        self._sweeper = Sweeper(cache, queues, held, addresses, volumes)
+        self._subresources = Subresources(client, cache, writer, held, pki=installation.pki)
 
     async def run(self) -> None:
         """Take over, then work until cancelled."""
-        await self.dataplane.start()
-        tasks = [asyncio.create_task(reflector.run(handler)) for reflector, handler in self.routing.reflectors.items()]
+        await self._dataplane.start()
+        tasks = [asyncio.create_task(self._cache.run(self._watches.receive), name="cache")]
         try:
-            for reflector in self.routing.reflectors:
-                await reflector.synced.wait()
+            await self._cache.synced()
             await self._take_over()
-            for part in self._parts():
-                tasks.append(asyncio.create_task(part()))
-            async with self.subresources.serve(int(self.allocations.fact(_PORT) or 0)) as port:
-                self.allocations.remember(_PORT, str(port))
+            parts = (
+                self._recorder.run(),
+                self._vms.run(),
+                self._vmis.run(),
+                self._services.run(),
+                self._volumes.run(),
+                self._sweeper.run(),
+                self._dataplane.supervise(),
+                self._watches.follow_leases(self._dataplane.lease_changes()),
+            )
+            tasks += [asyncio.create_task(part) for part in parts]
+            async with self._subresources.serve(int(self._allocations.fact(_PORT) or 0)) as port:
+                self._allocations.remember(_PORT, str(port))
                 await self._announce(port)
                 await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self.hypervisor.close()
-
-    async def _announce(self, port: int) -> None:
-        """Say in the API that the node is there, and to the supervisor that it works."""
-        client = self.observed.client
-        authority = (self.installation.pki / "ca.crt").read_bytes()
-        await registration.register(client, port=port, authority=authority)
-        await nodeobject.write(client, name=self.name, accelerator=self.accelerator.name)
-        write_atomically(self._ready_file(), f"{os.getpid()}\n", mode=0o644)
-        _logger.info("ready: %d machines run, subresources on port %d", len(self.instances.links), port)
-
-    def _parts(self) -> list[Callable[[], Coroutine[None, None, None]]]:
-        return [
-            self.observed.recorder.run,
-            self.machines.controller.run,
-            self.instances.controller.run,
-            self.services.controller.run,
-            self.volumes.controller.run,
-            self.routing.sweeper.run,
-            self.dataplane.supervise,
-            self._follow_leases,
-        ]
+            await self._hypervisor.close()
 
     async def _take_over(self) -> None:
         """Adopt the machines and bring the whole data plane to what they and the Services need."""
-        adopted = await self.hypervisor.adopt()
-        adopted = await self._without_interrupted(adopted)
-        links = self.instances.adopt(adopted)
-        changes = await self.dataplane.synchronise(DataPlaneState(links=links, services=self.services.adopt()))
-        _logger.info("took over %d machines, %d changes in the data plane", len(adopted), changes)
-        for key in self.instances.names_of_machines():
-            self.instances.controller.queue.add(key)
+        machines = await self._without_interrupted(await self._hypervisor.adopt())
+        self._vmis.adopt(machines)
+        links = {uid: link for (uid, _), link in self._held.links().items()}
+        desired = DataPlaneState(links=links, services=self._services.adopt())
+        changes = await self._dataplane.synchronise(desired)
+        _logger.info("took over %d machines, %d changes in the data plane", len(machines), changes)
 
     async def _without_interrupted(self, machines: dict[str, Machine]) -> dict[str, Machine]:
-        """Forget the machines that went down with the host: their instances start again as if for the first time."""
+        """Forget the machines that went down with the host: their VMIs start again as if for the first time."""
         boot = boot_id()
-        if self.allocations.fact("boot") != boot:
+        if self._allocations.fact("boot") != boot:
             for uid, machine in list(machines.items()):
                 if isinstance(machine.state, Ended) and machine.state.reason != EndReason.GUEST_SHUTDOWN:
-                    await self.hypervisor.discard(uid)
+                    await self._hypervisor.discard(uid)
                     del machines[uid]
-            self.allocations.remember("boot", boot)
+            self._allocations.remember("boot", boot)
         return machines
 
-    async def _follow_leases(self) -> None:
-        async for _ in self.dataplane.lease_changes():
-            self.routing.look_at_running()
+    async def _announce(self, port: int) -> None:
+        """Say in the API that the node is there, and to the supervisor that it works."""
+        authority = (self._installation.pki / "ca.crt").read_bytes()
+        await registration.register(self._client, port=port, authority=authority)
+        await nodeobject.write(self._client, name=self._name, accelerator=self._accelerator.name)
+        ready = self._installation.ready("node")
+        ready.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write_atomically(ready, f"{os.getpid()}\n", mode=0o644)
+        _logger.info("ready: %d machines run, subresources on port %d", len(self._held.links()), port)
 
     def _open_socket(self, family: int) -> socket.socket:
-        """Return a TCP socket in the data plane's namespace, whence guests are reached."""
+        """Return a TCP socket in the data plane's namespace, where guests are reached from."""
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        return Namespace(self.installation.namespace).call(lambda: socket.socket(kind, socket.SOCK_STREAM))
-
-    def _ready_file(self) -> Path:
-        file = self.installation.ready("node")
-        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        return file
+        return Namespace(f"vs-{self._installation.name}").call(lambda: socket.socket(kind, socket.SOCK_STREAM))
 
 
 async def run(installation: Installation) -> None:

@@ -1,4 +1,4 @@
-"""Which keys a change concerns: from the API's changes to the controllers' queues."""
+"""Which keys a change concerns: from what is watched, the API and the guests' leases, to the controllers' queues."""
 
 from __future__ import annotations
 
@@ -6,168 +6,116 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
+from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
-from virtualserver.kube.controller import Controller
-from virtualserver.kube.objects import Manifest, Resource, key_of, owner_uid
-from virtualserver.kube.reflector import Change, Reflector
-from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
-from virtualserver.node.services import balancing
-from virtualserver.node.services.controller import Services, attached_service
-from virtualserver.node.vm import run_strategy
-from virtualserver.node.vmi import specification
+from virtualserver.kube.objects import Manifest, Resource, key_of
+from virtualserver.node.objects import attached_service, volume_claims
+from virtualserver.node.services import balancing, relations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
-    from virtualserver.node.observed import Observed
-    from virtualserver.node.vm.controller import VirtualMachines
-    from virtualserver.node.vmi.controller import Instances
-    from virtualserver.node.volumes.controller import Volumes
+    from virtualserver.kube.store import Change
+    from virtualserver.node.queues import Queues
 
-__all__ = ["Routing"]
+__all__ = ["WATCHES", "Watches"]
 
-_SWEEP_SECONDS: Final = 0.1
+WATCHES: Final = {
+    kinds.VIRTUAL_MACHINE: Watch(),
+    kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
+    kinds.SERVICE: Watch(),
+    kinds.DATA_VOLUME: Watch(),
+    kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
+    kinds.ENDPOINT_SLICE: Watch(label_selector=f"endpointslice.kubernetes.io/managed-by={names.MANAGED_BY_NODE}"),
+}
+"""The kinds that the node follows."""
 
 
-class Routing:
-    """The reflectors of all kinds, and the sweeper that frees what nobody holds.
+class Watches:
+    """Adds keys to queues, and does nothing else."""
 
-    Attributes:
-        reflectors: To be run; controllers start when all are synced.
-        sweeper: Frees allocations and disks; has one key.
-    """
-
-    def __init__(
-        self,
-        observed: Observed,
-        machines: VirtualMachines,
-        instances: Instances,
-        services: Services,
-        volumes: Volumes,
-        addresses: Addresses,
-    ) -> None:
-        self._observed = observed
-        self._machines = machines
-        self._instances = instances
-        self._services = services
-        self._volumes = volumes
-        self._addresses = addresses
-        self.sweeper: Controller[str] = Controller(name="sweep", reconcile=self._sweep, workers=1)
-        instances.on_release = self.sweep_soon
-        volumes.on_gone = self.sweep_soon
-        services.on_applied = self._applied
-        handlers: dict[Resource, Callable[[Change], None]] = {
-            kinds.VIRTUAL_MACHINE: self._machine,
-            kinds.VIRTUAL_MACHINE_INSTANCE: self._instance,
+    def __init__(self, cache: Cache, queues: Queues) -> None:
+        self._cache = cache
+        self._queues = queues
+        self._receivers: dict[Resource, Callable[[Change], None]] = {
+            kinds.VIRTUAL_MACHINE: self._vm,
+            kinds.VIRTUAL_MACHINE_INSTANCE: self._vmi,
             kinds.SERVICE: self._service,
             kinds.DATA_VOLUME: self._volume,
             kinds.PERSISTENT_VOLUME_CLAIM: self._claim,
             kinds.ENDPOINT_SLICE: self._slice,
         }
-        managed = {kinds.ENDPOINT_SLICE: f"endpointslice.kubernetes.io/managed-by={names.MANAGED_BY_NODE}"}
-        self.reflectors = {
-            Reflector(
-                observed.client,
-                resource,
-                observed.stores[resource],
-                label_selector=managed.get(resource, ""),
-            ): handler
-            for resource, handler in handlers.items()
-        }
-        self.sweep_soon()
 
-    def sweep_soon(self) -> None:
-        """Look in a moment what can be freed."""
-        self.sweeper.queue.add("all", after=_SWEEP_SECONDS)
+    def receive(self, resource: Resource, change: Change) -> None:
+        """Take in one change that the cache has."""
+        self._receivers[resource](change)
 
-    def look_at_running(self) -> None:
-        """Look again at every instance whose guest has not taken its address yet."""
-        for vmi in self._observed.all(kinds.VIRTUAL_MACHINE_INSTANCE):
-            condition = condition_of(vmi, names.ADDRESS_TAKEN)
-            if condition is not None and condition["status"] != "True":
-                self._instances.controller.queue.add(key_of(vmi))
+    async def follow_leases(self, changes: AsyncIterator[None]) -> None:
+        """Look again, whenever leases change, at every VMI whose guest has not taken its address yet."""
+        async for _ in changes:
+            for vmi in self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE):
+                condition = condition_of(vmi, names.ADDRESS_TAKEN)
+                if condition is not None and condition["status"] != "True":
+                    self._queues.vmis.add(key_of(vmi))
 
-    def _machine(self, change: Change) -> None:
-        self._machines.controller.queue.add(change.key)
+    def _vm(self, change: Change) -> None:
+        self._queues.vms.add(change.key)
         attached = {attached_service(vm["spec"]["template"]) for vm in (change.old, change.new) if vm}
         for name in attached - {None}:
-            self._services.controller.queue.add((change.key[0], str(name)))
+            self._queues.services.add((change.key[0], str(name)))
         if change.new is None:
-            self.sweep_soon()
+            self._queues.sweep_soon()
 
-    def _instance(self, change: Change) -> None:
-        self._machines.controller.queue.add(change.key)
-        self._instances.controller.queue.add(change.key)
+    def _vmi(self, change: Change) -> None:
+        self._queues.vms.add(change.key)
+        self._queues.vmis.add(change.key)
         if _face(change.old) != _face(change.new):
             for vmi in (change.old, change.new):
-                for key in self._services.affected_by(vmi) if vmi else ():
-                    self._services.controller.queue.add(key)
+                for key in relations.services_of(self._cache, vmi) if vmi else ():
+                    self._queues.services.add(key)
         if change.new is None:
-            self.sweep_soon()
+            self._queues.sweep_soon()
 
     def _service(self, change: Change) -> None:
-        self._services.controller.queue.add(change.key)
+        self._queues.services.add(change.key)
+        # Its address may now be free for another, and its ports for others of its group.
         if change.old is not None and _wish(change.old) != _wish(change.new):
-            # Its address may now be free for another, and its ports for others of its group.
-            self.sweep_soon()
-            for other in self._observed.in_namespace(kinds.SERVICE, change.key[0]):
+            self._queues.sweep_soon()
+            for other in self._cache.in_namespace(kinds.SERVICE, change.key[0]):
                 if balancing.group_of(other) == balancing.group_of(change.old):
-                    self._services.controller.queue.add(key_of(other))
+                    self._queues.services.add(key_of(other))
+        # A machine may have waited for it.
         elif change.old is None and change.new is not None:
-            self._applied(change.new)
-
-    def _applied(self, service: Manifest) -> None:
-        """Look at the instances that a Service concerns: they may wait for its address, or for its ports."""
-        namespace, name = key_of(service)
-        for vmi in self._observed.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace):
-            condition = condition_of(vmi, names.DATA_PLANE_READY)
-            waits = not run_strategy.is_final(vmi) and not (condition and condition["status"] == "True")
-            if waits and (attached_service(vmi) == name or (namespace, name) in self._services.affected_by(vmi)):
-                self._instances.controller.queue.add(key_of(vmi))
+            for key in relations.waiting_vmis(self._cache, change.new):
+                self._queues.vmis.add(key)
 
     def _volume(self, change: Change) -> None:
-        self._volumes.controller.queue.add(change.key)
+        self._queues.volumes.add(change.key)
         namespace, name = change.key
-        for vm in self._observed.in_namespace(kinds.VIRTUAL_MACHINE, namespace):
-            if name in specification.volume_claims(vm["spec"]["template"]["spec"]):
-                self._machines.controller.queue.add(key_of(vm))
-                self._instances.controller.queue.add(key_of(vm))
+        for vm in self._cache.in_namespace(kinds.VIRTUAL_MACHINE, namespace):
+            if name in volume_claims(vm["spec"]["template"]["spec"]):
+                self._queues.vms.add(key_of(vm))
+                self._queues.vmis.add(key_of(vm))
 
     def _claim(self, change: Change) -> None:
-        self._volumes.controller.queue.add(change.key)
+        self._queues.volumes.add(change.key)
         claim = change.new or change.old
+        # DataVolumes may wait for an image.
         if claim and names.IMAGE in fields.annotations_of(claim):
-            for volume in self._observed.all(kinds.DATA_VOLUME):
+            for volume in self._cache.all(kinds.DATA_VOLUME):
                 pvc = fields.mapping(volume, "spec", "source", "pvc")
                 if (pvc.get("namespace") or volume["metadata"]["namespace"], pvc.get("name")) == change.key:
-                    self._volumes.controller.queue.add(key_of(volume))
+                    self._queues.volumes.add(key_of(volume))
 
     def _slice(self, change: Change) -> None:
         for one in (change.old, change.new):
             name = fields.labels_of(one).get("kubernetes.io/service-name") if one else None
             if name:
-                self._services.controller.queue.add((change.key[0], name))
-
-    async def _sweep(self, _: str) -> float | None:
-        alive: set[str] = set()
-        for kind in (kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE, kinds.SERVICE, kinds.DATA_VOLUME):
-            for manifest in self._observed.all(kind):
-                alive |= {manifest["metadata"]["uid"], owner_uid(manifest) or ""}
-        services = [one for one in self._observed.all(kinds.SERVICE) if balancing.wants_address(one)]
-        freed = self._addresses.sweep(
-            alive=alive, wishes=balancing.wishes_of(services), in_use=self._instances.values_in_use()
-        )
-        if any(one.kind == "address" for one in freed):
-            for service in services:
-                condition = condition_of(service, names.ADDRESS_ASSIGNED)
-                if condition is None or condition["status"] != "True":
-                    self._services.controller.queue.add(key_of(service))
-        self._volumes.sweep()
-        return RESERVED_SECONDS / 4 if self._addresses.has_reserved else None
+                self._queues.services.add((change.key[0], name))
 
 
 def _face(vmi: Manifest | None) -> tuple[tuple[str, ...], object, object] | None:
-    """Return what Services see of an instance."""
+    """Return what Services see of a VMI."""
     if vmi is None:
         return None
     status = fields.status_of(vmi)

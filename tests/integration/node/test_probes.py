@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from virtualserver.fabric.desired.state import GuestLink, Resolver
+from virtualserver.kube.queue import Queue
 from virtualserver.node.vmi.probes import Health, Probes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from virtualserver.kube.objects import Key
 
 LINK = GuestLink(
     device="none",
@@ -56,11 +59,11 @@ async def seen(port: int, handler: str) -> tuple[Health, str]:
     """Return what is said of a guest after its first attempt."""
     probe: dict[str, Any] = {handler: {"port": port}, "timeoutSeconds": 1, "periodSeconds": 1}
     vmi = {"metadata": {"namespace": "a", "name": "web", "uid": "u"}, "spec": {"readinessProbe": probe}}
-    probes, asked = Probes(lambda _family: socket.socket(socket.AF_INET)), asyncio.Event()
-    probes.on_change = lambda _key: asked.set()
+    changed: Queue[Key] = Queue()
+    probes = Probes(changed, lambda _family: socket.socket(socket.AF_INET))
     assert probes.health(vmi, LINK) is Health.NOT_READY
     try:
-        await asyncio.wait_for(asked.wait(), 30)
+        assert await asyncio.wait_for(changed.get(), 30) == ("a", "web")
         return probes.health(vmi, LINK), probes.answer("u")
     finally:
         probes.forget("u")

@@ -8,7 +8,8 @@ import pytest
 
 from virtualserver.api import names
 from virtualserver.kube import kinds
-from virtualserver.node.events import STANDS_STILL, Notice, notices
+from virtualserver.kube.events import Event
+from virtualserver.node.events import STANDS_STILL, events_of
 
 INSTANCE, MACHINE, SERVICE = kinds.VIRTUAL_MACHINE_INSTANCE, kinds.VIRTUAL_MACHINE, kinds.SERVICE
 
@@ -74,20 +75,20 @@ def ended(phase: str) -> dict[str, Any]:
 def test_a_change_is_told_once(
     resource: Any, before: dict[str, Any], after: dict[str, Any], told: tuple[Any, str, str]
 ) -> None:
-    assert notices(resource, before, after) == [Notice(*told)]
-    assert notices(resource, after, after) == []
+    assert events_of(resource, before, after) == [Event(*told)]
+    assert events_of(resource, after, after) == []
 
 
 def test_figures_that_change_are_no_news() -> None:
     before, after = waiting("InsufficientMemory", "3Gi are free"), waiting("InsufficientMemory", "4Gi are free")
-    assert notices(INSTANCE, before, after) == []
+    assert events_of(INSTANCE, before, after) == []
 
 
 @pytest.mark.parametrize("reason", ["WaitingForAddress", "WaitingForVolumes", "WaitingForSecret"])
 def test_what_passes_by_itself_is_not_told(reason: str) -> None:
-    assert notices(INSTANCE, with_status(), waiting(reason, "")) == []
+    assert events_of(INSTANCE, with_status(), waiting(reason, "")) == []
 
 
 def test_a_guest_that_ended_by_itself_is_not_told_to_have_been_stopped_too() -> None:
     before, after = with_status(printableStatus="Running"), with_status(printableStatus="Stopped")
-    assert notices(MACHINE, before, after) == []
+    assert events_of(MACHINE, before, after) == []

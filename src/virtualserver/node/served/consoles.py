@@ -13,13 +13,14 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from virtualserver.kube import kinds
-from virtualserver.machines.machine import Running
+from virtualserver.machines.ends import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from virtualserver.kube.cache import Cache
     from virtualserver.machines.machine import Machine
-    from virtualserver.node.observed import Observed
+    from virtualserver.node.held import Held
 
 __all__ = ["Consoles"]
 
@@ -31,9 +32,9 @@ _PING_SECONDS: Final = 30.0
 class Consoles:
     """Relays between websockets and QEMU's sockets."""
 
-    def __init__(self, observed: Observed, machines: dict[str, Machine]) -> None:
-        self._observed = observed
-        self._machines = machines
+    def __init__(self, cache: Cache, held: Held) -> None:
+        self._cache = cache
+        self._held = held
         self._clients: dict[Path, asyncio.Task[None]] = {}
 
     async def serial(self, request: web.Request) -> web.StreamResponse:
@@ -46,10 +47,10 @@ class Consoles:
 
     def _machine(self, request: web.Request) -> Machine:
         key = request.match_info["namespace"], request.match_info["name"]
-        vmi = self._observed.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
+        vmi = self._cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
         if vmi is None:
             raise _error(web.HTTPNotFound, "NotFound", f'virtualmachineinstance.kubevirt.io "{key[1]}" not found')
-        machine = self._machines.get(vmi["metadata"]["uid"])
+        machine = self._held.machine(vmi["metadata"]["uid"])
         if machine is None or not isinstance(machine.state, Running):
             raise _error(web.HTTPConflict, "Conflict", f"Unable to connect to {key[0]}/{key[1]}: VMI is not running")
         return machine

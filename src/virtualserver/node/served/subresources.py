@@ -21,15 +21,17 @@ from virtualserver.kube.errors import ApiError, Conflict, NotFound
 from virtualserver.node.served import definitions
 from virtualserver.node.served.consoles import Consoles
 from virtualserver.node.vm import requests
-from virtualserver.node.vm.requests import Change, Refusal
+from virtualserver.node.vm.requests import Rejection, StateChange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
+    from virtualserver.kube.cache import Cache
+    from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest
-    from virtualserver.machines.machine import Machine
-    from virtualserver.node.observed import Observed
+    from virtualserver.node.held import Held
+    from virtualserver.node.writer import NodeWriter
 
 __all__ = ["GROUP", "VERSIONS", "Subresources"]
 
@@ -48,17 +50,20 @@ _logger = logging.getLogger(__name__)
 class Subresources:
     """The HTTPS server; one per node."""
 
-    def __init__(self, observed: Observed, machines: dict[str, Machine], *, pki: Path) -> None:
+    def __init__(self, client: Client, cache: Cache, writer: NodeWriter, held: Held, *, pki: Path) -> None:
         """Name what it works on.
 
         Args:
-            observed: The node's view of the API.
-            machines: The machines that run, by the UID of their instance.
+            client: Reads what must not be a moment old.
+            cache: What the API has.
+            writer: Writes the wishes down.
+            held: The machines that have consoles.
             pki: The folder of certificates that the control plane made.
         """
-        self._observed = observed
+        self._client = client
+        self._writer = writer
         self._pki = pki
-        self._consoles = Consoles(observed, machines)
+        self._consoles = Consoles(cache, held)
 
     @contextlib.asynccontextmanager
     async def serve(self, port: int) -> AsyncGenerator[int]:
@@ -106,7 +111,7 @@ class Subresources:
     async def _definition(self, request: web.Request) -> web.Response:
         """Answer with a definition as clients of the old version know it."""
         name = request.match_info["name"]
-        live = await self._observed.client.get(kinds.CUSTOM_RESOURCE_DEFINITION, name)
+        live = await self._client.get(kinds.CUSTOM_RESOURCE_DEFINITION, name)
         return _json(definitions.as_v1beta1(live))
 
     async def _change(self, request: web.Request) -> web.Response:
@@ -116,9 +121,9 @@ class Subresources:
         body = await _body(request)
         for attempt in range(_ATTEMPTS):
             vm = await self._get(name, namespace)
-            vmi = await self._instance(name, namespace)
+            vmi = await self._vmi(name, namespace)
             wish = _wish(verb, vm, vmi, body)
-            if isinstance(wish, Refusal):
+            if isinstance(wish, Rejection):
                 message = f'Operation cannot be fulfilled on virtualmachine.kubevirt.io "{name}": {wish.message}'
                 return _status(409, "Conflict", message, name=name)
             try:
@@ -133,25 +138,25 @@ class Subresources:
 
     async def _get(self, name: str, namespace: str) -> Manifest:
         try:
-            return await self._observed.client.get(kinds.VIRTUAL_MACHINE, name, namespace=namespace)
+            return await self._client.get(kinds.VIRTUAL_MACHINE, name, namespace=namespace)
         except NotFound:
             text = _status_text(404, "NotFound", f'virtualmachine.kubevirt.io "{name}" not found', name=name)
             raise web.HTTPNotFound(text=text, content_type="application/json") from None
 
-    async def _instance(self, name: str, namespace: str) -> Manifest | None:
+    async def _vmi(self, name: str, namespace: str) -> Manifest | None:
         try:
-            return await self._observed.client.get(kinds.VIRTUAL_MACHINE_INSTANCE, name, namespace=namespace)
+            return await self._client.get(kinds.VIRTUAL_MACHINE_INSTANCE, name, namespace=namespace)
         except NotFound:
             return None
 
-    async def _write(self, vm: Manifest, vmi: Manifest | None, wish: Change) -> None:
+    async def _write(self, vm: Manifest, vmi: Manifest | None, wish: StateChange) -> None:
         lock = {"resourceVersion": vm["metadata"]["resourceVersion"]}
         if wish.grace_seconds is not None and vmi is not None:
             grace = {"spec": {"terminationGracePeriodSeconds": wish.grace_seconds}}
-            await self._observed.patch(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, grace)
+            await self._writer.patch(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, grace)
         if wish.requests is not None:
             status = {"stateChangeRequests": [dict(one) for one in wish.requests] or None}
-            written = await self._observed.patch(
+            written = await self._writer.patch(
                 kinds.VIRTUAL_MACHINE, vm, {"metadata": lock, "status": status}, subresource="status"
             )
             if written is not None:
@@ -159,10 +164,10 @@ class Subresources:
         if wish.run_strategy is not None:
             # "running" is the old form of the same wish; the two exclude each other.
             spec = {"runStrategy": wish.run_strategy, "running": None}
-            await self._observed.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": lock, "spec": spec})
+            await self._writer.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": lock, "spec": spec})
 
 
-def _wish(verb: str, vm: Manifest, vmi: Manifest | None, body: dict[str, Any]) -> Change | Refusal:
+def _wish(verb: str, vm: Manifest, vmi: Manifest | None, body: dict[str, Any]) -> StateChange | Rejection:
     if verb == "start":
         return requests.start(vm, vmi)
     if verb == "stop":

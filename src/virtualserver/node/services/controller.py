@@ -5,7 +5,6 @@ What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,67 +14,81 @@ from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
 from virtualserver.kube.patch import merge_patch
-from virtualserver.node.observed import Observed, selects
-from virtualserver.node.services import balancing, rules
+from virtualserver.node.objects import attached_service
+from virtualserver.node.services import balancing, relations, rules
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from virtualserver.fabric.dataplane import DataPlane
-    from virtualserver.fabric.desired.state import Address, GuestLink, ServiceRules
+    from virtualserver.fabric.desired.state import Address, ServiceRules
+    from virtualserver.kube.cache import Cache
     from virtualserver.node.allocation.addresses import Addresses
+    from virtualserver.node.held import Held
+    from virtualserver.node.queues import Queues
+    from virtualserver.node.writer import NodeWriter
 
-__all__ = ["PORTS_PUBLISHED", "Services", "attached_service"]
+__all__ = ["PORTS_PUBLISHED", "ServiceController"]
 
 PORTS_PUBLISHED = f"{names.DOMAIN}/PortsPublished"
 """Condition of a Service: False where a port of it cannot be published, and why."""
 
 _OWNED = (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)
 
-_logger = logging.getLogger(__name__)
 
-
-def attached_service(template: Manifest) -> str | None:
-    """Return the name of the Service whose addresses the cluster NIC of a machine has, None: its own address."""
-    return fields.annotations_of(template).get(names.ATTACH_LOAD_BALANCER)
-
-
-class Services:
-    """Brings every Service into the data plane, and reports it.
-
-    Attributes:
-        controller: Its queue takes the keys of Services.
-        links: The guests' links that are in the data plane now, by the UID of the instance; `instances` writes it.
-    """
+class ServiceController:
+    """Brings every Service into the data plane, and reports it."""
 
     def __init__(
-        self, observed: Observed, addresses: Addresses, dataplane: DataPlane, links: dict[str, GuestLink], *, node: str
+        self,
+        cache: Cache,
+        writer: NodeWriter,
+        queues: Queues,
+        held: Held,
+        addresses: Addresses,
+        dataplane: DataPlane,
+        *,
+        node: str,
     ) -> None:
-        self._observed = observed
+        """Name what it works with.
+
+        Args:
+            cache: What the API has.
+            writer: Writes slices and statuses.
+            queues: Its own one, and that of the VMIs that wait for a Service.
+            held: The links that guests have.
+            addresses: Grants load balancer addresses.
+            dataplane: Where the Services go.
+            node: The name of the Node that the endpoints run on.
+        """
+        self._cache = cache
+        self._writer = writer
+        self._queues = queues
+        self._held = held
         self._addresses = addresses
         self._dataplane = dataplane
         self._node = node
-        self.links = links
-        self.on_applied: Callable[[Manifest], None] = lambda _: None
         self._applied: dict[str, ServiceRules] = {}
         self._uids: dict[Key, str] = {}
-        self.controller: Controller[Key] = Controller(name="service", reconcile=self.reconcile)
+        self._controller: Controller[Key] = Controller(name="service", reconcile=self._reconcile, queue=queues.services)
 
-    # What the whole data plane should have, before the controllers start -------------------------------------------
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._controller.run()
 
     def adopt(self) -> dict[str, ServiceRules]:
-        """Return the rules of all Services, for the first synchronisation; grants what is missing."""
-        for service in self._observed.all(kinds.SERVICE):
+        """Return the rules of all Services by UID, for the first synchronisation; grants what is missing."""
+        for service in self._cache.all(kinds.SERVICE):
             self._uids[key_of(service)] = service["metadata"]["uid"]
             self._applied[service["metadata"]["uid"]] = self._rules(service, self._grant(service))
         return dict(self._applied)
 
-    # Questions of other controllers ---------------------------------------------------------------------------------
+    # Questions of the VMI controller --------------------------------------------------------------------------------
 
     def granted(self, key: Key) -> tuple[Address, ...] | Wait:
         """Return the addresses of a load balancer Service that a machine shall have on its NIC."""
-        service = self._observed.get(kinds.SERVICE, key)
+        service = self._cache.get(kinds.SERVICE, key)
         if service is None or not balancing.wants_address(service):
             return Wait("WaitingForAddress", f"Service {key[0]}/{key[1]} of type LoadBalancer does not exist yet")
         return self._grant(service)
@@ -84,34 +97,24 @@ class Services:
         """Return whether the data plane itself still answers for one of these addresses."""
         return any(address in applied.announced for applied in self._applied.values() for address in addresses)
 
-    def affected_by(self, vmi: Manifest) -> list[Key]:
-        """Return the Services that select an instance, or whose address is on its NIC."""
-        metadata = vmi["metadata"]
-        attached = attached_service(vmi)
-        return [
-            key_of(service)
-            for service in self._observed.in_namespace(kinds.SERVICE, metadata["namespace"])
-            if selects(service, vmi) or service["metadata"]["name"] == attached
-        ]
-
     def has_all_of(self, vmi: Manifest) -> bool:
-        """Return whether every Service that concerns an instance is in the data plane as it should be."""
-        for key in self.affected_by(vmi):
-            service = self._observed.get(kinds.SERVICE, key)
+        """Return whether every Service that concerns a VMI is in the data plane as it should be."""
+        for key in relations.services_of(self._cache, vmi):
+            service = self._cache.get(kinds.SERVICE, key)
             if service is None:
                 continue
             granted = self._grant(service)
-            if isinstance(granted, Wait) or self._applied.get(service["metadata"]["uid"]) != self._rules(
-                service, granted
-            ):
+            if isinstance(granted, Wait):
+                return False
+            if self._applied.get(service["metadata"]["uid"]) != self._rules(service, granted):
                 return False
         return True
 
     # The work -------------------------------------------------------------------------------------------------------
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def _reconcile(self, key: Key) -> float | None:
         """Bring one Service into the data plane and write what the API shows of it."""
-        service = self._observed.get(kinds.SERVICE, key)
+        service = self._cache.get(kinds.SERVICE, key)
         uid = service["metadata"]["uid"] if service else None
         if (before := self._uids.get(key)) and before != uid:
             await self._dataplane.remove_service(before)
@@ -125,7 +128,8 @@ class Services:
             self._uids[key] = uid
             await self._dataplane.set_service(uid, wanted)
             self._applied[uid] = wanted
-            self.on_applied(service)
+            for vmi in relations.waiting_vmis(self._cache, service):
+                self._queues.vmis.add(vmi)
         await self._write_slices(service)
         await self._write_status(service, granted)
         return None
@@ -134,7 +138,7 @@ class Services:
         group = balancing.group_of(service)
         return [
             other
-            for other in self._observed.in_namespace(kinds.SERVICE, service["metadata"]["namespace"])
+            for other in self._cache.in_namespace(kinds.SERVICE, service["metadata"]["namespace"])
             if balancing.wants_address(other) and balancing.group_of(other) == group
         ]
 
@@ -144,50 +148,33 @@ class Services:
         wish = balancing.wish_of(service, self._group(service))
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
-    def _members(self, service: Manifest) -> list[Manifest]:
-        namespace = service["metadata"]["namespace"]
-        return [
-            vmi
-            for vmi in self._observed.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace)
-            if selects(service, vmi)
-        ]
-
     def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> ServiceRules:
         metadata = service["metadata"]
-        machines = self._observed.in_namespace(kinds.VIRTUAL_MACHINE, metadata["namespace"])
+        machines = self._cache.in_namespace(kinds.VIRTUAL_MACHINE, metadata["namespace"])
         return rules.rules_of(
             service,
-            self._members(service),
+            relations.members_of(self._cache, service),
             granted=() if isinstance(granted, Wait) else granted,
-            on_guests={address for link in self.links.values() for address in link.addresses},
+            on_guests=self._held.addresses(),
             is_attached=any(attached_service(vm["spec"]["template"]) == metadata["name"] for vm in machines),
         )
 
     async def _write_slices(self, service: Manifest) -> None:
-        wanted = {key_of(one): one for one in rules.endpoint_slices(service, self._members(service), node=self._node)}
+        members = relations.members_of(self._cache, service)
+        wanted = {key_of(one): one for one in rules.endpoint_slices(service, members, node=self._node)}
         for key, manifest in wanted.items():
-            live = self._observed.get(kinds.ENDPOINT_SLICE, key)
+            live = self._cache.get(kinds.ENDPOINT_SLICE, key)
+            # Of an earlier Service of this name: the garbage collector is about to remove it.
             if live is not None and owner_uid(live) != service["metadata"]["uid"]:
-                # Of an earlier Service of this name: the garbage collector is about to remove it.
-                await self._observed.client.delete(
-                    kinds.ENDPOINT_SLICE, key[1], namespace=key[0], uid=live["metadata"]["uid"]
-                )
+                await self._writer.delete(kinds.ENDPOINT_SLICE, live)
                 live = None
             if live is None:
-                written = await self._observed.client.create(
-                    kinds.ENDPOINT_SLICE, manifest, field_manager=names.NODE_MANAGER
-                )
-                self._observed.remember(kinds.ENDPOINT_SLICE, written)
+                await self._writer.create(kinds.ENDPOINT_SLICE, manifest)
             elif changes := _slice_changes(live, manifest):
-                await self._observed.patch(kinds.ENDPOINT_SLICE, live, changes)
-        for live in self._observed.stores[kinds.ENDPOINT_SLICE].by_index("owner", service["metadata"]["uid"]):
+                await self._writer.patch(kinds.ENDPOINT_SLICE, live, changes)
+        for live in self._cache.by_index(kinds.ENDPOINT_SLICE, "owner", service["metadata"]["uid"]):
             if key_of(live) not in wanted:
-                await self._observed.client.delete(
-                    kinds.ENDPOINT_SLICE,
-                    live["metadata"]["name"],
-                    namespace=live["metadata"]["namespace"],
-                    uid=live["metadata"]["uid"],
-                )
+                await self._writer.delete(kinds.ENDPOINT_SLICE, live)
 
     def _pool_name(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> str | None:
         if isinstance(granted, Wait) or not granted:
@@ -196,28 +183,16 @@ class Services:
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
     async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> None:
-        wants = balancing.wants_address(service)
-        if not wants and not condition_of(service, names.ADDRESS_ASSIGNED) and not rules.named_target_ports(service):
+        conditions = _conditions(service, granted)
+        if not conditions and not condition_of(service, names.ADDRESS_ASSIGNED):
             return
-        conditions: list[dict[str, Any]] = []
-        if wants:
-            conditions.append(_address_condition(granted))
-        if named := rules.named_target_ports(service):
-            conditions.append(
-                {
-                    "type": PORTS_PUBLISHED,
-                    "status": "False",
-                    "reason": "NamedTargetPort",
-                    "message": f"targetPort {', '.join(map(repr, named))}: a machine has no port names, write a number",
-                }
-            )
+        wanted: dict[str, Any] = {
+            "conditions": with_conditions(service, conditions, now=time.time(), owned=_OWNED) or None
+        }
         ingress = [] if isinstance(granted, Wait) else [{"ip": str(address)} for address in granted]
         live_ingress = [
             {"ip": one["ip"]} for one in fields.items(service, "status", "loadBalancer", "ingress") if "ip" in one
         ]
-        wanted: dict[str, Any] = {
-            "conditions": with_conditions(service, conditions, now=time.time(), owned=_OWNED) or None
-        }
         if ingress != live_ingress:
             wanted["loadBalancer"] = {"ingress": ingress}
         changes: dict[str, Any] = {"status": merge_patch(fields.status_of(service), wanted, partial=True)}
@@ -226,7 +201,23 @@ class Services:
         if fields.annotations_of(service).get(names.METALLB_ALLOCATED_FROM) != pool:
             changes["metadata"] = {"annotations": {names.METALLB_ALLOCATED_FROM: pool}}
         if changes["status"] or len(changes) > 1:
-            await self._observed.patch(kinds.SERVICE, service, changes, subresource="status")
+            await self._writer.patch(kinds.SERVICE, service, changes, subresource="status")
+
+
+def _conditions(service: Manifest, granted: tuple[Address, ...] | Wait) -> list[dict[str, Any]]:
+    conditions: list[dict[str, Any]] = []
+    if balancing.wants_address(service):
+        conditions.append(_address_condition(granted))
+    if named := rules.named_target_ports(service):
+        conditions.append(
+            {
+                "type": PORTS_PUBLISHED,
+                "status": "False",
+                "reason": "NamedTargetPort",
+                "message": f"targetPort {', '.join(map(repr, named))}: a machine has no port names, write a number",
+            }
+        )
+    return conditions
 
 
 def _address_condition(granted: tuple[Address, ...] | Wait) -> dict[str, Any]:

@@ -13,32 +13,21 @@ from virtualserver.fabric.desired.state import Address, PublishedPort, ServiceRu
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import controller_reference
+from virtualserver.node.objects import addresses_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["addresses_of", "endpoint_slices", "named_target_ports", "rules_of"]
+__all__ = ["endpoint_slices", "named_target_ports", "rules_of"]
 
 _SERVICE_DOMAIN: Final = "svc.cluster.local"
 _FAMILIES: Final = (4, 6)
 
 
-def addresses_of(vmi: Manifest) -> tuple[Address, ...]:
-    """Return the addresses that an instance's cluster NIC has in the data plane."""
-    status = fields.status_of(vmi)
-    if status.get("phase") != "Running":
-        return ()
-    interfaces = fields.items(status, "interfaces")
-    if not interfaces:
-        return ()
-    first = interfaces[0]
-    return tuple(ipaddress.ip_address(text) for text in first.get("ipAddresses") or ())
-
-
 def is_ready(service: Manifest, vmi: Manifest) -> bool:
-    """Return whether a Service sends traffic to an instance."""
+    """Return whether a Service sends traffic to a VMI."""
     return bool(service["spec"].get("publishNotReadyAddresses")) or is_true(vmi, "Ready")
 
 
@@ -66,7 +55,7 @@ def rules_of(
 
     Args:
         service: The Service.
-        members: The instances that its selector matches.
+        members: The VMIs that its selector matches.
         granted: Its load balancer addresses.
         on_guests: Addresses that guests' NICs have now.
         is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
@@ -102,7 +91,7 @@ def endpoint_slices(service: Manifest, members: Sequence[Manifest], *, node: str
 
     Args:
         service: The Service.
-        members: The instances that its selector matches.
+        members: The VMIs that its selector matches.
         node: The name of the Node that they run on.
     """
     metadata = service["metadata"]

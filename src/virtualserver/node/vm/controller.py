@@ -1,6 +1,6 @@
 """VirtualMachines: their instance is made and deleted as the run strategy and people's requests have it.
 
-What KubeVirt's virt-controller does; the decision itself is `runstrategy`, the status `vmstatus`.
+What KubeVirt's virt-controller does; the decision itself is `run_strategy`, the status `status`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists
 from virtualserver.kube.objects import controller_reference
-from virtualserver.node.services.controller import attached_service
+from virtualserver.node.objects import attached_service, volume_claims
 from virtualserver.node.vm import run_strategy
-from virtualserver.node.vm import status as vmstatus
-from virtualserver.node.vmi import specification
+from virtualserver.node.vm import status as vm_status
 
 if TYPE_CHECKING:
+    from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Key, Manifest
-    from virtualserver.node.observed import Observed
+    from virtualserver.node.queues import Queues
+    from virtualserver.node.writer import NodeWriter
 
-__all__ = ["VirtualMachines", "instance_of", "template_hash"]
+__all__ = ["VmController", "template_hash", "vmi_of"]
 
 _logger = logging.getLogger(__name__)
 _API_VERSION = "v1"
@@ -40,8 +41,8 @@ def template_hash(vm: Manifest) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
-def instance_of(vm: Manifest) -> dict[str, Any]:
-    """Return the instance that a VirtualMachine makes: pure."""
+def vmi_of(vm: Manifest) -> dict[str, Any]:
+    """Return the VMI that a VirtualMachine makes: pure."""
     metadata, template = vm["metadata"], vm["spec"]["template"]
     return {
         "apiVersion": kinds.VIRTUAL_MACHINE_INSTANCE.api_version,
@@ -58,23 +59,26 @@ def instance_of(vm: Manifest) -> dict[str, Any]:
     }
 
 
-class VirtualMachines:
-    """Brings VirtualMachines to their run strategy.
+class VmController:
+    """Brings VirtualMachines to their run strategy."""
 
-    Attributes:
-        controller: Its queue takes the keys of VirtualMachines, which are their instances' keys too.
-    """
+    def __init__(self, cache: Cache, writer: NodeWriter, queues: Queues) -> None:
+        self._cache = cache
+        self._writer = writer
+        self._controller: Controller[Key] = Controller(
+            name="virtualmachine", reconcile=self._reconcile, queue=queues.vms
+        )
 
-    def __init__(self, observed: Observed) -> None:
-        self._observed = observed
-        self.controller: Controller[Key] = Controller(name="virtualmachine", reconcile=self.reconcile)
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._controller.run()
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def _reconcile(self, key: Key) -> float | None:
         """Start or stop one machine, and report it."""
-        vm = self._observed.get(kinds.VIRTUAL_MACHINE, key)
+        vm = self._cache.get(kinds.VIRTUAL_MACHINE, key)
         if vm is None:
             return None
-        vmi = self._observed.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
+        vmi = self._cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
         is_foreign = vmi is not None and not _is_owned(vmi, vm)
         if is_foreign:
             # The instance of an earlier machine of this name: it is on its way out, its end brings us here again.
@@ -84,23 +88,21 @@ class VirtualMachines:
         if decision.requests and decision.action == "stop" and not _same_requests(vm, decision):
             # The wish to start again is on record before the failed instance goes.
             requests = [dict(request) for request in decision.requests]
-            await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
-            vm = self._observed.get(kinds.VIRTUAL_MACHINE, key) or vm
+            await self._writer.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
+            vm = self._cache.get(kinds.VIRTUAL_MACHINE, key) or vm
         if decision.action == "nothing" and vmi is not None and _waits_for_old_wishes(vm, vmi):
             requests = [dict(run_strategy.stop_request(vmi["metadata"]["uid"])), dict(run_strategy.start_request())]
-            await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
+            await self._writer.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
             return 0.0
         if decision.action == "always":
-            await self._observed.patch(
+            await self._writer.patch(
                 kinds.VIRTUAL_MACHINE,
                 vm,
                 {"metadata": {"resourceVersion": vm["metadata"]["resourceVersion"]}, "spec": {"runStrategy": "Always"}},
             )
             return 0.0
         if decision.action == "stop" and vmi is not None:
-            await self._observed.client.delete(
-                kinds.VIRTUAL_MACHINE_INSTANCE, key[1], namespace=key[0], uid=vmi["metadata"]["uid"]
-            )
+            await self._writer.delete(kinds.VIRTUAL_MACHINE_INSTANCE, vmi)
         if decision.action == "start" and not is_foreign:
             vmi = await self._start(vm)
         await self._report(vm, vmi, decision, now)
@@ -108,19 +110,17 @@ class VirtualMachines:
 
     async def _start(self, vm: Manifest) -> Manifest | None:
         try:
-            written = await self._observed.client.create(
-                kinds.VIRTUAL_MACHINE_INSTANCE, instance_of(vm), field_manager=names.NODE_MANAGER
-            )
+            vmi = await self._writer.create(kinds.VIRTUAL_MACHINE_INSTANCE, vmi_of(vm))
         except AlreadyExists:
             return None  # Ours from a moment ago, or an earlier machine's: the watch is about to tell.
         _logger.info("%s/%s: instance made", vm["metadata"]["namespace"], vm["metadata"]["name"])
-        return self._observed.remember(kinds.VIRTUAL_MACHINE_INSTANCE, written)
+        return vmi
 
     async def _report(self, vm: Manifest, vmi: Manifest | None, decision: run_strategy.Decision, now: float) -> None:
         namespace = vm["metadata"]["namespace"]
         template = vm["spec"]["template"]
         hash_then = fields.annotations_of(vmi).get(names.INSTANCE_TEMPLATE) if vmi else None
-        status = vmstatus.status_of(
+        status = vm_status.status_of(
             vm,
             vmi,
             decision,
@@ -134,14 +134,14 @@ class VirtualMachines:
             names.STORAGE_OBSERVED_API_VERSION: _API_VERSION,
         }
         if any(annotations.get(name) != value for name, value in observed.items()):
-            vm = await self._observed.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": {"annotations": observed}}) or vm
-        await self._observed.write_status(kinds.VIRTUAL_MACHINE, vm, status, locked=True)
+            vm = await self._writer.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": {"annotations": observed}}) or vm
+        await self._writer.write_status(kinds.VIRTUAL_MACHINE, vm, status, locked=True)
 
     def _volumes(self, namespace: str, spec: Manifest) -> list[tuple[str, Manifest | None]]:
         """Return the DataVolumes that a machine waits for; other claims are looked at when it starts."""
         found = [
-            (name, self._observed.get(kinds.DATA_VOLUME, (namespace, name)), is_data_volume)
-            for name, is_data_volume in specification.volume_claims(spec).items()
+            (name, self._cache.get(kinds.DATA_VOLUME, (namespace, name)), is_data_volume)
+            for name, is_data_volume in volume_claims(spec).items()
         ]
         return [(name, volume) for name, volume, is_data_volume in found if volume is not None or is_data_volume]
 

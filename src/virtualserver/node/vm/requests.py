@@ -10,26 +10,26 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from virtualserver.kube import fields
-from virtualserver.node.vm import run_strategy as runstrategy
-from virtualserver.node.vm.run_strategy import start_request, stop_request
+from virtualserver.node.objects import is_final
+from virtualserver.node.vm.run_strategy import start_request, stop_request, strategy_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["Change", "Refusal", "restart", "start", "stop"]
+__all__ = ["Rejection", "StateChange", "restart", "start", "stop"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """Why a request is answered with 409 Conflict."""
 
     message: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """What is written; nothing where all fields are None.
 
     Attributes:
@@ -48,31 +48,31 @@ def _pending(vm: Manifest) -> list[Mapping[str, Any]]:
 
 
 def _is_live(vmi: Manifest | None) -> bool:
-    return vmi is not None and not runstrategy.is_final(vmi)
+    return vmi is not None and not is_final(vmi)
 
 
-def start(vm: Manifest, vmi: Manifest | None) -> Change | Refusal:
+def start(vm: Manifest, vmi: Manifest | None) -> StateChange | Rejection:
     """Return what a start changes."""
-    strategy, pending = runstrategy.strategy_of(vm), _pending(vm)
+    strategy, pending = strategy_of(vm), _pending(vm)
     is_ending = vmi is not None and bool(vmi["metadata"].get("deletionTimestamp"))
     is_ending = is_ending or any(request["action"] == "Stop" for request in pending)
     if vmi is not None and _is_live(vmi) and not is_ending:
         if strategy != "Halted" and fields.status_of(vmi).get("phase") == "Running":
-            return Refusal("VM is already running")
+            return Rejection("VM is already running")
         if strategy != "Halted":
-            return Change()
+            return StateChange()
     if strategy == "Halted":
-        return Change(run_strategy="Always")
+        return StateChange(run_strategy="Always")
     if strategy in ("Always", "Once") or any(request["action"] == "Start" for request in pending):
-        return Change()
+        return StateChange()
     if pending:
-        return Change(requests=[*pending, start_request()])
+        return StateChange(requests=[*pending, start_request()])
     if vmi is not None:
-        return Change(requests=[stop_request(vmi["metadata"]["uid"]), start_request()])
-    return Change(requests=[start_request()])
+        return StateChange(requests=[stop_request(vmi["metadata"]["uid"]), start_request()])
+    return StateChange(requests=[start_request()])
 
 
-def stop(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None) -> Change | Refusal:
+def stop(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None) -> StateChange | Rejection:
     """Return what a stop changes.
 
     Args:
@@ -80,27 +80,27 @@ def stop(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None
         vmi: Its instance, None where it has none.
         grace_seconds: How long the guest gets; None: what its instance says.
     """
-    strategy, pending = runstrategy.strategy_of(vm), _pending(vm)
+    strategy, pending = strategy_of(vm), _pending(vm)
     grace = grace_seconds if _is_live(vmi) else None
     if strategy in ("Always", "Once"):
-        return Change(run_strategy="Halted", requests=[] if pending else None, grace_seconds=grace)
+        return StateChange(run_strategy="Halted", requests=[] if pending else None, grace_seconds=grace)
     if vmi is None or not _is_live(vmi):
         if any(request["action"] == "Start" for request in pending):
-            return Change(requests=[])
+            return StateChange(requests=[])
         if vmi is not None and vmi["metadata"].get("deletionTimestamp"):
-            return Change()
-        return Refusal("VM is not running")
+            return StateChange()
+        return Rejection("VM is not running")
     if strategy == "Halted":
-        return Change(grace_seconds=grace)
+        return StateChange(grace_seconds=grace)
     wanted = [stop_request(vmi["metadata"]["uid"])]
-    return Change(requests=None if pending == wanted else wanted, grace_seconds=grace)
+    return StateChange(requests=None if pending == wanted else wanted, grace_seconds=grace)
 
 
-def restart(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None) -> Change | Refusal:
+def restart(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None) -> StateChange | Rejection:
     """Return what a restart changes; arguments as for `stop`."""
-    strategy = runstrategy.strategy_of(vm)
+    strategy = strategy_of(vm)
     if strategy in ("Halted", "Once"):
-        return Refusal(f"{strategy} does not support manual restart requests")
+        return Rejection(f"{strategy} does not support manual restart requests")
     if vmi is None or not _is_live(vmi):
-        return Refusal("VM is not running")
-    return Change(requests=[stop_request(vmi["metadata"]["uid"]), start_request()], grace_seconds=grace_seconds)
+        return Rejection("VM is not running")
+    return StateChange(requests=[stop_request(vmi["metadata"]["uid"]), start_request()], grace_seconds=grace_seconds)

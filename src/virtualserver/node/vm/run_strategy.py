@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver.kube import fields
 from virtualserver.kube.times import seconds_of, timestamp
+from virtualserver.node.objects import is_final
 
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
@@ -21,7 +22,6 @@ __all__ = [
     "SETTLED_SECONDS",
     "Decision",
     "decide",
-    "is_final",
     "start_request",
     "stop_request",
     "strategy_of",
@@ -53,11 +53,6 @@ def strategy_of(vm: Manifest) -> str:
     if strategy := spec.get("runStrategy"):
         return strategy
     return "Always" if spec.get("running") else "Halted"
-
-
-def is_final(vmi: Manifest | None) -> bool:
-    """Return whether an instance has ended."""
-    return vmi is not None and fields.status_of(vmi).get("phase") in ("Succeeded", "Failed")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of, with_conditions
-from virtualserver.node.vm import run_strategy
+from virtualserver.node.objects import is_final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,9 +90,9 @@ def _printable(
     if vm["metadata"].get("deletionTimestamp"):
         return "Terminating"
     phase = fields.status_of(vmi).get("phase") if vmi else None
-    if vmi and vmi["metadata"].get("deletionTimestamp") and not run_strategy.is_final(vmi):
+    if vmi and vmi["metadata"].get("deletionTimestamp") and not is_final(vmi):
         return "Stopping"
-    if decision.action == "stop" and not run_strategy.is_final(vmi):
+    if decision.action == "stop" and not is_final(vmi):
         return "Stopping"
     if phase == "Running":
         return "Running"
@@ -100,7 +100,7 @@ def _printable(
         return "CrashLoopBackOff"
     if vmi is None:
         return "Starting" if _starts_again(decision) else "Stopped"
-    if run_strategy.is_final(vmi):
+    if is_final(vmi):
         return "Stopped"
     return _starting(data_volumes, waiting)
 

@@ -1,4 +1,4 @@
-"""What to do next about one instance and its machine: pure."""
+"""What to do next about one VMI and its machine: pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.kube import fields
 from virtualserver.kube.times import seconds_of, timestamp
-from virtualserver.machines.machine import Ended, EndReason, MachineState
-from virtualserver.node.vm import run_strategy
+from virtualserver.machines.ends import Ended, EndReason, MachineState
+from virtualserver.node.objects import is_final
 from virtualserver.node.vmi import specification
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class Step(enum.Enum):
 
 
 def deadline(vmi: Manifest, *, disk_goes: bool) -> float:
-    """Return when an instance that is being deleted is ended by force, in seconds since the epoch.
+    """Return when a VMI that is being deleted is ended by force, in seconds since the epoch.
 
     Args:
-        vmi: The instance.
+        vmi: The VMI.
         disk_goes: True where its disk is being deleted too.
     """
     grace = specification.grace_seconds(vmi)
@@ -66,7 +66,7 @@ def next_step(vmi: Manifest, state: MachineState | None, *, now: float, disk_goe
     """Return what to do.
 
     Args:
-        vmi: The instance.
+        vmi: The VMI.
         state: What its machine does, None where there is none.
         now: Seconds since the epoch.
         disk_goes: As for `deadline`.
@@ -76,7 +76,7 @@ def next_step(vmi: Manifest, state: MachineState | None, *, now: float, disk_goe
         if not is_running:
             return Step.RELEASE
         return Step.PRESS if now < deadline(vmi, disk_goes=disk_goes) else Step.QUIT
-    if run_strategy.is_final(vmi):
+    if is_final(vmi):
         return Step.QUIT if is_running else Step.CLEAN
     if state is None:
         return Step.LAUNCH
@@ -86,7 +86,7 @@ def next_step(vmi: Manifest, state: MachineState | None, *, now: float, disk_goe
 
 
 def final_phase(ended: Ended) -> str:
-    """Return the phase of an instance whose machine ended by itself."""
+    """Return the phase of a VMI whose machine ended by itself."""
     return "Succeeded" if ended.reason == EndReason.GUEST_SHUTDOWN else "Failed"
 
 

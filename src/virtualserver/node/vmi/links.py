@@ -24,10 +24,10 @@ def guest_link(
     is_attached: bool,
     resolver: Resolver,
 ) -> GuestLink:
-    """Return the link of an instance's cluster NIC.
+    """Return the link of a VMI's cluster NIC.
 
     Args:
-        vmi: The instance.
+        vmi: The VMI.
         device: Its tap.
         mac: Its MAC.
         user: Who may open the tap.

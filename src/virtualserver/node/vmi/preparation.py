@@ -20,20 +20,23 @@ from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
 from virtualserver.machines import memory
 from virtualserver.machines.hypervisor import Disk, MachineSpec, Nic
 from virtualserver.machines.seed import write_seed
-from virtualserver.node.services import rules
-from virtualserver.node.services.controller import Services, attached_service
-from virtualserver.node.vmi import links, resolver, specification
+from virtualserver.node.objects import addresses_of, attached_service
+from virtualserver.node.vmi import links as guest_links
+from virtualserver.node.vmi import resolver, specification
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping
 
+    from virtualserver.kube.cache import Cache
+    from virtualserver.kube.client import Client
     from virtualserver.machines.accelerator import Accelerator
-    from virtualserver.machines.memory import Footprint
     from virtualserver.node.allocation.addresses import Addresses
-    from virtualserver.node.observed import Observed
-    from virtualserver.node.vmi.specification import MachineWish
-    from virtualserver.node.volumes.controller import DiskFile, Volumes
+    from virtualserver.node.held import Held
+    from virtualserver.node.queues import Queues
+    from virtualserver.node.services.controller import ServiceController
+    from virtualserver.node.vmi.specification import DiskWish, MachineWish, NicWish
+    from virtualserver.node.volumes.controller import DiskFile, VolumeController
 
 __all__ = ["Preparation", "Prepared", "host_resolver"]
 
@@ -64,12 +67,12 @@ class Prepared:
 
     Attributes:
         spec: For the hypervisor.
-        link: Of the cluster NIC, None where it has none.
+        links: Of its NICs, by name, in the guest's order.
         disks: Identifiers of the disks that it opens.
     """
 
     spec: MachineSpec
-    link: GuestLink | None
+    links: Mapping[str, GuestLink]
     disks: frozenset[str]
 
 
@@ -78,42 +81,61 @@ class Preparation:
 
     def __init__(
         self,
-        observed: Observed,
+        client: Client,
+        cache: Cache,
+        queues: Queues,
+        held: Held,
         addresses: Addresses,
-        services: Services,
-        volumes: Volumes,
+        services: ServiceController,
+        volumes: VolumeController,
         *,
         accelerator: Accelerator,
         seeds: Path,
-        footprints: Callable[[], Iterable[Footprint]],
     ) -> None:
-        self._observed = observed
+        """Name where it collects.
+
+        Args:
+            client: Reads Secrets, which the cache does not follow.
+            cache: What else the API has.
+            queues: A Service is looked at whose address is to move to a guest.
+            held: The memory that is in use.
+            addresses: Grants addresses, MACs, taps and user numbers.
+            services: Grants load balancer addresses.
+            volumes: Has the disks.
+            accelerator: How guests run here.
+            seeds: Folder of the cloud-init seeds.
+        """
+        self._client = client
+        self._cache = cache
+        self._queues = queues
+        self._held = held
         self._addresses = addresses
         self._services = services
         self._volumes = volumes
         self._accelerator = accelerator
         self._seeds = seeds
-        self._footprints = footprints
 
     def owner_of(self, vmi: Manifest) -> str:
-        """Return the UID under which what an instance holds is recorded: its VirtualServer's, where it has one."""
-        vm = self._observed.get(kinds.VIRTUAL_MACHINE, key_of(vmi))
+        """Return the UID under which what a VMI holds is recorded: its VirtualServer's, where it has one."""
+        vm = self._cache.get(kinds.VIRTUAL_MACHINE, key_of(vmi))
         uid = owner_uid(vmi)
         if vm is not None and vm["metadata"]["uid"] == uid:
             return owner_uid(vm) or vm["metadata"]["uid"]
         return uid or vmi["metadata"]["uid"]
 
     def seed(self, identifier: str) -> Path:
-        """Return where an instance's cloud-init seed lies."""
+        """Return where a VMI's cloud-init seed lies."""
         return self._seeds / f"{identifier}.iso"
 
-    def link_of(self, vmi: Manifest) -> GuestLink | Wait | None:
-        """Return the link that a running instance's cluster NIC has, None where it has none.
+    def links_of(self, vmi: Manifest) -> Mapping[str, GuestLink] | Wait:
+        """Return the links that a running VMI's NICs have, by name.
 
-        Its addresses are those that the guest was started with, whatever became of its Service since.
+        Their addresses are those that the guest was started with, whatever became of its Service since.
+
+        Raises:
+            Unsupported: The VMI asks for something that this node does not do.
         """
-        wish = specification.wish_of(vmi)
-        return self._link(vmi, wish, has=rules.addresses_of(vmi)) if wish.has_nic else None
+        return self._links(vmi, specification.wish_of(vmi), has=addresses_of(vmi))
 
     async def prepare(self, vmi: Manifest) -> Prepared | Wait:
         """Return the machine, ready to be launched, or what it waits for."""
@@ -122,47 +144,62 @@ class Preparation:
         except specification.Unsupported as error:
             return Wait("NotSupportedYet", str(error))
         namespace = vmi["metadata"]["namespace"]
-        found: list[tuple[specification.DiskWish, DiskFile]] = []
-        for disk in wish.disks:
-            await self._volumes.grow((namespace, disk.claim))
-            root = self._volumes.find((namespace, disk.claim))
-            if isinstance(root, Wait):
-                return root
-            found.append((disk, root))
+        found = await self._find_disks(namespace, wish)
+        if isinstance(found, Wait):
+            return found
         user = self._addresses.user(self.owner_of(vmi))
         if isinstance(user, Wait):
             return user
-        link = self._link(vmi, wish) if wish.has_nic else None
-        if isinstance(link, Wait):
-            return link
+        links = self._links(vmi, wish)
+        if isinstance(links, Wait):
+            return links
         name = "/".join(key_of(vmi))
         if message := memory.fault(
             f"Server {name}",
             wish.memory_bytes,
             accelerator=self._accelerator.name,
             available=memory.available_bytes(),
-            admitted=self._footprints(),
+            admitted=self._held.footprints(),
         ):
             return Wait("InsufficientMemory", message)
         seed = await self._write_seed(vmi, wish, user)
         if isinstance(seed, Wait):
             return seed
         identifiers = self._hand_over(namespace, found, user)
-        return Prepared(self._spec(vmi, wish, found, user, link, seed), link, identifiers)
+        return Prepared(self._spec(vmi, wish, found, user, links, seed), links, identifiers)
 
-    def _link(self, vmi: Manifest, wish: MachineWish, *, has: tuple[Address, ...] = ()) -> GuestLink | Wait:
+    async def _find_disks(self, namespace: str, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
+        found: list[tuple[DiskWish, DiskFile]] = []
+        for disk in wish.disks:
+            await self._volumes.grow((namespace, disk.claim))
+            file = self._volumes.find((namespace, disk.claim))
+            if isinstance(file, Wait):
+                return file
+            found.append((disk, file))
+        return found
+
+    def _links(self, vmi: Manifest, wish: MachineWish, *, has: tuple[Address, ...] = ()) -> dict[str, GuestLink] | Wait:
+        links: dict[str, GuestLink] = {}
+        for nic in wish.nics:
+            link = self._cluster_link(vmi, nic, has)
+            if isinstance(link, Wait):
+                return link
+            links[nic.name] = link
+        return links
+
+    def _cluster_link(self, vmi: Manifest, nic: NicWish, has: tuple[Address, ...]) -> GuestLink | Wait:
         owner, namespace = self.owner_of(vmi), vmi["metadata"]["namespace"]
         user = self._addresses.user(owner)
         if isinstance(user, Wait):
             return user
-        mac = self._addresses.mac(owner, wish.mac or derive(owner))
+        mac = self._addresses.mac(owner, nic.mac or derive(owner))
         if isinstance(mac, Wait):
             return mac
         attached = attached_service(vmi)
         addresses = has or (self._attached((namespace, attached)) if attached else self._addresses.guest(owner))
         if isinstance(addresses, Wait):
             return addresses
-        return links.guest_link(
+        return guest_links.guest_link(
             vmi,
             device=self._addresses.tap(owner),
             mac=mac,
@@ -178,14 +215,12 @@ class Preparation:
             return Wait("WaitingForAddress", granted.message)
         if self._services.is_announced(granted):
             # The data plane must stop to answer for the address before the guest does.
-            self._services.controller.queue.add(key)
+            self._queues.services.add(key)
             message = f"{', '.join(map(str, granted))} is about to move to the guest"
             return Wait("WaitingForAddress", message, retry_seconds=_MOVE_SECONDS)
         return granted
 
-    def _hand_over(
-        self, namespace: str, found: list[tuple[specification.DiskWish, DiskFile]], user: int
-    ) -> frozenset[str]:
+    def _hand_over(self, namespace: str, found: list[tuple[DiskWish, DiskFile]], user: int) -> frozenset[str]:
         identifiers: set[str] = set()
         for disk, root in found:
             identifier = self._volumes.identifier_of((namespace, disk.claim))
@@ -202,7 +237,7 @@ class Preparation:
         user_data = cloud_init.user_data or ""
         if cloud_init.secret:
             try:
-                secret = await self._observed.client.get(kinds.SECRET, cloud_init.secret, namespace=namespace)
+                secret = await self._client.get(kinds.SECRET, cloud_init.secret, namespace=namespace)
             except NotFound:
                 return Wait("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} does not exist yet")
             data = fields.mapping(secret, "data")
@@ -231,9 +266,9 @@ class Preparation:
         self,
         vmi: Manifest,
         wish: MachineWish,
-        found: list[tuple[specification.DiskWish, DiskFile]],
+        found: list[tuple[DiskWish, DiskFile]],
         user: int,
-        link: GuestLink | None,
+        links: Mapping[str, GuestLink],
         seed: Path | None,
     ) -> MachineSpec:
         return MachineSpec(
@@ -254,7 +289,7 @@ class Preparation:
                 )
                 for disk, root in found
             ),
-            nics=(Nic(device=link.device, mac=link.mac),) if link else (),
+            nics=tuple(Nic(device=link.device, mac=link.mac) for link in links.values()),
             kernel=found[0][1].kernel if found else None,
             seed=seed,
             uefi=wish.uefi,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from virtualserver.fabric.desired.state import Address, GuestLink
+    from virtualserver.kube.queue import Queue
 
 __all__ = ["Health", "Probes", "Tally", "is_supported", "request_of"]
 
@@ -88,24 +89,21 @@ class _Watched:
 
 
 class Probes:
-    """Runs the probes of all guests.
+    """Runs the probes of all guests."""
 
-    Attributes:
-        on_change: Called with the key of an instance whose health changed.
-    """
-
-    def __init__(self, open_socket: Callable[[int], socket.socket]) -> None:
+    def __init__(self, queue: Queue[Key], open_socket: Callable[[int], socket.socket]) -> None:
         """Name the way to the guests.
 
         Args:
+            queue: The key of a VMI is added where its health changed.
             open_socket: Returns a TCP socket of a family (4 or 6) in the namespace that has a route to them.
         """
+        self._queue = queue
         self._open_socket = open_socket
         self._watched: dict[str, _Watched] = {}
-        self.on_change: Callable[[Key], None] = lambda _: None
 
     def health(self, vmi: Manifest, link: GuestLink | None) -> Health:
-        """Return what the probes of a running instance say now; the first call starts them."""
+        """Return what the probes of a running VMI say now; the first call starts them."""
         if link is None:
             return Health.READY
         watched = self._watched.get(vmi["metadata"]["uid"]) or self._start(vmi, link)
@@ -121,7 +119,7 @@ class Probes:
         return watched.readiness.answer if watched and watched.readiness else ""
 
     def forget(self, uid: str) -> None:
-        """Stop the probes of an instance."""
+        """Stop the probes of a VMI."""
         watched = self._watched.pop(uid, None)
         for task in watched.tasks if watched else ():
             task.cancel()
@@ -157,7 +155,7 @@ class Probes:
             is_news = bool(answer) and answer != tally.answer and not tally.passes
             tally.answer = answer or tally.answer
             if tally.record(not answer) or is_news:
-                self.on_change(key)
+                self._queue.add(key)
             await asyncio.sleep(probe.get("periodSeconds") or _DEFAULT_PERIOD_SECONDS)
 
     async def _ask(self, probe: Mapping[str, Any], address: Address) -> str:

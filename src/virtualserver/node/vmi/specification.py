@@ -1,4 +1,4 @@
-"""What a VirtualMachineInstance asks for, in the node's words: pure.
+"""What a VirtualMachineInstance (VMI) asks for, in the node's words: pure.
 
 What the node does not honour is named, never dropped in silence.
 Source: KubeVirt API v1.
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver.api import quantity, resolver
 from virtualserver.kube import fields
+from virtualserver.node.objects import cluster_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["CloudInit", "DiskWish", "MachineWish", "Unsupported", "grace_seconds", "volume_claims", "wish_of"]
+__all__ = ["CloudInit", "DiskWish", "MachineWish", "NicWish", "Unsupported", "grace_seconds", "wish_of"]
 
 _DEFAULT_GRACE_SECONDS: Final = 30
 _CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
@@ -27,7 +28,7 @@ _DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
 
 
 class Unsupported(Exception):
-    """The instance asks for what this node does not do; the message names the fields."""
+    """The VMI asks for what this node does not do; the message names the fields."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,6 +66,19 @@ class CloudInit:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class NicWish:
+    """One network card.
+
+    Attributes:
+        name: What the network and the interface are called.
+        mac: Lower case with colons; None: the node derives one.
+    """
+
+    name: str
+    mac: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class MachineWish:
     """The machine.
 
@@ -72,9 +86,7 @@ class MachineWish:
         cpus: At least 1.
         memory_bytes: What the guest has.
         disks: In boot order, then in the order of the specification.
-        mac: Of the cluster NIC, lower case with colons; None: the node derives one. Without meaning where `has_nic`
-            is False.
-        has_nic: Whether there is a cluster NIC.
+        nics: In the order of the specification; at most the one in the cluster network.
         cloud_init: None: no seed.
         uefi: Whether it boots by UEFI.
         uuid: SMBIOS UUID.
@@ -85,8 +97,7 @@ class MachineWish:
     cpus: int
     memory_bytes: int
     disks: tuple[DiskWish, ...]
-    mac: str | None
-    has_nic: bool
+    nics: tuple[NicWish, ...]
     cloud_init: CloudInit | None
     uefi: bool
     uuid: str | None
@@ -100,20 +111,8 @@ def grace_seconds(vmi: Manifest) -> float:
     return float(_DEFAULT_GRACE_SECONDS if value is None else value)
 
 
-def volume_claims(spec: Manifest) -> dict[str, bool]:
-    """Return the claims that a machine's specification names, and whether each is named as a DataVolume."""
-    claims: dict[str, bool] = {}
-    for volume in fields.items(spec, "volumes"):
-        if name := fields.mapping(volume, "dataVolume").get("name"):
-            claims[name] = True
-        for path in (("persistentVolumeClaim",), ("ephemeral", "persistentVolumeClaim")):
-            if name := fields.mapping(volume, *path).get("claimName"):
-                claims[name] = False
-    return claims
-
-
 def wish_of(vmi: Manifest) -> MachineWish:
-    """Return what an instance asks for.
+    """Return what a VMI asks for.
 
     Raises:
         Unsupported: It asks for something that this node does not do; all such fields are named.
@@ -125,23 +124,30 @@ def wish_of(vmi: Manifest) -> MachineWish:
     faults = list(_unsupported(spec, devices))
     volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
     disks, cloud_init = _volumes(fields.items(devices, "disks"), volumes, faults)
-    interfaces = fields.items(devices, "interfaces")
     if faults:
         raise Unsupported("this machine cannot be run here: " + "; ".join(faults))
     cpu = fields.mapping(domain, "cpu")
-    mac = interfaces[0].get("macAddress") if interfaces else None
     return MachineWish(
         cpus=max(1, cpu.get("cores", 1) * cpu.get("sockets", 1) * cpu.get("threads", 1)),
         memory_bytes=_memory(domain),
         disks=tuple(disks),
-        mac=mac.lower().replace("-", ":") if mac else None,
-        has_nic=bool(interfaces) or devices.get("autoattachPodInterface", True),
+        nics=_nics(spec, devices),
         cloud_init=cloud_init,
         uefi="efi" in fields.mapping(firmware, "bootloader"),
         uuid=firmware.get("uuid"),
         serial=firmware.get("serial"),
         virtio_transitional=bool(devices.get("useVirtioTransitional")),
     )
+
+
+def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish, ...]:
+    interfaces = {one["name"]: one for one in fields.items(devices, "interfaces")}
+    name = cluster_network(spec)
+    is_attached = bool(interfaces) or devices.get("autoattachPodInterface", True)
+    if name is None or not is_attached:
+        return ()
+    mac = interfaces.get(name, {}).get("macAddress")
+    return (NicWish(name, mac.lower().replace("-", ":") if mac else None),)
 
 
 def _memory(domain: Mapping[str, Any]) -> int:
@@ -165,6 +171,13 @@ def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterabl
     interfaces, networks = fields.items(devices, "interfaces"), fields.items(spec, "networks")
     if len(interfaces) > 1:
         yield f"spec.domain.devices.interfaces has {len(interfaces)} entries: only the cluster network's is supported"
+    known = {network["name"] for network in networks} or {cluster_network(spec)}
+    for interface in interfaces:
+        if interface["name"] not in known:
+            yield (
+                f"spec.domain.devices.interfaces[{interface['name']}] has no network of its name in spec.networks: "
+                "name both alike"
+            )
     for network in networks:
         if "pod" not in network:
             yield f"spec.networks[{network['name']}] is not the pod network, which is the only one supported"

@@ -23,14 +23,16 @@ from virtualserver.storage.disks import DiskError
 from virtualserver.storage.images import Image, ImageError, ImageStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from virtualserver.node.observed import Observed
+    from virtualserver.kube.cache import Cache
+    from virtualserver.node.held import Held
+    from virtualserver.node.queues import Queues
+    from virtualserver.node.writer import NodeWriter
     from virtualserver.storage.disks import DiskStore
     from virtualserver.storage.kernel import Kernel
 
-__all__ = ["DiskFile", "Volumes"]
+__all__ = ["DiskFile", "VolumeController"]
 
 _MISSING_SECONDS: Final = 30.0
 """An image that is missing is looked for again this often; a new claim is seen at once."""
@@ -51,46 +53,59 @@ class DiskFile:
     kernel: Kernel | None
 
 
-class Volumes:
-    """Makes, grows and removes disks, and reports them.
+class VolumeController:
+    """Makes, grows and removes disks, and reports them."""
 
-    Attributes:
-        controller: Its queue takes the keys of DataVolumes and of claims that are images.
-    """
+    def __init__(
+        self, cache: Cache, writer: NodeWriter, queues: Queues, held: Held, images: ImageStore, disks: DiskStore
+    ) -> None:
+        """Name what it works with.
 
-    def __init__(self, observed: Observed, images: ImageStore, disks: DiskStore) -> None:
-        self._observed = observed
+        Args:
+            cache: What the API has.
+            writer: Writes claims and statuses.
+            queues: Its own one, and the sweep that follows once nobody makes the disk of a DataVolume that is gone.
+            held: The disks that machines have open.
+            images: What disks start from.
+            disks: Where they are made.
+        """
+        self._cache = cache
+        self._writer = writer
+        self._queues = queues
+        self._held = held
         self._images = images
         self._disks = disks
-        self.controller: Controller[Key] = Controller(name="volume", reconcile=self.reconcile, workers=2)
         # A machine that starts and the controller may come to the same disk.
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.in_use: set[str] = set()
-        """The identifiers of the disks that machines have open; `instances` writes it."""
-        self.on_gone: Callable[[], None] = lambda: None
-        """Called once nobody makes the disk of a DataVolume that is gone any more."""
+        self._controller: Controller[Key] = Controller(
+            name="volume", reconcile=self._reconcile, queue=queues.volumes, workers=2
+        )
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._controller.run()
+
+    async def _reconcile(self, key: Key) -> float | None:
         """Bring the disk, the claim and the status of one DataVolume, or the status of one image claim, in order."""
         async with self._locks[key]:
-            return await self._reconcile(key)
+            return await self._reconcile_alone(key)
 
     async def grow(self, key: Key) -> None:
         """Grow the disk of a machine that is about to start, where its DataVolume asks for more."""
-        volume = self._observed.get(kinds.DATA_VOLUME, key)
-        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        volume = self._cache.get(kinds.DATA_VOLUME, key)
+        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         size = _size_of(volume) if volume else None
         bound = _capacity(claim) if claim else None
         if isinstance(size, int) and bound is not None and bound < size:
-            await self.reconcile(key)
+            await self._reconcile(key)
 
-    async def _reconcile(self, key: Key) -> float | None:
-        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+    async def _reconcile_alone(self, key: Key) -> float | None:
+        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         if claim is not None and _image_of(claim):
             await self._bind_image(claim)
-        volume = self._observed.get(kinds.DATA_VOLUME, key)
+        volume = self._cache.get(kinds.DATA_VOLUME, key)
         if volume is None:
-            self.on_gone()
+            self._queues.sweep_soon()
             return None
         if volume["metadata"].get("deletionTimestamp"):
             return None
@@ -106,8 +121,8 @@ class Volumes:
 
     def find(self, key: Key) -> DiskFile | Wait:
         """Return the disk of a claim that a machine names, or why there is none yet."""
-        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
-        volume = self._observed.get(kinds.DATA_VOLUME, key)
+        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        volume = self._cache.get(kinds.DATA_VOLUME, key)
         if claim is None and volume is None:
             return Wait("ErrorPvcNotFound", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
         if volume is not None and fields.status_of(volume).get("phase") != "Succeeded":
@@ -132,16 +147,17 @@ class Volumes:
 
     def identifier_of(self, key: Key) -> str | None:
         """Return the identifier of the disk that a claim has, None where it has none of its own."""
-        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         return (owner_uid(claim) or claim["metadata"]["uid"]) if claim and not _image_of(claim) else None
 
     def sweep(self) -> list[str]:
         """Remove the disks whose DataVolume is gone and that no machine has; return their identifiers.
 
-        Only to be called when the stores are synced.
+        Only to be called when the cache is synced.
         """
-        alive = {volume["metadata"]["uid"] for volume in self._observed.all(kinds.DATA_VOLUME)}
-        gone = [one for one in self._disks.all() if one not in alive and one not in self.in_use]
+        alive = {volume["metadata"]["uid"] for volume in self._cache.all(kinds.DATA_VOLUME)}
+        in_use = self._held.open_disks()
+        gone = [one for one in self._disks.all() if one not in alive and one not in in_use]
         for identifier in gone:
             _logger.info("disk %s: its DataVolume is gone, so it is removed", identifier)
             self._disks.remove(identifier)
@@ -175,8 +191,9 @@ class Volumes:
             await asyncio.to_thread(self._disks.create, uid, base=image.disk, size_bytes=size, user=0)
         bound = _capacity(claim)
         if bound is not None and bound < size:
-            if uid in self.in_use:
-                return claim  # It grows before the next start.
+            # It grows before the machine's next start.
+            if uid in self._held.open_disks():
+                return claim
             await asyncio.to_thread(self._disks.grow, uid, size)
         return await self._bind(claim, max(size, bound or 0)) or claim
 
@@ -190,7 +207,7 @@ class Volumes:
                 "SourceNotSupported", f"spec.source.{kind} is not supported here: use spec.source.pvc", is_final=True
             )
         key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
-        claim = self._observed.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         if claim is None:
             return Wait("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
         digest = _image_of(claim)
@@ -230,10 +247,7 @@ class Volumes:
                 "volumeName": f"disk-{metadata['uid']}",
             },
         }
-        written = await self._observed.client.create(
-            kinds.PERSISTENT_VOLUME_CLAIM, manifest, field_manager=names.NODE_MANAGER
-        )
-        return self._observed.remember(kinds.PERSISTENT_VOLUME_CLAIM, written)
+        return await self._writer.create(kinds.PERSISTENT_VOLUME_CLAIM, manifest)
 
     async def _bind_image(self, claim: Manifest) -> None:
         image = self._image(_image_of(claim) or "")
@@ -242,14 +256,14 @@ class Volumes:
         if not claim["spec"].get("volumeName"):
             # Clients show no capacity of a claim without it.
             named = {"spec": {"volumeName": f"image-{claim['metadata']['uid']}"}}
-            claim = await self._observed.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, named) or claim
+            claim = await self._writer.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, named) or claim
         await self._bind(claim, image.virtual_size)
 
     async def _bind(self, claim: Manifest, size: int) -> Manifest | None:
         """Report a claim as bound: there is no PersistentVolume behind it, the node itself is."""
         if fields.status_of(claim).get("phase") == "Bound" and _capacity(claim) == size:
             return claim
-        return await self._observed.write_status(
+        return await self._writer.write_status(
             kinds.PERSISTENT_VOLUME_CLAIM,
             claim,
             {
@@ -273,7 +287,7 @@ class Volumes:
             {"type": "Running", "status": "False", "reason": "Completed" if wait is None else reason, "message": ""},
             {"type": "Ready", "status": done, "reason": reason, "message": message},
         ]
-        await self._observed.write_status(
+        await self._writer.write_status(
             kinds.DATA_VOLUME,
             volume,
             {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from virtualserver.node.vm import requests
-from virtualserver.node.vm.requests import Change, Refusal
+from virtualserver.node.vm.requests import Rejection, StateChange
 
 START = {"action": "Start"}
 STOP = {"action": "Stop", "uid": "vmi-1"}
@@ -17,76 +17,76 @@ def a_vm(strategy: str, *pending: dict[str, str]) -> dict[str, Any]:
     return {"metadata": {"name": "one"}, "spec": {"runStrategy": strategy}, "status": {"stateChangeRequests": pending}}
 
 
-def an_instance(phase: str, *, deleted: bool = False) -> dict[str, Any]:
+def a_vmi(phase: str, *, deleted: bool = False) -> dict[str, Any]:
     metadata = {"uid": "vmi-1", **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleted else {})}
     return {"metadata": metadata, "status": {"phase": phase}}
 
 
 def test_a_start_of_a_halted_machine_makes_it_always() -> None:
-    assert requests.start(a_vm("Halted"), None) == Change(run_strategy="Always")
+    assert requests.start(a_vm("Halted"), None) == StateChange(run_strategy="Always")
 
 
 @pytest.mark.parametrize("strategy", ["RerunOnFailure", "Manual"])
 def test_a_start_under_the_other_strategies_is_a_request(strategy: str) -> None:
-    assert requests.start(a_vm(strategy), None) == Change(requests=[START])
-    assert requests.start(a_vm(strategy), an_instance("Succeeded")) == Change(requests=[STOP, START])
+    assert requests.start(a_vm(strategy), None) == StateChange(requests=[START])
+    assert requests.start(a_vm(strategy), a_vmi("Succeeded")) == StateChange(requests=[STOP, START])
 
 
 @pytest.mark.parametrize("strategy", ["Always", "RerunOnFailure", "Manual"])
 def test_a_start_of_a_running_machine_is_refused(strategy: str) -> None:
-    assert requests.start(a_vm(strategy), an_instance("Running")) == Refusal("VM is already running")
+    assert requests.start(a_vm(strategy), a_vmi("Running")) == Rejection("VM is already running")
 
 
 @pytest.mark.parametrize("strategy", ["Always", "RerunOnFailure", "Manual"])
 @pytest.mark.parametrize("phase", ["", "Pending", "Scheduling", "Scheduled"])
 def test_a_start_of_a_machine_that_is_starting_is_accepted(strategy: str, phase: str) -> None:
-    assert requests.start(a_vm(strategy), an_instance(phase)) == Change()
+    assert requests.start(a_vm(strategy), a_vmi(phase)) == StateChange()
 
 
 def test_a_repeated_start_changes_nothing_more() -> None:
-    assert requests.start(a_vm("Manual", START), None) == Change()
-    assert requests.start(a_vm("Always"), None) == Change()
+    assert requests.start(a_vm("Manual", START), None) == StateChange()
+    assert requests.start(a_vm("Always"), None) == StateChange()
 
 
 def test_a_start_during_a_stop_comes_after_it() -> None:
-    assert requests.start(a_vm("Manual", STOP), an_instance("Running")) == Change(requests=[STOP, START])
-    assert requests.start(a_vm("Halted"), an_instance("Running", deleted=True)) == Change(run_strategy="Always")
+    assert requests.start(a_vm("Manual", STOP), a_vmi("Running")) == StateChange(requests=[STOP, START])
+    assert requests.start(a_vm("Halted"), a_vmi("Running", deleted=True)) == StateChange(run_strategy="Always")
 
 
 def test_a_stop_of_an_always_machine_halts_it() -> None:
-    assert requests.stop(a_vm("Always"), an_instance("Running")) == Change(run_strategy="Halted")
+    assert requests.stop(a_vm("Always"), a_vmi("Running")) == StateChange(run_strategy="Halted")
 
 
 def test_a_stop_takes_a_restart_of_an_always_machine_back() -> None:
-    wish = requests.stop(a_vm("Always", STOP, START), an_instance("Running"))
-    assert wish == Change(run_strategy="Halted", requests=[])
+    wish = requests.stop(a_vm("Always", STOP, START), a_vmi("Running"))
+    assert wish == StateChange(run_strategy="Halted", requests=[])
 
 
 @pytest.mark.parametrize("strategy", ["RerunOnFailure", "Manual"])
 def test_a_stop_under_the_other_strategies_is_a_request(strategy: str) -> None:
-    assert requests.stop(a_vm(strategy), an_instance("Running")) == Change(requests=[STOP])
+    assert requests.stop(a_vm(strategy), a_vmi("Running")) == StateChange(requests=[STOP])
 
 
 @pytest.mark.parametrize("strategy", ["RerunOnFailure", "Manual", "Halted"])
-@pytest.mark.parametrize("vmi", [None, an_instance("Succeeded")])
+@pytest.mark.parametrize("vmi", [None, a_vmi("Succeeded")])
 def test_a_stop_of_a_stopped_machine_is_refused(strategy: str, vmi: dict[str, Any] | None) -> None:
-    assert requests.stop(a_vm(strategy), vmi) == Refusal("VM is not running")
+    assert requests.stop(a_vm(strategy), vmi) == Rejection("VM is not running")
 
 
 def test_a_stop_takes_back_a_start_that_is_still_to_come() -> None:
-    assert requests.stop(a_vm("RerunOnFailure", START), None) == Change(requests=[])
+    assert requests.stop(a_vm("RerunOnFailure", START), None) == StateChange(requests=[])
 
 
 def test_a_shorter_grace_period_reaches_the_instance() -> None:
-    assert requests.stop(a_vm("Halted"), an_instance("Running", deleted=True), grace_seconds=0) == Change(
+    assert requests.stop(a_vm("Halted"), a_vmi("Running", deleted=True), grace_seconds=0) == StateChange(
         grace_seconds=0
     )
 
 
 def test_a_restart_is_a_stop_and_a_start() -> None:
-    assert requests.restart(a_vm("Always"), an_instance("Running")) == Change(requests=[STOP, START])
+    assert requests.restart(a_vm("Always"), a_vmi("Running")) == StateChange(requests=[STOP, START])
 
 
 def test_a_restart_needs_a_machine_that_runs() -> None:
-    assert requests.restart(a_vm("Always"), None) == Refusal("VM is not running")
-    assert requests.restart(a_vm("Halted"), None) == Refusal("Halted does not support manual restart requests")
+    assert requests.restart(a_vm("Always"), None) == Rejection("VM is not running")
+    assert requests.restart(a_vm("Halted"), None) == Rejection("Halted does not support manual restart requests")

@@ -19,9 +19,7 @@ def a_vm(strategy: str, **status: Any) -> dict[str, Any]:
     return {"metadata": {"name": "one", "uid": "vm-1"}, "spec": {"runStrategy": strategy}, "status": status}
 
 
-def an_instance(
-    phase: str, *, ran_for: float | None = None, ended_ago: float = 0, deleted: bool = False
-) -> dict[str, Any]:
+def a_vmi(phase: str, *, ran_for: float | None = None, ended_ago: float = 0, deleted: bool = False) -> dict[str, Any]:
     times: list[dict[str, str]] = []
     ended = NOW - ended_ago
     if ran_for is not None:
@@ -49,7 +47,7 @@ def test_a_new_machine_starts_by_its_strategy(strategy: str, expected: str) -> N
     [("Always", "stop"), ("RerunOnFailure", "stop"), ("Manual", "nothing"), ("Halted", "stop")],
 )
 def test_a_guest_that_powered_itself_off(strategy: str, expected: str) -> None:
-    assert action(a_vm(strategy, runStrategy=strategy), an_instance("Succeeded", ran_for=100)) == expected
+    assert action(a_vm(strategy, runStrategy=strategy), a_vmi("Succeeded", ran_for=100)) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,7 +58,7 @@ def test_once_the_ended_instance_is_gone(strategy: str, expected: str) -> None:
 
 
 def test_a_failed_instance_is_replaced_under_rerun_on_failure_and_the_wish_is_recorded() -> None:
-    decision = decide(a_vm("RerunOnFailure", runStrategy="RerunOnFailure"), an_instance("Failed", ran_for=100), now=NOW)
+    decision = decide(a_vm("RerunOnFailure", runStrategy="RerunOnFailure"), a_vmi("Failed", ran_for=100), now=NOW)
     assert decision.action == "stop"
     assert decision.requests == (STOP, START)
     later = a_vm("RerunOnFailure", runStrategy="RerunOnFailure", stateChangeRequests=[STOP, START])
@@ -69,28 +67,28 @@ def test_a_failed_instance_is_replaced_under_rerun_on_failure_and_the_wish_is_re
 
 def test_a_stop_under_rerun_on_failure_stands() -> None:
     vm = a_vm("RerunOnFailure", runStrategy="RerunOnFailure", stateChangeRequests=[STOP])
-    assert action(vm, an_instance("Running")) == "stop"
+    assert action(vm, a_vmi("Running")) == "stop"
     after = decide(vm, None, now=NOW)
     assert (after.action, after.requests) == ("nothing", ())
 
 
 def test_a_stop_of_an_earlier_instance_is_dropped() -> None:
     vm = a_vm("Manual", runStrategy="Manual", stateChangeRequests=[{"action": "Stop", "uid": "vmi-0"}])
-    decision = decide(vm, an_instance("Running"), now=NOW)
+    decision = decide(vm, a_vmi("Running"), now=NOW)
     assert (decision.action, decision.requests) == ("nothing", ())
 
 
 def test_a_start_is_done_once_the_instance_exists() -> None:
     vm = a_vm("Manual", runStrategy="Manual", stateChangeRequests=[START])
     assert action(vm, None) == "start"
-    assert decide(vm, an_instance("Pending"), now=NOW).requests == ()
+    assert decide(vm, a_vmi("Pending"), now=NOW).requests == ()
 
 
 def test_a_restart_stops_and_starts_under_every_strategy_that_runs() -> None:
     for strategy in ("Always", "RerunOnFailure", "Manual"):
         vm = a_vm(strategy, runStrategy=strategy, stateChangeRequests=[STOP, START])
-        assert action(vm, an_instance("Running")) == "stop"
-        assert action(vm, an_instance("Running", deleted=True)) == "nothing"
+        assert action(vm, a_vmi("Running")) == "stop"
+        assert action(vm, a_vmi("Running", deleted=True)) == "nothing"
         assert action(vm, None) == "start"
 
 
@@ -118,7 +116,7 @@ def test_starts_that_fail_wait_longer_each_time() -> None:
     failure: Any = None
     for count in range(1, 8):
         vm = a_vm("Always", runStrategy="Always", startFailure=failure)
-        vmi = an_instance("Failed", ran_for=1)
+        vmi = a_vmi("Failed", ran_for=1)
         vmi["metadata"]["uid"] = f"vmi-{count}"
         failure = decide(vm, vmi, now=NOW).failure
         assert failure["consecutiveFailCount"] == count
@@ -127,8 +125,8 @@ def test_starts_that_fail_wait_longer_each_time() -> None:
 
 
 def test_one_failure_is_counted_once() -> None:
-    first = decide(a_vm("Always"), an_instance("Failed", ran_for=1), now=NOW).failure
-    again = decide(a_vm("Always", startFailure=first), an_instance("Failed", ran_for=1), now=NOW + 5).failure
+    first = decide(a_vm("Always"), a_vmi("Failed", ran_for=1), now=NOW).failure
+    again = decide(a_vm("Always", startFailure=first), a_vmi("Failed", ran_for=1), now=NOW + 5).failure
     assert again == first
 
 
@@ -144,7 +142,7 @@ def test_a_wait_after_a_failure_says_how_long_and_keeps_the_wish() -> None:
 def test_a_machine_that_ran_a_while_starts_again_at_once() -> None:
     failure = {"consecutiveFailCount": 3, "lastFailedVMIUID": "vmi-0", "retryAfterTimestamp": timestamp(NOW + 90)}
     vm = a_vm("Always", runStrategy="Always", startFailure=failure)
-    assert decide(vm, an_instance("Failed", ran_for=61), now=NOW).failure is None
+    assert decide(vm, a_vmi("Failed", ran_for=61), now=NOW).failure is None
 
 
 @given(
@@ -159,7 +157,7 @@ def test_decisions_settle(
 ) -> None:
     """However it begins, a few passes later nothing is left to do: no loop of starts and stops."""
     vm = a_vm(strategy, runStrategy=last, stateChangeRequests=requests)
-    vmi = an_instance(phase, deleted=deleted) if phase else None
+    vmi = a_vmi(phase, deleted=deleted) if phase else None
     now = NOW
     for _ in range(12):
         decision: Decision = decide(vm, vmi, now=now)
@@ -174,7 +172,7 @@ def test_decisions_settle(
             vmi = None
         elif decision.action == "start":
             assert vmi is None
-            vmi = an_instance("Running")
+            vmi = a_vmi("Running")
             vmi["metadata"]["uid"] = "vmi-2"
         now += 301
     assert decide(vm, vmi, now=now).action == "nothing"

@@ -18,7 +18,7 @@ def a_vm(strategy: str = "RerunOnFailure", *, deleted: bool = False, **status: A
     return {"metadata": metadata, "spec": {"runStrategy": strategy}, "status": {"runStrategy": strategy, **status}}
 
 
-def an_instance(phase: str, *conditions: dict[str, str], deleted: bool = False) -> dict[str, Any]:
+def a_vmi(phase: str, *conditions: dict[str, str], deleted: bool = False) -> dict[str, Any]:
     metadata = {"uid": "vmi-1", **({"deletionTimestamp": timestamp(NOW)} if deleted else {})}
     return {"metadata": metadata, "status": {"phase": phase, "conditions": conditions}}
 
@@ -37,21 +37,21 @@ def a_wait(reason: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("vm", "vmi", "volume", "expected"),
     [
-        (a_vm(deleted=True), an_instance("Running"), BOUND, "Terminating"),
-        (a_vm(), an_instance("Running", deleted=True), BOUND, "Stopping"),
-        (a_vm("Halted"), an_instance("Running"), BOUND, "Stopping"),
-        (a_vm(), an_instance("Running"), BOUND, "Running"),
+        (a_vm(deleted=True), a_vmi("Running"), BOUND, "Terminating"),
+        (a_vm(), a_vmi("Running", deleted=True), BOUND, "Stopping"),
+        (a_vm("Halted"), a_vmi("Running"), BOUND, "Stopping"),
+        (a_vm(), a_vmi("Running"), BOUND, "Running"),
         (a_vm(), None, BOUND, "Stopped"),
         (a_vm("Always"), None, BOUND, "Starting"),
-        (a_vm("Manual"), an_instance("Succeeded"), BOUND, "Stopped"),
-        (a_vm(), an_instance("Pending"), BOUND, "Starting"),
-        (a_vm(), an_instance("Pending"), None, "ErrorDataVolumeNotFound"),
-        (a_vm(), an_instance("Pending"), {"status": {"phase": "Pending"}}, "Provisioning"),
-        (a_vm(), an_instance("Pending"), {"status": {"phase": "Failed"}}, "DataVolumeError"),
-        (a_vm(), an_instance("Pending", a_wait("InsufficientMemory")), BOUND, "ErrorUnschedulable"),
-        (a_vm(), an_instance("Pending", a_wait("ErrorPvcNotFound")), BOUND, "ErrorPvcNotFound"),
-        (a_vm(), an_instance("Failed"), BOUND, "CrashLoopBackOff"),
-        (a_vm("Manual"), an_instance("Failed"), BOUND, "Stopped"),
+        (a_vm("Manual"), a_vmi("Succeeded"), BOUND, "Stopped"),
+        (a_vm(), a_vmi("Pending"), BOUND, "Starting"),
+        (a_vm(), a_vmi("Pending"), None, "ErrorDataVolumeNotFound"),
+        (a_vm(), a_vmi("Pending"), {"status": {"phase": "Pending"}}, "Provisioning"),
+        (a_vm(), a_vmi("Pending"), {"status": {"phase": "Failed"}}, "DataVolumeError"),
+        (a_vm(), a_vmi("Pending", a_wait("InsufficientMemory")), BOUND, "ErrorUnschedulable"),
+        (a_vm(), a_vmi("Pending", a_wait("ErrorPvcNotFound")), BOUND, "ErrorPvcNotFound"),
+        (a_vm(), a_vmi("Failed"), BOUND, "CrashLoopBackOff"),
+        (a_vm("Manual"), a_vmi("Failed"), BOUND, "Stopped"),
     ],
 )
 def test_one_word_says_how_it_is(vm: Any, vmi: Any, volume: Any, expected: str) -> None:
@@ -60,7 +60,7 @@ def test_one_word_says_how_it_is(vm: Any, vmi: Any, volume: Any, expected: str) 
 
 def test_ready_is_the_instances_own() -> None:
     ready = {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
-    found = status(a_vm(), an_instance("Running", ready))
+    found = status(a_vm(), a_vmi("Running", ready))
     assert found["ready"] is True
     assert found["created"] is True
     assert found["conditions"][0]["reason"] == "GuestRunning"
@@ -71,16 +71,16 @@ def test_ready_is_the_instances_own() -> None:
 
 
 def test_a_wait_is_told_with_its_reason_and_goes_with_it() -> None:
-    vmi = an_instance("Pending", a_wait("InsufficientMemory"))
+    vmi = a_vmi("Pending", a_wait("InsufficientMemory"))
     found = status(a_vm(), vmi)
     failure = {one["type"]: one for one in found["conditions"]}["Failure"]
     assert (failure["status"], failure["reason"], failure["message"]) == ("True", "InsufficientMemory", "why")
-    after = status(a_vm(conditions=found["conditions"]), an_instance("Running"))
+    after = status(a_vm(conditions=found["conditions"]), a_vmi("Running"))
     assert "Failure" not in {one["type"] for one in after["conditions"]}
 
 
 def test_a_changed_template_needs_a_restart() -> None:
-    found = status(a_vm(), an_instance("Running"), needs_restart=True)
+    found = status(a_vm(), a_vmi("Running"), needs_restart=True)
     assert {one["type"] for one in found["conditions"]} == {"Ready", "RestartRequired"}
 
 
@@ -90,9 +90,7 @@ def test_conditions_of_others_stay() -> None:
 
 
 def test_the_same_state_is_the_same_status() -> None:
-    first = status(a_vm(), an_instance("Running"))
-    decision = decide(a_vm(**first), an_instance("Running"), now=NOW + 50)
-    again = status_of(
-        a_vm(**first), an_instance("Running"), decision, data_volumes=[], needs_restart=False, now=NOW + 50
-    )
+    first = status(a_vm(), a_vmi("Running"))
+    decision = decide(a_vm(**first), a_vmi("Running"), now=NOW + 50)
+    again = status_of(a_vm(**first), a_vmi("Running"), decision, data_volumes=[], needs_restart=False, now=NOW + 50)
     assert again == first

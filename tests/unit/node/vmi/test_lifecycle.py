@@ -15,7 +15,7 @@ CRASHED = Ended(EndReason.CRASH, "killed")
 DISMISSED = Ended(EndReason.DISMISSED, "the instance was stopped")
 
 
-def an_instance(phase: str = "Running", *, deleted_ago: float | None = None, grace: int = 60) -> dict[str, Any]:
+def a_vmi(phase: str = "Running", *, deleted_ago: float | None = None, grace: int = 60) -> dict[str, Any]:
     metadata = {} if deleted_ago is None else {"deletionTimestamp": timestamp(NOW - deleted_ago)}
     return {"metadata": metadata, "spec": {"terminationGracePeriodSeconds": grace}, "status": {"phase": phase}}
 
@@ -23,24 +23,24 @@ def an_instance(phase: str = "Running", *, deleted_ago: float | None = None, gra
 @pytest.mark.parametrize(
     ("vmi", "state", "step"),
     [
-        (an_instance(""), None, Step.LAUNCH),
-        (an_instance("Pending"), None, Step.LAUNCH),
-        (an_instance("Running"), None, Step.LAUNCH),
-        (an_instance(""), Running(), Step.REPORT),
-        (an_instance("Running"), Running(), Step.REPORT),
-        (an_instance("Running"), CRASHED, Step.FINISH),
-        (an_instance("Running"), DISMISSED, Step.AGAIN),
-        (an_instance("Scheduled"), DISMISSED, Step.AGAIN),
-        (an_instance("Running", deleted_ago=1), DISMISSED, Step.RELEASE),
-        (an_instance("Failed"), DISMISSED, Step.CLEAN),
-        (an_instance("Failed"), CRASHED, Step.CLEAN),
-        (an_instance("Succeeded"), None, Step.CLEAN),
-        (an_instance("Failed"), Running(), Step.QUIT),
-        (an_instance("Running", deleted_ago=1), Running(), Step.PRESS),
-        (an_instance("Running", deleted_ago=61), Running(), Step.QUIT),
-        (an_instance("Running", deleted_ago=0, grace=0), Running(), Step.QUIT),
-        (an_instance("Running", deleted_ago=1), CRASHED, Step.RELEASE),
-        (an_instance("", deleted_ago=1), None, Step.RELEASE),
+        (a_vmi(""), None, Step.LAUNCH),
+        (a_vmi("Pending"), None, Step.LAUNCH),
+        (a_vmi("Running"), None, Step.LAUNCH),
+        (a_vmi(""), Running(), Step.REPORT),
+        (a_vmi("Running"), Running(), Step.REPORT),
+        (a_vmi("Running"), CRASHED, Step.FINISH),
+        (a_vmi("Running"), DISMISSED, Step.AGAIN),
+        (a_vmi("Scheduled"), DISMISSED, Step.AGAIN),
+        (a_vmi("Running", deleted_ago=1), DISMISSED, Step.RELEASE),
+        (a_vmi("Failed"), DISMISSED, Step.CLEAN),
+        (a_vmi("Failed"), CRASHED, Step.CLEAN),
+        (a_vmi("Succeeded"), None, Step.CLEAN),
+        (a_vmi("Failed"), Running(), Step.QUIT),
+        (a_vmi("Running", deleted_ago=1), Running(), Step.PRESS),
+        (a_vmi("Running", deleted_ago=61), Running(), Step.QUIT),
+        (a_vmi("Running", deleted_ago=0, grace=0), Running(), Step.QUIT),
+        (a_vmi("Running", deleted_ago=1), CRASHED, Step.RELEASE),
+        (a_vmi("", deleted_ago=1), None, Step.RELEASE),
     ],
 )
 def test_the_next_step(vmi: dict[str, Any], state: MachineState | None, step: Step) -> None:
@@ -48,9 +48,9 @@ def test_the_next_step(vmi: dict[str, Any], state: MachineState | None, step: St
 
 
 def test_a_guest_whose_disk_goes_too_is_not_waited_for_long() -> None:
-    vmi = an_instance(deleted_ago=6)
+    vmi = a_vmi(deleted_ago=6)
     assert next_step(vmi, Running(), now=NOW, disk_goes=True) is Step.QUIT
-    assert deadline(an_instance(deleted_ago=0, grace=2), disk_goes=True) == NOW + 2
+    assert deadline(a_vmi(deleted_ago=0, grace=2), disk_goes=True) == NOW + 2
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_only_the_guests_own_end_is_a_success(reason: EndReason, phase: str) -> 
 
 
 def test_a_phase_that_stays_writes_nothing() -> None:
-    assert phase_change(an_instance("Running"), "Running", now=NOW) == {}
+    assert phase_change(a_vmi("Running"), "Running", now=NOW) == {}
 
 
 def test_each_phase_is_there_once_with_its_last_time() -> None:
-    vmi = an_instance("Scheduled")
+    vmi = a_vmi("Scheduled")
     vmi["status"]["phaseTransitionTimestamps"] = [
         {"phase": "Running", "phaseTransitionTimestamp": timestamp(NOW - 100)},
         {"phase": "Scheduled", "phaseTransitionTimestamp": timestamp(NOW - 1)},

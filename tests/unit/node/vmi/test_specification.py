@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from virtualserver.node.vmi.specification import CloudInit, Unsupported, grace_seconds, volume_claims, wish_of
+from virtualserver.node.vmi.specification import CloudInit, NicWish, Unsupported, grace_seconds, wish_of
 
 
-def an_instance(
+def a_vmi(
     *, domain: dict[str, Any] | None = None, devices: dict[str, Any] | None = None, **spec: Any
 ) -> dict[str, Any]:
     standard: dict[str, Any] = {
@@ -33,8 +33,8 @@ def an_instance(
 
 
 def test_a_plain_machine() -> None:
-    wish = wish_of(an_instance())
-    assert (wish.cpus, wish.memory_bytes, wish.mac, wish.has_nic) == (2, 1 << 30, "a2:1f:ee:09:06:5d", True)
+    wish = wish_of(a_vmi())
+    assert (wish.cpus, wish.memory_bytes, wish.nics) == (2, 1 << 30, (NicWish("default", "a2:1f:ee:09:06:5d"),))
     (disk,) = wish.disks
     assert (disk.name, disk.claim, disk.source, disk.read_only) == ("root", "one", "dataVolume", False)
     assert wish.cloud_init is None
@@ -44,17 +44,17 @@ def test_a_plain_machine() -> None:
 def test_a_disk_whose_name_could_be_a_path_is_refused(name: str) -> None:
     volumes = [{"name": name, "ephemeral": {"persistentVolumeClaim": {"claimName": "one"}}}]
     with pytest.raises(Unsupported, match=r"spec\.domain\.devices\.disks\[.*no DNS label"):
-        wish_of(an_instance(devices={"disks": [{"name": name}]}, volumes=volumes))
+        wish_of(a_vmi(devices={"disks": [{"name": name}]}, volumes=volumes))
 
 
 def test_what_the_dhcp_server_cannot_tell_a_guest_is_refused() -> None:
     config = {"nameservers": ["192.0.2.53\n192.0.2.54"], "searches": ["a,b"]}
     with pytest.raises(Unsupported, match=r"dnsConfig\.nameservers\[0\].*dnsConfig\.searches\[0\].*spec\.hostname"):
-        wish_of(an_instance(dnsConfig=config, hostname="a,b"))
+        wish_of(a_vmi(dnsConfig=config, hostname="a,b"))
 
 
 def test_processors_are_multiplied() -> None:
-    assert wish_of(an_instance(domain={"cpu": {"cores": 2, "sockets": 3, "threads": 2}})).cpus == 12
+    assert wish_of(a_vmi(domain={"cpu": {"cores": 2, "sockets": 3, "threads": 2}})).cpus == 12
 
 
 @pytest.mark.parametrize(
@@ -65,21 +65,21 @@ def test_processors_are_multiplied() -> None:
     ],
 )
 def test_memory_may_stand_with_the_resources(domain: dict[str, Any]) -> None:
-    assert wish_of(an_instance(domain=domain)).memory_bytes == 512 << 20
+    assert wish_of(a_vmi(domain=domain)).memory_bytes == 512 << 20
 
 
 def test_memory_is_whole_mebibytes() -> None:
-    assert wish_of(an_instance(domain={"memory": {"guest": "1000k"}})).memory_bytes == 1 << 20
+    assert wish_of(a_vmi(domain={"memory": {"guest": "1000k"}})).memory_bytes == 1 << 20
 
 
 def test_missing_memory_is_named() -> None:
     with pytest.raises(Unsupported, match=r"spec\.domain\.memory\.guest"):
-        wish_of(an_instance(domain={"memory": {}}))
+        wish_of(a_vmi(domain={"memory": {}}))
 
 
 def test_firmware_and_old_devices() -> None:
     firmware = {"uuid": "u", "serial": "s", "bootloader": {"efi": {"secureBoot": False}}}
-    wish = wish_of(an_instance(domain={"firmware": firmware}, devices={"useVirtioTransitional": True}))
+    wish = wish_of(a_vmi(domain={"firmware": firmware}, devices={"useVirtioTransitional": True}))
     assert (wish.uefi, wish.uuid, wish.serial, wish.virtio_transitional) == (True, "u", "s", True)
 
 
@@ -94,7 +94,7 @@ def test_disks_stand_in_boot_order() -> None:
         {"name": "b", "ephemeral": {"persistentVolumeClaim": {"claimName": "image"}}},
         {"name": "c", "persistentVolumeClaim": {"claimName": "c"}},
     ]
-    wish = wish_of(an_instance(devices={"disks": disks}, volumes=volumes))
+    wish = wish_of(a_vmi(devices={"disks": disks}, volumes=volumes))
     assert [(disk.name, disk.claim, disk.source, disk.read_only) for disk in wish.disks] == [
         ("a", "a", "dataVolume", False),
         ("b", "image", "ephemeral", False),
@@ -113,7 +113,7 @@ def test_disks_stand_in_boot_order() -> None:
 def test_cloud_init_is_no_disk(volume: dict[str, Any], expected: CloudInit) -> None:
     disks = [{"name": "root"}, {"name": "seed"}]
     volumes = [{"name": "root", "dataVolume": {"name": "one"}}, {"name": "seed", "cloudInitNoCloud": volume}]
-    wish = wish_of(an_instance(devices={"disks": disks}, volumes=volumes))
+    wish = wish_of(a_vmi(devices={"disks": disks}, volumes=volumes))
     assert [disk.name for disk in wish.disks] == ["root"]
     assert wish.cloud_init == expected
 
@@ -122,7 +122,7 @@ def test_all_that_is_not_supported_is_named_at_once() -> None:
     devices = {"gpus": [{"name": "g"}], "filesystems": [{"name": "f"}], "disks": [{"name": "gone"}, {"name": "root"}]}
     with pytest.raises(Unsupported) as failure:
         wish_of(
-            an_instance(
+            a_vmi(
                 devices=devices,
                 networks=[{"name": "vpc", "multus": {}}],
                 volumes=[{"name": "root", "hostDisk": {"path": "/"}}],
@@ -133,15 +133,25 @@ def test_all_that_is_not_supported_is_named_at_once() -> None:
 
 
 def test_the_grace_period_is_kubevirts_unless_said() -> None:
-    assert grace_seconds(an_instance()) == 30
-    assert grace_seconds(an_instance(terminationGracePeriodSeconds=0)) == 0
+    assert grace_seconds(a_vmi()) == 30
+    assert grace_seconds(a_vmi(terminationGracePeriodSeconds=0)) == 0
 
 
-def test_the_claims_of_a_machine() -> None:
-    volumes = [
-        {"name": "a", "dataVolume": {"name": "one"}},
-        {"name": "b", "persistentVolumeClaim": {"claimName": "two"}},
-        {"name": "c", "ephemeral": {"persistentVolumeClaim": {"claimName": "three"}}},
-        {"name": "d", "cloudInitNoCloud": {"userData": ""}},
-    ]
-    assert volume_claims(an_instance(volumes=volumes)["spec"]) == {"one": True, "two": False, "three": False}
+def test_a_nic_is_found_by_the_name_of_its_network() -> None:
+    mac: dict[str, Any] = {"name": "lan", "bridge": {}, "macAddress": "02:00:00:00:00:0A"}
+    wish = wish_of(a_vmi(devices={"interfaces": [mac]}, networks=[{"name": "lan", "pod": {}}]))
+    assert wish.nics == (NicWish("lan", "02:00:00:00:00:0a"),)
+    with pytest.raises(Unsupported, match=r"interfaces\[lan\] has no network of its name"):
+        wish_of(a_vmi(devices={"interfaces": [mac]}))
+
+
+def test_a_machine_has_the_cluster_nic_unless_it_says_otherwise() -> None:
+    assert wish_of(a_vmi(devices={"interfaces": []})).nics == (NicWish("default", None),)
+    assert wish_of(a_vmi(devices={"interfaces": [], "autoattachPodInterface": False})).nics == ()
+
+
+def test_more_than_the_cluster_nic_is_refused() -> None:
+    interfaces: list[dict[str, Any]] = [{"name": "default", "bridge": {}}, {"name": "a", "bridge": {}}]
+    networks: list[dict[str, Any]] = [{"name": "default", "pod": {}}, {"name": "a", "multus": {"networkName": "a"}}]
+    with pytest.raises(Unsupported, match=r"interfaces has 2 entries.*networks\[a\] is not the pod network"):
+        wish_of(a_vmi(devices={"interfaces": interfaces}, networks=networks))

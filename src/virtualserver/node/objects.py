@@ -1,0 +1,69 @@
+"""What the node's rooms read off each other's objects, so that each such reading is written once: pure.
+
+A VMI is a VirtualMachineInstance.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.api import names
+from virtualserver.kube import fields
+
+if TYPE_CHECKING:
+    from virtualserver.fabric.desired.state import Address
+    from virtualserver.kube.objects import Manifest
+
+__all__ = ["addresses_of", "attached_service", "cluster_network", "is_final", "selects", "volume_claims"]
+
+_DEFAULT_NETWORK: Final = "default"
+"""What KubeVirt calls the pod network of a machine that names no networks."""
+
+
+def attached_service(template: Manifest) -> str | None:
+    """Return the name of the Service whose addresses the cluster NIC of a machine has, None: its own address."""
+    return fields.annotations_of(template).get(names.ATTACH_LOAD_BALANCER)
+
+
+def cluster_network(spec: Manifest) -> str | None:
+    """Return what a VMI's ``spec`` calls the cluster network, and so its NIC there; None where it names others only."""
+    networks = fields.items(spec, "networks")
+    if not networks:
+        return _DEFAULT_NETWORK
+    return next((network["name"] for network in networks if "pod" in network), None)
+
+
+def addresses_of(vmi: Manifest) -> tuple[Address, ...]:
+    """Return the addresses that a running VMI's cluster NIC has in the data plane; none while it does not run."""
+    status = fields.status_of(vmi)
+    if status.get("phase") != "Running":
+        return ()
+    name = cluster_network(fields.mapping(vmi, "spec"))
+    found = (one for one in fields.items(status, "interfaces") if one.get("name") == name)
+    texts = next((one.get("ipAddresses") or () for one in found), ())
+    return tuple(ipaddress.ip_address(text) for text in texts)
+
+
+def is_final(vmi: Manifest | None) -> bool:
+    """Return whether a VMI has ended."""
+    return vmi is not None and fields.status_of(vmi).get("phase") in ("Succeeded", "Failed")
+
+
+def selects(service: Manifest, vmi: Manifest) -> bool:
+    """Return whether a Service's selector matches a VMI; one without a selector matches nothing."""
+    selector = fields.mapping(service, "spec", "selector")
+    labels = fields.labels_of(vmi)
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def volume_claims(spec: Manifest) -> dict[str, bool]:
+    """Return the claims that a machine's specification names, and whether each is named as a DataVolume."""
+    claims: dict[str, bool] = {}
+    for volume in fields.items(spec, "volumes"):
+        if name := fields.mapping(volume, "dataVolume").get("name"):
+            claims[name] = True
+        for path in (("persistentVolumeClaim",), ("ephemeral", "persistentVolumeClaim")):
+            if name := fields.mapping(volume, *path).get("claimName"):
+                claims[name] = False
+    return claims

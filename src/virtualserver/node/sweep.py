@@ -1,0 +1,62 @@
+"""Frees what nobody holds any more: addresses, MACs, taps and user numbers, and disks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from virtualserver.api import names
+from virtualserver.kube import kinds
+from virtualserver.kube.conditions import is_true
+from virtualserver.kube.controller import Controller
+from virtualserver.kube.objects import key_of, owner_uid
+from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
+from virtualserver.node.services import balancing
+
+if TYPE_CHECKING:
+    from virtualserver.kube.cache import Cache
+    from virtualserver.node.held import Held
+    from virtualserver.node.queues import Queues
+    from virtualserver.node.volumes.controller import VolumeController
+
+__all__ = ["Sweeper"]
+
+_OWNERS = (kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE, kinds.SERVICE, kinds.DATA_VOLUME)
+"""The kinds whose objects, or whose objects' controllers, own what is freed here."""
+
+
+class Sweeper:
+    """Looks at everything at once, whenever its queue says that something may be free."""
+
+    def __init__(
+        self, cache: Cache, queues: Queues, held: Held, addresses: Addresses, volumes: VolumeController
+    ) -> None:
+        self._cache = cache
+        self._queues = queues
+        self._held = held
+        self._addresses = addresses
+        self._volumes = volumes
+        self._controller: Controller[str] = Controller(
+            name="sweep", reconcile=self._sweep, queue=queues.sweep, workers=1
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled; only to be called when the cache is synced."""
+        self._queues.sweep_soon()
+        await self._controller.run()
+
+    async def _sweep(self, _: str) -> float | None:
+        alive: set[str] = set()
+        for kind in _OWNERS:
+            for manifest in self._cache.all(kind):
+                alive |= {manifest["metadata"]["uid"], owner_uid(manifest) or ""}
+        services = [one for one in self._cache.all(kinds.SERVICE) if balancing.wants_address(one)]
+        freed = self._addresses.sweep(
+            alive=alive, wishes=balancing.wishes_of(services), in_use=self._held.values_in_use()
+        )
+        # A Service without an address may have one now.
+        if any(one.kind == "address" for one in freed):
+            for service in services:
+                if not is_true(service, names.ADDRESS_ASSIGNED):
+                    self._queues.services.add(key_of(service))
+        self._volumes.sweep()
+        return RESERVED_SECONDS / 4 if self._addresses.has_reserved else None

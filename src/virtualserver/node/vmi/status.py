@@ -1,0 +1,115 @@
+"""The status of a VMI, from what is known of its guest: pure, in KubeVirt's words.
+
+Source: KubeVirt API v1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from virtualserver.api import names
+from virtualserver.kube.conditions import with_conditions
+from virtualserver.machines.ends import Ended, MachineState, Running
+from virtualserver.node.events import STANDS_STILL
+from virtualserver.node.vmi import lifecycle
+from virtualserver.node.vmi.probes import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from virtualserver.fabric.desired.state import GuestLink
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.node.waits import Wait
+
+__all__ = ["after_end", "before_restart", "link_conditions", "ready", "running", "waiting"]
+
+
+def waiting(vmi: Manifest, wait: Wait, *, now: float) -> dict[str, Any]:
+    """Return the status fields of a VMI whose guest cannot be started yet.
+
+    Args:
+        vmi: The VMI.
+        wait: Why.
+        now: Seconds since the epoch, here and below.
+    """
+    conditions = [
+        _not_ready("GuestNotRunning", "the guest has not been started yet"),
+        {"type": "Synchronized", "status": "False", "reason": wait.reason, "message": wait.message},
+    ]
+    return {
+        **lifecycle.phase_change(vmi, "Pending", now=now),
+        "conditions": with_conditions(vmi, conditions, now=now),
+    }
+
+
+def before_restart(vmi: Manifest, *, now: float) -> dict[str, Any]:
+    """Return the status fields of a VMI whose guest went down with the host and is about to run again."""
+    conditions = [_not_ready("GuestNotRunning", "the guest is being started again")]
+    return {
+        **lifecycle.phase_change(vmi, "Scheduled", now=now),
+        "conditions": with_conditions(vmi, conditions, now=now),
+    }
+
+
+def running(vmi: Manifest, links: Mapping[str, GuestLink], *, node: str, now: float) -> dict[str, Any]:
+    """Return the status fields of a VMI whose guest runs, conditions aside.
+
+    Args:
+        vmi: The VMI.
+        links: Its links by the NIC's name, in the guest's order.
+        node: The name of the Node that it runs on.
+        now: Seconds since the epoch.
+    """
+    interfaces: list[dict[str, Any]] = []
+    for nic, link in links.items():
+        addresses = [str(address) for address in link.addresses]
+        interfaces.append({"name": nic, "mac": link.mac, "ipAddress": addresses[0], "ipAddresses": addresses})
+    return {**lifecycle.phase_change(vmi, "Running", now=now), "nodeName": node, "interfaces": interfaces}
+
+
+def after_end(vmi: Manifest, ended: Ended, *, now: float) -> dict[str, Any]:
+    """Return the status fields of a VMI whose guest ended by itself."""
+    return {
+        **lifecycle.phase_change(vmi, lifecycle.final_phase(ended), now=now),
+        "conditions": with_conditions(vmi, [_not_ready("GuestNotRunning", ended.message)], now=now),
+        "reason": str(ended.reason),
+    }
+
+
+def ready(health: Health, state: MachineState, answer: str) -> dict[str, Any]:
+    """Return the condition Ready of a VMI whose machine runs.
+
+    Args:
+        health: What its probes say.
+        state: What its machine does.
+        answer: What came of the last readiness probe that failed; empty where none was made.
+    """
+    if isinstance(state, Running) and state.message:
+        return _not_ready(STANDS_STILL, state.message)
+    if health is Health.READY:
+        return {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
+    told = f"does not succeed: {answer}" if answer else "has not been answered yet"
+    return _not_ready("ReadinessProbeFailing", f"the readiness probe {told}")
+
+
+def link_conditions(*, has_taken: bool, is_in_place: bool) -> list[dict[str, Any]]:
+    """Return the conditions of a VMI that has a cluster NIC.
+
+    Args:
+        has_taken: Whether the guest took its address since this start.
+        is_in_place: Whether every Service that concerns it is in the data plane.
+    """
+    return [
+        _condition(names.ADDRESS_TAKEN, has_taken, "Leased", "the guest has not asked for its address yet"),
+        _condition(names.DATA_PLANE_READY, is_in_place, "InPlace", "its ports are being put in place"),
+    ]
+
+
+def _condition(type: str, is_so: bool, reason: str, otherwise: str) -> dict[str, Any]:
+    if is_so:
+        return {"type": type, "status": "True", "reason": reason, "message": ""}
+    return {"type": type, "status": "False", "reason": f"Not{reason}", "message": otherwise}
+
+
+def _not_ready(reason: str, message: str) -> dict[str, Any]:
+    return {"type": "Ready", "status": "False", "reason": reason, "message": message}

@@ -1,0 +1,52 @@
+"""What is said to be in use while machines come and go."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from virtualserver.fabric.desired.state import GuestLink, Resolver
+from virtualserver.machines.launch import MachineSpec
+from virtualserver.machines.memory import OVERHEAD_BYTES
+from virtualserver.node.held import Held
+from virtualserver.node.queues import Queues
+
+ADDRESS = ipaddress.ip_address("10.42.0.2")
+LINK = GuestLink(
+    device="tap1",
+    mac="02:00:00:00:00:01",
+    addresses=(ADDRESS,),
+    hostname="web",
+    resolver=Resolver((), ()),
+    user=7,
+)
+
+
+async def test_what_a_link_uses_is_in_use_until_the_link_is_given_up() -> None:
+    held = Held(Queues())
+    held.add_link("uid", "default", LINK)
+    assert held.addresses() == {ADDRESS}
+    assert held.values_in_use() == {"tap1", "02:00:00:00:00:01", "10.42.0.2", "7"}
+    assert held.links_of("uid") == {"default": LINK}
+    assert held.links_of("other") == {}
+    held.remove_link("uid", "default")
+    assert held.values_in_use() == set()
+    assert held.cluster_link("uid") is None
+
+
+async def test_a_machine_counts_while_it_is_started_and_not_when_the_start_failed() -> None:
+    held = Held(Queues())
+    spec = MachineSpec(identifier="uid", name="a/web", cpus=1, memory_bytes=1 << 30, accelerator="tcg", user=7)
+    with held.launching("uid", spec):
+        (footprint,) = held.footprints()
+        assert footprint.needed_bytes == (1 << 30) + OVERHEAD_BYTES["tcg"]
+    assert list(held.footprints()) == []
+
+
+async def test_disks_are_open_until_all_is_released_and_then_something_may_be_free() -> None:
+    queues = Queues()
+    held = Held(queues)
+    held.add_disks("uid", {"disk"})
+    assert held.open_disks() == {"disk"}
+    held.release("uid")
+    assert held.open_disks() == set()
+    assert await queues.sweep.get() == "all"
