@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import yaml
 
+from harness import situations
 from harness.kubevirt_schema import assert_valid_data_volume, assert_valid_virtual_machine
 
 if TYPE_CHECKING:
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 
     from harness.api_server import Server
 
-GOLDEN = Path(__file__).parents[2] / "unit" / "plan" / "golden"
-CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
+EXAMPLES = situations.examples()
 COLLECTIONS = {
     "DataVolume": "/apis/cdi.kubevirt.io/v1beta1/namespaces/{}/datavolumes",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
@@ -220,10 +218,9 @@ def lost(sent: Any, kept: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {sent!r} became {kept!r}"
 
 
-def documents(case: str, name: str) -> list[dict[str, Any]]:
-    path = GOLDEN / case / name
-    found: list[Any] = list(yaml.safe_load_all(path.read_text())) if path.exists() else []
-    return [document for document in found if document and document.get("kind") in COLLECTIONS]
+def of_known_kinds(objects: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the objects that are sent; what is removed is given by its name only."""
+    return [manifest for manifest in objects.values() if manifest.get("kind") in COLLECTIONS]
 
 
 def in_namespace(manifest: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -237,23 +234,21 @@ def in_namespace(manifest: dict[str, Any], namespace: str) -> dict[str, Any]:
     return sent
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", situations.folders())
 def test_a_planned_object_is_kept_whole(server: Server, case: str) -> None:
-    for manifest in documents(case, "objects.yaml"):
-        if "spec" not in manifest and manifest["kind"] != "Secret":
-            continue  # what is removed is given by its name only
+    for manifest in of_known_kinds(EXAMPLES[case].objects):
         sent = in_namespace(manifest, server.namespace)
         path = COLLECTIONS[sent["kind"]].format(server.namespace)
         kept = server.call("POST", f"{path}?dryRun=All&fieldValidation=Strict", sent)
         assert list(lost(sent, kept)) == []
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EXAMPLES)
 def test_a_planned_machine_is_valid_on_a_cluster(case: str) -> None:
-    for manifest in documents(case, "objects.yaml"):
-        if manifest["kind"] == "VirtualMachine" and "spec" in manifest:
+    for manifest in of_known_kinds(EXAMPLES[case].objects):
+        if manifest["kind"] == "VirtualMachine":
             assert_valid_virtual_machine(manifest)
-        if manifest["kind"] == "DataVolume" and "spec" in manifest:
+        if manifest["kind"] == "DataVolume":
             assert_valid_data_volume(manifest)
 
 
@@ -285,8 +280,8 @@ def test_the_full_machine_is_valid_on_a_cluster() -> None:
 FULL = {manifest["kind"]: manifest for manifest in ALL_OF_IT}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if documents(case, "observed.yaml")])
+@pytest.mark.parametrize("case", [case for case, example in EXAMPLES.items() if of_known_kinds(example.found)])
 def test_the_status_that_a_plan_reads_can_be_reported(server: Server, case: str) -> None:
-    for manifest in documents(case, "observed.yaml"):
+    for manifest in of_known_kinds(EXAMPLES[case].found):
         if "status" in manifest and manifest["kind"] in FULL:
             put_and_report(server, FULL[manifest["kind"]] | {"status": manifest["status"]})

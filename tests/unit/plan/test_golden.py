@@ -1,36 +1,79 @@
-"""The plans of complete manifests, as a reader would have written them: one folder a case, which is documentation.
+"""The plans of complete manifests, as a reader would have written them, and the status of every situation.
 
-``virtualserver.yaml`` and, where something exists already, ``observed.yaml`` are the input. ``objects.yaml`` (in the
-order in which they are applied, then what is removed), ``userdata.yaml`` (what the Secret holds) and ``status.yaml``
-are the outcome.
-
-After a change that is meant, ``VS_REFRESH_GOLDEN=1 make unit ARGS=tests/unit/plan/test_golden.py`` writes
-it anew; the difference is then read in the commit.
+``harness.situations`` says what the files mean. After a change that is meant,
+``VS_REFRESH_GOLDEN=1 make unit ARGS=tests/unit/plan/test_golden.py`` writes the outcomes anew; the difference is then
+read in the commit.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 import yaml
 
+from harness import situations
+from harness.situations import GOLDEN, TABLE, Example, Manifest
 from virtualserver.api import mac, names
 from virtualserver.api.virtualserver import VirtualServer, decode
+from virtualserver.kube.patch import merge_patch
 from virtualserver.plan import planning
 from virtualserver.plan.children import Children
+from virtualserver.plan.objects.table import KINDS
 from virtualserver.plan.sites.site import Site
 from virtualserver.plan.situation import Surroundings
 
 if TYPE_CHECKING:
-    from virtualserver.plan.outcome import Plan
+    from virtualserver.plan.outcome import Apply, Plan
 
-GOLDEN = Path(__file__).parent / "golden"
 SITE = Site(pools=frozenset({"public", "private", "public-ord1"}))
+FOLDERS = situations.folders()
+
+
+def observed(server: VirtualServer, found: dict[str, Manifest]) -> tuple[Children, Surroundings]:
+    """Sort what exists: objects of the server's names; images; Secrets; another VirtualServer with the same MAC."""
+    own = {name for kind in KINDS for name in kind.names(server.name)}
+    children = Children.of(
+        item for item in found.values() if item["kind"] != names.KIND and item["metadata"]["name"] in own
+    )
+    others = [item for item in found.values() if item not in children.objects.values()]
+    of_kind = {item["kind"]: [one["metadata"] for one in others if one["kind"] == item["kind"]] for item in others}
+    images = of_kind.get("PersistentVolumeClaim", [])
+    rivals = of_kind.get(names.KIND, [])
+    return children, Surroundings(
+        secrets={item["metadata"]["name"]: item for item in others if item["kind"] == "Secret"},
+        source=found.get("PersistentVolumeClaim debian-12"),
+        images=tuple(sorted(f"{image['namespace']}/{image['name']}" for image in images)),
+        mac_holder=next(((rival["namespace"], rival["name"]) for rival in rivals), None),
+    )
+
+
+def the_plan(example: Example) -> Plan:
+    server = decode(example.server)
+    return planning.plan(server, *observed(server, example.found), SITE)
+
+
+def _whole(apply: Apply) -> Manifest:
+    """Return an object as it is written, with the fields that are locked."""
+    result = dict(apply.manifest)
+    for key, value in apply.locked.items():
+        result[key] = {**value, **result[key]} if key in result else value
+    return result
+
+
+def outcome(plan: Plan) -> tuple[dict[str, Manifest], str | None]:
+    """Return what is applied and removed, by kind and name, and what the Secret holds, None where there is none."""
+    documents: list[Manifest] = [_whole(apply) for stage in plan.stages for apply in stage]
+    documents += [{"remove": msgspec.to_builtins(removal)} for removal in plan.removals]
+    userdata = None
+    for document in documents:
+        if document.get("kind") == "Secret":
+            userdata = base64.b64decode(document["data"]["userdata"]).decode()
+            document["data"] = {"userdata": "see userdata.yaml"}
+    return situations.keyed(documents), userdata
 
 
 class _Dumper(yaml.SafeDumper):
@@ -45,76 +88,102 @@ def _text(dumper: Any, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _dump(*documents: Any) -> str:
-    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+def _row(name: str, row: Manifest) -> str:
+    """Return a row as text: one line a condition, what is small on one line."""
+    lines = [f"{name}:"]
+    for key, value in row.items():
+        is_compact = key not in ("conditions", "shows")
+        text = yaml.dump(
+            {key: value},
+            Dumper=_Dumper,
+            sort_keys=False,
+            width=116 if is_compact else 10_000,
+            allow_unicode=True,
+            default_flow_style=None if is_compact and isinstance(value, dict) else False,
+        )
+        lines += [f"  {line}" for line in text.splitlines()] if value else []
+    return "\n".join([*lines, ""])
 
 
-def _merged(manifest: Any, locked: Any) -> dict[str, Any]:
-    result = dict(manifest)
-    for key, value in locked.items():
-        result[key] = {**value, **result[key]} if key in result else value
-    return result
+def _files(plan: Plan) -> dict[str, str | None]:
+    """Return the files of a folder that a plan becomes, None for one that is not there."""
+    objects, userdata = outcome(plan)
+    documents = yaml.dump_all(objects.values(), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return {"objects.yaml": documents if objects else None, "userdata.yaml": userdata}
 
 
-def observed(documents: list[Any], server: VirtualServer) -> tuple[Children, Surroundings]:
-    """Sort what exists: objects of the server's names; images; Secrets; another VirtualServer with the same MAC."""
-    own = {f"{server.name}{suffix}" for suffix in ("", "-tcp", "-udp", "-cloud-init")}
-    children = Children.of(
-        document for document in documents if document["kind"] != names.KIND and document["metadata"]["name"] in own
+def _difference(known: dict[str, Example], before: str | Manifest, objects: dict[str, Manifest]) -> str | Manifest:
+    """Return in what objects differ from those of the folder that a row has named so far."""
+    like = before if isinstance(before, str) else before["like"]
+    but = merge_patch(known[like].objects if like else {}, objects)
+    return {"like": like, "but": but} if but else like
+
+
+def _write_anew() -> None:
+    """Write all outcomes, in the folders and in the table."""
+    known = situations.examples()
+    for name in FOLDERS:
+        for file, text in _files(the_plan(known[name])).items():
+            (GOLDEN / name / file).unlink(missing_ok=True)
+            if text is not None:
+                (GOLDEN / name / file).write_text(text)
+    known, rows = situations.examples(), situations.table()
+    for name, row in rows.items():
+        plan = the_plan(known[name])
+        network: dict[str, Any] = msgspec.to_builtins(plan.status.network)
+        row["addresses"] = {field: value for field, value in network.items() if value}
+        row["conditions"] = {
+            item.type: f"{item.status} {item.reason} {item.message}" for item in plan.status.conditions
+        }
+        if "from" in row:
+            row["objects"] = _difference(known, row.get("objects", ""), outcome(plan)[0])
+    head, _, _ = TABLE.read_text().partition("\n\n")
+    TABLE.write_text("\n".join([f"{head}\n", *(_row(name, row) for name, row in rows.items())]))
+
+
+if os.environ.get("VS_REFRESH_GOLDEN"):
+    _write_anew()
+EXAMPLES = situations.examples()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_plan_is_what_a_reader_would_write(name: str) -> None:
+    for file, text in _files(the_plan(EXAMPLES[name])).items():
+        path = GOLDEN / name / file
+        expected = path.read_text() if path.exists() else None
+        assert text == expected, f"{name}/{file}: if this is meant, see this module's docstring"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_situation_has_its_status_and_its_objects(name: str) -> None:
+    example = EXAMPLES[name]
+    plan = the_plan(example)
+    objects, userdata = outcome(plan)
+    metadata = example.server["metadata"]
+    conditions = tuple(
+        dict(zip(("type", "status", "reason", "message"), (type_, *line.split(" ", 2)), strict=True))
+        for type_, line in example.conditions.items()
     )
-    others = [document for document in documents if document not in children.objects.values()]
-    by_name = {(document["kind"], document["metadata"]["name"]): document for document in others}
-    rival = next((document["metadata"] for kind, document in by_name.items() if kind[0] == names.KIND), None)
-    images = [item["metadata"] for (kind, _), item in by_name.items() if kind == "PersistentVolumeClaim"]
-    return children, Surroundings(
-        secrets={name: document for (kind, name), document in by_name.items() if kind == "Secret"},
-        source=by_name.get(("PersistentVolumeClaim", "debian-12")),
-        images=tuple(sorted(f"{image['namespace']}/{image['name']}" for image in images)),
-        mac_holder=(rival["namespace"], rival["name"]) if rival else None,
-    )
+    revision = metadata.get("annotations", {}).get(names.REVISION)
+    assert msgspec.to_builtins(plan.status) == {
+        **({"observedRevision": revision} if revision else {}),
+        "network": example.network,
+        "conditions": tuple({**condition, "observedGeneration": metadata["generation"]} for condition in conditions),
+    }
+    assert list(objects.items()) == list(example.objects.items())
+    if userdata is not None:
+        assert userdata == example.userdata
 
 
-def outcome(plan: Plan) -> dict[str, str]:
-    """Return the files that a plan becomes."""
-    applied = [_merged(apply.manifest, apply.locked) for stage in plan.stages for apply in stage]
-    removed = [
-        {"remove": {"kind": item.kind, "namespace": item.namespace, "name": item.name, "uid": item.uid}}
-        for item in plan.removals
-    ]
-    files = {"status.yaml": _dump(msgspec.to_builtins(plan.status))}
-    for manifest in applied:
-        if manifest["kind"] == "Secret":
-            files["userdata.yaml"] = base64.b64decode(manifest["data"]["userdata"]).decode()
-            manifest["data"] = {"userdata": "see userdata.yaml"}
-    if applied or removed:
-        files["objects.yaml"] = _dump(*applied, *removed)
-    return files
-
-
-@pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir() if path.is_dir()))
-def test_the_plan_is_what_a_reader_would_write(case: str) -> None:
-    folder = GOLDEN / case
-    server = decode(yaml.safe_load((folder / "virtualserver.yaml").read_text()))
-    existing = folder / "observed.yaml"
-    documents = list(yaml.safe_load_all(existing.read_text())) if existing.exists() else []
-    files = outcome(planning.plan(server, *observed(documents, server), SITE))
-    outputs = ("objects.yaml", "userdata.yaml", "status.yaml")
-    if os.environ.get("VS_REFRESH_GOLDEN"):
-        for name in outputs:
-            (folder / name).unlink(missing_ok=True)
-        for name, text in files.items():
-            (folder / name).write_text(text)
-    expected = {name: (folder / name).read_text() for name in outputs if (folder / name).exists()}
-    assert files == expected, f"{case}: if this is meant, see this module's docstring"
-
-
-def test_every_case_says_in_its_first_line_what_it_shows() -> None:
-    for folder in GOLDEN.iterdir():
-        assert (folder / "virtualserver.yaml").read_text().startswith("# "), folder.name
+def test_every_situation_says_what_it_shows() -> None:
+    assert not set(FOLDERS) - set(EXAMPLES)
+    for name, example in EXAMPLES.items():
+        assert example.shows, name
+    for name in FOLDERS:
+        assert (GOLDEN / name / "virtualserver.yaml").read_text().startswith("# "), name
 
 
 def test_a_derived_mac_address_in_a_golden_file_is_the_one_of_its_server() -> None:
-    objects = yaml.safe_load_all((GOLDEN / "public-ports" / "objects.yaml").read_text())
-    machine = next(item for item in objects if item["kind"] == "VirtualMachine")
+    machine = EXAMPLES["public-ports"].objects["VirtualMachine web"]
     interface = machine["spec"]["template"]["spec"]["domain"]["devices"]["interfaces"][0]
     assert interface["macAddress"] == mac.derive("default/web")
