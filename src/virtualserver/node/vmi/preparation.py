@@ -7,13 +7,12 @@ import base64
 import dataclasses
 import os
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from virtualserver.api.mac import derive
-from virtualserver.fabric.desired.state import Address, GuestLink, Resolver
+from virtualserver.host import resolv_conf
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
@@ -27,7 +26,9 @@ from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from virtualserver.fabric.desired.state import Address, GuestLink
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
     from virtualserver.machines.accelerator import Accelerator
@@ -38,27 +39,13 @@ if TYPE_CHECKING:
     from virtualserver.node.vmi.specification import DiskWish, MachineWish, NicWish
     from virtualserver.node.volumes.controller import DiskFile, VolumeController
 
-__all__ = ["Preparation", "Prepared", "host_resolver"]
+__all__ = ["Preparation", "Prepared"]
 
-_RESOLV_CONFS: Final = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 _MOVE_SECONDS: Final = 0.2
 """How long the data plane takes to give an address up, with plenty to spare."""
 
 _INSTANCE_ID: Final = uuid.UUID("9cb3a6ac-7d41-4b5c-b3f7-0f6a4a1c8f1e")
 """Names the space of our cloud-init instance identifiers."""
-
-
-def host_resolver() -> Resolver:
-    """Return what the host itself asks about names."""
-    found = Resolver((), ())
-    for path in _RESOLV_CONFS:
-        try:
-            found = resolver.parse_resolv_conf(Path(path).read_text())
-        except OSError:
-            continue
-        if found.nameservers:
-            break
-    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -206,7 +193,7 @@ class Preparation:
             user=user,
             addresses=addresses,
             is_attached=attached is not None,
-            resolver=resolver.resolver_of(vmi["spec"], namespace=namespace, host=host_resolver()),
+            resolver=resolver.resolver_of(vmi["spec"], namespace=namespace, host=resolv_conf.read()),
         )
 
     def _attached(self, key: Key) -> tuple[Address, ...] | Wait:

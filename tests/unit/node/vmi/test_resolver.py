@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from virtualserver.fabric.desired.state import Resolver
-from virtualserver.node.vmi.resolver import parse_resolv_conf, resolver_of
+from virtualserver.host.resolv_conf import ResolvConf
+from virtualserver.node.vmi.resolver import resolver_of
 
-HOST = Resolver((ipaddress.ip_address("192.0.2.1"),), ("corp.test",))
+HOST = ResolvConf((ipaddress.ip_address("192.0.2.1"),), ("corp.test",))
 CLUSTER = ["169.254.1.1"]
 SEARCHES = ["ns.svc.cluster.local", "svc.cluster.local", "cluster.local"]
 
 
-def resolved(host: Resolver = HOST, **spec: Any) -> tuple[list[str], list[str]]:
+def resolved(host: ResolvConf = HOST, **spec: Any) -> tuple[list[str], list[str]]:
     found = resolver_of(spec, namespace="ns", host=host)
     return [str(address) for address in found.nameservers], list(found.searches)
 
@@ -30,7 +30,7 @@ def test_default_is_the_hosts_own() -> None:
 
 
 def test_default_on_a_host_with_a_resolver_of_its_own_goes_through_the_clusters() -> None:
-    assert resolved(Resolver((), ("corp.test",)), dnsPolicy="Default") == (CLUSTER, ["corp.test"])
+    assert resolved(ResolvConf((), ("corp.test",)), dnsPolicy="Default") == (CLUSTER, ["corp.test"])
 
 
 def test_none_is_the_configuration_alone() -> None:
@@ -41,11 +41,3 @@ def test_none_is_the_configuration_alone() -> None:
 def test_a_configuration_is_appended_without_repeats() -> None:
     config = {"nameservers": ["192.0.2.53", "169.254.1.1"], "searches": ["cluster.local", "a.test"]}
     assert resolved(dnsConfig=config) == ([*CLUSTER, "192.0.2.53"], [*SEARCHES, "a.test"])
-
-
-def test_loopback_and_link_local_resolvers_of_the_host_are_left_out() -> None:
-    servers = ("127.0.0.53", "fe80::1%eth0", "192.0.2.1", "nonsense")
-    lines = [*(f"nameserver {server}" for server in servers), "search a.test b.test.", "# no", ""]
-    found = parse_resolv_conf("\n".join(lines))
-    assert [str(address) for address in found.nameservers] == ["192.0.2.1"]
-    assert found.searches == ("a.test", "b.test")
