@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from virtualserver.kube.errors import ApiError, Conflict, Unavailable
-from virtualserver.kube.queue import Queue
+
+if TYPE_CHECKING:
+    from virtualserver.kube.queue import Queue
 
 __all__ = ["Controller"]
 
@@ -25,14 +27,11 @@ _TELLING_SECONDS: Final = 1.0
 class Controller(Generic[K]):
     """Workers that bring the world to what was asked for, key by key.
 
-    Attributes:
-        queue: Add keys here, such as from what receives a cache's changes.
-
     Args:
         name: Names it in the log.
         reconcile: Looks at everything about a key and does what is missing; may be cancelled or fail anywhere and is
             then called again. Returns the seconds after which to look again, None for not until something changes.
-        queue: Where the keys come from, where somebody adds to it before there is a controller; None: a new one.
+        queue: Where the keys come from; whoever adds to it need not know the controller. It has no other workers.
         workers: How many keys are worked on at a time.
         resync_seconds: Look at all keys again this often; None for never.
         all_keys: Names these keys; needed with ``resync_seconds``.
@@ -44,13 +43,13 @@ class Controller(Generic[K]):
         *,
         name: str,
         reconcile: Callable[[K], Awaitable[float | None]],
-        queue: Queue[K] | None = None,
+        queue: Queue[K],
         workers: int = 4,
         resync_seconds: float | None = None,
         all_keys: Callable[[], Iterable[K]] | None = None,
         grace_seconds: float = 5.0,
     ) -> None:
-        self.queue: Queue[K] = Queue() if queue is None else queue
+        self._queue = queue
         self._name = name
         self._reconcile = reconcile
         self._workers = workers
@@ -90,31 +89,31 @@ class Controller(Generic[K]):
         while not self._is_stopping:
             self._idle.add(this)
             try:
-                key = await self.queue.get()
+                key = await self._queue.get()
             finally:
                 self._idle.discard(this)
             try:
                 await self._pass(key)
             finally:
-                self.queue.done(key)
+                self._queue.done(key)
 
     async def _pass(self, key: K) -> None:
         """Reconcile one key once, and decide when it comes next."""
         try:
             after = await self._reconcile(key)
         except Conflict as error:
-            delay = self.queue.retry(key)
+            delay = self._queue.retry(key)
             if delay >= _TELLING_SECONDS:
                 self._tell(key, error, delay)
         except Unavailable as error:
-            self._tell(key, error, self.queue.retry(key, longest=_UNAVAILABLE_SECONDS))
+            self._tell(key, error, self._queue.retry(key, longest=_UNAVAILABLE_SECONDS))
         except Exception as error:
-            self._tell(key, error, self.queue.retry(key))
+            self._tell(key, error, self._queue.retry(key))
         else:
-            self.queue.forget(key)
+            self._queue.forget(key)
             self._said.pop(key, None)
             if after is not None:
-                self.queue.add(key, after=max(after, 0.001))
+                self._queue.add(key, after=max(after, 0.001))
 
     def _tell(self, key: K, error: Exception, delay: float) -> None:
         """Log a failure unless it was the key's last one too; our own faults come with their traceback."""
@@ -132,7 +131,7 @@ class Controller(Generic[K]):
         while True:
             await asyncio.sleep(self._resync_seconds)
             for key in list(self._all_keys()):
-                self.queue.add(key, background=True)
+                self._queue.add(key, background=True)
 
 
 def _words(key: Hashable) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from virtualserver.kube import fields
 from virtualserver.kube.errors import NotFound
+from virtualserver.kube.objects import key_of
 from virtualserver.kube.patch import merge_patch
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Writer:
         """
         written = await self._client.create(resource, manifest, field_manager=self._field_manager)
         return self._cache.remember(resource, written)
+
+    async def delete(self, resource: Resource, live: Manifest) -> None:
+        """Delete this very object; one that is gone is no error, another of its name is not touched."""
+        namespace, name = key_of(live)
+        await self._client.delete(resource, name, namespace=namespace, uid=live["metadata"]["uid"])
 
     async def patch(
         self, resource: Resource, live: Manifest, patch: Mapping[str, Any], *, subresource: str | None = None

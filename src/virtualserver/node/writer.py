@@ -28,11 +28,6 @@ class NodeWriter(Writer):
         super().__init__(client, cache, field_manager=names.NODE_MANAGER)
         self._recorder = recorder
 
-    async def delete(self, resource: Resource, live: Manifest) -> None:
-        """Delete this very object; one that is gone is no error, another of its name is not touched."""
-        namespace, name = key_of(live)
-        await self._client.delete(resource, name, namespace=namespace, uid=live["metadata"]["uid"])
-
     async def patch(
         self, resource: Resource, live: Manifest, patch: Mapping[str, Any], *, subresource: str | None = None
     ) -> Manifest | None:

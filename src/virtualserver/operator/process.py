@@ -23,6 +23,7 @@ from virtualserver.kube.events import Recorder
 from virtualserver.kube.kubeconfig import KubeconfigError
 from virtualserver.kube.lease import Lease, LeaseLost
 from virtualserver.kube.objects import key_of
+from virtualserver.kube.queue import Queue
 from virtualserver.operator import watches
 from virtualserver.operator.kinds import VIRTUAL_SERVER
 from virtualserver.operator.reconciler import Reconciler
@@ -57,6 +58,7 @@ async def operate(
         announce: Called once, when everything that exists is known and reconciling begins.
         resync_seconds: How often every server is looked at without a reason.
     """
+    queue: Queue[Key] = Queue()
     cache = Cache(client, watches.WATCHES)
     recorder = Recorder(client, component=names.OPERATOR_MANAGER)
     reconciler = Reconciler(client, cache, site, recorder)
@@ -67,6 +69,7 @@ async def operate(
     controller = Controller(
         name="virtualserver",
         reconcile=reconciler.reconcile,
+        queue=queue,
         workers=WORKERS,
         resync_seconds=resync_seconds,
         all_keys=servers,
@@ -74,7 +77,7 @@ async def operate(
 
     def receive(resource: Resource, change: Change) -> None:
         for key in watches.concerned(cache, resource, change):
-            controller.queue.add(key)
+            queue.add(key)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(cache.run(receive))

@@ -13,6 +13,7 @@ from virtualserver.kube.apply import Applier
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, key_of
+from virtualserver.kube.queue import Queue
 from virtualserver.kube.reflector import Change, Reflector
 from virtualserver.kube.store import Store
 
@@ -31,7 +32,8 @@ class Program:
         self.applier = Applier(client, field_manager="test-controller", hash_annotation="test.example.org/applied")
         self.parents, self.children = Store(), Store()
         self.passes = 0
-        self.controller: Controller[Key] = Controller(name="test", reconcile=self.reconcile)
+        self.queue: Queue[Key] = Queue()
+        self.controller: Controller[Key] = Controller(name="test", reconcile=self.reconcile, queue=self.queue)
         self.reflectors = [
             Reflector(
                 client,
@@ -49,7 +51,7 @@ class Program:
         ]
 
     def receive(self, change: Change) -> None:
-        self.controller.queue.add(change.key)
+        self.queue.add(change.key)
 
     async def reconcile(self, key: Key) -> None:
         self.passes += 1
@@ -106,7 +108,7 @@ async def test_each_child_is_written_once_and_a_second_process_writes_nothing(
     async with running(control_plane, namespace, second) as program:
         await until(lambda: program.passes >= 20, "all are looked at")
         for name in names:
-            program.controller.queue.add((namespace, name), background=True)
+            program.queue.add((namespace, name), background=True)
         await until(lambda: program.passes >= 40, "twice")
     assert writes_of(control_plane, second) == []
 

@@ -10,6 +10,7 @@ import pytest
 from unit.kube.virtual_time import run
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import Conflict, Invalid, Unavailable
+from virtualserver.kube.queue import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -27,22 +28,23 @@ def test_a_key_is_never_reconciled_twice_at_a_time_but_several_keys_are() -> Non
     running: list[Key] = []
     most = 0
     passes: list[Key] = []
+    queue: Queue[Key] = Queue()
 
     async def reconcile(key: Key) -> None:
         nonlocal most
         assert key not in running
         running.append(key)
         most = max(most, len(running))
-        controller.queue.add(A)
+        queue.add(A)
         await asyncio.sleep(1)
         running.remove(key)
         passes.append(key)
 
-    controller = Controller(name="test", reconcile=reconcile)
+    controller = Controller(name="test", reconcile=reconcile, queue=queue)
 
     async def body() -> None:
-        controller.queue.add(A)
-        controller.queue.add(B)
+        queue.add(A)
+        queue.add(B)
         await for_a_while(controller, 3.5)
 
     run(body())
@@ -52,14 +54,15 @@ def test_a_key_is_never_reconciled_twice_at_a_time_but_several_keys_are() -> Non
 
 def test_a_pass_that_asks_for_it_comes_again_after_that_time() -> None:
     times: list[float] = []
+    queue: Queue[Key] = Queue()
 
     async def reconcile(key: Key) -> float | None:
         times.append(asyncio.get_running_loop().time())
         return 30.0 if len(times) < 3 else None
 
     async def body() -> None:
-        controller = Controller(name="test", reconcile=reconcile)
-        controller.queue.add(A)
+        controller = Controller(name="test", reconcile=reconcile, queue=queue)
+        queue.add(A)
         await for_a_while(controller, 1000)
 
     run(body())
@@ -67,13 +70,15 @@ def test_a_pass_that_asks_for_it_comes_again_after_that_time() -> None:
 
 
 def failing(error: Exception, times: list[float], *, succeed_after: int = 1000) -> Controller[Key]:
+    queue: Queue[Key] = Queue()
+
     async def reconcile(key: Key) -> None:
         times.append(asyncio.get_running_loop().time())
         if len(times) <= succeed_after:
             raise error
 
-    controller = Controller(name="servers", reconcile=reconcile)
-    controller.queue.add(A)
+    controller = Controller(name="servers", reconcile=reconcile, queue=queue)
+    queue.add(A)
     return controller
 
 
@@ -146,6 +151,7 @@ def test_after_a_success_the_next_failure_is_told_and_starts_with_the_shortest_d
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outcomes = iter([RuntimeError("x"), RuntimeError("x"), None, RuntimeError("x"), None])
+    queue: Queue[Key] = Queue()
 
     async def reconcile(key: Key) -> float | None:
         outcome = next(outcomes)
@@ -154,8 +160,8 @@ def test_after_a_success_the_next_failure_is_told_and_starts_with_the_shortest_d
         return 10.0
 
     async def body() -> None:
-        controller = Controller(name="test", reconcile=reconcile)
-        controller.queue.add(A)
+        controller = Controller(name="test", reconcile=reconcile, queue=queue)
+        queue.add(A)
         await for_a_while(controller, 15)
 
     run(body())
@@ -164,12 +170,15 @@ def test_after_a_success_the_next_failure_is_told_and_starts_with_the_shortest_d
 
 def test_a_resync_looks_at_all_keys_behind_those_that_users_wait_for() -> None:
     passes: list[tuple[float, Key]] = []
+    queue: Queue[Key] = Queue()
 
     async def reconcile(key: Key) -> None:
         passes.append((asyncio.get_running_loop().time(), key))
 
     async def body() -> None:
-        controller = Controller(name="test", reconcile=reconcile, resync_seconds=60, all_keys=lambda: [A, B])
+        controller = Controller(
+            name="test", reconcile=reconcile, queue=queue, resync_seconds=60, all_keys=lambda: [A, B]
+        )
         await for_a_while(controller, 130)
 
     run(body())
@@ -178,15 +187,16 @@ def test_a_resync_looks_at_all_keys_behind_those_that_users_wait_for() -> None:
 
 def test_cancelling_lets_running_passes_end_and_begins_no_new_one() -> None:
     ended: list[Key] = []
+    queue: Queue[Key] = Queue()
 
     async def reconcile(key: Key) -> None:
         await asyncio.sleep(2)
         ended.append(key)
 
     async def body() -> None:
-        controller = Controller(name="test", reconcile=reconcile, workers=1)
-        controller.queue.add(A)
-        controller.queue.add(B)
+        controller = Controller(name="test", reconcile=reconcile, queue=queue, workers=1)
+        queue.add(A)
+        queue.add(B)
         await for_a_while(controller, 1)
 
     run(body())
@@ -194,12 +204,14 @@ def test_cancelling_lets_running_passes_end_and_begins_no_new_one() -> None:
 
 
 def test_cancelling_ends_a_pass_that_hangs_after_the_grace() -> None:
+    queue: Queue[Key] = Queue()
+
     async def reconcile(key: Key) -> None:
         await asyncio.sleep(10_000)
 
     async def body() -> float:
-        controller = Controller(name="test", reconcile=reconcile, grace_seconds=5)
-        controller.queue.add(A)
+        controller = Controller(name="test", reconcile=reconcile, queue=queue, grace_seconds=5)
+        queue.add(A)
         await for_a_while(controller, 1)
         return asyncio.get_running_loop().time()
 
@@ -208,13 +220,14 @@ def test_cancelling_ends_a_pass_that_hangs_after_the_grace() -> None:
 
 def test_the_log_names_keys_that_are_no_tuples_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+    queue: Queue[str] = Queue()
 
     async def reconcile(key: str) -> None:
         raise RuntimeError("x")
 
     async def body() -> None:
-        controller: Controller[str] = Controller(name="test", reconcile=reconcile)
-        controller.queue.add("all")
+        controller = Controller(name="test", reconcile=reconcile, queue=queue)
+        queue.add("all")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(controller.run(), 1)
 
