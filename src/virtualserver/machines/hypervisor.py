@@ -21,6 +21,8 @@ from virtualserver.machines import launch
 from virtualserver.machines.cgroup import cgroup_root, leave_group
 from virtualserver.machines.launch import Disk, Files, Kernel, MachineSpec, Nic
 from virtualserver.machines.machine import Ended, Machine, last_lines
+from virtualserver.storage import qemu_img
+from virtualserver.storage.qemu_img import QemuImgError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -291,10 +293,10 @@ def _prepare(spec: MachineSpec, files: Files) -> None:
         if disk.ephemeral:
             overlay = files.overlay(disk)
             overlay.unlink(missing_ok=True)
-            arguments = ["-q", "-f", "qcow2", "-F", disk.format, "-b", str(disk.path), str(overlay)]
-            done = subprocess.run(["qemu-img", "create", *arguments], capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise HypervisorError(f"{spec.name}: disk {disk.name}: {done.stderr.strip()}")
+            try:
+                qemu_img.run(qemu_img.create(overlay, base=disk.path, base_format=disk.format))
+            except QemuImgError as error:
+                raise HypervisorError(f"{spec.name}: disk {disk.name}: {error.complaint}") from None
             _hand_over(overlay, spec.user)
     if spec.uefi:
         _prepare_uefi(spec, files)

@@ -6,12 +6,13 @@ Nothing here knows machines: whoever grows or removes a disk has stopped its mac
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any, Final
+
+from virtualserver.storage import qemu_img
+from virtualserver.storage.qemu_img import QemuImgError
 
 __all__ = ["DiskError", "DiskStore"]
 
@@ -60,7 +61,6 @@ class DiskStore:
             self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             temporary = path.with_suffix(".new")
             temporary.unlink(missing_ok=True)
-            origin: list[str] = []
             if base is not None:
                 least = _information(base)["virtual-size"]
                 if size_bytes < least:
@@ -68,9 +68,8 @@ class DiskStore:
                         f"disk {identifier}: {size_bytes} bytes are less than its image's {least}: "
                         f"ask for at least {-(-least // (1 << 30))}Gi"
                     )
-                origin = ["-F", "qcow2", "-b", str(base)]
             try:
-                _qemu_img(["create", "-q", "-f", "qcow2", *origin, str(temporary), str(size_bytes)])
+                _run(qemu_img.create(temporary, size_bytes=size_bytes, base=base))
                 temporary.chmod(0o600)
                 os.chown(temporary, user, user)
                 temporary.rename(path)
@@ -89,7 +88,7 @@ class DiskStore:
         if self.size(identifier) >= size_bytes:
             return False
         owner = path.stat()
-        _qemu_img(["resize", "-q", "-f", "qcow2", str(path), str(size_bytes)])
+        _run(qemu_img.resize(path, size_bytes))
         os.chown(path, owner.st_uid, owner.st_gid)
         return True
 
@@ -125,20 +124,17 @@ class DiskStore:
 
 
 def _information(disk: Path) -> dict[str, Any]:
-    """Return what qemu-img says about a disk, even one that a running machine writes to."""
+    """Return what is known of a disk, even of one that a running machine writes to."""
     if not disk.exists():
         raise DiskError(f"{disk}: no such disk")
-    return json.loads(_qemu_img(["info", "--output=json", "--force-share", "-f", "qcow2", str(disk)]))
-
-
-def _qemu_img(arguments: list[str]) -> str:
-    """Run qemu-img."""
     try:
-        done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise DiskError(
-            "qemu-img is not on PATH: install it with `apt-get install --no-install-recommends qemu-utils`"
-        ) from None
-    if done.returncode:
-        raise DiskError(f"qemu-img {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
+        return qemu_img.information(disk)
+    except QemuImgError as error:
+        raise DiskError(str(error)) from None
+
+
+def _run(command: list[str]) -> None:
+    try:
+        qemu_img.run(command)
+    except QemuImgError as error:
+        raise DiskError(str(error)) from None

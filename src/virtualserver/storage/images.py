@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +22,9 @@ import msgspec
 
 from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
+from virtualserver.storage import qemu_img
 from virtualserver.storage.kernel import Kernel
+from virtualserver.storage.qemu_img import QemuImgError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +36,6 @@ _CHUNK_BYTES: Final = 4 << 20
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FOREIGN: Final = {b"KDMV": "vmdk", b"vhdxfile": "vhdx", b"conectix": "vpc", b"<<< ": "vdi", b"QED\0": "qed"}
 _QCOW2_MAGIC: Final = b"QFI\xfb"
-# What qemu-img may use to look at a file that somebody else made. Source: OpenStack's advice on hostile images.
-_LIMITS: Final = ("prlimit", "--as=4294967296", "--cpu=60")
 
 Progress = Callable[[str, float | None], None]
 """Told what is being done, in words, and the done fraction of it (0.0 to 1.0; None: not known)."""
@@ -213,7 +212,7 @@ class ImageStore:
             digest=digest,
             name=name,
             description=description,
-            virtual_size=_information(temporary / "disk.qcow2", "qcow2", name)["virtual-size"],
+            virtual_size=_information(temporary / "disk.qcow2", name)["virtual-size"],
             added=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             has_kernel=kernel is not None,
             has_initrd=initrd is not None,
@@ -253,10 +252,13 @@ def _add_disk(source: Path, target: Path, name: str, progress: Progress) -> str:
     if not head.startswith(_QCOW2_MAGIC):
         digest = _copy(source, None, "reading the disk", progress)
         progress("turning the disk into qcow2", None)
-        _qemu_img(["convert", "-f", "raw", "-O", "qcow2", str(source), str(target)], name)
+        try:
+            qemu_img.run(qemu_img.convert(source, target))
+        except QemuImgError as error:
+            raise _refusal(name, error) from None
         return digest
     digest = _copy(source, target, "copying the disk", progress)
-    information = _information(target, "qcow2", name)
+    information = _information(target, name)
     details = information.get("format-specific", {}).get("data", {})
     for word, found in (
         ("a backing file", information.get("full-backing-filename") or information.get("backing-filename")),
@@ -292,21 +294,18 @@ def _copy(source: Path, target: Path | None, step: str, progress: Progress) -> s
     return digest.hexdigest()
 
 
-def _information(disk: Path, kind: str, name: str) -> dict[str, Any]:
-    """Return what qemu-img says about a disk; it does not follow what the disk refers to."""
-    return json.loads(_qemu_img(["info", "--output=json", "-f", kind, str(disk)], name))
-
-
-def _qemu_img(arguments: list[str], name: str) -> str:
-    """Run qemu-img within limits."""
-    limits = _LIMITS if arguments[0] == "info" else ()
+def _information(disk: Path, name: str) -> dict[str, Any]:
+    """Return what is known of a qcow2 disk that anybody may have made."""
     try:
-        done = subprocess.run([*limits, "qemu-img", *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise ImageError(
-            f"image {name}: {error.filename} is not on PATH: install it with "
+        return qemu_img.information(disk, is_foreign=True)
+    except QemuImgError as error:
+        raise _refusal(name, error) from None
+
+
+def _refusal(name: str, error: QemuImgError) -> ImageError:
+    if error.missing:
+        return ImageError(
+            f"image {name}: {error.missing} is not on PATH: install it with "
             "`apt-get install --no-install-recommends qemu-utils util-linux`"
-        ) from None
-    if done.returncode:
-        raise ImageError(f"image {name}: the disk cannot be read: {done.stderr.strip() or 'qemu-img was ended'}")
-    return done.stdout
+        )
+    return ImageError(f"image {name}: the disk cannot be read: {error.complaint or 'qemu-img was ended'}")

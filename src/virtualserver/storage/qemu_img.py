@@ -1,0 +1,100 @@
+"""What ``qemu-img`` is told: makes, grows, converts and reads disks.
+
+The functions return command lines, so that a build can run one in its own way; `run` is the plain way.
+Source: qemu-img(1).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["QemuImgError", "convert", "create", "information", "resize", "run"]
+
+_PROGRAM: Final = "qemu-img"
+
+_LIMITS: Final = ("prlimit", "--as=4294967296", "--cpu=60")
+"""What qemu-img may use to look at a file that somebody else made. Source: OpenStack's advice on hostile images."""
+
+
+class QemuImgError(Exception):
+    """``qemu-img`` could not be run, or failed; the message says what to do where that is known.
+
+    Attributes:
+        missing: The program that is not on PATH; None: it ran.
+        complaint: What it wrote; empty where it was ended or did not run.
+    """
+
+    def __init__(self, message: str, *, missing: str | None = None, complaint: str = "") -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.complaint = complaint
+
+
+def create(
+    path: Path, *, size_bytes: int | None = None, base: Path | None = None, base_format: str = "qcow2"
+) -> list[str]:
+    """Return the command that makes a qcow2 disk.
+
+    Args:
+        path: The new file.
+        size_bytes: How large the guest sees it; None: as large as its base.
+        base: The file that it starts from, never written to; None: it starts empty.
+        base_format: How the base is to be read; never guessed from what a guest may have written.
+    """
+    origin = [] if base is None else ["-F", base_format, "-b", str(base)]
+    size = [] if size_bytes is None else [str(size_bytes)]
+    return [_PROGRAM, "create", "-q", "-f", "qcow2", *origin, str(path), *size]
+
+
+def resize(path: Path, size_bytes: int) -> list[str]:
+    """Return the command that makes a qcow2 disk larger."""
+    return [_PROGRAM, "resize", "-q", "-f", "qcow2", str(path), str(size_bytes)]
+
+
+def convert(source: Path, target: Path) -> list[str]:
+    """Return the command that copies a raw disk as qcow2."""
+    return [_PROGRAM, "convert", "-q", "-f", "raw", "-O", "qcow2", str(source), str(target)]
+
+
+def information(disk: Path, *, is_foreign: bool = False) -> dict[str, Any]:
+    """Return what ``qemu-img info`` says about a qcow2 disk; what the disk refers to is not followed.
+
+    Args:
+        disk: The file; a running machine may write to it.
+        is_foreign: True where anybody may have made it: then time and memory are limited.
+
+    Raises:
+        QemuImgError: It cannot be read.
+    """
+    limits = _LIMITS if is_foreign else ()
+    return msgspec.json.decode(
+        run([*limits, _PROGRAM, "info", "--output=json", "--force-share", "-f", "qcow2", str(disk)]),
+        type=dict[str, Any],
+    )
+
+
+def run(command: Sequence[str]) -> str:
+    """Run a command that one of the functions here returned, and return what it wrote.
+
+    Raises:
+        QemuImgError: It is missing or failed.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise QemuImgError(
+            f"{error.filename} is not on PATH: install it with `apt-get install --no-install-recommends qemu-utils`",
+            missing=str(error.filename),
+        ) from None
+    if done.returncode:
+        complaint = done.stderr.strip()
+        verb = command[command.index(_PROGRAM) + 1]
+        raise QemuImgError(f"{_PROGRAM} {verb}: {complaint}", complaint=complaint)
+    return done.stdout
