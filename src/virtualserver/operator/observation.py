@@ -15,8 +15,8 @@ from virtualserver.plan.children import MADE_FROM, Children
 from virtualserver.plan.network import cluster_mac
 from virtualserver.plan.objects import secret
 from virtualserver.plan.objects.table import KINDS
+from virtualserver.plan.references import references
 from virtualserver.plan.situation import Surroundings
-from virtualserver.plan.user_data import references
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

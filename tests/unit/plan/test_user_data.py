@@ -7,7 +7,7 @@ import yaml
 from passlib.handlers.sha2_crypt import sha512_crypt
 
 from harness.virtualservers import a_secret, a_server
-from virtualserver.plan.user_data import merge, user_data_of
+from virtualserver.plan.user_data import user_data_of
 
 
 def config(secrets: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -67,26 +67,6 @@ def test_keys_of_both_fields_are_joined_without_repeats() -> None:
     user = {"username": "bob", "sshpublickey": "ssh-ed25519 A", "sshPublicKeysSecretRef": {"name": "bob", "key": "k"}}
     secrets = {"bob": a_secret("bob", k="# work\nssh-ed25519 B\n\nssh-ed25519 A\n")}
     assert config(secrets, users=[user])["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 A", "ssh-ed25519 B"]
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "expected"),
-    [
-        ({"a": 1}, {"a": 2}, {"a": 2}),
-        ({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"a": {"b": 1, "c": 3}}),
-        ({"runcmd": ["x"]}, {"runcmd": ["y", "x"]}, {"runcmd": ["x", "y"]}),
-        (
-            {"users": [{"name": "a", "k": [1]}]},
-            {"users": [{"name": "a", "k": [2]}]},
-            {"users": [{"name": "a", "k": [1, 2]}]},
-        ),
-        ({"users": [{"name": "a"}]}, {"users": ["default"]}, {"users": [{"name": "a"}, "default"]}),
-        ({"users": [{"name": "a"}]}, {"users": "b"}, {"users": "b"}),
-        ({}, {"packages": ["nginx"]}, {"packages": ["nginx"]}),
-    ],
-)
-def test_what_wins_when_the_owners_cloud_init_is_merged(ours: Any, theirs: Any, expected: Any) -> None:
-    assert merge(ours, theirs) == expected
 
 
 @pytest.mark.parametrize(
