@@ -12,7 +12,7 @@ from harness import virtualservers
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import NotFound
-from virtualserver.kube.objects import Resource
+from virtualserver.kube.objects import Resource, controller_reference
 from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
@@ -151,15 +151,7 @@ class Cluster:
                 "namespace": self.namespace,
                 "labels": template["metadata"]["labels"],
                 "annotations": template["metadata"].get("annotations", {}),
-                "ownerReferences": [
-                    {
-                        "apiVersion": "kubevirt.io/v1",
-                        "kind": "VirtualMachine",
-                        "name": name,
-                        "uid": machine["metadata"]["uid"],
-                        "controller": True,
-                    }
-                ],
+                "ownerReferences": [controller_reference(kinds.VIRTUAL_MACHINE, machine)],
             },
             "spec": template["spec"],
         }

@@ -10,16 +10,19 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from virtualserver.controlplane import errors
 from virtualserver.controlplane.rest import Rest, RestError
+from virtualserver.kube.conditions import condition_of, is_true
+from virtualserver.kube.fields import annotations_of
+from virtualserver.kube.objects import Manifest, Resource, key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from importlib.resources.abc import Traversable
 
     from virtualserver.installation.installation import Installation
@@ -48,12 +51,10 @@ _KINDS: Final = {
     "APIService": ("apiservices", False),
 }
 
-_Object = Mapping[str, Any]
 
-
-def load() -> list[_Object]:
+def load() -> list[Manifest]:
     """Return every manifest of the package, in the order in which they are applied."""
-    found: list[_Object] = []
+    found: list[Manifest] = []
     for part in ("api", "node", "controlplane"):
         folder = resources.files("virtualserver").joinpath(part, "manifests")
         if folder.is_dir():
@@ -63,7 +64,7 @@ def load() -> list[_Object]:
     return sorted(found, key=lambda manifest: order.index(manifest["kind"]))
 
 
-def path_of(manifest: _Object, *, collection: bool = False) -> str:
+def path_of(manifest: Manifest, *, collection: bool = False) -> str:
     """Return the path of an object, or of the collection that it is in.
 
     Raises:
@@ -73,11 +74,10 @@ def path_of(manifest: _Object, *, collection: bool = False) -> str:
     if kind not in _KINDS:
         raise errors.ControlPlaneError(f"{kind} {manifest['metadata']['name']}: manifests of this kind are not applied")
     plural, namespaced = _KINDS[kind]
-    parts = ["/apis" if "/" in version else "/api", version]
-    if namespaced:
-        parts += ["namespaces", manifest["metadata"]["namespace"]]
-    parts.append(plural)
-    return "/".join(parts if collection else [*parts, manifest["metadata"]["name"]])
+    group, _, version = version.rpartition("/")
+    resource = Resource(group, version, plural, kind, namespaced)
+    namespace, name = key_of(manifest)
+    return resource.path(namespace=namespace, name=None if collection else name)
 
 
 def apply_all(installation: Installation, url: str) -> None:
@@ -97,7 +97,7 @@ def apply_all(installation: Installation, url: str) -> None:
         server.close()
 
 
-def apply(server: Rest, manifests: Iterable[_Object]) -> None:
+def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
     """Apply manifests, in their order, unless these very ones were applied and are all there; then wait for them."""
     wanted = list(manifests)
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
@@ -123,19 +123,19 @@ def apply(server: Rest, manifests: Iterable[_Object]) -> None:
             _wait_in_force(server, manifest)
 
 
-def _documents(file: Traversable) -> list[_Object]:
+def _documents(file: Traversable) -> list[Manifest]:
     if not file.name.endswith(".yaml"):
         return []
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast: our CRDs are large
     return [document for document in yaml.load_all(file.read_text(), Loader=loader) if document]
 
 
-def _write(server: Rest, manifest: _Object) -> None:
+def _write(server: Rest, manifest: Manifest) -> None:
     path = f"{path_of(manifest)}?fieldManager={_FIELD_MANAGER}&force=true"
     server.call("PATCH", path, manifest, content_type="application/apply-patch+yaml")
 
 
-def _is_applied(server: Rest, wanted: list[_Object], digest: str) -> bool:
+def _is_applied(server: Rest, wanted: list[Manifest], digest: str) -> bool:
     try:
         if server.call("GET", _RECORD)["data"]["digest"] != digest:
             return False
@@ -160,7 +160,7 @@ def _names(server: Rest, collection: str) -> set[str]:
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-def _wait_established(server: Rest, wanted: list[_Object]) -> None:
+def _wait_established(server: Rest, wanted: list[Manifest]) -> None:
     for manifest in wanted:
         if manifest["kind"] == "CustomResourceDefinition":
             _poll(
@@ -168,19 +168,19 @@ def _wait_established(server: Rest, wanted: list[_Object]) -> None:
             )
 
 
-def _is_established(server: Rest, manifest: _Object) -> str:
+def _is_established(server: Rest, manifest: Manifest) -> str:
     """Return why a definition is not in force, ``""`` once it is."""
-    conditions = server.call("GET", path_of(manifest)).get("status", {}).get("conditions")
-    held = {condition["type"]: condition for condition in conditions or ()}  # null in a definition just created
-    if held.get("NamesAccepted", {}).get("status") == "False":
-        return held["NamesAccepted"]["message"]
-    return "" if held.get("Established", {}).get("status") == "True" else "it is not established yet"
+    live = server.call("GET", path_of(manifest))
+    names = condition_of(live, "NamesAccepted")
+    if names and names["status"] == "False":
+        return names["message"]
+    return "" if is_true(live, "Established") else "it is not established yet"
 
 
-def _wait_in_force(server: Rest, policy: _Object) -> None:
+def _wait_in_force(server: Rest, policy: Manifest) -> None:
     """Wait until a policy refuses its example: it takes a second or two from its creation."""
     name = policy["metadata"]["name"]
-    example = policy["metadata"].get("annotations", {}).get(REFUSED_EXAMPLE)
+    example = annotations_of(policy).get(REFUSED_EXAMPLE)
     if not example:
         return
     manifest = yaml.safe_load(example)
