@@ -80,7 +80,7 @@ class Pool:
 
 
 def pools_of(ranges: Ranges) -> dict[str, Pool]:
-    """Return the load balancer pools of an instance by name."""
+    """Return the load balancer pools of an installation by name."""
     return {name: Pool(name, networks) for name, networks in {**ranges.public, **ranges.private}.items()}
 
 

@@ -97,12 +97,12 @@ class Subresources:
             root = f"/apis/{GROUP}/{version}"
             application.router.add_get(root, _resources)
             application.router.add_get(f"{root}/version", _version)
-            machine = root + "/namespaces/{namespace}/virtualmachines/{name}"
+            vm = root + "/namespaces/{namespace}/virtualmachines/{name}"
             for verb in ("start", "stop", "restart"):
-                application.router.add_put(f"{machine}/{verb}", self._change)
-            instance = root + "/namespaces/{namespace}/virtualmachineinstances/{name}"
-            application.router.add_get(f"{instance}/console", self._consoles.serial)
-            application.router.add_get(f"{instance}/vnc", self._consoles.vnc)
+                application.router.add_put(f"{vm}/{verb}", self._change)
+            vmi = root + "/namespaces/{namespace}/virtualmachineinstances/{name}"
+            application.router.add_get(f"{vmi}/console", self._consoles.serial)
+            application.router.add_get(f"{vmi}/vnc", self._consoles.vnc)
         root = f"/apis/{definitions.GROUP}/{definitions.VERSION}"
         application.router.add_get(root, _old_definitions)
         application.router.add_get(f"{root}/customresourcedefinitions/{{name}}", self._definition)
@@ -255,9 +255,9 @@ async def _resources(request: web.Request) -> web.Response:
     def resource(name: str, kind: str, verb: str) -> dict[str, Any]:
         return {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": [verb]}
 
-    machine, instance = kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE
-    resources = [resource(f"{machine.plural}/{verb}", machine.kind, "update") for verb in ("start", "stop", "restart")]
-    resources += [resource(f"{instance.plural}/{name}", instance.kind, "get") for name in ("console", "vnc")]
+    vm, vmi = kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE
+    resources = [resource(f"{vm.plural}/{verb}", vm.kind, "update") for verb in ("start", "stop", "restart")]
+    resources += [resource(f"{vmi.plural}/{name}", vmi.kind, "get") for name in ("console", "vnc")]
     version = request.path.rpartition("/")[2]
     return _json(
         {

@@ -1,1 +1,1 @@
-"""VirtualMachines: whether each should have an instance now, and what its status says."""
+"""VirtualMachines: whether each should have a VMI now, and what its status says."""

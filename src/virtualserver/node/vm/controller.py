@@ -1,4 +1,4 @@
-"""VirtualMachines: their instance is made and deleted as the run strategy and people's requests have it.
+"""VirtualMachines: their VMI is made and deleted as the run strategy and people's requests have it.
 
 What KubeVirt's virt-controller does; the decision itself is `run_strategy`, the status `status`.
 """
@@ -65,9 +65,7 @@ class VmController:
     def __init__(self, cache: Cache, writer: NodeWriter, queues: Queues) -> None:
         self._cache = cache
         self._writer = writer
-        self._controller: Controller[Key] = Controller(
-            name="virtualmachine", reconcile=self._reconcile, queue=queues.vms
-        )
+        self._controller: Controller[Key] = Controller(name="vm", reconcile=self._reconcile, queue=queues.vms)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -81,12 +79,12 @@ class VmController:
         vmi = self._cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
         is_foreign = vmi is not None and not _is_owned(vmi, vm)
         if is_foreign:
-            # The instance of an earlier machine of this name: it is on its way out, its end brings us here again.
+            # The VMI of an earlier machine of this name: it is on its way out, its end brings us here again.
             vmi = None
         now = time.time()
         decision = run_strategy.decide(vm, vmi, now=now)
         if decision.requests and decision.action == "stop" and not _same_requests(vm, decision):
-            # The wish to start again is on record before the failed instance goes.
+            # The wish to start again is on record before the failed VMI goes.
             requests = [dict(request) for request in decision.requests]
             await self._writer.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
             vm = self._cache.get(kinds.VIRTUAL_MACHINE, key) or vm
@@ -113,7 +111,7 @@ class VmController:
             vmi = await self._writer.create(kinds.VIRTUAL_MACHINE_INSTANCE, vmi_of(vm))
         except AlreadyExists:
             return None  # Ours from a moment ago, or an earlier machine's: the watch is about to tell.
-        _logger.info("%s/%s: instance made", vm["metadata"]["namespace"], vm["metadata"]["name"])
+        _logger.info("%s/%s: VMI made", vm["metadata"]["namespace"], vm["metadata"]["name"])
         return vmi
 
     async def _report(self, vm: Manifest, vmi: Manifest | None, decision: run_strategy.Decision, now: float) -> None:
@@ -152,7 +150,7 @@ def _is_owned(vmi: Manifest, vm: Manifest) -> bool:
 
 
 def _waits_for_old_wishes(vm: Manifest, vmi: Manifest) -> bool:
-    """Return whether an instance waits to be started as its machine is not wanted any more: a new one takes its place.
+    """Return whether a VMI waits to be started as its machine is not wanted any more: a new one takes its place.
 
     Nobody has to ask for a restart of what has never run.
     """

@@ -35,7 +35,7 @@ class StateChange:
     Attributes:
         run_strategy: The machine's new ``spec.runStrategy``.
         requests: Its new ``status.stateChangeRequests``.
-        grace_seconds: The instance's new ``spec.terminationGracePeriodSeconds``.
+        grace_seconds: The VMI's new ``spec.terminationGracePeriodSeconds``.
     """
 
     run_strategy: str | None = None
@@ -77,8 +77,8 @@ def stop(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None
 
     Args:
         vm: The machine.
-        vmi: Its instance, None where it has none.
-        grace_seconds: How long the guest gets; None: what its instance says.
+        vmi: Its VMI, None where it has none.
+        grace_seconds: How long the guest gets; None: what its VMI says.
     """
     strategy, pending = strategy_of(vm), _pending(vm)
     grace = grace_seconds if _is_live(vmi) else None

@@ -1,6 +1,6 @@
-"""Whether a VirtualMachine should have an instance now: KubeVirt's four run strategies, pure.
+"""Whether a VirtualMachine should have a VMI now: KubeVirt's four run strategies, pure.
 
-Source: KubeVirt user guide, "Run strategies"; virt-controller 1.8, ``syncRunStrategy``. One difference: an instance
+Source: KubeVirt user guide, "Run strategies"; virt-controller 1.8, ``syncRunStrategy``. One difference: a VMI
 that fails within `SETTLED_SECONDS` of running counts as a failed start too, so that a machine that crashes at once is
 not started in a tight loop.
 """
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 SETTLED_SECONDS: Final = 60.0
-"""An instance that ran for this long did start; its later failure is restarted at once."""
+"""A VMI that ran for this long did start; its later failure is restarted at once."""
 
 _FIRST_DELAY_SECONDS: Final = 10.0
 _LONGEST_DELAY_SECONDS: Final = 300.0
@@ -43,7 +43,7 @@ def start_request() -> Request:
 
 
 def stop_request(uid: str) -> Request:
-    """Return the request to stop the instance with this UID."""
+    """Return the request to stop the VMI with this UID."""
     return {"action": "Stop", "uid": uid}
 
 
@@ -60,7 +60,7 @@ class Decision:
     """What to do about a VirtualMachine, and what its status says afterwards.
 
     Attributes:
-        action: ``start`` makes the instance, ``stop`` deletes it, ``always`` sets ``spec.runStrategy`` to Always.
+        action: ``start`` makes the VMI, ``stop`` deletes it, ``always`` sets ``spec.runStrategy`` to Always.
         requests: ``status.stateChangeRequests``.
         failure: ``status.startFailure``; None: none.
         run_strategy: ``status.runStrategy``: the strategy that was carried out last.
@@ -93,7 +93,7 @@ def _ran_since(vmi: Manifest) -> float | None:
 
 
 def _failure(before: Mapping[str, Any] | None, vmi: Manifest | None, now: float) -> Mapping[str, Any] | None:
-    """Count the instances in a row that failed before they settled."""
+    """Count the VMIs in a row that failed before they settled."""
     if vmi is None:
         return before
     phase, running = fields.status_of(vmi).get("phase"), _ran_since(vmi)
@@ -126,7 +126,7 @@ def decide(vm: Manifest, vmi: Manifest | None, *, now: float) -> Decision:
 
     Args:
         vm: The VirtualMachine.
-        vmi: Its instance, None where it has none.
+        vmi: Its VMI, None where it has none.
         now: Seconds since the epoch.
     """
     status = fields.status_of(vm)
@@ -142,7 +142,7 @@ def decide(vm: Manifest, vmi: Manifest | None, *, now: float) -> Decision:
     if vmi is not None:
         if vmi["metadata"].get("deletionTimestamp"):
             return nothing
-        return _with_instance(nothing, vmi, strategy=strategy, is_told_to_stop=first == "Stop")
+        return _with_vmi(nothing, vmi, strategy=strategy, is_told_to_stop=first == "Stop")
     if vm["metadata"].get("deletionTimestamp"):
         return nothing
     if strategy == "Halted":
@@ -160,8 +160,8 @@ def decide(vm: Manifest, vmi: Manifest | None, *, now: float) -> Decision:
     return dataclasses.replace(nothing, action="start")
 
 
-def _with_instance(nothing: Decision, vmi: Manifest, *, strategy: str, is_told_to_stop: bool) -> Decision:
-    """Decide for a machine whose instance exists and is not being deleted."""
+def _with_vmi(nothing: Decision, vmi: Manifest, *, strategy: str, is_told_to_stop: bool) -> Decision:
+    """Decide for a machine whose VMI exists and is not being deleted."""
     stop = dataclasses.replace(nothing, action="stop")
     phase = fields.status_of(vmi).get("phase")
     if strategy == "Halted" or is_told_to_stop:
@@ -169,7 +169,7 @@ def _with_instance(nothing: Decision, vmi: Manifest, *, strategy: str, is_told_t
     if strategy == "Manual":
         return nothing
     if strategy == "RerunOnFailure" and phase == "Failed":
-        # Both requests are on record before the failed instance goes, so that a crash of ours forgets neither.
+        # Both requests are on record before the failed VMI goes, so that a crash of ours forgets neither.
         uid = vmi["metadata"]["uid"]
         return dataclasses.replace(stop, requests=(stop_request(uid), start_request()))
     return stop if is_final(vmi) else nothing

@@ -1,4 +1,4 @@
-"""The status of a VirtualMachine, from what is known of it and its instance: pure, in KubeVirt's words.
+"""The status of a VirtualMachine, from what is known of it and its VMI: pure, in KubeVirt's words.
 
 Source: KubeVirt 1.8, ``VirtualMachinePrintableStatus``.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["status_of"]
 
+_OWNED: Final = ("Ready", "Failure", "RestartRequired")
 _UNSCHEDULABLE: Final = frozenset({"InsufficientMemory", "TooManyServers"})
 
 
@@ -35,15 +36,34 @@ def status_of(
 
     Args:
         vm: The VirtualMachine.
-        vmi: Its instance, None where it has none.
+        vmi: Its VMI, None where it has none.
         decision: What is done about it.
         data_volumes: The DataVolumes that its volumes name, with the object, None where there is none.
-        needs_restart: True where the template changed since the instance was made.
+        needs_restart: True where the template changed since the VMI was made.
         now: Seconds since the epoch.
     """
     ready = condition_of(vmi, "Ready") if vmi else None
-    waiting = condition_of(vmi, "Synchronized") if vmi else None
-    is_waiting = waiting is not None and waiting["status"] == "False"
+    waits = condition_of(vmi, "Synchronized") if vmi else None
+    waiting = waits if waits and waits["status"] == "False" else None
+    return {
+        "created": vmi is not None,
+        "ready": bool(ready and ready["status"] == "True"),
+        "printableStatus": _printable(vm, vmi, decision, data_volumes, waiting),
+        "runStrategy": decision.run_strategy,
+        "stateChangeRequests": [dict(request) for request in decision.requests] or None,
+        "startFailure": dict(decision.failure) if decision.failure else None,
+        "observedGeneration": vm["metadata"].get("generation"),
+        "desiredGeneration": vm["metadata"].get("generation"),
+        "conditions": with_conditions(
+            vm, _conditions(ready, waiting, needs_restart=needs_restart), now=now, owned=_OWNED
+        ),
+    }
+
+
+def _conditions(
+    ready: Mapping[str, Any] | None, waiting: Mapping[str, Any] | None, *, needs_restart: bool
+) -> list[dict[str, Any]]:
+    """Return the conditions, from those of the VMI: its Ready, and its Synchronized where that is False."""
     wanted: list[dict[str, Any]] = [
         {
             "type": "Ready",
@@ -52,7 +72,7 @@ def status_of(
             "message": (ready or {}).get("message", "" if ready else "VMI does not exist"),
         }
     ]
-    if is_waiting and waiting:
+    if waiting:
         wanted.append(
             {"type": "Failure", "status": "True", "reason": waiting["reason"], "message": waiting.get("message", "")}
         )
@@ -65,18 +85,7 @@ def status_of(
                 "message": "a non-live-updatable field was changed in the template spec",
             }
         )
-    status: dict[str, Any] = {
-        "created": vmi is not None,
-        "ready": bool(ready and ready["status"] == "True"),
-        "printableStatus": _printable(vm, vmi, decision, data_volumes, waiting if is_waiting else None),
-        "runStrategy": decision.run_strategy,
-        "stateChangeRequests": [dict(request) for request in decision.requests] or None,
-        "startFailure": dict(decision.failure) if decision.failure else None,
-        "observedGeneration": vm["metadata"].get("generation"),
-        "desiredGeneration": vm["metadata"].get("generation"),
-        "conditions": with_conditions(vm, wanted, now=now, owned=("Ready", "Failure", "RestartRequired")),
-    }
-    return status
+    return wanted
 
 
 def _printable(

@@ -23,7 +23,7 @@ from virtualserver.node.held import key_of_machine
 from virtualserver.node.objects import volume_claims
 from virtualserver.node.services import relations
 from virtualserver.node.vmi import lifecycle, links, specification, status
-from virtualserver.node.vmi.lifecycle import Step
+from virtualserver.node.vmi.lifecycle import NextStep
 from virtualserver.node.vmi.probes import Health, Probes
 from virtualserver.node.waits import Wait
 
@@ -88,7 +88,7 @@ class VmiController:
         self._node = node
         self._pressed: dict[str, float] = {}
         self._controller: Controller[Key] = Controller(
-            name="instance", reconcile=self._reconcile, queue=queues.vmis, grace_seconds=2.0
+            name="vmi", reconcile=self._reconcile, queue=queues.vmis, grace_seconds=2.0
         )
 
     async def run(self) -> None:
@@ -131,20 +131,20 @@ class VmiController:
         machine = self._held.machine(uid)
         disk_goes = bool(vmi["metadata"].get("deletionTimestamp")) and self._disk_goes(vmi)
         step = lifecycle.next_step(vmi, machine.state if machine else None, now=time.time(), disk_goes=disk_goes)
-        if step is Step.LAUNCH:
+        if step is NextStep.LAUNCH:
             return await self._launch(vmi)
-        if step is Step.RELEASE:
+        if step is NextStep.RELEASE:
             await self._release(vmi)
-        elif step in (Step.CLEAN, Step.AGAIN):
+        elif step in (NextStep.CLEAN, NextStep.AGAIN):
             await self._clean(uid)
-            return 0.0 if step is Step.AGAIN else None
+            return 0.0 if step is NextStep.AGAIN else None
         elif machine is None:
             return None
-        elif step is Step.REPORT:
+        elif step is NextStep.REPORT:
             return await self._report(vmi, machine)
-        elif step is Step.PRESS:
+        elif step is NextStep.PRESS:
             return await self._press(uid, machine, lifecycle.deadline(vmi, disk_goes=disk_goes))
-        elif step is Step.QUIT:
+        elif step is NextStep.QUIT:
             await machine.quit()
             return 0.0
         else:
@@ -263,7 +263,7 @@ class VmiController:
         """End machines of this name whose VMI is gone."""
         for other, machine in self._held.machines().items():
             if other != uid and key_of_machine(machine) == key:
-                _logger.warning("%s: its instance is gone, so the machine is ended", machine.spec.name)
+                _logger.warning("%s: its VMI is gone, so the machine is ended", machine.spec.name)
                 await machine.quit()
                 await self._clean(other)
 

@@ -18,7 +18,7 @@ __all__ = [
     "DISCARDED_GRACE_SECONDS",
     "DISMISSED_SECONDS",
     "PRESS_SECONDS",
-    "Step",
+    "NextStep",
     "deadline",
     "final_phase",
     "next_step",
@@ -36,7 +36,7 @@ DISMISSED_SECONDS: Final = 60.0
 """An end within this time after the node took over may still be due to a `vs down` that was interrupted."""
 
 
-class Step(enum.Enum):
+class NextStep(enum.Enum):
     """The next step."""
 
     LAUNCH = "launch"
@@ -62,7 +62,7 @@ def deadline(vmi: Manifest, *, disk_goes: bool) -> float:
     return seconds_of(vmi["metadata"]["deletionTimestamp"]) + grace
 
 
-def next_step(vmi: Manifest, state: MachineState | None, *, now: float, disk_goes: bool = False) -> Step:
+def next_step(vmi: Manifest, state: MachineState | None, *, now: float, disk_goes: bool = False) -> NextStep:
     """Return what to do.
 
     Args:
@@ -74,15 +74,15 @@ def next_step(vmi: Manifest, state: MachineState | None, *, now: float, disk_goe
     is_running = state is not None and not isinstance(state, Ended)
     if vmi["metadata"].get("deletionTimestamp"):
         if not is_running:
-            return Step.RELEASE
-        return Step.PRESS if now < deadline(vmi, disk_goes=disk_goes) else Step.QUIT
+            return NextStep.RELEASE
+        return NextStep.PRESS if now < deadline(vmi, disk_goes=disk_goes) else NextStep.QUIT
     if is_final(vmi):
-        return Step.QUIT if is_running else Step.CLEAN
+        return NextStep.QUIT if is_running else NextStep.CLEAN
     if state is None:
-        return Step.LAUNCH
+        return NextStep.LAUNCH
     if isinstance(state, Ended):
-        return Step.AGAIN if state.reason == EndReason.DISMISSED else Step.FINISH
-    return Step.REPORT
+        return NextStep.AGAIN if state.reason == EndReason.DISMISSED else NextStep.FINISH
+    return NextStep.REPORT
 
 
 def final_phase(ended: Ended) -> str:

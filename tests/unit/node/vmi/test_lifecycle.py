@@ -8,7 +8,7 @@ import pytest
 
 from virtualserver.machines.machine import Ended, EndReason, MachineState, Running
 from virtualserver.node.vm.run_strategy import timestamp
-from virtualserver.node.vmi.lifecycle import Step, deadline, final_phase, next_step, phase_change
+from virtualserver.node.vmi.lifecycle import NextStep, deadline, final_phase, next_step, phase_change
 
 NOW = 1_800_000_000.0
 CRASHED = Ended(EndReason.CRASH, "killed")
@@ -23,33 +23,33 @@ def a_vmi(phase: str = "Running", *, deleted_ago: float | None = None, grace: in
 @pytest.mark.parametrize(
     ("vmi", "state", "step"),
     [
-        (a_vmi(""), None, Step.LAUNCH),
-        (a_vmi("Pending"), None, Step.LAUNCH),
-        (a_vmi("Running"), None, Step.LAUNCH),
-        (a_vmi(""), Running(), Step.REPORT),
-        (a_vmi("Running"), Running(), Step.REPORT),
-        (a_vmi("Running"), CRASHED, Step.FINISH),
-        (a_vmi("Running"), DISMISSED, Step.AGAIN),
-        (a_vmi("Scheduled"), DISMISSED, Step.AGAIN),
-        (a_vmi("Running", deleted_ago=1), DISMISSED, Step.RELEASE),
-        (a_vmi("Failed"), DISMISSED, Step.CLEAN),
-        (a_vmi("Failed"), CRASHED, Step.CLEAN),
-        (a_vmi("Succeeded"), None, Step.CLEAN),
-        (a_vmi("Failed"), Running(), Step.QUIT),
-        (a_vmi("Running", deleted_ago=1), Running(), Step.PRESS),
-        (a_vmi("Running", deleted_ago=61), Running(), Step.QUIT),
-        (a_vmi("Running", deleted_ago=0, grace=0), Running(), Step.QUIT),
-        (a_vmi("Running", deleted_ago=1), CRASHED, Step.RELEASE),
-        (a_vmi("", deleted_ago=1), None, Step.RELEASE),
+        (a_vmi(""), None, NextStep.LAUNCH),
+        (a_vmi("Pending"), None, NextStep.LAUNCH),
+        (a_vmi("Running"), None, NextStep.LAUNCH),
+        (a_vmi(""), Running(), NextStep.REPORT),
+        (a_vmi("Running"), Running(), NextStep.REPORT),
+        (a_vmi("Running"), CRASHED, NextStep.FINISH),
+        (a_vmi("Running"), DISMISSED, NextStep.AGAIN),
+        (a_vmi("Scheduled"), DISMISSED, NextStep.AGAIN),
+        (a_vmi("Running", deleted_ago=1), DISMISSED, NextStep.RELEASE),
+        (a_vmi("Failed"), DISMISSED, NextStep.CLEAN),
+        (a_vmi("Failed"), CRASHED, NextStep.CLEAN),
+        (a_vmi("Succeeded"), None, NextStep.CLEAN),
+        (a_vmi("Failed"), Running(), NextStep.QUIT),
+        (a_vmi("Running", deleted_ago=1), Running(), NextStep.PRESS),
+        (a_vmi("Running", deleted_ago=61), Running(), NextStep.QUIT),
+        (a_vmi("Running", deleted_ago=0, grace=0), Running(), NextStep.QUIT),
+        (a_vmi("Running", deleted_ago=1), CRASHED, NextStep.RELEASE),
+        (a_vmi("", deleted_ago=1), None, NextStep.RELEASE),
     ],
 )
-def test_the_next_step(vmi: dict[str, Any], state: MachineState | None, step: Step) -> None:
+def test_the_next_step(vmi: dict[str, Any], state: MachineState | None, step: NextStep) -> None:
     assert next_step(vmi, state, now=NOW) is step
 
 
 def test_a_guest_whose_disk_goes_too_is_not_waited_for_long() -> None:
     vmi = a_vmi(deleted_ago=6)
-    assert next_step(vmi, Running(), now=NOW, disk_goes=True) is Step.QUIT
+    assert next_step(vmi, Running(), now=NOW, disk_goes=True) is NextStep.QUIT
     assert deadline(a_vmi(deleted_ago=0, grace=2), disk_goes=True) == NOW + 2
 
 

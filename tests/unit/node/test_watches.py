@@ -1,0 +1,106 @@
+"""Which controllers look at what, after a change in the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from virtualserver.api import names
+from virtualserver.kube import kinds
+from virtualserver.kube.cache import Cache
+from virtualserver.kube.store import Change
+from virtualserver.node.queues import Queues
+from virtualserver.node.watches import WATCHES, Watches
+
+if TYPE_CHECKING:
+    from virtualserver.kube.client import Client
+    from virtualserver.kube.objects import Key, Manifest, Resource
+    from virtualserver.kube.queue import Queue
+
+
+class Node:
+    """The watches of a node, with what its cache knows."""
+
+    def __init__(self) -> None:
+        self.cache = Cache(cast("Client", None), WATCHES)
+        self.queues = Queues()
+        self.watches = Watches(self.cache, self.queues)
+        self._version = 0
+
+    def know(self, resource: Resource, manifest: dict[str, Any]) -> Manifest:
+        self._version += 1
+        manifest["metadata"]["resourceVersion"] = str(self._version)
+        return self.cache.remember(resource, manifest)
+
+    def change(self, resource: Resource, old: Manifest | None, new: Manifest | None) -> None:
+        self.watches.receive(resource, Change(old, new))
+
+
+async def keys(queue: Queue[Key]) -> set[str]:
+    return {(await queue.get())[1] for _ in range(len(queue))}
+
+
+@pytest.fixture
+async def node() -> Node:
+    return Node()
+
+
+def an_object(name: str, *, spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "ns", "name": name, "uid": f"uid-{name}", **metadata}, "spec": spec or {}}
+
+
+def a_service(name: str, *, key: str | None = None, **spec: Any) -> dict[str, Any]:
+    annotations = {names.METALLB_ALLOW_SHARED_IP: key} if key else {}
+    return an_object(name, annotations=annotations, spec={"type": "LoadBalancer", "ports": [], **spec})
+
+
+async def test_a_service_that_goes_lets_the_others_of_its_group_look_again(node: Node) -> None:
+    gone = a_service("a", key="server")
+    node.know(kinds.SERVICE, a_service("b", key="server"))
+    node.know(kinds.SERVICE, a_service("c"))
+    node.change(kinds.SERVICE, gone, None)
+    assert await keys(node.queues.services) == {"a", "b"}
+    assert await node.queues.sweep.get() == "all"
+
+
+async def test_a_new_service_wakes_the_vmis_that_wait_for_its_address(node: Node) -> None:
+    node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("one", annotations={names.ATTACH_LOAD_BALANCER: "one-tcp"}))
+    node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("two"))
+    node.change(kinds.SERVICE, None, a_service("one-tcp"))
+    assert await keys(node.queues.vmis) == {"one"}
+
+
+async def test_a_vmi_whose_face_changes_concerns_the_services_that_select_it(node: Node) -> None:
+    node.know(kinds.SERVICE, a_service("one-tcp", selector={"app": "one"}))
+    node.know(kinds.SERVICE, a_service("two-tcp", selector={"app": "two"}))
+    before = an_object("one", labels={"app": "one"})
+    after = {**before, "status": {"phase": "Running"}}
+    node.change(kinds.VIRTUAL_MACHINE_INSTANCE, before, {**before, "status": {"nodeName": "host"}})
+    assert await keys(node.queues.services) == set()
+    node.change(kinds.VIRTUAL_MACHINE_INSTANCE, before, after)
+    assert await keys(node.queues.services) == {"one-tcp"}
+    assert await keys(node.queues.vms) == await keys(node.queues.vmis) == {"one"}
+
+
+async def test_an_image_wakes_the_data_volumes_that_clone_it(node: Node) -> None:
+    source = {"source": {"pvc": {"namespace": "ns", "name": "debian"}}}
+    node.know(kinds.DATA_VOLUME, an_object("one", spec=source))
+    node.know(kinds.DATA_VOLUME, an_object("two", spec={"source": {"pvc": {"name": "other"}}}))
+    image = an_object("debian", annotations={names.IMAGE: "sha256:0"})
+    node.change(kinds.PERSISTENT_VOLUME_CLAIM, None, image)
+    assert await keys(node.queues.volumes) == {"debian", "one"}
+
+
+async def test_a_data_volume_wakes_the_machines_that_name_it(node: Node) -> None:
+    template = {"spec": {"volumes": [{"name": "root", "dataVolume": {"name": "one"}}]}}
+    node.know(kinds.VIRTUAL_MACHINE, an_object("one", spec={"template": template}))
+    node.know(kinds.VIRTUAL_MACHINE, an_object("two", spec={"template": {"spec": {}}}))
+    node.change(kinds.DATA_VOLUME, None, an_object("one"))
+    assert await keys(node.queues.vms) == await keys(node.queues.vmis) == {"one"}
+
+
+async def test_a_slice_that_somebody_changes_is_looked_at_with_its_service(node: Node) -> None:
+    slice_ = an_object("one-tcp-ipv4", labels={"kubernetes.io/service-name": "one-tcp"})
+    node.change(kinds.ENDPOINT_SLICE, slice_, None)
+    assert await keys(node.queues.services) == {"one-tcp"}
