@@ -1,294 +1,21 @@
-"""``vs doctor``: what one-machine mode needs of this machine, how it is, and the remedy where it is not."""
+"""``vs doctor``: what `local.doctor` finds, a line each."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import enum
-import os
-import platform
-import shutil
-import stat
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from virtualserver import controlplane
-from virtualserver.cli import host, networks, output
-from virtualserver.installation import ports, ranges
-from virtualserver.machines import accelerator
+from virtualserver.cli import output
+from virtualserver.local.doctor import Level, findings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from virtualserver.installation.installation import Installation
 
-__all__ = ["IMAGE_PROGRAMS", "PROGRAMS", "Finding", "Level", "closed_folder", "command", "findings", "prerequisites"]
+__all__ = ["command"]
 
-PROGRAMS = {
-    "nft": "nftables",
-    "ip": "iproute2",
-    "dnsmasq": "dnsmasq-base",
-    "dhcp_release": "dnsmasq-utils",
-    "conntrack": "conntrack",
-    "qemu-system-x86_64": "qemu-system-x86",
-    "qemu-img": "qemu-utils",
-    "setpriv": "util-linux",
-    "ssh-keygen": "openssh-client",
-    "xorriso": "xorriso",
-}
-"""Programs without which nothing runs, and the Debian packages that have them."""
-
-IMAGE_PROGRAMS = {
-    "mmdebstrap": "mmdebstrap",
-    "mkfs.ext4": "e2fsprogs",
-    "lz4": "lz4",
-}
-"""Programs that only building an image needs."""
-
-_VERSIONS = {
-    "nft": ("--version",),
-    "ip": ("-V",),
-    "dnsmasq": ("--version",),
-    "conntrack": ("--version",),
-    "qemu-system-x86_64": ("--version",),
-}
-_GIB = 2**30
-
-
-class Level(enum.StrEnum):
-    """What a finding means."""
-
-    OK = "ok"
-    WARNING = "warning"
-    """It works, but not all of it, or not as well as it could."""
-    FAILED = "failed"
-    """`vs up` cannot work."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        subject: What it is.
-        level: Whether it is as it should be.
-        found: What was found, in words.
-        remedy: What to do; ``""`` where nothing is to be done.
-    """
-
-    subject: str
-    level: Level
-    found: str
-    remedy: str = ""
-
-
-def findings(installation: Installation) -> Iterator[Finding]:
-    """Yield everything that `vs up` needs or may be hindered by."""
-    yield from prerequisites(installation)
-    yield from _image_programs()
-    yield from _accelerator()
-    for look in (_ports, _ranges, _firewalls, _left_behind):
-        yield from look(installation)
-
-
-def prerequisites(installation: Installation) -> Iterator[Finding]:
-    """Yield what must be right before `vs up` begins; none of it takes long to look at."""
-    yield _root()
-    yield _python()
-    yield from programs()
-    yield _tun()
-    yield memory(Path("/proc/meminfo").read_text())
-    yield _disk(installation)
-
-
-def _root() -> Finding:
-    if os.getuid() == 0:
-        return Finding("root", Level.OK, "running as root")
-    return Finding("root", Level.FAILED, f"running as user {os.getuid()}", "Run it as root or through sudo.")
-
-
-def _python() -> Finding:
-    version = platform.python_version()
-    closed = closed_folder(Path(sys.executable))
-    if closed is not None:
-        return Finding(
-            "python",
-            Level.FAILED,
-            f"{sys.executable}: other users cannot enter {closed}, and components run without root's rights.",
-            "Use `make up`, which makes an environment that they can use, or a Python outside of a home folder.",
-        )
-    return Finding("python", Level.OK, version)
-
-
-def closed_folder(path: Path) -> Path | None:
-    """Return the first folder on the way to a program's real file that others cannot enter, None where all can."""
-    for folder in reversed([*path.absolute().parents, *path.resolve().parents]):
-        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
-            return folder
-    return None
-
-
-def find_program(name: str) -> str | None:
-    """Return a program's path; system programs count too where the caller's PATH leaves them out."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-
-
-def programs() -> Iterator[Finding]:
-    """Yield whether each program that guests and packets need is there, and its version."""
-    for name, package in PROGRAMS.items():
-        path = find_program(name)
-        if path is None:
-            yield Finding(name, Level.FAILED, "is missing.", f"apt-get install --no-install-recommends {package}")
-        else:
-            yield Finding(name, Level.OK, _version(path, _VERSIONS[name]) if name in _VERSIONS else path)
-
-
-def _version(path: str, arguments: tuple[str, ...]) -> str:
-    done = subprocess.run([path, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    lines = (done.stdout or done.stderr).splitlines()
-    return lines[0].strip() if lines else path
-
-
-def _image_programs() -> Iterator[Finding]:
-    missing = {name: package for name, package in IMAGE_PROGRAMS.items() if find_program(name) is None}
-    if missing:
-        packages = " ".join(sorted(set(missing.values())))
-        yield Finding(
-            "image programs",
-            Level.WARNING,
-            f"{', '.join(missing)}: missing, so `vs image build` cannot work.",
-            f"apt-get install --no-install-recommends {packages}",
-        )
-    else:
-        yield Finding("image programs", Level.OK, ", ".join(IMAGE_PROGRAMS))
-
-
-def _tun() -> Finding:
-    if Path("/dev/net/tun").exists():
-        return Finding("tun device", Level.OK, "/dev/net/tun")
-    return Finding(
-        "tun device", Level.FAILED, "/dev/net/tun is missing.", "modprobe tun (in a container: pass the device in)"
-    )
-
-
-def memory(meminfo: str) -> Finding:
-    """Judge free memory: the control plane takes 0.5 GiB, the first server 1 GiB and, without KVM, 0.6 for QEMU."""
-    values = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
-    available = int(values["MemAvailable"].split()[0]) * 1024 / _GIB
-    found = f"{available:.1f} GiB available"
-    if available < 0.75:
-        return Finding("memory", Level.FAILED, found + ", 0.75 GiB are needed.", "End other programs.")
-    if available < 2.5:
-        return Finding(
-            "memory", Level.WARNING, found + ", 2.5 GiB are advised.", "End other programs, or make servers small."
-        )
-    return Finding("memory", Level.OK, found)
-
-
-def _disk(installation: Installation) -> Finding:
-    """Judge free space: the control plane's build takes 5 GiB for a while, an image and a server 2 GiB."""
-    folder = installation.root
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free / _GIB
-    built = controlplane.find(installation) is not None
-    needed = 2 if built else 7
-    found = f"{free:.1f} GiB free in {folder}"
-    if free < needed:
-        return Finding(
-            "disk",
-            Level.FAILED,
-            f"{found}, {needed} GiB are needed.",
-            "Free some, or choose another folder (VS_STATE).",
-        )
-    return Finding("disk", Level.OK, found)
-
-
-def _accelerator() -> Iterator[Finding]:
-    found = asyncio.run(accelerator.probe())
-    if found.name == "kvm":
-        yield Finding("accelerator", Level.OK, f"kvm: {found.reason}")
-    else:
-        yield Finding(
-            "accelerator",
-            Level.WARNING,
-            f"{found.name}: {found.reason}. Guests run about 20 times slower.",
-            "Enable virtualisation in the firmware, or nested virtualisation where this is a virtual machine.",
-        )
-
-
-def _ports(installation: Installation) -> Iterator[Finding]:
-    recorded = installation.record().ports
-    if not recorded:
-        yield Finding("ports", Level.OK, "free ones are chosen at the first start")
-        return
-    listed = ", ".join(f"{name} {number}" for name, number in recorded.items())
-    own = [part.pid for part in controlplane.status(installation).components if part.pid]
-    faults = ports.faults(recorded, address="127.0.0.1", own=own, record=installation.record_file)
-    for fault in faults:
-        yield Finding("ports", Level.FAILED, fault)
-    if not faults:
-        yield Finding("ports", Level.OK, listed)
-
-
-def _ranges(installation: Installation) -> Iterator[Finding]:
-    recorded = installation.record().ranges
-    if recorded is None:
-        yield Finding("networks", Level.OK, "free ones are taken at the first start")
-        return
-    own = networks.all_of(ranges.decode(recorded))
-    clashes = [
-        f"{network} overlaps {other} of instance {name}"
-        for name, others in networks.of_other_installations(installation).items()
-        for other in others
-        for network in own
-        if network.version == other.version and network.overlaps(other)  # type: ignore[arg-type]
-    ]
-    clashes += host.foreign_routes(installation, own)
-    for clash in clashes:
-        yield Finding(
-            "networks",
-            Level.FAILED,
-            clash + ".",
-            "Remove the route, or this instance (vs down --purge) and start anew.",
-        )
-    if not clashes:
-        yield Finding("networks", Level.OK, ", ".join(map(str, own)))
-
-
-def _firewalls(installation: Installation) -> Iterator[Finding]:
-    blockers = host.blockers(installation)
-    for blocker in blockers:
-        yield Finding("firewall", Level.WARNING, f"{blocker.where}: {blocker.reason}", blocker.remedy)
-    if not blockers:
-        yield Finding("firewall", Level.OK, "no rule of others drops the servers' packets")
-
-
-def _left_behind(installation: Installation) -> Iterator[Finding]:
-    if controlplane.status(installation).running:
-        yield Finding("instance", Level.OK, f"{installation.name} runs")
-        return
-    if controlplane.status(installation).components:
-        found = f"{installation.name}: its supervisor has ended; what runs goes on."
-        yield Finding("instance", Level.WARNING, found, "vs up takes it over, vs down ends it")
-        return
-    left = [item for item in host.inventory(installation) if item["kind"] != "file"]
-    if left:
-        names = ", ".join(f"{item['kind']} {item['name']}" for item in left[:6]) + (" …" if len(left) > 6 else "")
-        yield Finding("instance", Level.WARNING, f"{installation.name} does not run, but left: {names}.", "vs down")
-    else:
-        yield Finding("instance", Level.OK, f"{installation.name} does not run, and left nothing")
-
-
-_MARKS: dict[Level, Callable[[str], str]] = {
-    Level.OK: lambda text: click.style(f"ok       {text}", fg="green"),
-    Level.WARNING: lambda text: click.style(f"warning  {text}", fg="yellow"),
-    Level.FAILED: lambda text: click.style(f"failed   {text}", fg="red"),
-}
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}
 
 
 @click.command("doctor")
@@ -302,7 +29,8 @@ def command(context: click.Context, form: str) -> None:
         output.as_json([dataclasses.asdict(finding) for finding in found])
     else:
         for finding in found:
-            click.echo(f"{_MARKS[finding.level](finding.subject.ljust(19))} {finding.found}")
+            marked = click.style(f"{finding.level:9}{finding.subject:19}", fg=_COLOURS[finding.level])
+            click.echo(f"{marked} {finding.found}")
             if finding.remedy:
                 click.echo(f"{'':9}{'':20}{finding.remedy}")
     if any(finding.level is Level.FAILED for finding in found):

@@ -1,26 +1,22 @@
-"""How a command ends when it does not succeed: one line of what, one of why, one of what to do, and an exit status.
+"""How a command ends when it does not succeed: what and why on one line, what to do on the next, and an exit status.
 
 The statuses are part of the command's contract (docs/cli.md): 1 failed, 2 usage, 3 not found, 4 conflict, 5 timed out
 while the work continues, 130 interrupted.
-
-    click.ClickException
-    └── Failure
-        ├── NotFound
-        ├── Conflict
-        └── TimedOut
 """
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
 
-__all__ = ["Conflict", "Failure", "NotFound", "TimedOut"]
+from virtualserver.local.errors import EXPECTED, ConflictError, LocalError, MissingError, TimedOutError
+
+__all__ = ["CommandFailure", "Commands", "failure_of"]
 
 
-class Failure(click.ClickException):
-    """The command failed; nothing that was there before is lost."""
+class CommandFailure(click.ClickException):
+    """The command failed, and says so on standard error, which is never the command's data."""
 
     exit_code = 1
 
@@ -29,30 +25,40 @@ class Failure(click.ClickException):
         super().__init__(message)
         self.remedy = remedy
 
-    def during(self, step: str, *, remedy: str) -> Failure:
-        """Return the same failure as one of a step; a remedy of its own is better than the step's."""
-        return type(self)(f"step {step!r} failed: {self.message}", remedy=self.remedy or remedy)
-
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message and the remedy on standard error, which is never the command's data."""
+        """Print the message and the remedy."""
         click.secho(f"error: {self.message}", file=file, err=True, fg="red")
         if self.remedy:
             click.echo(f"  {self.remedy}", file=file, err=True)
 
 
-class NotFound(Failure):
-    """What the command was to act on is not there."""
-
+class _Missing(CommandFailure):
     exit_code = 3
 
 
-class Conflict(Failure):
-    """What is there stands in the way, such as an image of the same name or servers that use it."""
-
+class _Conflict(CommandFailure):
     exit_code = 4
 
 
-class TimedOut(Failure):
-    """The time is over, but what was begun goes on."""
-
+class _TimedOut(CommandFailure):
     exit_code = 5
+
+
+_FAILURES: Final = ((MissingError, _Missing), (ConflictError, _Conflict), (TimedOutError, _TimedOut))
+
+
+def failure_of(error: Exception) -> CommandFailure:
+    """Return how a command ends because of an expected error."""
+    kind = next((failure for expected, failure in _FAILURES if isinstance(error, expected)), CommandFailure)
+    return kind(str(error), remedy=error.remedy if isinstance(error, LocalError) else "")
+
+
+class Commands(click.Group):
+    """A group whose commands end with a `CommandFailure` where an expected error reaches it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            raise failure_of(error) from error

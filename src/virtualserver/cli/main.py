@@ -12,16 +12,14 @@ from click import shell_completion
 
 import virtualserver
 from virtualserver import controlplane
-from virtualserver.cli import doctor, down, failures, image, kubectl_command, output, status, up
-from virtualserver.fabric.orphans import NamespaceTaken
-from virtualserver.installation.errors import InstallationError
+from virtualserver.cli import doctor, down, image, kubectl, output, status, up
+from virtualserver.cli.failures import CommandFailure, Commands
 from virtualserver.installation.installation import Installation
-from virtualserver.storage import disks, images
 
 __all__ = ["main", "vs"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(virtualserver.__version__, "--version", prog_name="vs")
 @click.pass_context
 def vs(context: click.Context) -> None:
@@ -66,7 +64,7 @@ vs.add_command(down.command)
 vs.add_command(status.command)
 vs.add_command(doctor.command)
 vs.add_command(image.group)
-vs.add_command(kubectl_command.command)
+vs.add_command(kubectl.command)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,15 +83,6 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _needs_root(error, sys.argv[1:] if arguments is None else arguments).show()
         sys.exit(1)
-    except (
-        controlplane.ControlPlaneError,
-        InstallationError,
-        NamespaceTaken,
-        images.ImageError,
-        disks.DiskError,
-    ) as error:
-        failures.Failure(str(error)).show()
-        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run it again to go on", err=True)
         sys.exit(130)
@@ -102,10 +91,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _needs_root(error: PermissionError, arguments: list[str]) -> failures.Failure:
+def _needs_root(error: PermissionError, arguments: list[str]) -> CommandFailure:
     """Return what to tell somebody who met what is root's alone."""
     met = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-    return failures.Failure(
+    return CommandFailure(
         f"this needs root ({met}).", remedy=f"Run it through sudo: sudo env PATH=$PATH {' '.join(['vs', *arguments])}"
     )
 

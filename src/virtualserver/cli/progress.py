@@ -10,22 +10,23 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import rich.console
 import rich.progress
 
-__all__ = ["Progress", "Update"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
-Update = Callable[[str, float | None], None]
-"""Says what a step waits for at the moment, and how much of it is done (0 to 1, None where nobody knows)."""
+    from virtualserver.host.progress import Update
+
+__all__ = ["Reporter"]
 
 _QUIET_SECONDS = 2.0
 _REPEAT_SECONDS = 15.0
 
 
-class Progress:
+class Reporter:
     """Reports the steps of one command, one after another.
 
     A step that ends within two seconds is one line. A longer one shows what it waits for while it lasts: at once and

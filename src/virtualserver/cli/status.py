@@ -1,81 +1,45 @@
-"""``vs status``: what runs, where it is reached, and what of the host it uses."""
+"""``vs status``: what `local.status` and `local.inventory` find; docs/cli.md promises the JSON."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from virtualserver import controlplane
-from virtualserver.cli import caller, failures, host, output
-from virtualserver.cli.kubectl import Kubectl
-from virtualserver.installation import ranges
-from virtualserver.node.allocation import pools
+from virtualserver.cli import output
+from virtualserver.local import caller, inventory, status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from virtualserver.controlplane import ComponentStatus
     from virtualserver.installation.installation import Installation
+    from virtualserver.local.status import InstallationStatus, PoolUse
 
-__all__ = ["accelerator_of", "command", "of", "pools_of"]
+__all__ = ["command", "encode"]
+
+_INVENTORY_HELP = "List everything on this host that is there because of the instance."
 
 
-def of(installation: Installation) -> dict[str, Any]:
-    """Return what ``vs status -o json`` prints; docs/cli.md has its meaning."""
-    found = controlplane.status(installation)
-    readable = os.access(installation.kubeconfig, os.R_OK)
-    services = Kubectl(installation).list("services") if found.ready and readable else []
+def encode(found: InstallationStatus) -> dict[str, Any]:
+    """Return what ``vs status -o json`` prints."""
+    now = found.control_plane
     return {
-        "instance": installation.name,
-        "state": str(installation.state),
-        "running": found.running,
-        "ready": found.ready,
-        "waitingFor": found.waiting_for,
-        "url": found.url,
-        "kubeconfig": str(found.kubeconfig),
-        "supervisor": found.supervisor_pid,
-        "components": [_component(part) for part in found.components],
-        "pools": pools_of(installation, services),
-        "accelerator": accelerator_of(installation),
-        "blockers": [dataclasses.asdict(b) for b in host.blockers(installation)] if os.getuid() == 0 else [],
+        "instance": found.installation.name,
+        "state": str(found.installation.state),
+        "running": now.running,
+        "ready": now.ready,
+        "waitingFor": now.waiting_for,
+        "url": now.url,
+        "kubeconfig": str(now.kubeconfig),
+        "supervisor": now.supervisor_pid,
+        "components": [_component(part) for part in now.components],
+        "pools": [_pool(pool) for pool in found.pools],
+        "accelerator": dataclasses.asdict(found.accelerator),
+        "blockers": [dataclasses.asdict(blocker) for blocker in found.blockers],
     }
 
 
-def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the load balancer pools with their sizes and how many of their addresses Services hold."""
-    recorded = installation.record().ranges
-    if recorded is None:
-        return []
-    used = {
-        entry["ip"]
-        for service in services
-        for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
-        if "ip" in entry
-    }
-    return [
-        {
-            "name": pool.name,
-            "networks": [str(network) for network in pool.networks],
-            "size": sum(pool.size(family) for family in pool.families),
-            "inUse": pool.used(used),
-        }
-        for pool in pools.pools_of(ranges.decode(recorded)).values()
-    ]
-
-
-def accelerator_of(installation: Installation) -> dict[str, str]:
-    """Return what the node found out about KVM at its last start."""
-    try:
-        found = json.loads(installation.accelerator.read_bytes())
-    except (OSError, ValueError):
-        return {"name": "unknown", "reason": "the node has not tried yet"}
-    return {"name": found["name"], "reason": found["reason"]}
-
-
-def _component(part: controlplane.ComponentStatus) -> dict[str, Any]:
+def _component(part: ComponentStatus) -> dict[str, Any]:
     return {
         "name": part.name,
         "pid": part.pid,
@@ -87,63 +51,57 @@ def _component(part: controlplane.ComponentStatus) -> dict[str, Any]:
     }
 
 
-def _state(found: dict[str, Any]) -> str:
-    """Say in a few words whether the installation runs."""
-    if found["running"]:
-        return "ready" if found["ready"] else f"waiting for {found['waitingFor']}"
-    if any(component["pid"] for component in found["components"]):
-        return "its supervisor has ended; what runs goes on, and `vs up` takes it over"
-    return "stopped"
+def _pool(pool: PoolUse) -> dict[str, Any]:
+    networks = [str(network) for network in pool.networks]
+    return {"name": pool.name, "networks": networks, "size": pool.size, "inUse": pool.in_use}
 
 
-def _print(found: dict[str, Any]) -> None:
-    click.echo(f"instance      {found['instance']}: {_state(found)}")
-    click.echo(f"kubeconfig    {found['kubeconfig']}")
-    if found["url"]:
-        click.echo(f"API server    {found['url']}")
-    click.echo(f"accelerator   {found['accelerator']['name']}: {found['accelerator']['reason']}")
-    for blocker in found["blockers"]:
-        click.echo(f"firewall      {blocker['where']}: {blocker['reason']}\n              {blocker['remedy']}")
+def _print(found: InstallationStatus) -> None:
+    now = found.control_plane
+    click.echo(f"instance      {found.installation.name}: {found.summary}")
+    click.echo(f"kubeconfig    {now.kubeconfig}")
+    if now.url:
+        click.echo(f"API server    {now.url}")
+    click.echo(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
+    for blocker in found.blockers:
+        click.echo(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")
     click.echo()
-    rows = [
-        (
-            c["name"],
-            str(c["pid"] or "-"),
-            c["version"],
-            "yes" if c["ready"] else "no",
-            str(c["restarts"]),
-            c["lastError"],
-        )
-        for c in found["components"]
+    parts = [
+        (p.name, str(p.pid or "-"), p.version, "yes" if p.ready else "no", str(p.restarts), p.last_error)
+        for p in now.components
     ]
-    output.table(("COMPONENT", "PID", "VERSION", "READY", "RESTARTS", "LAST ERROR"), rows)
+    output.table(("COMPONENT", "PID", "VERSION", "READY", "RESTARTS", "LAST ERROR"), parts)
     click.echo()
-    output.table(
-        ("POOL", "NETWORKS", "SIZE", "IN USE"),
-        [(p["name"], ",".join(p["networks"]), str(p["size"]), str(p["inUse"])) for p in found["pools"]],
-    )
+    pools = [(p.name, ",".join(map(str, p.networks)), str(p.size), str(p.in_use)) for p in found.pools]
+    output.table(("POOL", "NETWORKS", "SIZE", "IN USE"), pools)
+
+
+def _inventory(installation: Installation, form: str) -> None:
+    caller.require_root("vs status --inventory")
+    items = inventory.of(installation)
+    if form == "json":
+        output.as_json([dataclasses.asdict(item) for item in items])
+    else:
+        output.table(("KIND", "NAME", "DETAIL"), [(item.kind, item.name, item.detail) for item in items])
 
 
 @click.command("status")
-@click.option("--inventory", is_flag=True, help="List everything on this host that is there because of the instance.")
+@click.option(
+    "--inventory",
+    "listed",
+    is_flag=True,
+    help="List everything on this host that is there because of the instance.",
+)
 @output.option
 @click.pass_obj
-def command(installation: Installation, form: str, inventory: bool) -> None:
+def command(installation: Installation, form: str, listed: bool) -> None:
     """Show what runs, where it is reached, and how many addresses are in use."""
-    if not installation.state.exists():
-        raise failures.NotFound(
-            f"there is no instance {installation.name!r} in {installation.root}.", remedy="Start it with `vs up`."
-        )
-    if inventory:
-        caller.require_root("vs status --inventory")
-        items = host.inventory(installation)
-        if form == "json":
-            output.as_json(items)
-        else:
-            output.table(("KIND", "NAME", "DETAIL"), [(i["kind"], i["name"], i["detail"]) for i in items])
+    status.require(installation)
+    if listed:
+        _inventory(installation, form)
         return
-    found = of(installation)
+    found = status.of(installation)
     if form == "json":
-        output.as_json(found)
+        output.as_json(encode(found))
     else:
         _print(found)

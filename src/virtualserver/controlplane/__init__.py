@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from virtualserver.controlplane.components import ETCD_VERSION, KUBERNETES_VERSION, Options
 from virtualserver.controlplane.errors import ControlPlaneError
-from virtualserver.controlplane.lifecycle import ComponentStatus, Status, discard, locked, start, status, stop
+from virtualserver.controlplane.lifecycle import (
+    ComponentStatus,
+    ControlPlaneStatus,
+    discard,
+    locked,
+    start,
+    status,
+    stop,
+)
 from virtualserver.controlplane.programs import Programs, discard_build_cache, find, obtain, plan_of
-from virtualserver.controlplane.progress import Progress
 
 __all__ = [
     "ETCD_VERSION",
     "KUBERNETES_VERSION",
     "ComponentStatus",
     "ControlPlaneError",
+    "ControlPlaneStatus",
     "Options",
     "Programs",
-    "Progress",
-    "Status",
     "discard",
     "discard_build_cache",
     "find",

@@ -1,4 +1,8 @@
-"""Runs one long command whose output says how far it is."""
+"""Runs one long command whose output says how far it is.
+
+`host.commands` runs short ones within an event loop; this one blocks, reads line by line while the command works, and
+ends all its children with it.
+"""
 
 from __future__ import annotations
 

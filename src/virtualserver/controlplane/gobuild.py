@@ -20,7 +20,7 @@ from virtualserver.controlplane.components import KUBERNETES_VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from virtualserver.controlplane.progress import Progress
+    from virtualserver.host.progress import Update
 
 __all__ = ["PACKAGES", "build", "digest", "discard_cache", "environment", "sources"]
 
@@ -58,7 +58,7 @@ class _Counted:
     """How far a build is."""
 
     total: int
-    progress: Progress
+    progress: Update
     began: float
     done: int = 0
     linked: int = 0
@@ -81,7 +81,7 @@ def build(
     target: Path,
     cache: Path,
     *,
-    progress: Progress,
+    progress: Update,
     packages: Sequence[str] = tuple(PACKAGES),
     folder: Path | None = None,
     go: toolchain.Go | None = None,
@@ -173,7 +173,7 @@ def _flags() -> list[str]:
     return ["-ldflags", f"-s -w {stamps}"]
 
 
-def _count(go: toolchain.Go, module: Path, cache: Path, packages: list[str], progress: Progress) -> int:
+def _count(go: toolchain.Go, module: Path, cache: Path, packages: list[str], progress: Update) -> int:
     """Download the modules that are missing and return how many packages are yet to be compiled, at least 1."""
     downloaded = 0
     stale = "{{if .Stale}}{{.ImportPath}}{{end}}"

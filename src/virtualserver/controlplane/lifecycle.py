@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.controlplane.programs import Programs
-    from virtualserver.controlplane.progress import Progress
+    from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["ComponentStatus", "Status", "discard", "launch", "locked", "start", "status", "stop"]
+__all__ = ["ComponentStatus", "ControlPlaneStatus", "discard", "launch", "locked", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
 _GIVE_UP_AFTER: Final = 3
@@ -70,7 +70,7 @@ class ComponentStatus:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Status:
+class ControlPlaneStatus:
     """How the control plane of an installation is.
 
     Attributes:
@@ -94,7 +94,7 @@ class Status:
     refused: str = ""
 
 
-def status(installation: Installation) -> Status:
+def status(installation: Installation) -> ControlPlaneStatus:
     """Return how the control plane is, also where it does not run."""
     answer = control.ask(installation.socket, {"do": "status"})
     port = installation.record().ports.get("kube-apiserver")
@@ -105,17 +105,26 @@ def status(installation: Installation) -> Status:
             ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", installation.log(name))
             for name, process in left.items()
         )
-        return Status(False, False, url, installation.kubeconfig, None, found, "")
+        return ControlPlaneStatus(False, False, url, installation.kubeconfig, None, found, "")
     known = tuple(ComponentStatus(**part, log=installation.log(part["name"])) for part in answer["components"])
     waiting = [part.name for part in known if not part.ready]
     if not waiting and not answer["bootstrapped"]:
         waiting = ["the API's definitions"]
     refused = "" if answer["bootstrapped"] else answer["bootstrap_error"]
-    return Status(True, not waiting, url, installation.kubeconfig, answer["pid"], known, ", ".join(waiting), refused)
+    return ControlPlaneStatus(
+        running=True,
+        ready=not waiting,
+        url=url,
+        kubeconfig=installation.kubeconfig,
+        supervisor_pid=answer["pid"],
+        components=known,
+        waiting_for=", ".join(waiting),
+        refused=refused,
+    )
 
 
 @contextlib.contextmanager
-def locked(installation: Installation, progress: Progress | None = None) -> Generator[None]:
+def locked(installation: Installation, progress: Update | None = None) -> Generator[None]:
     """Hold the installation's lock: one `vs` at a time changes an installation. Re-entrant within a process.
 
     The lock's file lies outside of the state folder and is removed with it.
@@ -152,8 +161,8 @@ def start(
     programs: Programs,
     *,
     options: components.Options | None = None,
-    progress: Progress = lambda what, share: None,
-) -> Status:
+    progress: Update = lambda what, share: None,
+) -> ControlPlaneStatus:
     """Start the control plane, or what of it does not run, and wait until all of it is ready. Idempotent.
 
     Args:
@@ -189,9 +198,7 @@ def start(
             raise
 
 
-def stop(
-    installation: Installation, *, progress: Progress = lambda what, share: None, limit_seconds: float = 90
-) -> None:
+def stop(installation: Installation, *, progress: Update = lambda what, share: None, limit_seconds: float = 90) -> None:
     """Stop every component in order, whether or not its supervisor lives; idempotent.
 
     Args:
@@ -324,7 +331,7 @@ def _let_go(installation: Installation, how: str) -> None:
     os.close(descriptor)
 
 
-def _wait_ready(installation: Installation, progress: Progress) -> Status:
+def _wait_ready(installation: Installation, progress: Update) -> ControlPlaneStatus:
     began = time.monotonic()
     while True:
         now = status(installation)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from virtualserver.controlplane.progress import Progress
+    from virtualserver.host.progress import Update
 
 __all__ = ["SHA512", "fetch"]
 
@@ -46,7 +46,7 @@ Source: upstream's CHANGELOG-1.36, as shipped in the Go module k8s.io/kubernetes
 _WANTED: Final = ("kube-apiserver", "kube-controller-manager", "kubectl")
 
 
-def fetch(folder: Path, *, progress: Progress, site: str | None = None, sums: Mapping[str, str] = SHA512) -> None:
+def fetch(folder: Path, *, progress: Update, site: str | None = None, sums: Mapping[str, str] = SHA512) -> None:
     """Download the release and put its three programs into a folder; etcd is no part of it.
 
     Args:
@@ -77,7 +77,7 @@ def fetch(folder: Path, *, progress: Progress, site: str | None = None, sums: Ma
         archive.unlink(missing_ok=True)
 
 
-def _download(url: str, target: Path, progress: Progress) -> str:
+def _download(url: str, target: Path, progress: Update) -> str:
     """Download a file and return its SHA-512."""
     content = hashlib.sha512()
     told = 0.0

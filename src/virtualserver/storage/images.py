@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,18 +26,18 @@ from virtualserver.storage.kernel import Kernel
 from virtualserver.storage.qemu_img import QemuImgError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["Image", "ImageError", "ImageStore", "Progress"]
+    from virtualserver.host.progress import Update
+
+__all__ = ["Image", "ImageError", "ImageStore"]
 
 _IMAGE_VERSION: Final = 1
 _CHUNK_BYTES: Final = 4 << 20
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FOREIGN: Final = {b"KDMV": "vmdk", b"vhdxfile": "vhdx", b"conectix": "vpc", b"<<< ": "vdi", b"QED\0": "qed"}
 _QCOW2_MAGIC: Final = b"QFI\xfb"
-
-Progress = Callable[[str, float | None], None]
-"""Told what is being done, in words, and the done fraction of it (0.0 to 1.0; None: not known)."""
 
 
 class ImageError(Exception):
@@ -102,7 +101,7 @@ class ImageStore:
         command_line: str = "",
         name: str,
         description: str = "",
-        progress: Progress | None = None,
+        progress: Update | None = None,
     ) -> Image:
         """Copy files into the store and return the image; one of the same content stays as it is and is returned.
 
@@ -239,7 +238,7 @@ def _silent(_step: str, _done: float | None) -> None:
     """Tell nobody."""
 
 
-def _add_disk(source: Path, target: Path, name: str, progress: Progress) -> str:
+def _add_disk(source: Path, target: Path, name: str, progress: Update) -> str:
     """Copy a disk as qcow2, refuse what refers to other files, and return the digest of what was given."""
     with source.open("rb") as file:
         head = file.read(64)
@@ -274,7 +273,7 @@ def _add_disk(source: Path, target: Path, name: str, progress: Progress) -> str:
     return digest
 
 
-def _copy(source: Path, target: Path | None, step: str, progress: Progress) -> str:
+def _copy(source: Path, target: Path | None, step: str, progress: Update) -> str:
     """Read a file, copy it if there is a target, and return its SHA-256."""
     digest = hashlib.sha256()
     with contextlib.ExitStack() as stack:

@@ -127,7 +127,7 @@ def test_a_component_whose_record_was_not_finished_is_found(running: plane.Contr
 def test_starting_twice_at_once_makes_one_of_everything(running: plane.ControlPlane) -> None:
     before = pids(running.installation)
     supervisor = controlplane.status(running.installation).supervisor_pid
-    found: list[controlplane.Status] = []
+    found: list[controlplane.ControlPlaneStatus] = []
     threads = [
         threading.Thread(target=lambda: found.append(controlplane.start(running.installation, plane.programs())))
         for _ in range(2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.node_world import a_machine, a_service, a_volume
-from virtualserver.cli import down
+from virtualserver.local import down
 from virtualserver.machines.hypervisor import Hypervisor
 
 if TYPE_CHECKING:

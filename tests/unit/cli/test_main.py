@@ -12,7 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from virtualserver.cli import failures, main
+from virtualserver.cli import main
+from virtualserver.controlplane import ControlPlaneError
+from virtualserver.local.errors import ConflictError, LocalError, MissingError, TimedOutError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,10 +76,11 @@ def test_a_name_that_is_no_installation_ends_with_1_and_says_which_are(
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (failures.Failure("x"), 1),
-        (failures.NotFound("x"), 3),
-        (failures.Conflict("x"), 4),
-        (failures.TimedOut("x"), 5),
+        (LocalError("x"), 1),
+        (ControlPlaneError("x"), 1),
+        (MissingError("x"), 3),
+        (ConflictError("x"), 4),
+        (TimedOutError("x"), 5),
         (KeyboardInterrupt(), 130),
         (click.Abort(), 130),
     ],
@@ -100,14 +103,6 @@ def test_what_is_roots_alone_is_said_with_the_command_that_works(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert run("version") == 1
     assert "sudo env PATH=$PATH vs version" in capsys.readouterr().err
-
-
-def test_a_failure_of_a_step_keeps_its_status_and_its_own_remedy() -> None:
-    failure = failures.TimedOut("no answer", remedy="wait longer").during("First server", remedy="look")
-    assert isinstance(failure, failures.TimedOut)
-    assert failure.message == "step 'First server' failed: no answer"
-    assert failure.remedy == "wait longer"
-    assert failures.Failure("no").during("Networks", remedy="look").remedy == "look"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -13,20 +13,17 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from virtualserver.host import locks
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["BuiltImage", "ImageBuildError", "Progress", "require_programs", "run", "workspace"]
+__all__ = ["BuiltImage", "ImageBuildError", "require_programs", "run", "workspace"]
 
 _CLEAR_SECONDS = 30.0
-
-Progress = Callable[[str, float | None], None]
-"""Told what is being done, in words, and the done fraction of it (0.0 to 1.0; None: not known)."""
 
 
 class ImageBuildError(Exception):

@@ -13,9 +13,13 @@ import subprocess
 import tempfile
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from virtualserver.storage import builds
-from virtualserver.storage.builds import BuiltImage, Progress, cpio, kernel
+from virtualserver.storage.builds import BuiltImage, cpio, kernel
+
+if TYPE_CHECKING:
+    from virtualserver.host.progress import Update
 
 __all__ = ["COMMAND_LINE", "PROGRAMS", "build"]
 
@@ -35,7 +39,7 @@ _INITTAB = """\
 """
 
 
-async def build(workdir: Path, *, progress: Progress) -> BuiltImage:
+async def build(workdir: Path, *, progress: Update) -> BuiltImage:
     """Build the image, or return the one that an earlier build left for the same packages and scripts.
 
     Args:

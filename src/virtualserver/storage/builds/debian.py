@@ -14,10 +14,13 @@ import re
 import shutil
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.storage import builds
-from virtualserver.storage.builds import BuiltImage, ImageBuildError, Progress, cpio, kernel
+from virtualserver.storage.builds import BuiltImage, ImageBuildError, cpio, kernel
+
+if TYPE_CHECKING:
+    from virtualserver.host.progress import Update
 
 __all__ = ["COMMAND_LINE", "DISK_BYTES", "PACKAGES", "PROGRAMS", "apt_options", "build", "sources_from"]
 
@@ -70,7 +73,7 @@ _REMOVED = (
 _UNPACKED_ONLY = ("usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/share/info/*")
 
 
-async def build(workdir: Path, *, progress: Progress) -> BuiltImage:
+async def build(workdir: Path, *, progress: Update) -> BuiltImage:
     """Build the image; it takes about two minutes and 3 GB of disk for the time being.
 
     Args:
@@ -143,7 +146,7 @@ def apt_options(dump: str) -> list[str]:
     return [f"--aptopt={line}" for line in dump.splitlines() if wanted.match(line) and not line.endswith(' "";')]
 
 
-async def _install(root: Path, progress: Progress) -> None:
+async def _install(root: Path, progress: Update) -> None:
     """Install the packages into a folder."""
     form = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
     targets = await builds.run(

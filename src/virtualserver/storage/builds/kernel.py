@@ -12,11 +12,13 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.storage import builds
-from virtualserver.storage.builds import ImageBuildError, Progress
+from virtualserver.storage.builds import ImageBuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from virtualserver.host.progress import Update
 
 __all__ = ["PROGRAMS", "download", "kernel_package", "ordered_modules", "package_hash", "payload_of", "unpack_kernel"]
 
@@ -48,7 +50,7 @@ async def package_hash(package: str) -> str:
     return found[1]
 
 
-async def download(folder: Path, packages: list[str], progress: Progress) -> None:
+async def download(folder: Path, packages: list[str], progress: Update) -> None:
     """Download packages with the machine's own apt and unpack them into ``folder/root``; nothing is installed."""
     for number, package in enumerate(packages):
         progress(f"downloading {package}", number / len(packages))

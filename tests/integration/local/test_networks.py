@@ -7,22 +7,23 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
-from virtualserver.cli import networks
+from virtualserver.local import networks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 WAITS = """
 import sys
-from virtualserver.cli import networks
+from virtualserver.local import networks
 with networks.choosing(lambda _what, _share: print("waits", flush=True), place=sys.argv[1]):
     print("chooses", flush=True)
 """
 LOOKS = """
 import ipaddress, subprocess, sys, pathlib
-from virtualserver.cli import failures, up
 from virtualserver.installation import ranges
 from virtualserver.installation.installation import Installation
+from virtualserver.local import up
+from virtualserver.local.errors import ConflictError
 def ip(*line): subprocess.run(["ip", *line], check=True)
 root = pathlib.Path(sys.argv[1])
 installation = Installation.below(root, "mine")
@@ -34,7 +35,7 @@ up.check_routes(installation, chosen)
 ip("route", "add", str(pool), "dev", "lo")
 try:
     up.check_routes(installation, chosen)
-except failures.Conflict as error:
+except ConflictError as error:
     print(error)
 """
 

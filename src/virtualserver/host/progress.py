@@ -1,10 +1,10 @@
-"""How the long steps of this package say what they wait for."""
+"""How long work says what it waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Progress"]
+__all__ = ["Update"]
 
-Progress = Callable[[str, float | None], None]
+Update = Callable[[str, float | None], None]
 """Called with what is being waited for, in words, and the share that is done (0 to 1, None where unknown)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,27 @@ from virtualserver.machines import hypervisor
 from virtualserver.machines.machine import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from virtualserver.fabric.desired import state
     from virtualserver.installation.installation import Installation
 
-__all__ = ["blockers", "data_plane", "foreign_routes", "has_links", "inventory", "machines"]
+__all__ = ["Item", "blockers", "data_plane", "foreign_routes", "has_links", "machines", "of"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that is on the host because of an installation.
+
+    Attributes:
+        kind: What it is: ``process``, ``file``, ``link``, ``route``, ...
+        name: What it is called on the host.
+        detail: What else there is to know, in words; often ``""``.
+    """
+
+    kind: str
+    name: str
+    detail: str = ""
 
 
 def data_plane(installation: Installation) -> dataplane.DataPlane | None:
@@ -72,34 +88,33 @@ def foreign_routes(installation: Installation, own: Iterable[state.Network], *, 
     return found
 
 
-def inventory(installation: Installation) -> list[dict[str, str]]:
-    """Return everything that exists on the host because of the installation: kind, name and detail of each thing."""
-    found = [
-        {"kind": "process", "name": part.name, "detail": f"pid {part.pid}"}
-        for part in controlplane.status(installation).components
-        if part.pid is not None
-    ]
-    supervisor = controlplane.status(installation).supervisor_pid
-    if supervisor is not None:
-        found.append({"kind": "process", "name": "supervisor", "detail": f"pid {supervisor}"})
-    found += asyncio.run(_machines(installation))
+def of(installation: Installation) -> list[Item]:
+    """Return everything that exists on the host because of the installation, whether or not it runs."""
     plane = data_plane(installation)
-    if plane is not None:
-        found += asyncio.run(plane.inventory())
-    found += [{"kind": "file", "name": str(path), "detail": ""} for path in _files(installation)]
-    return found
+    return [
+        *_processes(installation),
+        *asyncio.run(_machines(installation)),
+        *([] if plane is None else [Item(**item) for item in asyncio.run(plane.inventory())]),
+        *(Item("file", str(path)) for path in _files(installation)),
+    ]
 
 
-async def _machines(installation: Installation) -> list[dict[str, str]]:
+def _processes(installation: Installation) -> Iterator[Item]:
+    found = controlplane.status(installation)
+    for part in found.components:
+        if part.pid is not None:
+            yield Item("process", part.name, f"pid {part.pid}")
+    if found.supervisor_pid is not None:
+        yield Item("process", "supervisor", f"pid {found.supervisor_pid}")
+
+
+async def _machines(installation: Installation) -> list[Item]:
     # Not adopted: the node may be watching them.
     found = machines(installation).look().values()
     for machine in found:
         await machine.close()
-    return [
-        {"kind": "process", "name": f"qemu {machine.spec.name}", "detail": f"pid {machine.pid}"}
-        for machine in found
-        if isinstance(machine.state, Running)
-    ]
+    running = [machine for machine in found if isinstance(machine.state, Running)]
+    return [Item("process", f"qemu {machine.spec.name}", f"pid {machine.pid}") for machine in running]
 
 
 def _files(installation: Installation) -> list[Path]:

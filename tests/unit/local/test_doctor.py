@@ -1,4 +1,4 @@
-"""How the doctor judges what it sees; looking at a real host is tests/integration/cli's matter."""
+"""How the doctor judges what it sees; looking at a real host is tests/e2e's matter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from virtualserver.cli import doctor
+from virtualserver.local import doctor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ import pwd
 import subprocess
 from pathlib import Path
 
-from virtualserver.cli import failures
+from virtualserver.local.errors import LocalError
 
 __all__ = ["Caller", "SshKey", "require_root", "ssh_key"]
 
@@ -77,10 +77,10 @@ def require_root(command: str) -> None:
     """Refuse to go on without root.
 
     Raises:
-        Failure: This process is not root; says how to become it.
+        LocalError: This process is not root; says how to become it.
     """
     if os.getuid() != 0:
-        raise failures.Failure(
+        raise LocalError(
             f"`{command}` needs root: it makes network namespaces and starts guests.",
             remedy=f"Run it through sudo: sudo env PATH=$PATH {command}",
         )
@@ -94,7 +94,7 @@ def ssh_key(caller: Caller, folder: Path) -> SshKey:
         folder: Where a key is made if the caller has none; made if missing, and given to the caller.
 
     Raises:
-        Failure: The caller has no key and none can be made.
+        LocalError: The caller has no key and none can be made.
     """
     own = _existing_key(caller.home / ".ssh")
     if own is not None:
@@ -132,8 +132,8 @@ def _make_key(caller: Caller, private: Path) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     except FileNotFoundError as error:
-        raise failures.Failure("no ssh key and no ssh-keygen.", remedy="apt-get install openssh-client") from error
+        raise LocalError("no ssh key and no ssh-keygen.", remedy="apt-get install openssh-client") from error
     except subprocess.CalledProcessError as error:
-        raise failures.Failure(f"ssh-keygen could not make {private}: {error.stderr.strip()}") from error
+        raise LocalError(f"ssh-keygen could not make {private}: {error.stderr.strip()}") from error
     caller.own(private)
     caller.own(private.with_suffix(".pub"), mode=0o644)

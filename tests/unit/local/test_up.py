@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import ipaddress
 import os
 from typing import TYPE_CHECKING
@@ -12,13 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from virtualserver import controlplane
-from virtualserver.cli import caller, failures, networks, progress, up
 from virtualserver.installation import ranges
 from virtualserver.installation.installation import Installation
+from virtualserver.local import caller, networks, up
+from virtualserver.local.errors import ConflictError, LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
+
+    from virtualserver.host.progress import Update
 
 
 def always(value: object) -> Callable[..., object]:
@@ -30,10 +32,22 @@ def always(value: object) -> Callable[..., object]:
     return answer
 
 
+class Unseen:
+    """A report that nobody reads."""
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Generator[Update]:
+        assert title
+        yield nothing
+
+    def once(self, text: str, share: float | None = None) -> None:
+        del text, share
+
+
 def a_start(root: Path, **asked: object) -> up.Start:
     by = caller.Caller("ada", os.getuid(), os.getgid(), root)
     installation = Installation.below(root, "unit")
-    return up.Start(installation=installation, report=progress.Progress(io.StringIO()), by=by, **asked)  # type: ignore[arg-type]
+    return up.Start(installation=installation, report=Unseen(), by=by, **asked)  # type: ignore[arg-type]
 
 
 def nothing(text: str, share: float | None) -> None:
@@ -69,7 +83,7 @@ def test_networks_are_kept_from_others_until_the_control_plane_runs(
     monkeypatch.setattr(networks, "choosing", choosing)
     steps = {step.title: step for step in up.STEPS}
 
-    def start(_start: up.Start, _update: progress.Update) -> None:
+    def start(_start: up.Start, _update: Update) -> None:
         seen.append("started")
 
     started = dataclasses.replace(steps["Control plane"], do=start)
@@ -99,7 +113,7 @@ def test_pools_that_are_named_are_taken_and_may_be_named_again(tmp_path: Path) -
 
 def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> None:
     up.choose_ranges(a_start(tmp_path), nothing)
-    with pytest.raises(failures.Conflict, match=r"--public-pool: .*203\.0\.113\.0/24") as raised:
+    with pytest.raises(ConflictError, match=r"--public-pool: .*203\.0\.113\.0/24") as raised:
         up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("192.0.2.0/24"),)), nothing)
     assert "--purge" in raised.value.remedy
 
@@ -107,7 +121,7 @@ def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> N
 def test_a_machine_without_free_networks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     everything = [ipaddress.ip_network(f"{first}.0.0.0/8") for first in range(256)]
     monkeypatch.setattr(networks, "taken", always(everything))
-    with pytest.raises(failures.Failure):
+    with pytest.raises(LocalError):
         up.choose_ranges(a_start(tmp_path), nothing)
     assert a_start(tmp_path).installation.record().ranges is None
 
@@ -118,16 +132,17 @@ def test_a_failed_step_ends_the_run_and_the_next_run_goes_on_from_it(
     done: list[str] = []
     broken = True
 
-    def first(start: up.Start, update: progress.Update) -> None:
+    def first(start: up.Start, update: Update) -> None:
+        start.installation.create()
         done.append("first")
 
-    def second(start: up.Start, update: progress.Update) -> None:
+    def second(start: up.Start, update: Update) -> None:
         if broken:
             raise controlplane.ControlPlaneError("port 6443 is in use")
         done.append("second")
 
-    monkeypatch.setattr(up, "STEPS", (up.Step("One", first, "a"), up.Step("Two", second, "free the port")))
-    with pytest.raises(failures.Failure, match="step 'Two' failed: port 6443 is in use") as raised:
+    monkeypatch.setattr(up, "STEPS", (up.StartStep("One", first, "a"), up.StartStep("Two", second, "free the port")))
+    with pytest.raises(LocalError, match="step 'Two' failed: port 6443 is in use") as raised:
         up.run(a_start(tmp_path))
     assert raised.value.remedy == "free the port"
     broken = False

@@ -8,14 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from virtualserver.api import names
-from virtualserver.cli import image
 from virtualserver.installation.installation import Installation
+from virtualserver.local import images
 from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from virtualserver.cli.kubectl import Kubectl
+    from virtualserver.local.kubectl import Kubectl
     from virtualserver.storage.images import Image
 
 
@@ -31,13 +31,13 @@ class Claims:
 
 def collect(installation: Installation, *annotations: dict[str, str]) -> list[str]:
     """Remove what nobody needs, and return the names of the images that stay."""
-    image.collect(installation, cast("Kubectl", Claims({}, *annotations)))
-    return sorted(one.name for one in image.store_of(installation).all())
+    images.collect(installation, cast("Kubectl", Claims({}, *annotations)))
+    return sorted(one.name for one in images.store_of(installation).all())
 
 
 def test_only_images_that_nobody_needs_are_removed(tmp_path: Path) -> None:
     installation = Installation.below(tmp_path, "images")
-    store = image.store_of(installation)
+    store = images.store_of(installation)
     made: dict[str, Image] = {}
     for number, name in enumerate(("named", "promised", "used", "unused"), 1):
         path = tmp_path / name

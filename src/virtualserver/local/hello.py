@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from virtualserver.cli import caller, failures, progress
+from virtualserver.local.errors import LocalError, TimedOutError
 
 if TYPE_CHECKING:
-    from virtualserver.cli.kubectl import Kubectl
+    from virtualserver.host.progress import Update
+    from virtualserver.local.caller import SshKey
+    from virtualserver.local.kubectl import Kubectl
 
 __all__ = ["Reachable", "apply", "manifest", "ssh_configuration", "wait"]
 
@@ -59,7 +61,7 @@ def manifest() -> dict[str, Any]:
     return yaml.safe_load(path.read_text())
 
 
-def apply(kubectl: Kubectl, key: caller.SshKey) -> None:
+def apply(kubectl: Kubectl, key: SshKey) -> None:
     """Make the server and the Secret with the key, where they are not there.
 
     What exists is the user's: a server that was changed or stopped stays as it is.
@@ -78,12 +80,12 @@ def apply(kubectl: Kubectl, key: caller.SshKey) -> None:
         kubectl.apply(missing)
 
 
-def wait(kubectl: Kubectl, update: progress.Update, *, seconds: float) -> Reachable:
+def wait(kubectl: Kubectl, update: Update, *, seconds: float) -> Reachable:
     """Wait until the server is Ready and answers on ports 22 and 80; a server that the user stopped is not waited for.
 
     Raises:
-        TimedOut: It does not answer within the time; the message says what it waits for.
-        Failure: It has failed for a minute, although the node tries again and again.
+        TimedOutError: It does not answer within the time; the message says what it waits for.
+        LocalError: It has failed for a minute, although the node tries again and again.
     """
     end = time.monotonic() + seconds
     stopped_since: float | None = None
@@ -98,16 +100,16 @@ def wait(kubectl: Kubectl, update: progress.Update, *, seconds: float) -> Reacha
         update(seen.state, None)
         failed_since = (failed_since or time.monotonic()) if seen.has_failed else None
         if failed_since and time.monotonic() - failed_since > _FAILED_SECONDS:
-            raise failures.Failure(f"server {_NAME!r} cannot start: {seen.state}")
+            raise LocalError(f"server {_NAME!r} cannot start: {seen.state}")
         if time.monotonic() >= end:
-            raise failures.TimedOut(
+            raise TimedOutError(
                 f"server {_NAME!r} does not answer after {seconds:.0f} s: {seen.state}",
                 remedy="It goes on starting. Follow it with: vs kubectl get vs hello -w",
             )
         time.sleep(1)
 
 
-def ssh_configuration(server: Reachable, key: caller.SshKey) -> str:
+def ssh_configuration(server: Reachable, key: SshKey) -> str:
     """Return an ssh configuration with which ``ssh -F FILE hello`` logs in.
 
     Host keys are not remembered: a server made again has new ones, and its packets do not leave this machine.

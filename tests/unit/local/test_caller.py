@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from virtualserver.cli import caller, failures
+from virtualserver.local import caller
+from virtualserver.local.errors import LocalError
 
 
 def a_caller(home: Path) -> caller.Caller:
@@ -78,6 +79,6 @@ def test_a_private_key_left_by_an_interrupted_run_is_replaced(tmp_path: Path) ->
 
 def test_a_command_that_needs_root_says_how_to_become_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 1000)
-    with pytest.raises(failures.Failure, match="needs root") as raised:
+    with pytest.raises(LocalError, match="needs root") as raised:
         caller.require_root("vs up")
     assert "sudo" in raised.value.remedy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from virtualserver.cli import doctor
+from virtualserver.local import doctor
 from virtualserver.storage.builds import busybox, debian
 
 _TOOLS = Path(__file__).parents[3] / "tools"

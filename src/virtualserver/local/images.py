@@ -1,0 +1,296 @@
+"""Images are claims in the namespace ``vd-images``, so that manifests name them as on a cluster.
+
+The store holds the bytes, a PersistentVolumeClaim the name; ``docs/architecture.md`` has the annotations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+from virtualserver import controlplane
+from virtualserver.api import names
+from virtualserver.local.errors import ConflictError, LocalError, MissingError
+from virtualserver.local.kubectl import Kubectl
+from virtualserver.storage import builds, disks, images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from virtualserver.host.progress import Update
+    from virtualserver.installation.installation import Installation
+    from virtualserver.local.report import Report
+
+__all__ = [
+    "KINDS",
+    "DiskSource",
+    "NamedImage",
+    "add",
+    "alias",
+    "build",
+    "claim",
+    "collect",
+    "is_there",
+    "listed",
+    "make",
+    "remove",
+    "store_of",
+]
+
+KINDS: Final = ("busybox", "debian")
+"""The images that `build` can make."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NamedImage:
+    """A name that manifests use, and the image that it stands for.
+
+    Attributes:
+        name: The claim's name.
+        namespace: The claim's namespace.
+        digest: The image's digest.
+        alias_of: ``NAMESPACE/NAME`` of the claim that it is another name of; ``""`` for an image's own.
+        image: The image; None where the store does not have it any more.
+    """
+
+    name: str
+    namespace: str
+    digest: str
+    alias_of: str
+    image: images.Image | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DiskSource:
+    """Files that an image is made of.
+
+    Attributes:
+        disk: A raw or qcow2 disk.
+        kernel: Booted directly; None: the guest boots from its disk.
+        initrd: Beside the kernel.
+        command_line: The kernel's.
+        description: One sentence for people.
+    """
+
+    disk: Path
+    kernel: Path | None = None
+    initrd: Path | None = None
+    command_line: str = ""
+    description: str = ""
+
+
+def store_of(installation: Installation) -> images.ImageStore:
+    """Return the store of an installation's images."""
+    return images.ImageStore(installation.images)
+
+
+def claim(
+    name: str, image: images.Image, *, namespace: str = names.IMAGE_NAMESPACE, alias_of: str = ""
+) -> dict[str, Any]:
+    """Return the claim that gives an image a name.
+
+    Args:
+        name: The claim's name, a DNS label.
+        image: What it stands for.
+        namespace: Where manifests look for it.
+        alias_of: ``NAMESPACE/NAME`` of the claim that it is another name of; ``""`` for an image's own.
+    """
+    annotations = {names.IMAGE: image.digest}
+    if alias_of:
+        annotations[names.ALIAS_OF] = alias_of
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+        "spec": {
+            "accessModes": ["ReadOnlyMany"],
+            "volumeMode": "Block",
+            "storageClassName": "",
+            "resources": {"requests": {"storage": str(image.virtual_size)}},
+        },
+    }
+
+
+def is_there(kubectl: Kubectl, name: str) -> bool:
+    """Return whether manifests can use an image of that name."""
+    return kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE) is not None
+
+
+def build(installation: Installation, kind: str, *, name: str, report: Report) -> NamedImage:
+    """Build an image from the distribution's packages, add it to the store and give it its name.
+
+    Raises:
+        ConflictError: The name is taken by something else.
+        LocalError: The API server does not answer, or a step of the build failed; the store is as it was.
+    """
+    kubectl = Kubectl(installation)
+    with controlplane.locked(installation, report.once), report.step(f"Image {name}") as update:
+        return make(installation, kubectl, kind, name=name, update=update)
+
+
+def make(installation: Installation, kubectl: Kubectl, kind: str, *, name: str, update: Update) -> NamedImage:
+    """Do what `build` does, as a step of something longer that holds the installation's lock."""
+    _present(kubectl, names.IMAGE_NAMESPACE, name)  # before minutes of work
+    installation.create()
+    workdir = installation.image_build
+    try:
+        built = asyncio.run(importlib.import_module(f"{builds.__name__}.{kind}").build(workdir, progress=update))
+        update("adding it to the store", None)
+        image = store_of(installation).add(
+            disk=built.disk,
+            kernel=built.kernel,
+            initrd=built.initrd,
+            command_line=built.command_line,
+            name=name,
+            description=built.description,
+        )
+    except builds.ImageBuildError as error:
+        raise LocalError(f"image {kind!r}: {error}", remedy=f"Try again: vs image build {kind}") from error
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+    return _named(kubectl, claim(name, image), image)
+
+
+def add(installation: Installation, source: DiskSource, *, name: str, report: Report) -> NamedImage:
+    """Add an image to the store and give it its name.
+
+    Raises:
+        ConflictError: The name is taken by something else.
+        ImageError: The disk is refused.
+    """
+    kubectl = Kubectl(installation)
+    with controlplane.locked(installation, report.once), report.step(f"Image {name}") as update:
+        _present(kubectl, names.IMAGE_NAMESPACE, name)
+        update(f"copying {source.disk}", None)
+        image = store_of(installation).add(
+            disk=source.disk,
+            kernel=source.kernel,
+            initrd=source.initrd,
+            command_line=source.command_line,
+            name=name,
+            description=source.description,
+        )
+        return _named(kubectl, claim(name, image), image)
+
+
+def listed(installation: Installation) -> list[NamedImage]:
+    """Return the images and their other names."""
+    stored = {image.digest: image for image in store_of(installation).all()}
+    claims = [c for c in Kubectl(installation).list("pvc") if names.IMAGE in c["metadata"].get("annotations", {})]
+    return [_of_claim(c, stored.get(c["metadata"]["annotations"][names.IMAGE])) for c in claims]
+
+
+def alias(installation: Installation, image: str, *, namespace: str, name: str) -> None:
+    """Give an image another name, so that manifests that name another source use it.
+
+    Raises:
+        MissingError: There is no such image.
+        ConflictError: The name is taken by something that is no other name of an image.
+    """
+    kubectl = Kubectl(installation)
+    stored = _stored(installation, kubectl, image)
+    present = kubectl.get("pvc", name, namespace=namespace)
+    if present is not None and names.ALIAS_OF not in present["metadata"].get("annotations", {}):
+        raise ConflictError(
+            f"a claim {namespace}/{name} is there already, and is no alias.",
+            remedy="Choose another name, or remove that claim.",
+        )
+    if not kubectl.run("get", "namespace", namespace, "-o", "name", "--ignore-not-found").strip():
+        kubectl.run("create", "namespace", namespace)
+    _make_claim(kubectl, claim(name, stored, namespace=namespace, alias_of=f"{names.IMAGE_NAMESPACE}/{image}"))
+
+
+def remove(installation: Installation, image: str, *, report: Report) -> None:
+    """Remove an image and its other names; disks that were cloned from it keep working.
+
+    Raises:
+        MissingError: There is no such image.
+    """
+    kubectl = Kubectl(installation)
+    _stored(installation, kubectl, image)  # a wrong name is said at once, whoever else is at work
+    with controlplane.locked(installation, report.once):
+        source = f"{names.IMAGE_NAMESPACE}/{image}"
+        for c in kubectl.list("pvc"):
+            metadata = c["metadata"]
+            key = f"{metadata['namespace']}/{metadata['name']}"
+            if key == source or metadata.get("annotations", {}).get(names.ALIAS_OF) == source:
+                kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
+        collect(installation, kubectl)
+
+
+def collect(installation: Installation, kubectl: Kubectl) -> None:
+    """Remove images from the store that no claim names and no server's disk lies over."""
+    annotations = [c["metadata"].get("annotations", {}) for c in kubectl.list("pvc")]
+    # A disk's claim comes before the disk itself.
+    named = {one.get(key) for one in annotations for key in (names.IMAGE, names.BASE_IMAGE)}
+    bases = set(disks.DiskStore(installation.disks).bases().values())
+    store = store_of(installation)
+    for image in store.all():
+        if image.digest not in named and image.disk not in bases:
+            store.remove(image.digest)
+
+
+def _stored(installation: Installation, kubectl: Kubectl, name: str) -> images.Image:
+    present = kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE)
+    digest = (present or {}).get("metadata", {}).get("annotations", {}).get(names.IMAGE)
+    if digest is None:
+        raise MissingError(
+            f"there is no image {name!r} in {names.IMAGE_NAMESPACE}.",
+            remedy="See `vs image list`; make one with `vs image build debian` or `vs image add`.",
+        )
+    return store_of(installation).get(digest)
+
+
+def _present(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any] | None:
+    """Return the claim of an image's name, None where the name is free.
+
+    Raises:
+        ConflictError: Something that is no image has the name.
+    """
+    present = kubectl.get("pvc", name, namespace=namespace)
+    if present is not None and names.IMAGE not in present["metadata"].get("annotations", {}):
+        raise ConflictError(
+            f"a claim {namespace}/{name} is there already, and is no image.",
+            remedy="Choose another name, or remove that claim.",
+        )
+    return present
+
+
+def _make_claim(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
+    """Make a claim; one of the same name for another image is replaced, since a claim's size cannot shrink."""
+    metadata = manifest["metadata"]
+    present = _present(kubectl, metadata["namespace"], metadata["name"])
+    if present and present["metadata"]["annotations"][names.IMAGE] != metadata["annotations"][names.IMAGE]:
+        kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
+    kubectl.apply([manifest])
+    kubectl.run(
+        "patch",
+        "pvc",
+        metadata["name"],
+        "-n",
+        metadata["namespace"],
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        '{"status": {"phase": "Bound"}}',
+    )
+
+
+def _named(kubectl: Kubectl, manifest: dict[str, Any], image: images.Image) -> NamedImage:
+    _make_claim(kubectl, manifest)
+    return _of_claim(manifest, image)
+
+
+def _of_claim(manifest: dict[str, Any], image: images.Image | None) -> NamedImage:
+    metadata = manifest["metadata"]
+    annotations = metadata["annotations"]
+    return NamedImage(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        digest=annotations[names.IMAGE],
+        alias_of=annotations.get(names.ALIAS_OF, ""),
+        image=image,
+    )

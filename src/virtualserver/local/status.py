@@ -1,0 +1,145 @@
+"""What of an installation runs, where it is reached, and what of the host it uses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from virtualserver import controlplane
+from virtualserver.installation import ranges
+from virtualserver.local import inventory
+from virtualserver.local.errors import MissingError
+from virtualserver.local.kubectl import Kubectl
+from virtualserver.node.allocation import pools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from virtualserver.fabric.blockers import Blocker
+    from virtualserver.fabric.desired.state import Network
+    from virtualserver.installation.installation import Installation
+
+__all__ = ["AcceleratorFound", "InstallationStatus", "PoolUse", "accelerator_of", "of", "pools_of", "require"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolUse:
+    """One pool of load balancer addresses.
+
+    Attributes:
+        name: Such as ``public``.
+        networks: Where its addresses come from.
+        size: How many addresses it has.
+        in_use: How many of them Services hold.
+    """
+
+    name: str
+    networks: tuple[Network, ...]
+    size: int
+    in_use: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AcceleratorFound:
+    """What the node found out about KVM at its last start.
+
+    Attributes:
+        name: ``kvm``, ``tcg``, or ``unknown`` before the first start.
+        reason: Why, in words.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InstallationStatus:
+    """How an installation is.
+
+    Attributes:
+        installation: The installation.
+        control_plane: Its processes.
+        pools: Its load balancer pools; empty before the first start.
+        accelerator: What guests run with.
+        blockers: Rules of others that drop our packets; only root sees them.
+    """
+
+    installation: Installation
+    control_plane: controlplane.ControlPlaneStatus
+    pools: tuple[PoolUse, ...]
+    accelerator: AcceleratorFound
+    blockers: tuple[Blocker, ...]
+
+    @property
+    def summary(self) -> str:
+        """Whether it runs, in a few words."""
+        now = self.control_plane
+        if now.running:
+            return "ready" if now.ready else f"waiting for {now.waiting_for}"
+        if any(part.pid for part in now.components):
+            return "its supervisor has ended; what runs goes on, and `vs up` takes it over"
+        return "stopped"
+
+
+def require(installation: Installation) -> None:
+    """Refuse to go on where there is no such installation.
+
+    Raises:
+        MissingError: It was never started, or it was removed.
+    """
+    if not installation.state.exists():
+        raise MissingError(
+            f"there is no instance {installation.name!r} in {installation.root}.", remedy="Start it with `vs up`."
+        )
+
+
+def of(installation: Installation) -> InstallationStatus:
+    """Return how an installation is.
+
+    Raises:
+        MissingError: There is none.
+    """
+    require(installation)
+    found = controlplane.status(installation)
+    readable = os.access(installation.kubeconfig, os.R_OK)
+    services = Kubectl(installation).list("services") if found.ready and readable else []
+    return InstallationStatus(
+        installation=installation,
+        control_plane=found,
+        pools=pools_of(installation, services),
+        accelerator=accelerator_of(installation),
+        blockers=tuple(inventory.blockers(installation)) if os.getuid() == 0 else (),
+    )
+
+
+def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> tuple[PoolUse, ...]:
+    """Return the load balancer pools with their sizes and how many of their addresses Services hold."""
+    recorded = installation.record().ranges
+    if recorded is None:
+        return ()
+    used = {
+        entry["ip"]
+        for service in services
+        for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
+        if "ip" in entry
+    }
+    return tuple(
+        PoolUse(
+            name=pool.name,
+            networks=pool.networks,
+            size=sum(pool.size(family) for family in pool.families),
+            in_use=pool.used(used),
+        )
+        for pool in pools.pools_of(ranges.decode(recorded)).values()
+    )
+
+
+def accelerator_of(installation: Installation) -> AcceleratorFound:
+    """Return what the node found out about KVM at its last start."""
+    try:
+        found = json.loads(installation.accelerator.read_bytes())
+    except (OSError, ValueError):
+        return AcceleratorFound("unknown", "the node has not tried yet")
+    return AcceleratorFound(found["name"], found["reason"])
