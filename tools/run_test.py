@@ -1,22 +1,32 @@
-"""Every check and every test, in the order in which a fault is cheapest to find, with one closing line.
+"""Every check and every test, side by side, with one closing line.
 
 Run by ``tools/setup.sh`` with the Python of an environment that has the dev requirements. The last line is
 ``N passed, N failed`` (each check counts as one), and the exit status is 1 when anything failed or nothing ran.
+With arguments, one pytest process gets them and its words are shown as they come.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.jobs import Job, files_of_jobs
+from suite.outcome import Outcome, read_report, slowest
+from suite.side_by_side import Runner, tests_command
+
+if TYPE_CHECKING:
+    from virtualserver.installation.installation import Installation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
 BUILD = CHECKOUT / "build"
+LOGS = BUILD / "suite"
 PYRIGHT = CHECKOUT / "tools" / "pyright"
 
 
@@ -59,22 +69,22 @@ def terraform_docs() -> int:
 CHECKS = (ruff_check, ruff_format, import_linter, pyright, terraform_docs)
 
 
-def run_checks() -> dict[str, bool]:
-    """Run every check, also after one failed, and return which passed."""
-    results: dict[str, bool] = {}
+def run_checks() -> Outcome:
+    """Run every check, also after one failed."""
+    failures: list[str] = []
     for check in CHECKS:
         began = time.monotonic()
         print(f"== {check.__name__}", flush=True)
-        results[check.__name__] = check() == 0
-        verdict = "passed" if results[check.__name__] else "FAILED"
-        print(f"== {check.__name__}: {verdict} ({time.monotonic() - began:.1f} s)", flush=True)
-    return results
+        good = check() == 0
+        print(f"== {check.__name__}: {'passed' if good else 'FAILED'} ({time.monotonic() - began:.1f} s)", flush=True)
+        if not good:
+            failures.append(f"check {check.__name__}")
+    return Outcome(len(CHECKS) - len(failures), len(failures), failures=tuple(failures))
 
 
 def control_plane() -> str:
     """Return the folder of the control plane's programs, built once and kept in the cache (minutes the first time)."""
     from virtualserver import controlplane
-    from virtualserver.installation.installation import Installation
 
     last = [0.0]
 
@@ -83,32 +93,65 @@ def control_plane() -> str:
             last[0] = time.monotonic()
             print(f"   {waits_for}" + ("" if share is None else f" ({share:.0%})"), flush=True)
 
-    cache = Installation(root=Path("/var/cache/virtualserver"), run_root=Path("/var/cache/virtualserver/.run"))
-    return str(controlplane.obtain(cache, progress=progress).folder)
+    return str(controlplane.obtain(_cache(), progress=progress).folder)
 
 
-def run_tests(arguments: list[str]) -> tuple[int, int, int]:
-    """Run pytest over everything, and return how many passed, failed and were skipped."""
+def control_plane_is_built() -> bool:
+    """Return whether `control_plane` has nothing to build."""
+    from virtualserver import controlplane
+
+    return "VS_CONTROLPLANE" in os.environ or controlplane.find(_cache()) is not None
+
+
+def _cache() -> Installation:
+    from virtualserver.installation.installation import Installation
+
+    return Installation(root=Path("/var/cache/virtualserver"), run_root=Path("/var/cache/virtualserver/.run"))
+
+
+def run_everything() -> Outcome:
+    """Run the checks and all tests side by side; what needs no control plane runs while that is built."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    for old in LOGS.iterdir():
+        old.unlink()
+    files = [str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "tests").rglob("test_*.py")]
+    jobs = files_of_jobs(files)
+    early = [] if control_plane_is_built() else [job for job in jobs if not job.needs_control_plane]
+    with Runner(LOGS) as runner:
+
+        def start(job: Job) -> None:
+            command = tests_command(LOGS / f"{job.name}.xml", ["-p", "no:cacheprovider", *jobs[job]])
+            runner.start(job.name, command)
+
+        runner.start("checks", [sys.executable, __file__, "--checks"])
+        for job in early:
+            start(job)
+        os.environ.setdefault("VS_CONTROLPLANE", control_plane())
+        for job in jobs:
+            if job not in early:
+                start(job)
+        finished = runner.finish()
+    total = Outcome()
+    for job in finished:
+        total += read_checks(job.log) if job.name == "checks" else read_report(LOGS / f"{job.name}.xml", job.status)
+    return total
+
+
+def read_checks(log: Path) -> Outcome:
+    """Return what came of the checks, whose words end with the same line as ours."""
+    *_, last = log.read_text().splitlines() or [""]
+    found = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
+    passed, failed = (int(found[1]), int(found[2])) if found else (0, 1)
+    return Outcome(passed, failed, failures=(f"checks: {log.relative_to(CHECKOUT)}",) if failed else ())
+
+
+def run_part(arguments: list[str]) -> Outcome:
+    """Run what the arguments name, in one process."""
+    os.environ.setdefault("VS_CONTROLPLANE", control_plane())
     report = BUILD / "junit.xml"
     report.unlink(missing_ok=True)
-    folders = arguments or [name for name in ("tests/unit", "tests/integration", "tests/e2e") if any_test(name)]
-    command = [sys.executable, "-m", "pytest", f"--junitxml={report}", "--durations=15", *folders]
-    status = subprocess.call(command)
-    if not report.exists():
-        print(f"pytest ended with status {status} and wrote no report", flush=True)
-        return 0, 1, 0
-    suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
-    total, failed, skipped = (
-        sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "skipped")
-    )
-    failed += sum(int(suite.get("errors", 0)) for suite in suites)
-    # A session that ended early (interrupted, usage error) has a good report and a bad status.
-    return total - failed - skipped, max(failed, 1 if status else 0), skipped
-
-
-def any_test(folder: str) -> bool:
-    """Return whether a folder holds a test module."""
-    return any((CHECKOUT / folder).rglob("test_*.py"))
+    status = subprocess.call(tests_command(report, arguments))
+    return read_report(report, status)
 
 
 def main() -> int:
@@ -119,16 +162,19 @@ def main() -> int:
     options, rest = parser.parse_known_args()
     os.chdir(CHECKOUT)
     BUILD.mkdir(exist_ok=True)
-    checks = run_checks() if options.checks or not options.tests else {}
-    passed, failed, skipped = sum(checks.values()), len(checks) - sum(checks.values()), 0
-    if not options.checks:
-        os.environ.setdefault("VS_CONTROLPLANE", control_plane())
-        more = run_tests([*options.tests, *rest])
-        passed, failed, skipped = passed + more[0], failed + more[1], more[2]
-    for name in (name for name, good in checks.items() if not good):
-        print(f"failed check: {name}")
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
-    return 1 if failed or not passed else 0
+    if options.checks:
+        outcome = run_checks()
+    elif options.tests or rest:
+        outcome = run_part([*options.tests, *rest])
+    else:
+        outcome = run_everything()
+    if outcome.seconds:
+        print("slowest tests:", *slowest(outcome.seconds), sep="\n")
+    for failure in outcome.failures:
+        print(f"failed: {failure}")
+    counts = f"{outcome.passed} passed, {outcome.failed} failed"
+    print(counts + (f", {outcome.skipped} skipped" if outcome.skipped else ""), flush=True)
+    return 1 if outcome.failed or not outcome.passed else 0
 
 
 if __name__ == "__main__":

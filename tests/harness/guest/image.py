@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import fcntl
+import functools
 import hashlib
 import os
 import subprocess
@@ -28,10 +30,14 @@ ttyS0::respawn:/bin/agent console /dev/ttyS0
 """
 
 
+@functools.cache
 def build(cache: Path = CACHE) -> BuiltImage:
     """Return the image, made if the cache has none of the same inputs; the guest answers on TCP 22 once it is up."""
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
-    base = asyncio.run(busybox.build(cache, progress=lambda _step, _done: None))
+    with (cache / "lock").open("w") as lock:
+        # Of the processes that run tests side by side, the first one builds.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        base = asyncio.run(busybox.build(cache, progress=lambda _step, _done: None))
     assert base.initrd is not None
     overlay = cpio.archive(
         {"bin/agent": cpio.file(agent(cache).read_bytes(), mode=0o755), "etc/inittab": cpio.file(_INITTAB)}

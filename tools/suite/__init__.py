@@ -1,0 +1,1 @@
+"""What `tools/run_test.py` runs side by side, and what came of it."""
