@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,8 @@ def product() -> Generator[Product]:
     """
     if named := os.environ.get("VS_E2E"):
         instance, _, state = named.partition(":")
-        yield Product(instance, Path(state), programs=plane.programs().folder)
+        with closing(Product(instance, Path(state), programs=plane.programs().folder)) as running:
+            yield running
         return
     with a_product("e2e") as running:
         yield running
@@ -50,6 +51,7 @@ def a_product(name: str, *options: str) -> Generator[Product]:
             add_image(product)
             yield product
         finally:
+            product.close()
             product.vs("down", "--purge", "--yes")
 
 

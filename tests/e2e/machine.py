@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e.internet import Internet
-from e2e.product import Product, eventually
+from e2e.product import Product
 from harness import control_plane as plane
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -6,41 +6,20 @@ import json
 import os
 import subprocess
 import sys
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from harness.guest.driver import Guest
+from harness.reading import Reader
+from harness.waiting import eventually
+from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Product", "eventually"]
-
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T], *, what: str, seconds: float = 90, pause: float = 0.3) -> T:
-    """Return the first truthy result of looking again and again.
-
-    Raises:
-        AssertionError: Nothing truthy was seen within the time; says what was waited for and what was seen last.
-    """
-    end = time.monotonic() + seconds
-    seen: object = None
-    while time.monotonic() < end:
-        try:
-            found = look()
-        except (AssertionError, LookupError) as error:
-            seen = error
-        else:
-            if found:
-                return found
-            seen = found
-        time.sleep(pause)
-    raise AssertionError(f"waited {seconds:g} s for {what}; last seen: {seen!r}")
+__all__ = ["Product"]
 
 
 class Product:
@@ -59,12 +38,17 @@ class Product:
         self.state = state
         self.programs = programs
         self.enter = list(enter)
+        self._reader = Reader(Installation.below(state, instance))
         self.environment = {
             **os.environ,
             "VS_INSTANCE": instance,
             "VS_STATE": str(state),
             "VS_CONTROLPLANE": str(programs),
         }
+
+    def close(self) -> None:
+        """Close what reads the API; the product goes on."""
+        self._reader.close()
 
     @property
     def folder(self) -> Path:
@@ -136,6 +120,8 @@ class Product:
 
     def get(self, kind: str, name: str, *, namespace: str = "default") -> dict[str, Any]:
         """Return an object, ``{}`` where there is none."""
+        if not self.enter and Reader.reads(kind):
+            return self._reader.get(kind, name, namespace)
         text = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
         return json.loads(text) if text.strip() else {}
 

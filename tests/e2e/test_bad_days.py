@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from e2e.product import Product
 
 PRIVATE = {"public": False}
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from e2e.internet import Internet
+    from e2e.product import Product
 
 KEEP = "virtualservers.coreweave.com/keep-disk"
 KINDS = ("vm", "vmi", "datavolume", "pvc", "service", "secret", "endpointslices")

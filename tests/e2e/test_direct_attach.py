@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from e2e.internet import Internet
+    from e2e.product import Product
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["public", "private"])

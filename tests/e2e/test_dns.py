@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from e2e.product import Product
 
 GATEWAY = "169.254.1.1"
 CLUSTER = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"]

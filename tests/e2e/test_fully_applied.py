@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from e2e.manifests import a_server
-from e2e.product import eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

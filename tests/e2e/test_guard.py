@@ -23,11 +23,12 @@ from e2e.ears import ears
 from e2e.frames import BROADCAST, arp, router_advertisement, udp
 from e2e.internet import Internet
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
+    from e2e.product import Product
     from harness.guest.driver import Guest
 
 pytestmark = pytest.mark.timeout(900)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+    from e2e.product import Product
 
 COLUMNS = ["NAME", "STATUS", "REASON", "STARTED", "INTERNAL IP", "EXTERNAL IP"]
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from e2e.conftest import add_image
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from e2e.machine import Machine
+    from e2e.product import Product
 
 PORTS = {"public": True, "tcp": {"ports": [22]}}
 ATTACHED = {"public": False, "directAttachLoadBalancerIP": True}

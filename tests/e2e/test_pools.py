@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from e2e.conftest import add_image
 from e2e.manifests import a_server
-from e2e.product import eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from e2e.machine import Machine

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from e2e.product import Product
 
 PRIVATE = {"public": False}
 RUNNING = {"Always": "always", "RerunOnFailure": "rerun", "Manual": "manual"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.manifests import a_server
-from e2e.product import eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,11 @@ import pytest
 
 from e2e.conftest import IMAGE, add_image
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from e2e.machine import Machine
+    from e2e.product import Product
 
 _LISTEN = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(); s.accept()"
 

@@ -18,7 +18,8 @@ import pytest
 
 from e2e.conftest import a_folder
 from e2e.manifests import a_server
-from e2e.product import Product, eventually
+from e2e.product import Product
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,14 +12,15 @@ import pytest
 import yaml
 
 from e2e.conftest import IMAGE
-from e2e.product import Product, eventually
 from harness.terraform_world import MODULE, Terraform
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from e2e.internet import Internet
+    from e2e.product import Product
 
 pytestmark = pytest.mark.timeout(900)
 

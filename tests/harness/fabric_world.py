@@ -14,16 +14,14 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 from collections.abc import Awaitable, Callable, Generator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from harness.waiting import eventually
 from virtualserver.fabric.desired import state
 from virtualserver.fabric.kernel.namespace import Namespace
-
-T = TypeVar("T")
 
 NEW_NETWORK, NEW_MOUNTS = 0x40000000, 0x00020000
 UPLINK = "wan0"
@@ -37,17 +35,6 @@ def sh(*command: str, stdin: str | None = None, check: bool = True) -> str:
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=60)
     assert not check or done.returncode == 0, f"{command}: {done.returncode}: {done.stderr or done.stdout}"
     return done.stdout
-
-
-def eventually(condition: Callable[[], T], *, seconds: float = 20, what: str = "the condition") -> T:
-    """Ask until the answer is true, and return it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

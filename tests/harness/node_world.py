@@ -11,13 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness import control_plane as plane
 from harness.guest import image as guest_image
 from harness.guest.driver import Guest
+from harness.reading import Reader
+from harness.waiting import eventually
 from virtualserver.api import names
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.installation import ranges
@@ -52,7 +53,12 @@ class NodeWorld:
         self.api = api
         self.namespace = "default"
         self.digest = ""
+        self._reader = Reader(installation)
         self._node: subprocess.Popen[bytes] | None = None
+
+    def close(self) -> None:
+        """Close what reads the API; everything else goes on."""
+        self._reader.close()
 
     @property
     def log(self) -> str:
@@ -96,13 +102,7 @@ class NodeWorld:
         self, condition: Callable[[], T], *, seconds: float = 180, what: str | Callable[[], str] = "the condition"
     ) -> T:
         """Ask until the answer is true, and return it."""
-        deadline = time.monotonic() + seconds
-        while True:
-            answer = condition()
-            if answer:
-                return answer
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
-            time.sleep(0.1)
+        return eventually(condition, seconds=seconds, what=what)
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         """Create or change objects, in the test's namespace where they name none."""
@@ -113,6 +113,8 @@ class NodeWorld:
 
     def get(self, kind: str, name: str, *, namespace: str | None = None) -> dict[str, Any]:
         """Return an object, empty where there is none."""
+        if Reader.reads(kind):
+            return self._reader.get(kind, name, namespace or self.namespace)
         text = self.api.kubectl(
             "-n", namespace or self.namespace, "get", kind, name, "-o", "json", "--ignore-not-found"
         )
@@ -272,6 +274,7 @@ def a_node(name: str = "") -> Generator[NodeWorld]:
             yield world
         finally:
             world.stop_node()
+            world.close()
             asyncio.run(world.end_machines())
             asyncio.run(world.data_plane().stop())
 

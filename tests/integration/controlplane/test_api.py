@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.waiting import eventually
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.control_plane import ControlPlane
@@ -23,15 +24,6 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", name)
     yield name
     control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Wait until the condition holds and return what it gave."""
-    end = time.monotonic() + seconds
-    while not (held := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-    return held
 
 
 def test_kubectl_works_as_administrator(control_plane: ControlPlane) -> None:
@@ -69,7 +61,7 @@ def test_a_quota_refuses_the_second_object(control_plane: ControlPlane, namespac
             "get", "quota", "one", "-n", namespace, "-o", "jsonpath={.status.used}"
         )
 
-    until(is_counted, "the quota is counted")
+    eventually(is_counted, what="the quota is counted")
     control_plane.kubectl("create", "secret", "generic", "first", "-n", namespace)
     refused = control_plane.kubectl("create", "secret", "generic", "second", "-n", namespace, check=False)
     assert "exceeded quota: one" in refused
@@ -109,8 +101,13 @@ def test_the_aggregated_roles_hold_for_servers(control_plane: ControlPlane, name
     servers = "virtualservers.coreweave.com/virtualservers"
     start = "subresources.kubevirt.io/virtualmachines/start"
     console = "subresources.kubevirt.io/virtualmachineinstances/console"
-    until(lambda: may(control_plane, "list", servers, namespace=namespace, user="viewer"), "view may list servers")
-    until(lambda: may(control_plane, "create", servers, namespace=namespace, user="editer"), "edit may create servers")
+    eventually(
+        lambda: may(control_plane, "list", servers, namespace=namespace, user="viewer"), what="view may list servers"
+    )
+    eventually(
+        lambda: may(control_plane, "create", servers, namespace=namespace, user="editer"),
+        what="edit may create servers",
+    )
     assert may(control_plane, "create", servers, namespace=namespace, user="adminer")
     assert may(control_plane, "update", start, namespace=namespace, user="editer")
     assert may(control_plane, "get", console, namespace=namespace, user="editer")
@@ -135,9 +132,9 @@ def test_dependents_go_with_their_owner(control_plane: ControlPlane, namespace: 
 
 
 def test_service_accounts_get_tokens(control_plane: ControlPlane, namespace: str) -> None:
-    until(
+    eventually(
         lambda: "default" in control_plane.kubectl("get", "serviceaccount", "-n", namespace, check=False),
-        "the default service account",
+        what="the default service account",
     )
     assert control_plane.kubectl("create", "token", "default", "-n", namespace).count(".") == 2
 

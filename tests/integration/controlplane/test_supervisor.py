@@ -8,16 +8,17 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import control_plane as plane
+from harness.waiting import eventually
 from virtualserver import controlplane
 from virtualserver.controlplane import errors, probes, processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from virtualserver.installation.installation import Installation
 
@@ -29,15 +30,6 @@ def running() -> Iterator[plane.ControlPlane]:
     """An installation that tests of this module may treat badly; each leaves it ready."""
     with plane.an_installation("rough") as installation:
         yield plane.start(installation)
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
-    """Wait until the condition holds and return what it gave."""
-    end = time.monotonic() + seconds
-    while not (held := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return held
 
 
 def pids(installation: Installation) -> dict[str, int]:
@@ -62,8 +54,8 @@ def mentioning(text: str) -> list[int]:
 def test_a_killed_component_is_started_again_alone(running: plane.ControlPlane, name: str) -> None:
     before = pids(running.installation)
     os.kill(before[name], signal.SIGKILL)
-    until(lambda: pids(running.installation).get(name) not in (None, before[name]), f"{name} runs again")
-    until(lambda: controlplane.status(running.installation).ready, "all is ready again")
+    eventually(lambda: pids(running.installation).get(name) not in (None, before[name]), what=f"{name} runs again")
+    eventually(lambda: controlplane.status(running.installation).ready, what="all is ready again")
     after = pids(running.installation)
     assert {other: after[other] for other in COMPONENTS if other != name} == {
         other: before[other] for other in COMPONENTS if other != name
@@ -79,7 +71,7 @@ def test_a_new_supervisor_adopts_what_a_killed_one_left(running: plane.ControlPl
     supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not controlplane.status(running.installation).running, "the supervisor is gone")
+    eventually(lambda: not controlplane.status(running.installation).running, what="the supervisor is gone")
     running.kubectl("get", "namespaces")  # the API does not need it
     os.kill(before["kube-controller-manager"], signal.SIGKILL)  # while nobody looks
     status = controlplane.start(running.installation, plane.programs())
@@ -95,17 +87,17 @@ def test_an_adopted_component_is_watched_like_a_child(running: plane.ControlPlan
     supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not controlplane.status(running.installation).running, "the supervisor is gone")
+    eventually(lambda: not controlplane.status(running.installation).running, what="the supervisor is gone")
     controlplane.start(running.installation, plane.programs())
     before = pids(running.installation)
     os.kill(before["kube-controller-manager"], signal.SIGKILL)
-    until(
+    eventually(
         lambda: (
             pids(running.installation).get("kube-controller-manager") not in (None, before["kube-controller-manager"])
         ),
-        "it runs again",
+        what="it runs again",
     )
-    until(lambda: controlplane.status(running.installation).ready, "all is ready again")
+    eventually(lambda: controlplane.status(running.installation).ready, what="all is ready again")
 
 
 def test_a_component_whose_record_was_not_finished_is_found(running: plane.ControlPlane) -> None:
@@ -113,7 +105,7 @@ def test_a_component_whose_record_was_not_finished_is_found(running: plane.Contr
     supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not controlplane.status(running.installation).running, "the supervisor is gone")
+    eventually(lambda: not controlplane.status(running.installation).running, what="the supervisor is gone")
     import json
 
     path = running.installation.processes / "kube-apiserver.json"
@@ -146,7 +138,7 @@ def test_a_second_supervisor_ends_at_once(running: plane.ControlPlane) -> None:
     supervisor = controlplane.status(running.installation).supervisor_pid
     lifecycle.launch(running.installation)
     log = running.installation.log("supervisor")
-    until(lambda: "runs already" in log.read_text(), "the second says so")
+    eventually(lambda: "runs already" in log.read_text(), what="the second says so")
     assert controlplane.status(running.installation).supervisor_pid == supervisor
 
 
@@ -176,7 +168,7 @@ def test_stop_ends_what_a_killed_supervisor_left() -> None:
         supervisor = controlplane.status(installation).supervisor_pid
         assert supervisor
         os.kill(supervisor, signal.SIGKILL)
-        until(lambda: not controlplane.status(installation).running, "the supervisor is gone")
+        eventually(lambda: not controlplane.status(installation).running, what="the supervisor is gone")
         controlplane.stop(installation)
         assert not mentioning(str(installation.root))
 
