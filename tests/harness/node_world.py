@@ -20,6 +20,7 @@ from harness.guest.driver import Guest
 from harness.reading import Reader
 from harness.waiting import eventually
 from virtualserver.api import names
+from virtualserver.cli import networks
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.installation import ranges
 from virtualserver.kube import fields
@@ -257,26 +258,33 @@ def an_image(name: str, digest: str) -> dict[str, Any]:
     }
 
 
+def _choose_ranges(installation: Installation) -> None:
+    taken = [*asyncio.run(ranges.networks_in_use()), *_OTHERS]
+    chosen = ranges.choose(taken)
+    small = next(next(iter(chosen.public.values()))[0].subnets(new_prefix=29))
+    with installation.changing() as record:
+        record.ranges = ranges.encode(ranges.choose(taken, public=(small,)))
+
+
 @contextlib.contextmanager
 def a_node(name: str = "") -> Generator[NodeWorld]:
     """Yield a control plane and a running node with the tests' image; the public pool has 6 addresses."""
     with plane.an_installation(name or f"node-{os.getpid()}") as installation:
         installation.identifier()
-        taken = [*asyncio.run(ranges.networks_in_use()), *_OTHERS]
-        chosen = ranges.choose(taken)
-        small = next(next(iter(chosen.public.values()))[0].subnets(new_prefix=29))
-        with installation.changing() as record:
-            record.ranges = ranges.encode(ranges.choose(taken, public=(small,)))
         world = NodeWorld(installation, plane.start(installation))
         try:
             _add_image(world)
-            world.start_node()
+            # What other tests start meanwhile would take the same networks until ours can be seen as routes.
+            with networks.choosing(lambda _what, _share: None):
+                _choose_ranges(installation)
+                world.start_node()
             yield world
         finally:
             world.stop_node()
             world.close()
             asyncio.run(world.end_machines())
-            asyncio.run(world.data_plane().stop())
+            if installation.record().ranges:
+                asyncio.run(world.data_plane().stop())
 
 
 def a_volume(name: str, *, source: str = "tiny", size: str = "64Mi") -> dict[str, Any]:
