@@ -33,11 +33,18 @@ class Job:
 
 JOBS = (
     Job("newcomer", ("tests/e2e/test_make.py",)),
-    Job("product", ("tests/e2e",)),
-    Job("node", ("tests/integration/node",)),
-    Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py", "tests/e2e/test_terraform.py")),
-    Job("control-plane", ("tests/integration",)),
-    Job("power", ("tests/e2e/test_power.py", "tests/e2e/test_survival.py", "tests/e2e/test_probes.py")),
+    Job(
+        "network",
+        (
+            "tests/e2e/test_direct_attach.py",
+            "tests/e2e/test_dns.py",
+            "tests/e2e/test_guard.py",
+            "tests/e2e/test_headless.py",
+            "tests/e2e/test_mac_addresses.py",
+            "tests/e2e/test_ports.py",
+            "tests/e2e/test_user_services.py",
+        ),
+    ),
     Job(
         "node-life",
         (
@@ -46,11 +53,16 @@ JOBS = (
             "tests/integration/node/test_reboot.py",
         ),
     ),
-    Job("machines", ("tests/integration/machines", "tests/integration/storage"), needs_control_plane=False),
-    Job("installations", ("tests/e2e/test_life.py", "tests/e2e/test_sudo.py")),
+    Job("control-plane", ("tests/integration",)),
+    Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
+    Job("power", ("tests/e2e/test_power.py", "tests/e2e/test_survival.py", "tests/e2e/test_probes.py")),
     Job("fabric", ("tests/unit", "tests/integration/fabric"), needs_control_plane=False),
+    Job("node", ("tests/integration/node",)),
+    Job("product", ("tests/e2e",)),
+    Job("installations", ("tests/e2e/test_life.py", "tests/e2e/test_sudo.py")),
+    Job("machines", ("tests/integration/machines", "tests/integration/storage"), needs_control_plane=False),
 )
-"""In the order in which they start: the longest first, so that none is left alone at the end."""
+"""In the order in which they start: the long ones first, so that none is left alone at the end."""
 
 
 def files_of_jobs(files: Iterable[str]) -> dict[Job, list[str]]:
