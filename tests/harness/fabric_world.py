@@ -258,7 +258,7 @@ def a_link(number: int, address: str | None = None, **changes: object) -> state.
         "mac": f"52:54:00:00:00:{number:02x}",
         "addresses": (ip_address(address or f"10.42.0.{number}"),),
         "hostname": f"guest-{number}",
-        "resolver": state.Resolver((state.GATEWAY,), ("team.svc.cluster.local", "svc.cluster.local")),
+        "resolver": state.Resolver(state.GATEWAYS, ("team.svc.cluster.local", "svc.cluster.local")),
         "user": 64000 + number,
         "translated": address is None,
         **changes,

@@ -11,8 +11,8 @@ import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-import msgspec
-
+from virtualserver.fabric.kernel import nftables
+from virtualserver.fabric.kernel.namespace import apart
 from virtualserver.host.commands import CommandError, run
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def find_blockers(device: str, uplinks: Iterable[str]) -> list[Blocker]:
         device: The host's end of the pair.
         uplinks: The host's links with a default route.
     """
-    found = blockers_in(msgspec.json.decode(await run("nft", "-j", "list", "ruleset")), device, uplinks)
+    found = blockers_in(await apart(nftables.listing), device, uplinks)
     if _legacy_tables():
         try:
             listing = legacy_listing(await run("iptables-legacy", "--list-rules"))

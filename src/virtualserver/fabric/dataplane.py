@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
-import socket
-import struct
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import orphans
 from virtualserver.fabric.blockers import Blocker, find_blockers
 from virtualserver.fabric.desired import entries, state
-from virtualserver.fabric.desired.ledger import Delta, Entries, Ledger, difference
+from virtualserver.fabric.desired.ledger import Delta, Entries, Ledger, Owner, difference
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
-from virtualserver.fabric.kernel import devices, ruleset
+from virtualserver.fabric.kernel import attachment, devices, taps
 from virtualserver.fabric.kernel.attachment import INNER, Attachment
-from virtualserver.fabric.kernel.namespace import Namespace
+from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.namespace import Namespace, apart
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 from virtualserver.host import inotify
-from virtualserver.host.commands import CommandError, run
+from virtualserver.host.commands import CommandError
 from virtualserver.host.settings import HostRecord
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocker", "DataPlane"]
 
-_TUNSETIFF: Final = 0x400454CA
-_TAP_WITHOUT_HEADER: Final = 0x0002 | 0x1000
-_VNET_HEADER: Final = 0x4000
 _LONGEST_PAUSE: Final = 30.0
 
 
@@ -89,28 +85,28 @@ class DataPlane:
         """
         async with self._lock:
             ledger = Ledger()
-            for owner, link in desired.links.items():
-                ledger.put(f"link/{owner}", entries.of_link(link))
+            for key, link in desired.links.items():
+                ledger.put(_of_link(key), entries.of_link(link))
             for owner, rules in desired.services.items():
-                ledger.put(f"service/{owner}", entries.of_service(owner, rules))
+                ledger.put(_of_service(owner), entries.of_service(owner, rules))
             self._ledger = ledger
             return await self._ensure() + await self._repair()
 
-    async def set_link(self, owner: str, link: state.GuestLink) -> int:
-        """Make one guest's link so; the door is closed before the tap is up. Return the number of changes."""
-        return await self._put(f"link/{owner}", entries.of_link(link))
+    async def set_link(self, owner: str, link: state.GuestLink, *, nic: str = state.CLUSTER_NIC) -> int:
+        """Make one NIC's link so; the door is closed before the tap is up. Return the number of changes."""
+        return await self._put(_of_link(state.LinkKey(owner, nic)), entries.of_link(link))
 
-    async def remove_link(self, owner: str) -> int:
-        """Remove one guest's tap, rules, routes, DHCP host, lease and flows."""
-        return await self._put(f"link/{owner}", {})
+    async def remove_link(self, owner: str, *, nic: str = state.CLUSTER_NIC) -> int:
+        """Remove one NIC's tap, rules, routes, DHCP host, lease and flows."""
+        return await self._put(_of_link(state.LinkKey(owner, nic)), {})
 
     async def set_service(self, owner: str, rules: state.ServiceRules) -> int:
         """Make one Service's ports, addresses and names so, by deltas; flows of a removed port are cut."""
-        return await self._put(f"service/{owner}", entries.of_service(owner, rules))
+        return await self._put(_of_service(owner), entries.of_service(owner, rules))
 
     async def remove_service(self, owner: str) -> int:
         """Remove all that one Service put into the data plane, and cut its flows."""
-        return await self._put(f"service/{owner}", {})
+        return await self._put(_of_service(owner), {})
 
     def open_tap(self, device: str) -> int:
         """Open a tap of the namespace for QEMU and return its file descriptor (with ``vnet_hdr``), inheritable.
@@ -118,21 +114,7 @@ class DataPlane:
         Raises:
             OSError: There is no such tap, or another process has it open (EBUSY).
         """
-
-        def inside() -> int:
-            socket.if_nametoindex(device)  # TUNSETIFF would make a tap that nobody recorded
-            descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                request = struct.pack("16sH14x", device.encode(), _TAP_WITHOUT_HEADER | _VNET_HEADER)
-                fcntl.ioctl(descriptor, _TUNSETIFF, request)
-            except BaseException:
-                os.close(descriptor)
-                raise
-            return descriptor
-
-        descriptor = self._namespace.call(inside)
-        os.set_inheritable(descriptor, True)
-        return descriptor
+        return self._namespace.call(lambda: taps.open_tap(device))
 
     async def leases(self) -> dict[str, state.Lease]:
         """Return the leases that guests hold, by MAC."""
@@ -166,7 +148,7 @@ class DataPlane:
 
     async def blockers(self) -> list[Blocker]:
         """Return the foreign rules of the host that would drop our packets."""
-        return await find_blockers(self._attachment.device, await self._attachment.uplinks())
+        return await find_blockers(self._attachment.device, await apart(attachment.uplinks))
 
     async def inventory(self) -> list[dict[str, str]]:
         """List what exists on the host because of this installation: ``{"kind": ..., "name": ..., "detail": ...}``."""
@@ -177,10 +159,10 @@ class DataPlane:
 
         if self._attachment.device_exists():
             add("link", self._attachment.device, f"veth, its other end is {INNER} in {self._namespace.name}")
-        if await self._attachment.host_table():
+        if await apart(self._attachment.host_table):
             add("nftables table", f"inet {self._attachment.table}", "in the host")
-        for route in await self._attachment.routes():
-            add("route", route["dst"], f"dev {self._attachment.device}")
+        for route in await apart(self._attachment.routes):
+            add("route", str(route.destination), f"dev {self._attachment.device}")
         for name, was in self._attachment.changed_settings().items():
             add("setting", name.replace("/", "."), f"was {was}")
         pid = self._dnsmasq.find()
@@ -190,7 +172,7 @@ class DataPlane:
             add("file", str(path))
         if self._namespace.exists():
             add("namespace", self._namespace.name, str(self._namespace.path))
-            for entry, value in sorted((await devices.read(self._namespace)).items()):
+            for entry, value in sorted((await self._namespace.visit(devices.read)).items()):
                 add(entry.kind, entry.key, value)
         for lease in self._dnsmasq.leases().values():
             add("lease", lease.mac, str(lease.address))
@@ -209,10 +191,8 @@ class DataPlane:
             except orphans.NamespaceTaken:
                 return
             if self._namespace.exists():
-                there = await devices.read(self._namespace)
-                taps = {entry: value for entry, value in there.items() if entry.kind == entries.TAP}
-                await devices.change_devices(self._namespace, Delta(removed=taps, added={}), self._attachment.mtu)
-            await self._attachment.remove()
+                await self._namespace.visit(taps.remove_taps)
+            await apart(self._attachment.remove)
             with contextlib.suppress(OSError):
                 self._run.rmdir()
 
@@ -239,24 +219,24 @@ class DataPlane:
         orphan = await self._orphan()
         if orphan is None:
             return
-        await run("ip", "link", "delete", orphan.device, accept=(0, 1))
-        await self._namespace.remove()
+        await apart(lambda: _delete_link(orphan.device))
+        await apart(self._namespace.remove)
         HostRecord().give_back(orphan.device)
 
     async def _ensure(self) -> int:
-        return await self._attachment.ensure() + await self._ensure_dnsmasq()
+        return len(await self._attachment.ensure()) + await self._ensure_dnsmasq()
 
     async def _ensure_dnsmasq(self) -> int:
-        networks = [*ruleset.ipv4(self.ranges.guest), *ruleset.pool_networks(self.ranges)]
+        networks = [network for version in state.CARRIED for network in self.ranges.leased(version)]
         return await self._dnsmasq.ensure(networks, self._attachment.mtu)
 
-    async def _put(self, owner: str, wanted: Entries) -> int:
+    async def _put(self, owner: Owner, wanted: Entries) -> int:
         async with self._lock:
             delta = self._ledger.put(owner, wanted)
             if self._certain:
                 try:
                     await self._apply(delta)
-                except CommandError:
+                except (KernelError, CommandError):
                     self._certain = False  # what is there is not what was written: look
                 else:
                     return len(delta)
@@ -265,7 +245,7 @@ class DataPlane:
     async def _repair(self) -> int:
         """Read what is there and write the difference."""
         self._certain = False
-        actual = {**await devices.read(self._namespace), **self._dnsmasq.read()}
+        actual = {**await self._namespace.visit(devices.read), **self._dnsmasq.read()}
         delta = difference(actual, self._ledger.entries())
         await self._apply(delta)
         self._certain = True
@@ -274,8 +254,19 @@ class DataPlane:
     async def _apply(self, delta: Delta) -> None:
         if not delta:
             return
-        await devices.change_elements(self._namespace, delta)
         await self._dnsmasq.remove(delta)
-        await devices.change_devices(self._namespace, delta, self._attachment.mtu)
+        await self._namespace.visit(lambda: devices.change(delta, self._attachment.mtu))
         await self._dnsmasq.add(delta)
-        await devices.cut(self._namespace, delta)
+
+
+def _of_link(key: state.LinkKey) -> Owner:
+    return Owner("link", *key)
+
+
+def _of_service(owner: str) -> Owner:
+    return Owner("service", owner)
+
+
+def _delete_link(device: str) -> None:
+    with Rtnetlink() as kernel:
+        kernel.delete_link(device)

@@ -12,10 +12,13 @@ import ctypes
 import dataclasses
 import fcntl
 import os
+import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
+from virtualserver.fabric.kernel.attachment import INNER
+from virtualserver.fabric.kernel.namespace import apart
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NamespaceTaken", "Orphan", "find", "refusal"]
 
-_INNER: Final = "up0"
 _PIDFD_GETFD: Final = 438
 _TUNGETDEVNETNS: Final = 0x54E3
 
@@ -62,10 +64,8 @@ async def find(namespace: Namespace, device: str) -> Orphan | None:
     """
     if not namespace.exists():
         return None
-    shown = await namespace.run("ip", "-json", "link", "show", "dev", _INNER, accept=(0, 1))
-    links = msgspec.json.decode(shown.strip() or "[]", type=list[dict[str, Any]])
-    index = str(links[0].get("link_index", 0)) if links else ""
-    other = _name_of(index)
+    peer = await namespace.visit(_peer)
+    other = await apart(lambda: _name_of(peer))
     return Orphan(other, dict(_users(namespace))) if other not in ("", device) else None
 
 
@@ -94,13 +94,18 @@ def refusal(installation: str, run: Path, orphan: Orphan) -> str:
     )
 
 
-def _name_of(index: str) -> str:
+def _peer() -> int:
+    """Return the index of the host's link on which the namespace hangs, 0 where it hangs on none; called inside."""
+    with Rtnetlink() as kernel:
+        return next((link.peer or 0 for link in kernel.links() if link.name == INNER), 0)
+
+
+def _name_of(index: int) -> str:
     """Return the name of the host's link of an index, ``""`` where there is none."""
-    for link in Path("/sys/class/net").iterdir():
-        with contextlib.suppress(OSError):
-            if (link / "ifindex").read_text().strip() == index:
-                return link.name
-    return ""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
 
 
 def _users(namespace: Namespace) -> Iterator[tuple[int, str]]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 from ipaddress import IPv4Network, ip_network
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.state import Network, Ranges
-from virtualserver.host.commands import run
+from virtualserver.fabric.kernel.namespace import apart
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 from virtualserver.installation.record import RecordedRanges
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def choose(
         private={"private": private or (take("private pool", blocks, named.format("private")),)},
         guest=(take("guests' network", _from("10.42.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
         service=(take("Services' network", _from("10.96.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
-        link=take("link network", _LINK.subnets(new_prefix=30), f"free a /30 of {_LINK} among the routes"),
+        link=(take("link network", _LINK.subnets(new_prefix=30), f"free a /30 of {_LINK} among the routes"),),
         routed=(*public, *private),
     )
 
@@ -83,7 +82,7 @@ def encode(ranges: Ranges) -> RecordedRanges:
         private={name: _texts(networks) for name, networks in ranges.private.items()},
         guest=_texts(ranges.guest),
         service=_texts(ranges.service),
-        link=str(ranges.link),
+        link=_texts(ranges.link),
         routed=_texts(ranges.routed),
     )
 
@@ -100,25 +99,22 @@ def decode(recorded: RecordedRanges) -> Ranges:
         private={name: _networks(networks) for name, networks in recorded.private.items()},
         guest=_networks(recorded.guest),
         service=_networks(recorded.service),
-        link=IPv4Network(recorded.link),
+        link=_networks([recorded.link] if isinstance(recorded.link, str) else recorded.link),
         routed=_networks(routed),
     )
 
 
 async def networks_in_use() -> list[Network]:
     """Return the networks of this machine's routes and addresses, of both families; for `choose`."""
-    found: set[Network] = set()
-    for family in ("-4", "-6"):
-        text = await run("ip", "-json", family, "route", "show", "table", "all")
-        for route in msgspec.json.decode(text or "[]", type=list[dict[str, Any]]):
-            if route["dst"] != "default":
-                found.add(ip_network(route["dst"], strict=False))
-        text = await run("ip", "-json", family, "address", "show")
-        for link in msgspec.json.decode(text or "[]", type=list[dict[str, Any]]):
-            for address in link.get("addr_info", ()):
-                if "local" in address:
-                    found.add(ip_network(f"{address['local']}/{address['prefixlen']}", strict=False))
+    found = await apart(_networks_in_use)
     return sorted(found, key=lambda network: (network.version, int(network.network_address), network.prefixlen))
+
+
+def _networks_in_use() -> set[Network]:
+    with Rtnetlink() as kernel:
+        routes = [route.destination for version in (4, 6) for route in kernel.routes(version)]
+        ends = [end for version in (4, 6) for some in kernel.addresses(version).values() for end in some]
+    return {network for network in routes if network.prefixlen} | {end.network for end in ends}
 
 
 def _overlap(one: IPv4Network, other: Network) -> bool:

@@ -66,7 +66,7 @@ class RecordedRanges(msgspec.Struct, frozen=True):
         private: Networks of each private pool.
         guest: Where guests' own addresses come from.
         service: Where ClusterIPs come from.
-        link: The /30 of the link to the host.
+        link: The networks of the link to the host, one of each family; early versions wrote the one of IPv4.
         routed: Networks of pools that the network beyond routes; early versions wrote whether all pools are.
     """
 
@@ -74,7 +74,7 @@ class RecordedRanges(msgspec.Struct, frozen=True):
     private: dict[str, list[str]]
     guest: list[str]
     service: list[str]
-    link: str
+    link: list[str] | str
     routed: list[str] | bool
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
 from virtualserver.fabric import dataplane
-from virtualserver.host import commands
+from virtualserver.fabric.kernel import foreign
 from virtualserver.installation import ranges
 from virtualserver.machines import hypervisor
 from virtualserver.machines.machine import Running
@@ -77,15 +77,11 @@ def foreign_routes(installation: Installation, own: Iterable[state.Network], *, 
         own: Networks of the installation.
         exactly: Whether only routes to the whole network count, in the table that ours are in.
     """
-    selection = ("table", "main", "exact") if exactly else ("table", "all", "root")
-    link = installation.record().link
-    found: list[str] = []
-    for network in own:
-        text = asyncio.run(commands.run("ip", f"-{network.version}", "route", "show", *selection, str(network)))
-        for route in text.splitlines():
-            if link not in route:
-                found.append(f"{network} is routed otherwise too: {route.strip()}")
-    return found
+    device = installation.record().link
+    return [
+        f"{network} is routed otherwise too: {route}"
+        for network, route in foreign.foreign_routes(own, device, exactly=exactly)
+    ]
 
 
 def of(installation: Installation) -> list[Item]:

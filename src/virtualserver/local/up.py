@@ -167,7 +167,7 @@ def check_routes(installation: Installation, chosen: state.Ranges) -> None:
     if inventory.has_links(installation):
         return
     pools = [network for pools in (chosen.public, chosen.private) for pool in pools.values() for network in pool]
-    clashes = inventory.foreign_routes(installation, [*pools, chosen.link], exactly=True)
+    clashes = inventory.foreign_routes(installation, [*pools, *chosen.link], exactly=True)
     if clashes:
         raise ConflictError(
             "\n  ".join(clashes),

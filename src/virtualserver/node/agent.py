@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import DataPlaneState
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey
 from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import boot_id
@@ -157,7 +157,7 @@ class Agent:
         """Adopt the machines and bring the whole data plane to what they and the Services need."""
         machines = await self._without_interrupted(await self._hypervisor.adopt())
         self._vmis.adopt(machines)
-        links = {uid: link for (uid, _), link in self._held.links().items()}
+        links = {LinkKey(*key): link for key, link in self._held.links().items()}
         desired = DataPlaneState(links=links, services=self._services.adopt())
         changes = await self._dataplane.synchronise(desired)
         _logger.info("took over %d machines, %d changes in the data plane", len(machines), changes)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import fabric_world as world
-from virtualserver.fabric.desired.state import DataPlaneState, Resolver, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, Resolver, ServiceRules
 
 if TYPE_CHECKING:
     from virtualserver.fabric.dataplane import DataPlane
@@ -189,7 +189,7 @@ async def test_other_names_are_asked_of_the_machines_resolver_and_refused_where_
     resolvers = Path("/run/resolv.conf")
     resolvers.write_text("nameserver 127.0.0.53\n")
     world.sh("mount", "--bind", str(resolvers), "/etc/resolv.conf")
-    await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {}))
+    await plane.synchronise(DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {}))
     eventually_asked(guest, "www.example.org", (5, []))
     folder = Path("/run/upstream")
     folder.mkdir()
@@ -200,7 +200,7 @@ async def test_other_names_are_asked_of_the_machines_resolver_and_refused_where_
     internet.run("dnsmasq", f"--conf-file={folder}/conf")
     try:
         resolvers.write_text(f"nameserver 127.0.0.1\nnameserver {world.CLIENT_ADDRESS}\n")
-        await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {}))
+        await plane.synchronise(DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {}))
         eventually_asked(guest, "www.example.org", (0, ["192.0.2.80"]))
         assert ask(guest, "nobody.cluster.local") == (3, [])
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import DataPlaneState, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ async def test_two_installations_side_by_side_see_each_other_as_any_client(
 ) -> None:
     chosen = ranges.choose(await ranges.networks_in_use())
     other = DataPlane(installation="t2", identifier="0000a2", ranges=chosen, run=Path("/run/t2"))
-    pool, link = chosen.public["public"][0], chosen.link
+    pool, (link,) = chosen.public["public"][0], chosen.link
     assert str(pool) == "198.51.100.0/24"
     await other.start()
     try:
@@ -296,6 +296,6 @@ async def test_two_installations_side_by_side_see_each_other_as_any_client(
                 guest.tcp(str(pool[7]), 22, seconds=0.7)
         with internet.serving(80):  # what both needed of the host is still there
             assert guest.tcp(world.CLIENT_ADDRESS, 80) == world.HOST_ADDRESS
-        assert await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {})) == 0
+        assert await plane.synchronise(DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {})) == 0
     finally:
         await other.stop()

@@ -15,7 +15,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import DataPlaneState, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 PUBLIC = ip_address("203.0.113.7")
@@ -28,7 +28,9 @@ def service(port: int = 22, target: str = "10.42.0.2") -> ServiceRules:
 
 
 def whole() -> DataPlaneState:
-    return DataPlaneState({"guest-2": world.a_link(2), "guest-3": world.a_link(3, "203.0.113.9")}, {"web": service()})
+    return DataPlaneState(
+        {LinkKey("guest-2"): world.a_link(2), LinkKey("guest-3"): world.a_link(3, "203.0.113.9")}, {"web": service()}
+    )
 
 
 async def processes(plane: DataPlane) -> list[int]:
@@ -106,7 +108,7 @@ async def test_another_process_takes_over_without_a_lost_packet(
         chosen = ranges.decode(ranges.encode(plane.ranges))
         successor = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
         pinging = guest.start("ping", "-c", "60", "-i", "0.02", "-q", world.CLIENT_ADDRESS)
-        desired = DataPlaneState({"guest-2": world.a_link(2)}, {"web": service()})
+        desired = DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {"web": service()})
         for _ in range(5):
             await successor.start()
             assert await successor.synchronise(desired) == 0
@@ -166,7 +168,7 @@ async def test_a_foreign_firewall_that_drops_our_packets_is_named_and_its_remedy
         (blocker,) = await plane.blockers()
         assert blocker.where == "ip filter FORWARD"
         before = world.sh("nft", "list", "table", "ip", "filter")
-        await plane.synchronise(DataPlaneState({"guest-2": world.a_link(2)}, {"web": service()}))
+        await plane.synchronise(DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {"web": service()}))
         assert world.sh("nft", "list", "table", "ip", "filter") == before, "a foreign table was touched"
         world.sh("sh", "-c", blocker.remedy)
         assert await plane.blockers() == []

@@ -11,7 +11,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import DataPlaneState
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey
 from virtualserver.fabric.orphans import NamespaceTaken
 from virtualserver.installation import ranges
 
@@ -60,7 +60,7 @@ async def test_what_nobody_uses_any_more_is_taken_away(internet: world.Node, mak
     assert "vsh-0000a1" not in links
     assert "vsh-0000b2" in links
     assert world.a_link(2).device not in world.sh("ip", "-n", "vs-t1", "-brief", "link", "show")
-    assert await fresh.synchronise(DataPlaneState({"guest-3": world.a_link(3)}, {})) > 0
+    assert await fresh.synchronise(DataPlaneState({LinkKey("guest-3"): world.a_link(3)}, {})) > 0
     await fresh.stop()
     assert await fresh.inventory() == []
     assert Path("/proc/sys/net/ipv4/conf", world.UPLINK, "forwarding").read_text() == "0\n"
@@ -81,7 +81,7 @@ async def test_processes_of_a_lost_state_folder_are_named_and_ended_by_a_stop(ma
 async def test_an_installation_of_the_same_name_in_another_folder_is_left_alone(make_plane: MakePlane) -> None:
     first = await make_plane("0000a1", "/run/one")
     await first.start()
-    state = DataPlaneState({"guest-2": world.a_link(2)}, {})
+    state = DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {})
     await first.synchronise(state)
     second = await make_plane("0000b2", "/run/two")
     with pytest.raises(NamespaceTaken, match=r"in another state folder.*choose another name: VS_INSTANCE=NAME vs up$"):

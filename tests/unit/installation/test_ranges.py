@@ -25,7 +25,7 @@ NETWORKS = st.builds(network, st.integers(0, 2**32 - 1), st.integers(12, 32))
 
 def every(ranges: Ranges) -> list[Network]:
     pools = [network for pools in (ranges.public, ranges.private) for pool in pools.values() for network in pool]
-    return [*pools, *ranges.guest, *ranges.service, ranges.link]
+    return [*pools, *ranges.guest, *ranges.service, *ranges.link]
 
 
 def test_the_first_installation_gets_the_documented_networks() -> None:
@@ -34,7 +34,7 @@ def test_the_first_installation_gets_the_documented_networks() -> None:
     assert ranges.private == {"private": (ip_network("198.18.0.0/24"),)}
     assert ranges.guest == (ip_network("10.42.0.0/16"),)
     assert ranges.service == (ip_network("10.96.0.0/16"),)
-    assert ranges.link == IPv4Network("198.19.0.0/30")
+    assert ranges.link == (IPv4Network("198.19.0.0/30"),)
     assert not ranges.routed
 
 
@@ -69,6 +69,7 @@ def test_naming_one_pool_says_nothing_about_the_other() -> None:
 
 def test_a_record_of_an_earlier_version_means_what_it_meant() -> None:
     recorded = encode(choose([]))
+    assert decode(replace(recorded, link="198.19.0.0/30")) == decode(recorded)
     assert decode(replace(recorded, routed=False)).routed == ()
     assert set(decode(replace(recorded, routed=True)).routed) == {
         ip_network("203.0.113.0/24"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.ledger import Entry
-from virtualserver.fabric.desired.state import GATEWAY, Address, GuestLink, ServiceRules
+from virtualserver.fabric.desired.state import CARRIED, GATEWAYS, Address, GuestLink, ServiceRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,13 +33,14 @@ __all__ = [
 ]
 
 GUARD_MAC: Final = "guard_mac"
-GUARD_IP: Final = "guard_ip"
+GUARD_IP: Final = {4: "guard_ip"}
+"""By IP version, as all that depends on it."""
 GUARD_ARP: Final = "guard_arp"
 GUARD_DHCP: Final = "guard_dhcp"
 SELF_PAIR: Final = "self_pair"
-DIRECT: Final = "direct"
-ANNOUNCED: Final = "announced"
-PUBLISHED: Final = "published"
+DIRECT: Final = {4: "direct"}
+ANNOUNCED: Final = {4: "announced"}
+PUBLISHED: Final = {4: "published"}
 ROUTE: Final = "route"
 """Key: an address. Value: the tap it is routed to, or `LOCAL`."""
 LOCAL: Final = "local"
@@ -78,11 +79,11 @@ def of_link(link: GuestLink) -> dict[Entry, str]:
         Entry(DHCP_OPTIONS, device): _dhcp_options(link),
     }
     for address in link.addresses:
-        entries[Entry(GUARD_IP, f"{device} . {mac} . {address}")] = ""
+        entries[Entry(GUARD_IP[address.version], f"{device} . {mac} . {address}")] = ""
         entries[Entry(GUARD_ARP, f"{device} . {mac} . {mac} . {address}")] = ""
         entries[Entry(ROUTE, str(address))] = device
         if not link.translated:
-            entries[Entry(DIRECT, str(address))] = ""
+            entries[Entry(DIRECT[address.version], str(address))] = ""
     return entries
 
 
@@ -100,9 +101,9 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
     entries: dict[Entry, str] = {}
     for port in rules.ports:
         key = f"{port.address} . {port.protocol.lower()} . {port.port}"
-        entries[Entry(PUBLISHED, key)] = f"{port.target} . {port.target_port}"
+        entries[Entry(PUBLISHED[port.address.version], key)] = f"{port.target} . {port.target_port}"
     for address in rules.announced:
-        entries[Entry(ANNOUNCED, str(address))] = ""
+        entries[Entry(ANNOUNCED[address.version], str(address))] = ""
         entries[Entry(ROUTE, str(address))] = LOCAL
     lines = [f"{address} {name}\n" for name in sorted(rules.names) for address in rules.names[name]]
     if lines:
@@ -122,11 +123,11 @@ def _dhcp_options(link: GuestLink) -> str:
 
 
 def _check_link(link: GuestLink) -> None:
-    faults = [*_ipv6("addresses", link.addresses)]
+    faults = [*_not_carried("addresses", link.addresses)]
     if not link.addresses:
         faults.append("addresses: empty: give the guest at least one address")
-    if GATEWAY in link.addresses:
-        faults.append(f"addresses: {GATEWAY} is every guest's gateway: choose another address")
+    for gateway in set(GATEWAYS) & set(link.addresses):
+        faults.append(f"addresses: {gateway} is every guest's gateway: choose another address")
     for field, value, pattern in (
         ("device", link.device, _DEVICE),
         ("mac", link.mac, _MAC),
@@ -142,9 +143,9 @@ def _check_link(link: GuestLink) -> None:
 def _check_service(owner: str, rules: ServiceRules) -> None:
     ports = sorted(rules.ports, key=lambda port: (str(port.address), port.protocol, port.port))
     faults = [
-        *_ipv6("ports.address", (port.address for port in ports)),
-        *_ipv6("ports.target", (port.target for port in ports)),
-        *_ipv6("announced", rules.announced),
+        *_not_carried("ports.address", (port.address for port in ports)),
+        *_not_carried("ports.target", (port.target for port in ports)),
+        *_not_carried("announced", rules.announced),
     ]
     for port in ports:
         if not (1 <= port.port <= 65535 and 1 <= port.target_port <= 65535):
@@ -156,9 +157,9 @@ def _check_service(owner: str, rules: ServiceRules) -> None:
         raise ValueError("\n".join(faults))
 
 
-def _ipv6(field: str, addresses: Iterable[Address]) -> list[str]:
+def _not_carried(field: str, addresses: Iterable[Address]) -> list[str]:
     return [
         f"{field}: {address}: this data plane carries IPv4 only: leave IPv6 addresses out"
         for address in addresses
-        if isinstance(address, IPv6Address)
+        if address.version not in CARRIED
     ]

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["Delta", "Entries", "Entry", "Ledger", "difference"]
+__all__ = ["Delta", "Entries", "Entry", "Ledger", "Owner", "difference"]
 
 
 class Entry(NamedTuple):
@@ -24,6 +24,20 @@ class Entry(NamedTuple):
 
     kind: str
     key: str
+
+
+class Owner(NamedTuple):
+    """Who asks for entries.
+
+    Attributes:
+        kind: ``link`` or ``service``.
+        uid: A VirtualMachineInstance's, or a Service's.
+        nic: Which of the guest's links; ``""`` for a Service.
+    """
+
+    kind: str
+    uid: str
+    nic: str = ""
 
 
 Entries = Mapping[Entry, str]
@@ -59,18 +73,18 @@ class Ledger:
     """The entries that each owner asks for, and so which there should be."""
 
     def __init__(self) -> None:
-        self._of_owner: dict[str, Entries] = {}
-        self._claims: dict[Entry, dict[str, str]] = {}
+        self._of_owner: dict[Owner, Entries] = {}
+        self._claims: dict[Entry, dict[Owner, str]] = {}
 
     def entries(self) -> dict[Entry, str]:
         """Return every entry that somebody asks for, with the value of the owner who came first."""
         return {entry: next(iter(claims.values())) for entry, claims in self._claims.items()}
 
-    def owners(self) -> set[str]:
+    def owners(self) -> set[Owner]:
         """Return who asks for anything."""
         return set(self._of_owner)
 
-    def put(self, owner: str, entries: Entries) -> Delta:
+    def put(self, owner: Owner, entries: Entries) -> Delta:
         """Replace what one owner asks for, ``{}`` for nothing, and return what that changes.
 
         The work grows with the owner's own entries, never with those of others.

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
-    "GATEWAY",
+    "CARRIED",
+    "CLUSTER_NIC",
+    "GATEWAYS",
     "Address",
     "DataPlaneState",
     "GuestLink",
+    "Interface",
     "Lease",
+    "LinkKey",
     "Network",
     "Protocol",
     "PublishedPort",
@@ -33,8 +37,18 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 """A network of either family."""
 
-GATEWAY: Final = ipaddress.IPv4Address("169.254.1.1")
-"""Every guest's gateway, DHCP server and cluster DNS: each tap has it, and it is never routed (RFC 3927)."""
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+"""An address of a link, and the network that it is in."""
+
+CARRIED: Final = (4,)
+"""The IP versions that this data plane carries; addresses of another are refused."""
+
+GATEWAYS: Final[tuple[Address, ...]] = (ipaddress.IPv4Address("169.254.1.1"),)
+"""Every guest's gateway, DHCP server and cluster DNS, one of each family that this data plane carries: each tap has it,
+and it is never routed (RFC 3927)."""
+
+CLUSTER_NIC: Final = "default"
+"""The name of the NIC on the cluster's network, as KubeVirt calls it."""
 
 Protocol = Literal["TCP", "UDP"]
 """A transport protocol, in the words of a Kubernetes Service port."""
@@ -49,7 +63,8 @@ class Ranges:
         private: Pools by name of addresses for ``public: false``.
         guest: Where guests' own addresses come from.
         service: Where ClusterIPs come from; kube-apiserver's ``--service-cluster-ip-range``.
-        link: The /30 of the veth pair: its first host address is the host's, its second the data plane's.
+        link: The networks of the veth pair, one of each family: the first host address is the host's, the second the
+            data plane's.
         routed: The networks of the pools that the owner of the machine named: the network beyond routes them, so they
             are not masqueraded on the uplink. All others are.
     """
@@ -58,8 +73,35 @@ class Ranges:
     private: Mapping[str, tuple[Network, ...]]
     guest: tuple[Network, ...]
     service: tuple[Network, ...]
-    link: ipaddress.IPv4Network
+    link: tuple[Network, ...]
     routed: tuple[Network, ...] = ()
+
+    def pools(self, version: int = 4) -> list[Network]:
+        """Return the networks of all public and private pools of one IP version, sorted, without repeats."""
+        networks = {network for pool in (*self.public.values(), *self.private.values()) for network in pool}
+        return sorted(
+            _of_version(networks, version), key=lambda network: (int(network.network_address), network.prefixlen)
+        )
+
+    def guests(self, version: int = 4) -> list[Network]:
+        """Return the networks that only guests have addresses of, of one IP version: their own and the Services'."""
+        return _of_version((*self.guest, *self.service), version)
+
+    def leased(self, version: int = 4) -> list[Network]:
+        """Return the networks from which DHCP gives guests their addresses, of one IP version."""
+        return [*_of_version(self.guest, version), *self.pools(version)]
+
+    def host_end(self, version: int = 4) -> Interface:
+        """Return the address of the host's end of the veth pair, with its network."""
+        return self._end(version, 1)
+
+    def node_end(self, version: int = 4) -> Interface:
+        """Return the data plane's own address, to which guests' sources are translated, with its network."""
+        return self._end(version, 2)
+
+    def _end(self, version: int, number: int) -> Interface:
+        (network,) = _of_version(self.link, version)
+        return ipaddress.ip_interface(f"{network[number]}/{network.prefixlen}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,7 +119,7 @@ class Resolver:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GuestLink:
-    """One guest's cluster NIC: a routed tap in the installation's namespace.
+    """One NIC of a guest: a routed tap in the installation's namespace.
 
     Attributes:
         device: The tap's name, at most 15 characters; recorded before it is used.
@@ -98,6 +140,18 @@ class GuestLink:
     resolver: Resolver
     user: int
     translated: bool = True
+
+
+class LinkKey(NamedTuple):
+    """Which link of which guest.
+
+    Attributes:
+        owner: A VirtualMachineInstance's UID.
+        nic: The NIC's name, unique among those of its owner.
+    """
+
+    owner: str
+    nic: str = CLUSTER_NIC
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,11 +194,11 @@ class DataPlaneState:
     """Everything that should be in the data plane of one installation.
 
     Attributes:
-        links: By owner (a VirtualMachineInstance's UID).
+        links: By owner and NIC.
         services: By owner (a Service's UID).
     """
 
-    links: Mapping[str, GuestLink]
+    links: Mapping[LinkKey, GuestLink]
     services: Mapping[str, ServiceRules]
 
 
@@ -161,3 +215,7 @@ class Lease:
     mac: str
     address: Address
     taken: float
+
+
+def _of_version(networks: Iterable[Network], version: int) -> list[Network]:
+    return [network for network in networks if network.version == version]

@@ -1,105 +1,30 @@
-"""The one dnsmasq of an installation: DHCP and cluster DNS for its guests. It outlives this process and is found again.
-
-Guests are told apart by the tap on which they ask: dnsmasq takes the interface's name as a tag, so no host needs a
-``set:`` tag (with one, dnsmasq 2.90 crashes at SIGHUP).
-"""
+"""The one dnsmasq of an installation: DHCP and cluster DNS for its guests. It outlives this process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import select
 import signal
-from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entry
-from virtualserver.fabric.desired.state import GATEWAY, Lease
+from virtualserver.fabric.dhcp.configuration import configuration, upstream
+from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.host.commands import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-__all__ = ["LEASE_SECONDS", "Dnsmasq", "Place", "configuration", "parse_leases", "upstream"]
 
-LEASE_SECONDS: Final = 3600
+    from virtualserver.fabric.desired.state import Lease, Network
+
+__all__ = ["Dnsmasq", "Place", "wait_for_end"]
+
 _KINDS: Final = (entries.DHCP_HOST, entries.DHCP_OPTIONS, entries.NAMES)
 _STOP_SECONDS: Final = 5.0
-
-
-def configuration(run: Path, networks: Iterable[IPv4Network], mtu: int) -> str:
-    """Return dnsmasq's configuration file; pure.
-
-    Args:
-        run: The folder of its files.
-        networks: Where guests' addresses come from.
-        mtu: What guests may send at most, in bytes.
-    """
-    gateway = GATEWAY.packed.hex(":")
-    lines = [
-        "bind-dynamic",
-        "except-interface=lo",
-        "except-interface=up0",
-        "no-hosts",
-        f"resolv-file={run}/resolv.conf",
-        "local=/cluster.local/",
-        "bogus-priv",
-        "cache-size=1000",
-        f"hostsdir={run}/{entries.NAMES}",
-        f"pid-file={run}/dnsmasq.pid",
-        f"log-facility={run}/dnsmasq.log",
-        "quiet-dhcp",
-        "no-ping",
-        "dhcp-authoritative",
-        "dhcp-ignore-names",  # a guest does not choose names in the cluster's DNS
-        "dhcp-ignore-clid",  # nor somebody else's lease by a client identifier
-        "dhcp-lease-max=100000",
-        f"dhcp-leasefile={run}/leases",
-        f"dhcp-hostsdir={run}/{entries.DHCP_HOST}",
-        f"dhcp-optsdir={run}/{entries.DHCP_OPTIONS}",
-        "dhcp-option=option:netmask,255.255.255.255",
-        f"dhcp-option=option:router,{GATEWAY}",
-        f"dhcp-option=option:classless-static-route,{GATEWAY}/32,0.0.0.0,0.0.0.0/0,{GATEWAY}",
-        f"dhcp-option=249,20:{gateway}:00:00:00:00:00:{gateway}",  # the same for Windows
-        f"dhcp-option=option:mtu,{mtu}",
-        "dhcp-option=28",  # no broadcast address
-        "dhcp-option=option:dns-server",  # none, but for guests whose own options say so
-    ]
-    for network in networks:
-        lines.append(f"shared-network={GATEWAY},{network.network_address}")
-        lines.append(f"dhcp-range={network.network_address},static,{network.netmask},{LEASE_SECONDS}s")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def parse_leases(text: str) -> dict[str, Lease]:
-    """Return the leases of a dnsmasq lease file by MAC; pure."""
-    leases: dict[str, Lease] = {}
-    for line in text.splitlines():
-        fields = line.split(" ")
-        if len(fields) >= 4 and fields[0].isdecimal() and fields[1].count(":") == 5:
-            mac = fields[1].lower()
-            leases[mac] = Lease(mac=mac, address=ip_address(fields[2]), taken=float(int(fields[0]) - LEASE_SECONDS))
-    return leases
-
-
-def upstream(*contents: str) -> str:
-    """Return the resolver file that dnsmasq asks: the first of some files that names a server off the loopback; pure.
-
-    The host's loopback is not the namespace's, so a resolver there (systemd-resolved's 127.0.0.53) cannot be asked.
-    """
-    for content in contents:
-        servers: list[str] = []
-        for line in content.splitlines():
-            words = line.split()
-            if len(words) >= 2 and words[0] == "nameserver":
-                with contextlib.suppress(ValueError):
-                    address = IPv4Address(words[1])
-                    if not address.is_loopback and not address.is_unspecified:
-                        servers.append(str(address))
-        if servers:
-            return "".join(f"nameserver {server}\n" for server in servers)
-    return ""
 
 
 class Place(Protocol):
@@ -127,24 +52,54 @@ class Dnsmasq:
         self._place = place
         self._run = run
         self._file = run / "dnsmasq.conf"
+        self._known: tuple[int, int] | None = None
+        """The process that was found last: its PID, and a descriptor of it."""
 
     def find(self) -> int | None:
         """Return the PID of the process that runs with our configuration file, whoever started it.
+
+        Once found it is known by a descriptor of it, so that its end is seen without looking at every process.
+        """
+        if self._known is not None:
+            pid, descriptor = self._known
+            if not select.select([descriptor], [], [], 0)[0]:
+                return pid
+            self._forget_process()
+        pid = self._search()
+        if pid is None:
+            return None
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return None
+        if not self._is_ours(pid):  # it ended, and its number is another's by now
+            os.close(descriptor)
+            return None
+        self._known = (pid, descriptor)
+        return pid
+
+    def _search(self) -> int | None:
+        numbers = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal())
+        return next(filter(self._is_ours, numbers), None)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Return whether a process runs with our configuration file.
 
         The file is ours alone, which a PID file's number is not after a restart of the machine. A container's
         dnsmasq may have a file of the same name, but not in the same folder.
         """
         argument = f"--conf-file={self._file}".encode()
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdecimal():
-                continue
-            with contextlib.suppress(OSError):
-                ours = argument in (folder / "cmdline").read_bytes().split(b"\0")
-                if ours and (folder / f"root{self._run}").samefile(self._run):
-                    return int(folder.name)
-        return None
+        with contextlib.suppress(OSError):
+            ours = argument in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            return ours and Path(f"/proc/{pid}/root{self._run}").samefile(self._run)
+        return False
 
-    async def ensure(self, networks: Iterable[IPv4Network], mtu: int) -> int:
+    def _forget_process(self) -> None:
+        if self._known is not None:
+            os.close(self._known[1])
+            self._known = None
+
+    async def ensure(self, networks: Iterable[Network], mtu: int) -> int:
         """Make the process run with the right configuration in the right namespace; return the number of changes."""
         for kind in _KINDS:
             (self._run / kind).mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -153,8 +108,7 @@ class Dnsmasq:
         pid = self.find()
         if pid is not None and not changed and self._place.holds(pid):
             return changes
-        if pid is not None:
-            await self._terminate(pid)
+        await self._terminate()
         await self._place.run("dnsmasq", f"--conf-file={self._file}")
         return changes + 1
 
@@ -182,9 +136,9 @@ class Dnsmasq:
 
     def _read_again(self) -> None:
         """Make the process read all its files: inotify alone does not make it forget a host or an option."""
-        pid = self.find()
-        if pid is not None:
-            os.kill(pid, signal.SIGHUP)
+        if self.find() is not None and self._known is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._known[1], signal.SIGHUP)
 
     def read(self) -> dict[Entry, str]:
         """Return the files that are there, as entries."""
@@ -203,9 +157,7 @@ class Dnsmasq:
 
     async def stop(self) -> None:
         """End the process and remove its files."""
-        pid = self.find()
-        if pid is not None:
-            await self._terminate(pid)
+        await self._terminate()
         for entry in self.read():
             self._path(entry).unlink(missing_ok=True)
         for kind in _KINDS:
@@ -225,13 +177,11 @@ class Dnsmasq:
             if mac not in self.leases():
                 return
             await asyncio.sleep(0.025)
-        await self._forget(mac)
+        await self._forget_lease(mac)
 
-    async def _forget(self, mac: str) -> None:
+    async def _forget_lease(self, mac: str) -> None:
         """Take a lease out of the file with the process stopped: the way that needs no tap."""
-        pid = self.find()
-        if pid is not None:
-            await self._terminate(pid)
+        await self._terminate()
         path = self._run / "leases"
         if path.exists():
             kept = [line for line in path.read_text().splitlines(keepends=True) if mac not in line.lower().split(" ")]
@@ -241,22 +191,17 @@ class Dnsmasq:
     def _path(self, entry: Entry) -> Path:
         return self._run / entry.kind / entry.key
 
-    async def _terminate(self, pid: int) -> None:
-        """End a process of ours and wait until it is gone."""
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
+    async def _terminate(self) -> None:
+        """End the process, if there is one, and wait until it is gone."""
+        if self.find() is None or self._known is None:
             return
-        try:
-            if self.find() != pid:
-                return
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(descriptor, number)
-                if await wait_for_end(descriptor, _STOP_SECONDS):
-                    return
-        finally:
-            os.close(descriptor)
+        _, descriptor = self._known
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+            if await wait_for_end(descriptor, _STOP_SECONDS):
+                break
+        self._forget_process()
 
 
 async def wait_for_end(descriptor: int, seconds: float | None) -> bool:

@@ -1,22 +1,28 @@
-"""What an installation's data plane needs before any guest: namespace, veth pair, base rules, the host's own part."""
+"""How the namespace hangs on the host, before any guest: namespace, veth pair, base rules, the host's own part."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import socket
+from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from virtualserver.fabric.kernel import ruleset
-from virtualserver.host.commands import CommandError, run
+from virtualserver.fabric.desired.repair import Repair
+from virtualserver.fabric.desired.state import CARRIED
+from virtualserver.fabric.kernel import nftables, ruleset
+from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.namespace import Namespace, apart
+from virtualserver.fabric.kernel.rtnetlink import KERNEL, STATIC, Link, Route, Rtnetlink
 
 if TYPE_CHECKING:
-    from virtualserver.fabric.desired.state import Ranges
-    from virtualserver.fabric.kernel.namespace import Namespace
+    from collections.abc import Iterable, Mapping
+
+    from virtualserver.fabric.desired.state import Interface, Ranges
     from virtualserver.host.settings import HostRecord
 
-__all__ = ["INNER", "Attachment"]
+__all__ = ["INNER", "Attachment", "uplinks"]
 
 INNER: Final = "up0"
 """The namespace's end of the veth pair."""
@@ -45,11 +51,12 @@ _SETTINGS: Final[Mapping[str, str]] = {
     # A late segment is no reason to leave it untranslated.
     "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
 }
-_Runner = Callable[..., Awaitable[str]]
+_ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+_LOOPBACK: Final = "lo"
 
 
 class Attachment:
-    """Makes it, checks it, removes it."""
+    """Makes it, checks it, removes it; each part is made whatever is left of the others."""
 
     def __init__(
         self, *, namespace: Namespace, table: str, device: str, ranges: Ranges, run_folder: Path, record: HostRecord
@@ -72,32 +79,37 @@ class Attachment:
         self._run = run_folder
         self._record = record
 
-    async def ensure(self) -> int:
-        """Make all of it so, and return the number of changes."""
-        self._run.mkdir(mode=0o755, parents=True, exist_ok=True)
-        changes = int(await self.namespace.create())
-        uplinks = await self.uplinks()
-        self.mtu = min([_ETHERNET, *uplinks.values()])
-        text = ruleset.namespace_rules(self.ranges)
-        tables = (("inet", ruleset.TABLE), ("arp", ruleset.TABLE))
-        changes += await self._rules(self.namespace.run, "namespace", tables, text)
-        changes += self.namespace.call(lambda: _write_settings(_SETTINGS))
-        changes += await self._links()
-        text = ruleset.host_rules(self.table, self.device, self.ranges, uplinks)
-        changes += await self._rules(run, "host", (("inet", self.table),), text)
-        changes += self._host_settings(uplinks)
-        changes += await self._routes()
-        return changes
+    async def ensure(self) -> list[Repair]:
+        """Make all of it so, and return what was not.
 
-    async def remove(self) -> None:
-        """Remove the veth pair, the host's table and routes, and the namespace; put the host's settings back."""
-        # Not looked at before: the pair goes by itself while the kernel clears a namespace that was just removed.
-        await run("ip", "link", "delete", self.device, accept=(0, 1))
+        Raises:
+            KernelError: The kernel refused a part.
+        """
+        return [*await apart(self._make), *await self.ensure_inside(), *await self.ensure_in_host()]
+
+    async def ensure_inside(self) -> list[Repair]:
+        """Make the namespace's part so, which has to be there, and return what was not."""
+        where = f"namespace {self.namespace.name}"
+        return [Repair(what, where) for what in await self.namespace.visit(self._inside)]
+
+    async def ensure_in_host(self) -> list[Repair]:
+        """Make the host's part so, and return what was not."""
+        return [Repair(what, "host") for what in await apart(self._in_host)]
+
+    def remove(self) -> None:
+        """Remove the veth pair, the host's table and routes, and the namespace; put the host's settings back.
+
+        Raises:
+            KernelError: The kernel refused it.
+        """
+        with Rtnetlink() as kernel:
+            # Not looked at before: the pair goes by itself while the kernel clears a namespace that was just removed.
+            kernel.delete_link(self.device)
         if self.device_exists():
-            raise CommandError(f"link {self.device} is still there: look at `ip link delete {self.device}`")
-        if await self.host_table():
-            await run("nft", "delete", "table", "inet", self.table)
-        await self.namespace.remove()
+            raise KernelError(f"link {self.device} is still there: look at `ip link delete {self.device}`")
+        if self.host_table():
+            nftables.load([f"delete table inet {self.table}"])
+        self.namespace.remove()
         self._record.give_back(self.device)
         for name in ("namespace", "host"):
             (self._run / f"rules-{name}.json").unlink(missing_ok=True)
@@ -106,131 +118,151 @@ class Attachment:
         """Return whether the host's end of the veth pair is there."""
         return Path("/sys/class/net", self.device).exists()
 
-    async def uplinks(self) -> dict[str, int]:
-        """Return the MTU of each link of the host that has a default route."""
-        routes = await _json(run, "-4", "route", "show", "default")
-        names = {str(route["dev"]) for route in routes if "dev" in route}
-        names |= {str(hop["dev"]) for route in routes for hop in route.get("nexthops", ()) if "dev" in hop}
-        links = await _json(run, "link", "show")
-        return {link["ifname"]: int(link["mtu"]) for link in links if link["ifname"] in names}
-
-    async def host_table(self) -> str:
+    def host_table(self) -> str:
         """Return the host's table of ours as nft prints it, ``""`` where there is none."""
-        return await _table(run, "inet", self.table)
+        return nftables.rules([("inet", self.table)])
 
     def changed_settings(self) -> dict[str, str]:
         """Return the host's settings that we changed, and what they were."""
         return self._record.of(self.device)
 
-    async def routes(self) -> list[dict[str, Any]]:
+    def routes(self) -> list[Route]:
         """Return the host's routes through the veth pair, but for the kernel's own."""
         if not self.device_exists():
             return []
-        routes = await _json(run, "-4", "route", "show", "dev", self.device)
-        return [route for route in routes if route.get("protocol") == "static"]
+        with Rtnetlink() as kernel:
+            index = kernel.index(self.device)
+            routes = [route for version in CARRIED for route in kernel.routes(version)]
+        return [route for route in routes if route.link == index and route.protocol == STATIC]
 
-    async def _links(self) -> int:
-        """Make the veth pair and its addresses, and the namespace's own routes."""
-        changes = 0
-        outside = await self._link(run, self.device)
-        inside = await self._link(self.namespace.run, INNER)
-        if not outside or not inside:
-            if outside:
-                await run("ip", "link", "delete", self.device)
-            pair = (self.device, "mtu", str(self.mtu), "type", "veth", "peer", "name", INNER, "mtu", str(self.mtu))
-            await run("ip", "link", "add", *pair, "netns", self.namespace.name)
-            outside, inside = {}, {}
-            changes += 1
-        link = self.ranges.link
-        changes += _write_settings({f"net/ipv6/conf/{self.device}/disable_ipv6": "1"})
-        changes += await self._address(run, self.device, outside, f"{link[1]}/{link.prefixlen}")
-        changes += self.namespace.call(lambda: _write_settings({f"net/ipv4/conf/{INNER}/proxy_arp": "0"}))
-        changes += await self._address(self.namespace.run, INNER, inside, f"{link[2]}/{link.prefixlen}")
-        changes += await self._inner_routes()
-        return changes
+    def _make(self) -> list[Repair]:
+        """Make the namespace and the veth pair."""
+        self._run.mkdir(mode=0o755, parents=True, exist_ok=True)
+        made = [Repair("namespace", self.namespace.name)] if self.namespace.create() else []
+        with Rtnetlink() as kernel:
+            self.mtu = min([_ETHERNET, *_uplinks(kernel).values()])
+            outside = {link.name: link for link in kernel.links()}.get(self.device)
+            if outside and self.namespace.call(lambda: _is_there(INNER)):
+                return made
+            kernel.delete_link(self.device)
+            kernel.add_veth(self.device, INNER, self.namespace.name, self.mtu)
+        return [*made, Repair(f"link {self.device}", "host")]
 
-    async def _link(self, runner: _Runner, name: str) -> dict[str, Any]:
-        found = [link for link in await _json(runner, "address", "show") if link["ifname"] == name]
-        return found[0] if found else {}
+    def _inside(self) -> list[str]:
+        """Make the namespace's part so; return what was not, in words. Called inside."""
+        made = self._rules("namespace", ruleset.TABLES, ruleset.namespace_rules(self.ranges))
+        made += _write_settings(_SETTINGS)
+        with Rtnetlink() as kernel:
+            for version in CARRIED:
+                made += _ends(kernel, INNER, self.ranges.node_end(version))
+                made += _routes(kernel, self._inner_routes(kernel, version), version)
+        return made + _write_settings({f"net/ipv4/conf/{INNER}/proxy_arp": "0"})
 
-    async def _address(self, runner: _Runner, name: str, link: Mapping[str, Any], address: str) -> int:
-        """Give a link its address and take it up, unless it is so."""
-        found = {f"{item['local']}/{item['prefixlen']}" for item in link.get("addr_info", ()) if "local" in item}
-        if address in found and "UP" in link.get("flags", ()):
-            return 0
-        lines = f"address replace {address} dev {name}\nlink set dev {name} up\nlink set dev lo up\n"
-        if runner is run:
-            lines = lines.replace("link set dev lo up\n", "")
-        await runner("ip", "-batch", "-", stdin=lines)
-        return 1
+    def _inner_routes(self, kernel: Rtnetlink, version: int) -> list[Route]:
+        """Return the routes of the namespace: to the host by default, and nowhere what no guest has.
 
-    async def _inner_routes(self) -> int:
-        """Route to the host by default, and nowhere what no guest has: it must not come back."""
-        networks = [*ruleset.pool_networks(self.ranges), *ruleset.ipv4([*self.ranges.guest, *self.ranges.service])]
-        shown = await _json(self.namespace.run, "-4", "route", "show", "table", "main")
-        found = {route["dst"] for route in shown if route.get("type") == "unreachable"}
-        lines = [
-            f"route replace unreachable {network} proto static\n" for network in networks if str(network) not in found
+        Without these, what no guest has would go to the host and come back.
+        """
+        networks = [*self.ranges.pools(version), *self.ranges.guests(version)]
+        index = kernel.index(INNER)
+        return [
+            *(Route(network, kind="unreachable") for network in networks),
+            _to_link(self.ranges.node_end(version), index),
+            Route(_ANYWHERE[version], link=index, gateway=self.ranges.host_end(version).ip),
         ]
-        if not any(route["dst"] == "default" for route in shown):
-            lines.append(f"route replace default via {self.ranges.link[1]} dev {INNER} proto static\n")
-        if lines:
-            await self.namespace.run("ip", "-batch", "-", stdin="".join(lines))
-        return len(lines)
 
-    async def _routes(self) -> int:
-        """Route the pools from the host through the veth pair."""
-        found = {route["dst"] for route in await self.routes()}
-        via = f"via {ruleset.node_address(self.ranges)} dev {self.device} proto static"
-        missing = [pool for pool in ruleset.pool_networks(self.ranges) if _shown(str(pool)) not in found]
-        if missing:
-            await run("ip", "-batch", "-", stdin="".join(f"route add {pool} {via}\n" for pool in missing))
-        return len(missing)
+    def _in_host(self) -> list[str]:
+        """Make the host's part so; return what was not, in words."""
+        made = _write_settings({f"net/ipv6/conf/{self.device}/disable_ipv6": "1"})
+        with Rtnetlink() as kernel:
+            names = _uplinks(kernel)
+            text = ruleset.host_rules(self.table, self.device, self.ranges, names)
+            made += self._rules("host", (("inet", self.table),), text)
+            made += self._host_settings(names)
+            index = kernel.index(self.device)
+            for version in CARRIED:
+                made += _ends(kernel, self.device, self.ranges.host_end(version))
+                gateway = self.ranges.node_end(version).ip
+                pools = [Route(pool, link=index, gateway=gateway) for pool in self.ranges.pools(version)]
+                made += _routes(kernel, [_to_link(self.ranges.host_end(version), index), *pools], version)
+        return made
 
-    def _host_settings(self, uplinks: Mapping[str, int]) -> int:
+    def _host_settings(self, names: Iterable[str]) -> list[str]:
         """Let packets that enter by our veth pair or by an uplink be forwarded.
 
         Other links' settings are their owners': who wants a bridge's members to reach guests has it forward.
         """
         ours = {f"net/ipv4/conf/{self.device}/forwarding": "1", f"net/ipv4/conf/{self.device}/accept_redirects": "0"}
-        wanted = {f"net/ipv4/conf/{name}/forwarding": "1" for name in uplinks}
-        return _write_settings(ours) + self._record.take(self.device, wanted)
+        made = _write_settings(ours)
+        wanted = {f"net/ipv4/conf/{name}/forwarding": "1" for name in names}
+        if self._record.take(self.device, wanted):
+            made.append(f"setting forwarding of {', '.join(sorted(names))}")
+        return made
 
-    async def _rules(self, runner: _Runner, name: str, tables: tuple[tuple[str, str], ...], text: str) -> int:
+    def _rules(self, name: str, tables: tuple[tuple[str, str], ...], text: str) -> list[str]:
         """Load rules unless they stand as they were loaded: what nft printed then is remembered beside the text."""
         file = self._run / f"rules-{name}.json"
-        listing = await _tables(runner, tables)
-        if file.exists() and msgspec.json.decode(file.read_bytes()) == {"text": text, "listing": listing}:
-            return 0
-        await runner("nft", "-f", "-", stdin=text)
-        file.write_bytes(msgspec.json.encode({"text": text, "listing": await _tables(runner, tables)}))
-        return 1
+        if file.exists() and msgspec.json.decode(file.read_bytes()) == {
+            "text": text,
+            "listing": nftables.rules(tables),
+        }:
+            return []
+        nftables.load([text])
+        file.write_bytes(msgspec.json.encode({"text": text, "listing": nftables.rules(tables)}))
+        return [f"nftables rules of table {' and '.join(' '.join(table) for table in tables)}"]
 
 
-async def _tables(runner: _Runner, tables: tuple[tuple[str, str], ...]) -> str:
-    return "".join([await _table(runner, family, name) for family, name in tables])
+def uplinks() -> dict[str, int]:
+    """Return the MTU of each link of the host that has a default route, by its name."""
+    with Rtnetlink() as kernel:
+        return _uplinks(kernel)
 
 
-async def _table(runner: _Runner, family: str, name: str) -> str:
-    """Return a table as nft prints it, without elements and counters; ``""`` where there is none."""
-    return await runner("nft", "--stateless", "--terse", "list", "table", family, name, accept=(0, 1))
+def _uplinks(kernel: Rtnetlink) -> dict[str, int]:
+    default = {route.link for route in kernel.routes(4) if route.destination.prefixlen == 0 and route.kind == "unicast"}
+    return {link.name: link.mtu for link in kernel.links() if link.index in default}
 
 
-async def _json(runner: _Runner, *arguments: str) -> list[dict[str, Any]]:
-    text = await runner("ip", "-json", *arguments)
-    return msgspec.json.decode(text.strip() or "[]", type=list[dict[str, Any]])
+def _is_there(name: str) -> bool:
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
 
 
-def _shown(network: str) -> str:
-    return network.removesuffix("/32")
+def _ends(kernel: Rtnetlink, name: str, address: Interface) -> list[str]:
+    """Give an end of the veth pair its address and take it up, unless it is so; in a namespace, the loopback too."""
+    made: list[str] = []
+    links: dict[str, Link] = {link.name: link for link in kernel.links()}
+    if address not in kernel.addresses(address.version).get(links[name].index, ()):
+        kernel.add_address(name, address)
+        made.append(f"address {address} on {name}")
+    for wanted in (name, _LOOPBACK) if name == INNER else (name,):
+        if not links[wanted].is_up:
+            kernel.set_up(wanted)
+            made.append(f"link {wanted} up")
+    return made
 
 
-def _write_settings(wanted: Mapping[str, str]) -> int:
-    """Write those settings that have another value, and return how many; one that this kernel lacks is left out."""
-    written = 0
+def _to_link(end: Interface, index: int) -> Route:
+    """Return the route to the pair itself as the kernel makes it with the address; somebody may have taken it away."""
+    return Route(end.network, link=index, source=end.ip, protocol=KERNEL)
+
+
+def _routes(kernel: Rtnetlink, wanted: Iterable[Route], version: int) -> list[str]:
+    there = set(kernel.routes(version))
+    missing = [route for route in wanted if route not in there]
+    for route in missing:
+        kernel.put_route(route)
+    return [f"route to {route.destination}" for route in missing]
+
+
+def _write_settings(wanted: Mapping[str, str]) -> list[str]:
+    """Write those settings that have another value, and return which; one that this kernel lacks is left out."""
+    written: list[str] = []
     for name, value in wanted.items():
         path = Path("/proc/sys", name)
         if path.exists() and path.read_text().strip() != value:
             path.write_text(value)
-            written += 1
+            written.append(f"setting {name.replace('/', '.')}")
     return written

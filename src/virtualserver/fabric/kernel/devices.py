@@ -1,112 +1,116 @@
-"""The entries of the namespace's kernel: read, and changed by deltas.
+"""The entries of the namespace's kernel: read, and changed by deltas. Every function is called inside the namespace.
 
 A device that stands in no set may send nothing, so the door is closed before a tap is up whatever the order here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entry
-from virtualserver.fabric.desired.state import GATEWAY
-from virtualserver.fabric.kernel import ruleset
+from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
+from virtualserver.fabric.kernel import conntrack, elements, nftables, taps
+from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
 
 if TYPE_CHECKING:
-    from virtualserver.fabric.kernel.namespace import Namespace
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["change_devices", "change_elements", "cut", "read"]
+    from virtualserver.fabric.kernel.rtnetlink import Interface
 
-_NOTHING_DELETED: Final = 1
-"""conntrack's exit status where no flow matched."""
+__all__ = ["change", "read"]
+
+_LOOPBACK = 1
+"""The index of ``lo`` in every network namespace."""
 
 
-async def read(namespace: Namespace) -> dict[Entry, str]:
-    """Return the elements, taps and routes that are in the namespace."""
-    listing = await namespace.run("nft", "-j", "list", "ruleset")
-    found = ruleset.elements(msgspec.json.decode(listing))
-    for link in await _json(namespace, "-d", "address", "show"):
-        info: dict[str, Any] = link.get("linkinfo") or {}
-        if info.get("info_kind") != "tun":
-            continue
-        device = str(link["ifname"])
-        data: dict[str, Any] = info.get("info_data") or {}
-        found[Entry(entries.TAP, device)] = str(_user(data.get("user", "")))
-        addresses = {address.get("local") for address in link.get("addr_info", ())}
-        if "UP" in link.get("flags", ()) and str(GATEWAY) in addresses:
-            found[Entry(entries.TAP_UP, device)] = ""
-    for route in await _json(namespace, "-4", "route", "show", "table", "all"):
-        if route.get("protocol") != "static" or "/" in route["dst"] or route["dst"] == "default":
-            continue
-        local = route.get("type") == "local"
-        found[Entry(entries.ROUTE, route["dst"])] = entries.LOCAL if local else str(route.get("dev"))
+def read() -> dict[Entry, str]:
+    """Return the elements, taps and routes that are there."""
+    found = elements.elements(nftables.listing())
+    with Rtnetlink() as kernel:
+        links = {link.index: link for link in kernel.links()}
+        addresses = [kernel.addresses(version) for version in CARRIED]
+        routes = [route for version in CARRIED for route in kernel.routes(version)]
+    for link in links.values():
+        if link.kind == "tun":
+            found[Entry(entries.TAP, link.name)] = str(link.user)
+            if link.is_up and _gateways() <= {one for of in addresses for one in of.get(link.index, ())}:
+                found[Entry(entries.TAP_UP, link.name)] = ""
+    found.update(route_entries(routes, links))
     return found
 
 
-async def change_elements(namespace: Namespace, delta: Delta) -> None:
-    """Change the elements of a delta in one transaction: all or none."""
-    text = ruleset.transaction(delta)
-    if text:
-        await namespace.run("nft", "-f", "-", stdin=text)
+def route_entries(routes: Iterable[Route], links: dict[int, Link]) -> Iterator[tuple[Entry, str]]:
+    """Yield the entry of each route to a single address that is of our making, and where it leads; pure."""
+    for route in routes:
+        if route.protocol != STATIC or route.destination.prefixlen != route.destination.max_prefixlen:
+            continue
+        link = links.get(route.link or 0)
+        target = entries.LOCAL if route.kind == "local" else link.name if link else ""
+        yield Entry(entries.ROUTE, str(route.destination.network_address)), target
 
 
-async def change_devices(namespace: Namespace, delta: Delta, mtu: int) -> None:
-    """Remove and make the taps and routes of a delta."""
-    lines: list[str] = []
-    for (kind, key), value in delta.removed.items():
-        if kind == entries.ROUTE:
-            lines.append(f"route del {_route(key, value)}")
-        elif kind == entries.TAP:
-            lines.append(f"link del {key}")
-    for (kind, key), value in delta.added.items():
-        if kind == entries.TAP:
-            lines.append(f"tuntap add dev {key} mode tap user {value} vnet_hdr")
-    for kind, key in delta.added:
-        if kind == entries.TAP_UP:
-            lines.append(f"link set dev {key} mtu {mtu}")
-            lines.append(f"address replace {GATEWAY}/32 dev {key}")
-            lines.append(f"link set dev {key} up")
-    for (kind, key), value in delta.added.items():
-        if kind == entries.ROUTE:
-            lines.append(f"route replace {_route(key, value)}")
-    # Deleting a tap takes its routes along, so routes go first; a route whose tap is gone already is in no delta.
-    lines.sort(key=lambda line: not line.startswith("route del"))
-    if lines:
-        await namespace.run("ip", "-batch", "-", stdin="".join(f"{line}\n" for line in lines))
+def change(delta: Delta, mtu: int) -> None:
+    """Change elements, taps and routes, and cut the flows of what was taken away.
+
+    The elements change first and at once. What the kernel refuses of them leaves all as it was.
+
+    Args:
+        delta: What to change; entries that are not the kernel's are left out.
+        mtu: Of taps, in bytes.
+
+    Raises:
+        KernelError: The kernel refused a part; the message says which.
+    """
+    commands = elements.transaction(delta)
+    if commands:
+        nftables.load(commands)
+    if any(entry.kind in (entries.TAP, entries.TAP_UP, entries.ROUTE) for entry in (*delta.removed, *delta.added)):
+        with Rtnetlink() as kernel:
+            _change_devices(kernel, delta, mtu)
+    conntrack.forget(cuts(delta))
 
 
-async def cut(namespace: Namespace, delta: Delta) -> None:
-    """Forget the flows of published ports and guests' addresses that a delta takes away or points elsewhere."""
+def cuts(delta: Delta) -> list[conntrack.Flows]:
+    """Return the flows of published ports and guests' addresses that a delta takes away or points elsewhere; pure."""
+    found: list[conntrack.Flows] = []
     for entry, value in delta.removed.items():
-        if entry.kind == entries.PUBLISHED:
+        if entry.kind in entries.PUBLISHED.values():
             address, protocol, port = entry.key.split(" . ")
-            await _delete(namespace, "-p", protocol, "--orig-dst", address, "--orig-port-dst", port)
+            found.append(conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port)))
         elif entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
-            await _delete(namespace, "--orig-src", entry.key)
-            await _delete(namespace, "--reply-src", entry.key)
+            found.append(conntrack.Flows(by=ip_address(entry.key)))
+            found.append(conntrack.Flows(answered_by=ip_address(entry.key)))
+    return found
 
 
-async def _delete(namespace: Namespace, *selection: str) -> None:
-    await namespace.run("conntrack", "-D", *selection, accept=(0, _NOTHING_DELETED))
+def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
+    # Deleting a tap takes its routes along, so routes go first; a route whose tap is gone already is in no delta.
+    for entry, value in delta.removed.items():
+        if entry.kind == entries.ROUTE and entry not in delta.added:
+            kernel.delete_route(_route(kernel, entry.key, value))
+    for entry in delta.removed:
+        if entry.kind == entries.TAP:
+            kernel.delete_link(entry.key)
+    for entry, value in delta.added.items():
+        if entry.kind == entries.TAP:
+            taps.add_tap(entry.key, int(value))
+    for entry in delta.added:
+        if entry.kind == entries.TAP_UP:
+            kernel.set_up(entry.key, mtu)
+            for gateway in _gateways():
+                kernel.add_address(entry.key, gateway)
+    for entry, value in delta.added.items():
+        if entry.kind == entries.ROUTE:
+            kernel.put_route(_route(kernel, entry.key, value))
 
 
-def _route(address: str, target: str) -> str:
+def _route(kernel: Rtnetlink, address: str, target: str) -> Route:
     if target == entries.LOCAL:
-        return f"local {address}/32 dev lo proto static"
-    return f"{address}/32 dev {target} proto static"
+        return Route(ip_network(address), kind="local", link=_LOOPBACK, table=LOCAL_TABLE)
+    return Route(ip_network(address), link=kernel.index(target))
 
 
-def _user(shown: Any) -> Any:
-    """Return a tap's owner as a number; ``ip`` shows a name where the system knows one."""
-    import pwd
-
-    if isinstance(shown, str) and shown and not shown.isdecimal():
-        return pwd.getpwnam(shown).pw_uid
-    return shown
-
-
-async def _json(namespace: Namespace, *arguments: str) -> list[dict[str, Any]]:
-    text = await namespace.run("ip", "-json", *arguments)
-    return msgspec.json.decode(text or "[]", type=list[dict[str, Any]])
+def _gateways() -> set[Interface]:
+    return {ip_interface(gateway) for gateway in GATEWAYS}

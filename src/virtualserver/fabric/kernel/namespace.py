@@ -1,28 +1,38 @@
-"""The installation's network namespace: made, entered, removed. Named namespaces as ``ip netns`` has them."""
+"""The installation's network namespace: made, visited, removed. Named namespaces as ``ip netns`` has them.
+
+Whatever is asked of the kernel is asked from a thread that lives for this one visit. The thread enters the namespace,
+opens its sockets there and ends, so no socket of ours keeps a namespace alive, and the event loop is never held up.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import dataclasses
+import importlib
 import os
+import subprocess
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from virtualserver.host.commands import CommandError, run
+from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.host.commands import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Namespace"]
+__all__ = ["Namespace", "apart"]
 
 T = TypeVar("T")
 
 _FOLDER: Final = Path("/run/netns")
 _MADE: Final = Path("/run/virtualserver-netns")
-"""There while the mount of ``/run/netns`` on itself, which ``ip netns add`` makes, is ours to undo."""
+"""There while the mount of ``/run/netns`` on itself, which the first namespace needs, is ours to undo."""
 _NEW_NETWORK: Final = 0x40000000
+_DETACH: Final = 2
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,65 +57,144 @@ class Namespace:
         except FileNotFoundError:
             return False
 
+    def identity(self) -> int:
+        """Return a number that another namespace of this name does not have, 0 where there is none."""
+        try:
+            return self.path.stat().st_ino if self.exists() else 0
+        except FileNotFoundError:
+            return 0
+
     def holds(self, pid: int) -> bool:
         """Return whether a process is inside."""
         try:
-            there = Path(f"/proc/{pid}/ns/net").stat()
+            return Path(f"/proc/{pid}/ns/net").stat().st_ino == self.path.stat().st_ino
         except OSError:
             return False
-        return there.st_ino == self.path.stat().st_ino
 
-    async def create(self) -> bool:
-        """Make the namespace unless it is there, and return whether it was made."""
+    def create(self) -> bool:
+        """Make the namespace unless it is there, and return whether it was made.
+
+        Raises:
+            KernelError: The kernel refused it.
+        """
         if self.exists():
             return False
         self.path.unlink(missing_ok=True)
         if not _mounted():
             _MADE.touch(mode=0o600)
-        await run("ip", "netns", "add", self.name)
+        failure = _in_thread(lambda: _make(self.path))
+        if failure:
+            raise KernelError(f"network namespace {self.name}: {failure}")
         return True
 
-    async def remove(self) -> None:
+    def remove(self) -> None:
         """Remove the namespace with all that is in it, and the mount below it when it is the last one and ours."""
         if self.exists():
-            await run("ip", "netns", "delete", self.name)
+            _LIBC.umount2(os.fsencode(self.path), _DETACH)
+            self.path.unlink()
         if not _MADE.exists() or (_FOLDER.exists() and any(_FOLDER.iterdir())):
             return  # the mount is somebody else's, or somebody needs it
-        try:
-            if _mounted():
-                await run("umount", str(_FOLDER))
-        except CommandError:
+        if _mounted() and _LIBC.umount2(os.fsencode(_FOLDER), 0) != 0:
             return  # somebody has just made a namespace: the mount is theirs as well
         _MADE.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             _FOLDER.rmdir()
 
-    async def run(self, *command: str, stdin: str | None = None, accept: tuple[int, ...] = (0,)) -> str:
-        """Run a program inside; as `virtualserver.host.commands.run`."""
-        return await run("nsenter", f"--net={self.path}", *command, stdin=stdin, accept=accept)
+    async def visit(self, function: Callable[[], T]) -> T:
+        """Call a function inside and return what it returned.
+
+        Raises:
+            OSError: There is no such namespace.
+        """
+        return await apart(lambda: self._inside(function))
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call a function inside and return what it returned; in a thread of its own, which enters and ends."""
-        outcome: list[T] = []
-        failure: list[BaseException] = []
+        """Call a function inside and return what it returned, as `visit` does, but hold up the caller until then."""
+        return _in_thread(lambda: self._inside(function))
 
-        def inside() -> None:
-            try:
-                descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    _enter(descriptor)
-                finally:
-                    os.close(descriptor)
-                outcome.append(function())
-            except BaseException as error:
-                failure.append(error)
+    async def run(self, *command: str) -> str:
+        """Run a program inside to its end and return what it wrote to its standard output.
 
-        thread = threading.Thread(target=inside, name=f"in {self.name}")
-        thread.start()
+        Raises:
+            CommandError: The program is not installed, or failed.
+        """
+        return await self.visit(lambda: _program(command))
+
+    def _inside(self, function: Callable[[], T]) -> T:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter(descriptor)
+        finally:
+            os.close(descriptor)
+        return function()
+
+
+async def apart(function: Callable[[], T]) -> T:
+    """Call a function in a thread of its own and return what it returned; a cancelled caller waits for its end too.
+
+    The thread is not one of a pool, so that it can move to a namespace and need not come back.
+    """
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    outcome: list[Callable[[], T]] = []
+
+    def run() -> None:
+        outcome.append(_outcome(function))
+        with contextlib.suppress(RuntimeError):  # a loop that was closed waits for nothing
+            loop.call_soon_threadsafe(done.set)
+
+    thread = threading.Thread(target=run, name="kernel")
+    thread.start()
+    try:
+        await done.wait()
+    finally:
         thread.join()
-        if failure:
-            raise failure[0]
-        return outcome[0]
+    return outcome[0]()
+
+
+def _in_thread(function: Callable[[], T]) -> T:
+    outcome: list[Callable[[], T]] = []
+    thread = threading.Thread(target=lambda: outcome.append(_outcome(function)), name="kernel")
+    thread.start()
+    thread.join()
+    return outcome[0]()
+
+
+def _outcome(function: Callable[[], T]) -> Callable[[], T]:
+    """Return what gives the result of a function, or raises its error, in another thread."""
+    try:
+        result = function()
+    except BaseException as error:
+        failure = error
+
+        def fail() -> T:
+            raise failure
+
+        return fail
+    return lambda: result
+
+
+def _program(command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    except FileNotFoundError as error:
+        raise CommandError(f"{command[0]}: not found on PATH: install it (`vs doctor` names the package)") from error
+    if done.returncode:
+        said = "; ".join((done.stderr.strip() or done.stdout.strip()).splitlines())
+        raise CommandError(f"{' '.join(command)}: exit status {done.returncode}: {said[:2000]}")
+    return done.stdout
+
+
+def _make(path: Path) -> str:
+    """Make a network namespace, which the calling thread then is in, and name it; return why that failed."""
+    netns: Any = importlib.import_module("pyroute2.netns")
+    if _LIBC.unshare(_NEW_NETWORK) != 0:
+        return f"unshare: {os.strerror(ctypes.get_errno())}"
+    try:
+        netns.attach(str(path), "thread-self")
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _mounted() -> bool:
@@ -125,7 +214,6 @@ def _mount_of(path: Path) -> str:
 
 def _enter(descriptor: int) -> None:
     """Move the calling thread into a namespace (``os.setns`` comes with Python 3.12)."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.setns(descriptor, _NEW_NETWORK) != 0:
+    if _LIBC.setns(descriptor, _NEW_NETWORK) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"setns: {os.strerror(number)}")

@@ -1,37 +1,28 @@
 """The nftables rules of the namespace and of the host: one rule a purpose, whatever the number of guests; pure.
 
 What differs from guest to guest and from Service to Service stands in sets and maps, whose elements are entries of
-`virtualserver.fabric.desired.entries`.
+`virtualserver.fabric.desired.entries`; `virtualserver.fabric.kernel.elements` puts them there.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.desired import entries
-from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
-from virtualserver.fabric.desired.state import GATEWAY, Network, Ranges
+from virtualserver.fabric.desired.state import GATEWAYS, Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-__all__ = ["SETS", "TABLE", "elements", "host_rules", "ipv4", "namespace_rules", "node_address", "transaction"]
+__all__ = ["TABLE", "TABLES", "host_rules", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
 """The name of both tables in the namespace, of the families inet and arp."""
 
-SETS: Final[Mapping[str, tuple[str, int]]] = {
-    entries.GUARD_MAC: ("inet", 1),
-    entries.GUARD_IP: ("inet", 1),
-    entries.GUARD_DHCP: ("inet", 1),
-    entries.GUARD_ARP: ("arp", 1),
-    entries.SELF_PAIR: ("inet", 2),
-    entries.DIRECT: ("inet", 0),
-    entries.ANNOUNCED: ("inet", 0),
-    entries.PUBLISHED: ("inet", 0),
-}
-"""Each set's family, and how many of an element's first fields are interface names, to be quoted."""
+TABLES: Final = (("inet", TABLE), ("arp", TABLE))
+"""The namespace's tables by family and name."""
+
+_VERSION: Final = 4
+"""The IP version of these rules; those of another are to stand beside them."""
 
 _NAMESPACE: Final = """\
 table inet virtualserver {{
@@ -156,14 +147,16 @@ table inet {table} {{
 
 
 def namespace_rules(ranges: Ranges) -> str:
-    """Return the text for ``nft -f`` that makes the namespace's sets and rules so; elements stay as they are."""
+    """Return the commands that make the namespace's sets and rules so; elements stay as they are."""
     return _NAMESPACE.format(
-        service=", ".join(map(str, ipv4(ranges.service))), gateway=GATEWAY, node=node_address(ranges)
+        service=_listed(network for network in ranges.service if network.version == _VERSION),
+        gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == _VERSION),
+        node=ranges.node_end(_VERSION).ip,
     )
 
 
 def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) -> str:
-    """Return the text for ``nft -f`` of the one table in the host.
+    """Return the commands that make the one table in the host so.
 
     Args:
         table: Its name.
@@ -171,70 +164,20 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
         ranges: The installation's networks.
         uplinks: The links with a default route; there, pools that nobody beyond routes are masqueraded.
     """
-    pools = ", ".join(str(pool) for pool in pool_networks(ranges))
+    pools = ranges.pools(_VERSION)
     names = ", ".join(f'"{name}"' for name in sorted(uplinks))
-    hidden = ", ".join(str(pool) for pool in pool_networks(ranges) if pool not in ranges.routed)
+    hidden = _listed(pool for pool in pools if pool not in ranges.routed)
     extra = f"\n    ip saddr {{ {hidden} }} oifname {{ {names} }} masquerade" if hidden and names else ""
-    node = node_address(ranges)
+    node = ranges.node_end(_VERSION).ip
     return _HOST.format(
-        table=table, device=device, sources=f"{node}, {pools}", pools=pools, node=node, masquerade=extra
+        table=table,
+        device=device,
+        sources=f"{node}, {_listed(pools)}",
+        pools=_listed(pools),
+        node=node,
+        masquerade=extra,
     )
 
 
-def pool_networks(ranges: Ranges) -> list[IPv4Network]:
-    """Return the networks of all public and private pools, sorted."""
-    pools = [*ranges.public.values(), *ranges.private.values()]
-    return sorted({network for pool in pools for network in ipv4(pool)})
-
-
-def node_address(ranges: Ranges) -> IPv4Address:
-    """Return the data plane's own address on the veth pair, to which guests' sources are translated."""
-    return ranges.link[2]
-
-
-def ipv4(networks: Iterable[Network]) -> list[IPv4Network]:
-    """Return the IPv4 networks among some."""
-    return [network for network in networks if isinstance(network, IPv4Network)]
-
-
-def transaction(delta: Delta) -> str:
-    """Return the text for ``nft -f`` that changes the elements of a delta at once, ``""`` where it has none."""
-    return _lines("delete", delta.removed) + _lines("add", delta.added)
-
-
-def _lines(verb: str, changed: Entries) -> str:
-    elements_of: dict[str, list[str]] = {}
-    for (kind, key), value in changed.items():
-        if kind in SETS:
-            quoted = _quoted(key, SETS[kind][1])
-            elements_of.setdefault(kind, []).append(f"{quoted} : {value}" if value else quoted)
-    return "".join(
-        f"{verb} element {SETS[kind][0]} {TABLE} {kind} {{ {', '.join(some)} }}\n" for kind, some in elements_of.items()
-    )
-
-
-def _quoted(key: str, devices: int) -> str:
-    fields = key.split(" . ")
-    return " . ".join(f'"{field}"' if index < devices else field for index, field in enumerate(fields))
-
-
-def elements(listing: Mapping[str, Any]) -> dict[Entry, str]:
-    """Return the elements that ``nft -j list ruleset`` shows in our sets and maps, as entries."""
-    found: dict[Entry, str] = {}
-    for item in listing["nftables"]:
-        body: dict[str, Any] = item.get("set") or item.get("map") or {}
-        kind = str(body.get("name", ""))
-        if kind not in SETS or (body["family"], body["table"]) != (SETS[kind][0], TABLE):
-            continue
-        for element in body.get("elem", ()):
-            key, value = element if "map" in item else (element, None)
-            found[Entry(kind, _canonical(kind, key))] = "" if value is None else _canonical(kind, value)
-    return found
-
-
-def _canonical(kind: str, value: Any) -> str:
-    fields: list[Any] = cast("dict[str, list[Any]]", value)["concat"] if isinstance(value, dict) else [value]
-    words = [str(field) for field in fields]
-    if kind == entries.GUARD_DHCP and isinstance(fields[1], int):
-        words[1] = f"0x{fields[1]:012x}"
-    return " . ".join(words)
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))

@@ -173,7 +173,7 @@ class VmiController:
         self._held.add_disks(uid, prepared.disks)
         for nic, link in prepared.links.items():
             self._held.add_link(uid, nic, link)
-            await self._dataplane.set_link(uid, link)
+            await self._dataplane.set_link(uid, link, nic=nic)
         return await self._hypervisor.launch(prepared.spec, open_tap=self._dataplane.open_tap)
 
     async def _forget_last_start(self, vmi: Manifest) -> Manifest:
@@ -254,7 +254,7 @@ class VmiController:
             await self._hypervisor.discard(uid)
             self._held.remove_machine(uid)
         for nic in self._held.links_of(uid):
-            await self._dataplane.remove_link(uid)
+            await self._dataplane.remove_link(uid, nic=nic)
             self._held.remove_link(uid, nic)
         self._preparation.seed(uid).unlink(missing_ok=True)
         self._held.release(uid)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from virtualserver.fabric.desired.state import GATEWAY, Resolver
+from virtualserver.fabric.desired.state import GATEWAYS, Resolver
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CLUSTER_RESOLVER", "resolver_of"]
 
-CLUSTER_RESOLVER: Final = GATEWAY
-"""The cluster's resolver: the same link-local address on every tap."""
+CLUSTER_RESOLVER: Final = GATEWAYS
+"""The cluster's resolver, one address of each family: the same link-local ones on every tap."""
 
 _CLUSTER_DOMAIN: Final = "cluster.local"
 
@@ -44,10 +44,10 @@ def resolver_of(spec: Manifest, *, namespace: str, host: ResolvConf) -> Resolver
         base = Resolver((), ())
     elif policy == "Default":
         # A host whose only resolver is on its loopback: the cluster's resolver asks that one on the guest's behalf.
-        base = Resolver(host.reachable or (CLUSTER_RESOLVER,), host.searches)
+        base = Resolver(host.reachable or CLUSTER_RESOLVER, host.searches)
     else:
         service = f"svc.{_CLUSTER_DOMAIN}"
-        base = Resolver((CLUSTER_RESOLVER,), (f"{namespace}.{service}", service, _CLUSTER_DOMAIN))
+        base = Resolver(CLUSTER_RESOLVER, (f"{namespace}.{service}", service, _CLUSTER_DOMAIN))
     config: Mapping[str, Sequence[str]] = fields.mapping(spec, "dnsConfig")
     nameservers = [ipaddress.ip_address(text) for text in config.get("nameservers") or ()]
     searches = [search.rstrip(".") for search in config.get("searches") or () if search != "."]

@@ -9,14 +9,14 @@ import pytest
 
 from virtualserver.fabric.desired.entries import of_link, of_service
 from virtualserver.fabric.desired.ledger import Entry
-from virtualserver.fabric.desired.state import GATEWAY, GuestLink, PublishedPort, Resolver, ServiceRules
+from virtualserver.fabric.desired.state import GATEWAYS, GuestLink, PublishedPort, Resolver, ServiceRules
 
 LINK = GuestLink(
     device="vst-1",
     mac="52:54:00:00:00:01",
     addresses=(ip_address("10.42.0.2"),),
     hostname="web",
-    resolver=Resolver((GATEWAY,), ("a.svc.cluster.local", "cluster.local")),
+    resolver=Resolver(GATEWAYS, ("a.svc.cluster.local", "cluster.local")),
     user=64001,
 )
 
@@ -72,7 +72,7 @@ def test_a_service_is_its_ports_addresses_and_names() -> None:
         ("hostname", "web\ntag:other"),
         ("hostname", "web,option"),
         ("addresses", ()),
-        ("addresses", (GATEWAY,)),
+        ("addresses", GATEWAYS),
         ("addresses", (ip_address("2001:db8::1"),)),
         ("resolver", Resolver((), ("a.example,192.0.2.1",))),
         ("resolver", Resolver((), ("a.example\ndhcp-script=/bin/sh",))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtualserver.fabric.desired.ledger import Entry, Ledger, difference
+from virtualserver.fabric.desired.ledger import Entry, Ledger, Owner, difference
 
 ENTRIES = st.dictionaries(
     st.builds(Entry, st.sampled_from(["published", "route"]), st.sampled_from(["a", "b", "c", "d"])),
@@ -18,13 +18,13 @@ ENTRIES = st.dictionaries(
 def test_the_deltas_lead_to_what_is_asked_for(changes: list[tuple[str, dict[Entry, str]]]) -> None:
     ledger, kernel = Ledger(), dict[Entry, str]()
     for owner, entries in changes:
-        delta = ledger.put(owner, entries)
+        delta = ledger.put(Owner("link", owner), entries)
         for entry, value in delta.removed.items():
             assert kernel.pop(entry) == value
         assert not kernel.keys() & delta.added.keys()
         kernel.update(delta.added)
         assert kernel == ledger.entries()
-        assert len(ledger.put(owner, entries)) == 0
+        assert len(ledger.put(Owner("link", owner), entries)) == 0
 
 
 @given(ENTRIES, ENTRIES)
@@ -37,16 +37,16 @@ def test_a_difference_turns_one_state_into_the_other(before: dict[Entry, str], a
 
 def test_a_shared_entry_stays_until_its_last_owner_lets_go() -> None:
     ledger, address = Ledger(), Entry("announced", "203.0.113.7")
-    assert ledger.put("tcp", {address: ""}).added == {address: ""}
-    assert len(ledger.put("udp", {address: ""})) == 0
-    assert len(ledger.put("tcp", {})) == 0
-    assert ledger.put("udp", {}).removed == {address: ""}
+    assert ledger.put(Owner("service", "tcp"), {address: ""}).added == {address: ""}
+    assert len(ledger.put(Owner("service", "udp"), {address: ""})) == 0
+    assert len(ledger.put(Owner("service", "tcp"), {})) == 0
+    assert ledger.put(Owner("service", "udp"), {}).removed == {address: ""}
 
 
 def test_who_came_first_is_served_and_the_next_takes_over() -> None:
     ledger, port = Ledger(), Entry("published", "203.0.113.7 . tcp . 22")
-    ledger.put("first", {port: "10.42.0.2 . 22"})
-    assert len(ledger.put("second", {port: "10.42.0.3 . 22"})) == 0
-    delta = ledger.put("first", {})
+    ledger.put(Owner("service", "first"), {port: "10.42.0.2 . 22"})
+    assert len(ledger.put(Owner("service", "second"), {port: "10.42.0.3 . 22"})) == 0
+    delta = ledger.put(Owner("service", "first"), {})
     assert (delta.removed, delta.added) == ({port: "10.42.0.2 . 22"}, {port: "10.42.0.3 . 22"})
     assert len(delta) == 1

@@ -27,7 +27,7 @@ RANGES = Ranges(
     private={"private": (net("198.18.0.0/29"),)},
     guest=(net("10.42.0.0/29"),),
     service=(net("10.96.0.0/16"),),
-    link=ipaddress.IPv4Network("198.19.0.0/30"),
+    link=(ipaddress.IPv4Network("198.19.0.0/30"),),
 )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from virtualserver.fabric.desired.state import Lease
-from virtualserver.fabric.dhcp.dnsmasq import configuration, parse_leases, upstream
+from virtualserver.fabric.dhcp.configuration import configuration, upstream
+from virtualserver.fabric.dhcp.leases import parse_leases
 
 
 def test_leases_are_read_with_the_time_at_which_they_were_taken() -> None:

@@ -1,0 +1,92 @@
+"""What dnsmasq is told: its configuration file, and whom it asks about names; pure.
+
+Guests are told apart by the tap on which they ask: dnsmasq takes the interface's name as a tag, so no host needs a
+``set:`` tag (with one, dnsmasq 2.90 crashes at SIGHUP).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired.state import GATEWAYS
+from virtualserver.fabric.dhcp.leases import LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from virtualserver.fabric.desired.state import Network
+
+__all__ = ["configuration", "upstream"]
+
+_VERSION: Final = 4
+"""The IP version of DHCP; that of IPv6 is to stand beside it."""
+
+
+def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
+    """Return dnsmasq's configuration file; pure.
+
+    Args:
+        run: The folder of its files.
+        networks: Where guests' addresses come from.
+        mtu: What guests may send at most, in bytes.
+    """
+    (gateway,) = (address for address in GATEWAYS if address.version == _VERSION)
+    hexadecimal = gateway.packed.hex(":")
+    lines = [
+        "bind-dynamic",
+        "except-interface=lo",
+        "except-interface=up0",
+        "no-hosts",
+        f"resolv-file={run}/resolv.conf",
+        "local=/cluster.local/",
+        "bogus-priv",
+        "cache-size=1000",
+        f"hostsdir={run}/{entries.NAMES}",
+        f"pid-file={run}/dnsmasq.pid",
+        f"log-facility={run}/dnsmasq.log",
+        "quiet-dhcp",
+        "no-ping",
+        "dhcp-authoritative",
+        "dhcp-ignore-names",  # a guest does not choose names in the cluster's DNS
+        "dhcp-ignore-clid",  # nor somebody else's lease by a client identifier
+        "dhcp-lease-max=100000",
+        f"dhcp-leasefile={run}/leases",
+        f"dhcp-hostsdir={run}/{entries.DHCP_HOST}",
+        f"dhcp-optsdir={run}/{entries.DHCP_OPTIONS}",
+        "dhcp-option=option:netmask,255.255.255.255",
+        f"dhcp-option=option:router,{gateway}",
+        f"dhcp-option=option:classless-static-route,{gateway}/32,0.0.0.0,0.0.0.0/0,{gateway}",
+        f"dhcp-option=249,20:{hexadecimal}:00:00:00:00:00:{hexadecimal}",  # the same for Windows
+        f"dhcp-option=option:mtu,{mtu}",
+        "dhcp-option=28",  # no broadcast address
+        "dhcp-option=option:dns-server",  # none, but for guests whose own options say so
+    ]
+    for network in networks:
+        if network.version != _VERSION:
+            continue
+        lines.append(f"shared-network={gateway},{network.network_address}")
+        lines.append(f"dhcp-range={network.network_address},static,{network.netmask},{LEASE_SECONDS}s")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def upstream(*contents: str) -> str:
+    """Return the resolver file that dnsmasq asks: the first of some files that names a server off the loopback; pure.
+
+    The host's loopback is not the namespace's, so a resolver there (systemd-resolved's 127.0.0.53) cannot be asked.
+    """
+    for content in contents:
+        servers: list[str] = []
+        for line in content.splitlines():
+            words = line.split()
+            if len(words) >= 2 and words[0] == "nameserver":
+                with contextlib.suppress(ValueError):
+                    address = IPv4Address(words[1])
+                    if not address.is_loopback and not address.is_unspecified:
+                        servers.append(str(address))
+        if servers:
+            return "".join(f"nameserver {server}\n" for server in servers)
+    return ""

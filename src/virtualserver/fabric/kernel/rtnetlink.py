@@ -1,0 +1,288 @@
+"""Links, addresses, routes and rules of the network namespace in which the calling thread is, through pyroute2.
+
+`Rtnetlink` is opened for one visit and closed after it. What pyroute2 returns is untyped; it stops here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import socket
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from virtualserver.fabric.kernel.errors import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from types import TracebackType
+
+    from virtualserver.fabric.desired.state import Address, Network
+
+__all__ = ["KERNEL", "LOCAL_TABLE", "MAIN_TABLE", "STATIC", "Interface", "Link", "Route", "Rtnetlink", "Rule"]
+
+Interface = IPv4Interface | IPv6Interface
+"""An address of a link and the network that it is in."""
+
+MAIN_TABLE: Final = 254
+LOCAL_TABLE: Final = 255
+KERNEL: Final = 2
+"""The protocol number of routes that the kernel makes by itself."""
+STATIC: Final = 4
+"""The protocol number of routes that we make, as ``proto static`` has it."""
+_UP: Final = 1
+_ON_LINK: Final = 4
+_KINDS: Final = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+_TYPES: Final = {kind: number for number, kind in _KINDS.items()}
+_SCOPES: Final = {"local": 254, "unicast": 0, "unreachable": 0}
+_LINK_SCOPE: Final = 253
+_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_TO_TABLE, _PROHIBIT = 1, 8
+_INVERTED: Final = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Link:
+    """A network link.
+
+    Attributes:
+        index: Its number in its namespace.
+        name: Its name there.
+        kind: ``veth``, ``tun``, ...; ``""`` for a physical one.
+        is_up: Whether it was taken up.
+        mtu: In bytes.
+        peer: The index of what it is tied to, as a veth's other end; None where nothing is.
+        user: The UID that may open the tap; None for others.
+    """
+
+    index: int
+    name: str
+    kind: str
+    is_up: bool
+    mtu: int
+    peer: int | None = None
+    user: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Route:
+    """A route of one hop; one over several links is several of these.
+
+    Attributes:
+        destination: The network; of length 0 for a default route.
+        kind: ``unicast``, ``local``, ``broadcast``, ``unreachable``, ...
+        link: The index of the link that it leaves by, None where it goes nowhere.
+        gateway: The next hop, None where the destination is on the link.
+        source: The address that the machine's own packets have, None where the kernel chooses.
+        protocol: Who made it; `STATIC` for us.
+        table: The routing table.
+    """
+
+    destination: Network
+    kind: str = "unicast"
+    link: int | None = None
+    gateway: Address | None = None
+    source: Address | None = None
+    protocol: int = STATIC
+    table: int = MAIN_TABLE
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of policy routing.
+
+    Attributes:
+        priority: The rules are asked in this order.
+        entering: The link by which a packet enters, ``lo`` for the machine's own; ``""`` for any.
+        without_mark: The mark that a packet must not have; None where marks do not matter.
+        table: Where to look; None to refuse the packet.
+    """
+
+    priority: int
+    entering: str = ""
+    without_mark: int | None = None
+    table: int | None = None
+
+
+class Rtnetlink:
+    """An open conversation with the kernel; a context manager."""
+
+    def __init__(self) -> None:
+        """Open it in the calling thread's namespace, for this thread alone."""
+        from pyroute2.iproute.linux import IPRoute
+
+        self._socket: Any = IPRoute(strict_check=True)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self._socket.close()
+
+    def links(self) -> list[Link]:
+        """Return all links."""
+        return [link_of(message) for message in self._socket.get_links()]
+
+    def index(self, name: str) -> int:
+        """Return a link's index.
+
+        Raises:
+            KernelError: There is no such link.
+        """
+        with _asking(f"link {name}"):
+            return socket.if_nametoindex(name)
+
+    def addresses(self, version: int = 4) -> dict[int, set[Interface]]:
+        """Return the addresses of one IP version, by their link's index."""
+        found: dict[int, set[Interface]] = {}
+        for message in self._socket.get_addr(family=_FAMILIES[version]):
+            local = message.get("local") or message.get("address")
+            found.setdefault(message["index"], set()).add(ip_interface(f"{local}/{message['prefixlen']}"))
+        return found
+
+    def routes(self, version: int = 4, table: int | None = None) -> list[Route]:
+        """Return the routes of one IP version, of all tables where none is named."""
+        selection = {} if table is None else {"table": table}
+        with _asking("routes"):
+            messages = list(self._socket.get_routes(family=_FAMILIES[version], **selection))
+        return [route for message in messages for route in routes_of(message)]
+
+    def rules(self, version: int = 4) -> list[Rule]:
+        """Return the rules of one IP version that look into a table or refuse."""
+        return [rule for message in self._socket.get_rules(family=_FAMILIES[version]) if (rule := rule_of(message))]
+
+    def add_veth(self, name: str, peer: str, namespace: str, mtu: int) -> None:
+        """Make a veth pair with its other end in a namespace."""
+        with _asking(f"link {name}"), open(f"/run/netns/{namespace}", "rb") as there:
+            ends = {"ifname": peer, "net_ns_fd": there.fileno(), "mtu": mtu}
+            self._socket.link("add", ifname=name, kind="veth", mtu=mtu, peer=ends)
+
+    def set_up(self, name: str, mtu: int | None = None) -> None:
+        """Take a link up, with another MTU where one is given."""
+        with _asking(f"link {name} up"):
+            self._socket.link("set", index=self.index(name), state="up", **({} if mtu is None else {"mtu": mtu}))
+
+    def delete_link(self, name: str) -> bool:
+        """Remove a link, and return whether it was there."""
+        with contextlib.suppress(OSError):
+            index = socket.if_nametoindex(name)
+            with _asking(f"link {name}", absent_is_fine=True):
+                self._socket.link("del", index=index)
+                return True
+        return False
+
+    def add_address(self, name: str, address: Interface) -> None:
+        """Give a link an address."""
+        with _asking(f"address {address} on {name}"):
+            self._socket.addr(
+                "replace", index=self.index(name), address=str(address.ip), prefixlen=address.network.prefixlen
+            )
+
+    def put_route(self, route: Route) -> None:
+        """Make a route, in the place of another to the same destination."""
+        with _asking(f"route to {route.destination}"):
+            self._socket.route("replace", **_asked(route))
+
+    def delete_route(self, route: Route) -> None:
+        """Remove a route; one that is not there is fine."""
+        with _asking(f"route to {route.destination}", absent_is_fine=True):
+            self._socket.route("del", **_asked(route))
+
+    def add_rule(self, rule: Rule, version: int = 4) -> None:
+        """Make a rule of policy routing."""
+        asked: dict[str, Any] = {"priority": rule.priority, "family": _FAMILIES[version]}
+        if rule.entering:
+            asked["iifname"] = rule.entering
+        if rule.without_mark is not None:
+            asked |= {"fwmark": rule.without_mark, "flags": _INVERTED}
+        asked |= {"action": _PROHIBIT} if rule.table is None else {"table": rule.table, "action": _TO_TABLE}
+        with _asking(f"rule {rule.priority}"):
+            self._socket.rule("add", **asked)
+
+
+def link_of(message: Any) -> Link:
+    """Return the link that a message of the kernel tells of."""
+    user = message.get(("linkinfo", "data", "tun_owner")) if message.get(("linkinfo", "kind")) == "tun" else None
+    return Link(
+        index=message["index"],
+        name=message.get("ifname") or "",
+        kind=message.get(("linkinfo", "kind")) or "",
+        is_up=bool(message["flags"] & _UP),
+        mtu=message.get("mtu") or 0,
+        peer=message.get("link"),
+        user=user,
+    )
+
+
+def routes_of(message: Any) -> Iterator[Route]:
+    """Yield the routes that a message of the kernel tells of: one for each of its links."""
+    anywhere = "0.0.0.0" if message["family"] == socket.AF_INET else "::"  # noqa: S104 - no listener
+    destination = ip_network(f"{message.get('dst') or anywhere}/{message['dst_len']}")
+    hops = message.get("multipath") or ()
+    for link, gateway in [(hop["oif"], hop.get("gateway")) for hop in hops] or [
+        (message.get("oif"), message.get("gateway"))
+    ]:
+        source = message.get("prefsrc")
+        yield Route(
+            destination=destination,
+            kind=_KINDS.get(message["type"], str(message["type"])),
+            link=link,
+            gateway=ip_address(gateway) if gateway else None,
+            source=ip_address(source) if source else None,
+            protocol=message["proto"],
+            table=message.get("table") or 0,
+        )
+
+
+def rule_of(message: Any) -> Rule | None:
+    """Return the rule that a message of the kernel tells of, None where it neither looks into a table nor refuses."""
+    if message["action"] not in (_TO_TABLE, _PROHIBIT):
+        return None
+    return Rule(
+        priority=message.get("priority") or 0,
+        entering=message.get("iifname") or "",
+        without_mark=message.get("fwmark") if message["flags"] & _INVERTED else None,
+        table=message.get("table") if message["action"] == _TO_TABLE else None,
+    )
+
+
+def _asked(route: Route) -> dict[str, Any]:
+    """Return how pyroute2 takes a route."""
+    asked: dict[str, Any] = {
+        "family": _FAMILIES[route.destination.version],
+        "dst": str(route.destination),
+        "type": _TYPES[route.kind],
+        "proto": route.protocol,
+        "table": route.table,
+        "scope": _SCOPES.get(route.kind, 0) if route.gateway or route.kind != "unicast" else _LINK_SCOPE,
+    }
+    if route.link is not None:
+        asked["oif"] = route.link
+    if route.gateway is not None:
+        # The link's own route may be gone, which is no reason to go without this one.
+        asked |= {"gateway": str(route.gateway), "flags": _ON_LINK}
+    if route.source is not None:
+        asked["prefsrc"] = str(route.source)
+    return asked
+
+
+@contextlib.contextmanager
+def _asking(what: str, *, absent_is_fine: bool = False) -> Generator[None, None, None]:
+    """Say what was asked where the kernel refuses it."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        yield
+    except (NetlinkError, OSError) as error:
+        number: Any = getattr(error, "code", None) or getattr(error, "errno", None)
+        if absent_is_fine and number in _ABSENT:
+            return
+        raise KernelError(f"{what}: {error.args[-1]}") from error
+
+
+_ABSENT: Final = (2, 3, 19)
+"""ENOENT, ESRCH and ENODEV."""
