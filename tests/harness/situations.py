@@ -102,7 +102,7 @@ def _example(name: str, row: Manifest) -> Example:
         objects=merged(keyed(_read(like, "objects.yaml")), but) if like else {},
         userdata=_userdata(like) if like else None,
         network={"internalIP": "", "externalIP": "", "serviceIP": "", "floatingIPs": {}, **row.get("addresses", {})},
-        conditions=row["conditions"],
+        conditions=row.get("conditions", {}),
     )
 
 

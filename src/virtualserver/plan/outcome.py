@@ -53,8 +53,3 @@ class Plan:
     stages: tuple[tuple[Apply, ...], ...]
     removals: tuple[Removal, ...]
     status: Status
-
-    @property
-    def manifests(self) -> tuple[Manifest, ...]:
-        """Every object to apply, in order."""
-        return tuple(apply.manifest for stage in self.stages for apply in stage)

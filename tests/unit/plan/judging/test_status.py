@@ -1,0 +1,41 @@
+"""What the table of situations cannot show: manifests that are no manifests, and writes that were refused."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness import virtualservers
+from virtualserver.api import names
+from virtualserver.api.conditions import ConditionType
+from virtualserver.api.faults import Fault
+from virtualserver.api.reasons import Reason
+from virtualserver.plan import planning
+from virtualserver.plan.children import Children
+from virtualserver.plan.judging import status
+from virtualserver.plan.sites.site import Site
+from virtualserver.plan.situation import FailedWrite, Surroundings
+
+
+def test_every_condition_of_a_manifest_that_cannot_be_read_says_why() -> None:
+    manifest = {"metadata": {"name": "web", "generation": 3, "annotations": {names.REVISION: "7"}}}
+    told = status.invalid(manifest, [Fault("spec.os", "is required: add it"), Fault("spec.a", "b")])
+    assert told.observed_revision == "7"
+    assert [condition.type for condition in told.conditions] == list(ConditionType)
+    for condition in told.conditions:
+        assert (condition.status, condition.reason, condition.observed_generation) == ("False", Reason.INVALID_SPEC, 3)
+        assert condition.message == "spec.os: is required: add it; spec.a: b"
+
+
+def test_a_status_without_a_revision_does_not_name_one_and_a_condition_has_no_time_yet() -> None:
+    encoded = msgspec.to_builtins(status.invalid({"metadata": {"generation": 1}}, [Fault("a", "b")]))
+    assert list(encoded) == ["network", "conditions"]
+    assert set(encoded["conditions"][0]) == {"type", "status", "reason", "message", "observedGeneration"}
+
+
+def test_what_the_api_server_refused_is_told_in_its_words() -> None:
+    failures = (FailedWrite("Service", "web-tcp", "exceeded quota"), FailedWrite("Secret", "s", "too large"))
+    surroundings = Surroundings(source=virtualservers.an_image(), failures=failures)
+    plan = planning.plan(virtualservers.a_server(), Children(), surroundings, Site())
+    ready = plan.status.condition(ConditionType.READY)
+    assert ready and ready.reason == Reason.ERROR
+    assert ready.message.endswith("tried again: Service web-tcp: exceeded quota; Secret s: too large")

@@ -1,0 +1,51 @@
+"""What one machine writes and reads back; the table of situations shows its messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.virtualservers import a_server
+from virtualserver.plan.sites.local import Local
+
+LOCAL = Local()
+
+
+@pytest.mark.parametrize("attached_to", ["web-tcp", None])
+def test_whose_address_a_nic_has_is_read_back_from_what_was_written(attached_to: str | None) -> None:
+    written = {"metadata": {"annotations": LOCAL.template_annotations(attached_to=attached_to)}}
+    assert LOCAL.attached_service(written) == attached_to
+
+
+def test_nothing_is_attached_where_nothing_runs() -> None:
+    assert LOCAL.attached_service(None) is None
+
+
+def test_the_pool_of_an_address_is_the_one_that_it_was_granted_from_not_the_one_that_was_asked_for() -> None:
+    annotations = LOCAL.service_annotations(pool="private", sharing_key="u")
+    assert LOCAL.allocated_pool({"metadata": {"annotations": annotations}}) is None
+    granted = {**annotations, "metallb.io/ip-allocated-from-pool": "public"}
+    assert LOCAL.allocated_pool({"metadata": {"annotations": granted}}) == "public"
+
+
+@pytest.mark.parametrize(
+    ("probe", "is_honoured"),
+    [({}, False), ({"exec": {"command": ["a"]}}, False), ({"httpGet": {"port": 1}}, True), ({"tcpSocket": {}}, False)],
+)
+def test_only_probes_from_outside_are_honoured(probe: dict[str, Any], is_honoured: bool) -> None:
+    assert (LOCAL.honoured_probe(probe) is not None) is is_honoured
+
+
+def test_each_field_that_is_not_carried_out_is_named() -> None:
+    server = a_server(
+        resources={"gpu": {"type": "A40", "count": 1}},
+        network={"vpcs": [{"name": "a"}], "floatingIPs": ["b"], "disableK8sNetworking": True},
+    )
+    assert LOCAL.unsupported(server) == [
+        "spec.resources.gpu",
+        "spec.network.floatingIPs",
+        "spec.network.vpcs",
+        "spec.network.disableK8sNetworking",
+    ]
+    assert LOCAL.unsupported(a_server()) == []
