@@ -28,18 +28,17 @@ from virtualserver.controlplane import (
     supervisor,
 )
 from virtualserver.host import locks
-from virtualserver.installation import ports, users
+from virtualserver.installation import lock, ports, users
 from virtualserver.installation.record import ControlPlaneSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from virtualserver.controlplane.programs import Programs
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["ComponentStatus", "ControlPlaneStatus", "discard", "launch", "locked", "start", "status", "stop"]
+__all__ = ["ComponentStatus", "ControlPlaneStatus", "discard", "launch", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
 _GIVE_UP_AFTER: Final = 3
@@ -123,44 +122,12 @@ def status(installation: Installation) -> ControlPlaneStatus:
     )
 
 
-@contextlib.contextmanager
-def locked(installation: Installation, progress: Update | None = None) -> Generator[None]:
-    """Hold the installation's lock: one `vs` at a time changes an installation. Re-entrant within a process.
-
-    The lock's file lies outside of the state folder and is removed with it.
-
-    Args:
-        installation: The installation.
-        progress: Told whom we wait for.
-    """
-    path = installation.change_lock
-    if path in _held:
-        yield
-        return
-    installation.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-
-    def wait(pid: str) -> None:
-        if progress:
-            progress(f"another vs changes {installation.name} (PID {pid}): waiting until it has ended", None)
-
-    with locks.hold(path, wait):
-        _held.add(path)
-        try:
-            yield
-        finally:
-            _held.discard(path)
-            if not installation.state.exists():
-                path.unlink(missing_ok=True)  # nothing is left that it would protect
-
-
-_held: set[Path] = set()
-
-
 def start(
     installation: Installation,
     programs: Programs,
     *,
     options: components.Options | None = None,
+    admin: tuple[int, int] | None = None,
     progress: Update = lambda what, share: None,
 ) -> ControlPlaneStatus:
     """Start the control plane, or what of it does not run, and wait until all of it is ready. Idempotent.
@@ -169,6 +136,7 @@ def start(
         installation: The installation.
         programs: What to run.
         options: What its owner chose; None: as recorded at the last start, else the defaults.
+        admin: UID and GID of whom the administrator's kubeconfig belongs to; None: this process's.
         progress: Told what is waited for.
 
     Returns:
@@ -178,7 +146,7 @@ def start(
         ControlPlaneError: A port is taken, a folder cannot be reached by the components' users, or a component does
             not get ready; what this call started is stopped again then.
     """
-    with locked(installation, progress):
+    with lock.held(installation, progress):
         installation.create()
         chosen = options or _last_options(installation)
         settings = ControlPlaneSettings(str(programs.folder.resolve()), chosen.encode(), sources.version())
@@ -187,7 +155,7 @@ def start(
             return _wait_ready(installation, progress)
         if running:
             _let_go(installation, "detach" if not running["stopping"] else "stop")
-        _prepare(installation, programs, chosen)
+        _prepare(installation, programs, chosen, admin)
         with installation.changing() as record:
             record.controlplane = settings
         try:
@@ -211,7 +179,7 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
     """
     if not installation.state.exists():
         return
-    with locked(installation, progress):
+    with lock.held(installation, progress):
         end = time.monotonic() + limit_seconds
         control.ask(installation.socket, {"do": "stop"})
         while (descriptor := locks.take(installation.supervisor_lock)) is None:
@@ -254,7 +222,9 @@ def _last_options(installation: Installation) -> components.Options:
     return components.Options.decode(recorded.options) if recorded else components.Options()
 
 
-def _prepare(installation: Installation, programs: Programs, options: components.Options) -> None:
+def _prepare(
+    installation: Installation, programs: Programs, options: components.Options, admin: tuple[int, int] | None
+) -> None:
     uids = users.recorded(installation)
     chosen = ports.recorded(installation)
     own = [process.pid for process in processes.Records(installation.processes).all().values()]
@@ -270,7 +240,7 @@ def _prepare(installation: Installation, programs: Programs, options: components
         server=f"https://127.0.0.1:{chosen['kube-apiserver']}",
         addresses=[options.bind, *(str(network[1]) for network in options.service_ranges)],
         now=datetime.datetime.now(datetime.UTC),
-        admin=_caller(),
+        admin=admin,
     )
     pki.write_private(
         installation.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver
@@ -284,13 +254,6 @@ def _prepare(installation: Installation, programs: Programs, options: components
     for folder, owner in {**owners, installation.run_of("node"): 0}.items():
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, owner, owner)
-
-
-def _caller() -> tuple[int, int] | None:
-    """Return UID and GID of the user who called sudo, None where nobody did."""
-    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "0") != "0":
-        return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", os.environ["SUDO_UID"]))
-    return None
 
 
 def _unreachable(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
-from virtualserver.installation import migrations
+from virtualserver.installation import lock, migrations
 from virtualserver.local import inventory
 from virtualserver.local.errors import LocalError
 from virtualserver.local.kubectl import Kubectl
@@ -55,7 +55,7 @@ def take_over(installation: Installation, report: Report) -> None:
         InstallationError: The state folder is newer than this program.
     """
     if migrations.is_older(installation.state):
-        with controlplane.locked(installation, report.once):
+        with lock.held(installation, report.once):
             migrations.migrate(installation.state)
 
 
@@ -79,7 +79,7 @@ def stop(
     Raises:
         ControlPlaneError: A process of ours does not end.
     """
-    with controlplane.locked(installation, report.once):
+    with lock.held(installation, report.once):
         with report.step("Control plane") as update:
             controlplane.stop(installation, progress=update)
         with report.step("Servers") as update:

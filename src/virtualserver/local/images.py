@@ -11,8 +11,8 @@ import importlib
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
-from virtualserver import controlplane
 from virtualserver.api import names
+from virtualserver.installation import lock
 from virtualserver.local.errors import ConflictError, LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.storage import builds, disks, images
@@ -127,7 +127,7 @@ def build(installation: Installation, kind: str, *, name: str, report: Report) -
         LocalError: The API server does not answer, or a step of the build failed; the store is as it was.
     """
     kubectl = Kubectl(installation)
-    with controlplane.locked(installation, report.once), report.step(f"Image {name}") as update:
+    with lock.held(installation, report.once), report.step(f"Image {name}") as update:
         return make(installation, kubectl, kind, name=name, update=update)
 
 
@@ -162,7 +162,7 @@ def add(installation: Installation, source: DiskSource, *, name: str, report: Re
         ImageError: The disk is refused.
     """
     kubectl = Kubectl(installation)
-    with controlplane.locked(installation, report.once), report.step(f"Image {name}") as update:
+    with lock.held(installation, report.once), report.step(f"Image {name}") as update:
         _present(kubectl, names.IMAGE_NAMESPACE, name)
         update(f"copying {source.disk}", None)
         image = store_of(installation).add(
@@ -211,7 +211,7 @@ def remove(installation: Installation, image: str, *, report: Report) -> None:
     """
     kubectl = Kubectl(installation)
     _stored(installation, kubectl, image)  # a wrong name is said at once, whoever else is at work
-    with controlplane.locked(installation, report.once):
+    with lock.held(installation, report.once):
         source = f"{names.IMAGE_NAMESPACE}/{image}"
         for c in kubectl.list("pvc"):
             metadata = c["metadata"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
 from virtualserver.host.files import write_atomically
-from virtualserver.installation import ranges
+from virtualserver.installation import lock, ranges
 from virtualserver.installation.errors import InstallationError
 from virtualserver.local import caller, doctor, hello, images, inventory, networks, status
 from virtualserver.local.errors import ConflictError, LocalError
@@ -205,6 +205,7 @@ def start_control_plane(start: Start, update: Update) -> None:
         start.installation,
         start.programs,
         options=controlplane.Options(service_ranges=chosen.service),
+        admin=(start.by.uid, start.by.gid),
         progress=update,
     )
     start.held.close()
@@ -257,7 +258,7 @@ def run(start: Start) -> Summary:
     Raises:
         LocalError: A step failed. What the steps before it made stays, and the next run goes on from there.
     """
-    with controlplane.locked(start.installation, start.report.once), start.held:
+    with lock.held(start.installation, start.report.once), start.held:
         for step in STEPS:
             if start.with_hello or not step.is_for_hello:
                 _take(step, start)

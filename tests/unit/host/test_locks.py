@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from virtualserver.controlplane import locked
 from virtualserver.host import locks
-from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -72,18 +70,6 @@ def test_it_is_free_again_afterwards(tmp_path: Path) -> None:
     for _ in range(2):
         with locks.hold(tmp_path / "lock", refuse):
             pass
-
-
-def test_an_installations_lock_goes_with_its_state(tmp_path: Path) -> None:
-    installation = Installation("web", tmp_path)
-    for is_there in (True, False):
-        with locked(installation):
-            assert (tmp_path / ".web.lock").exists()
-            if is_there:
-                installation.state.mkdir()
-            else:
-                installation.state.rmdir()
-        assert (tmp_path / ".web.lock").exists() == is_there
 
 
 def test_a_lock_is_taken_by_one_at_a_time_and_a_descriptor_that_is_passed_on_keeps_it(tmp_path: Path) -> None:
