@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.controlplane import commands, errors, toolchain
+from virtualserver.controlplane import errors, toolchain
 from virtualserver.controlplane.components import KUBERNETES_VERSION
+from virtualserver.host import commands
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from virtualserver.host.progress import Update
 
@@ -111,21 +112,33 @@ def build(
     counted = _Counted(_count(go, module, cache, list(wanted.values()), progress), progress, time.monotonic())
     for name, package in wanted.items():
         counted.name = name
-        commands.run(
-            _command(go, target / name, package),
-            environment=environment(go, cache),
-            on_line=counted.line,
-            progress=counted.tell,
-            folder=module,
-        )
+        flags = ["-v", "-mod=readonly", "-trimpath", *_flags()]
+        arguments = ["build", *flags, "-o", str(target / name), package]
+        _run(go, arguments, module, cache, on_line=counted.line, progress=counted.tell)
         counted.linked += 1
     return go
 
 
-def _command(go: toolchain.Go, program: Path, package: str) -> list[str]:
-    """Return the command line that builds one program."""
-    flags = ["-v", "-mod=readonly", "-trimpath", *_flags()]
-    return [str(go.program), "build", *flags, "-o", str(program), package]
+def _run(
+    go: toolchain.Go,
+    arguments: Sequence[str],
+    module: Path,
+    cache: Path,
+    *,
+    on_line: Callable[[str], None],
+    progress: Callable[[], None],
+) -> str:
+    """Run a command of Go's in a module and return what it printed; see `commands.follow`."""
+    try:
+        return commands.follow(
+            [str(go.program), *arguments],
+            environment=environment(go, cache),
+            on_line=on_line,
+            progress=progress,
+            folder=module,
+        )
+    except commands.CommandError as error:
+        raise errors.ControlPlaneError(str(error)) from None
 
 
 def environment(go: toolchain.Go, cache: Path) -> dict[str, str]:
@@ -182,11 +195,12 @@ def _count(go: toolchain.Go, module: Path, cache: Path, packages: list[str], pro
         nonlocal downloaded
         downloaded += line.startswith("go: downloading")
 
-    listed = commands.run(
-        [str(go.program), "list", "-mod=readonly", "-trimpath", "-deps", "-f", stale, *packages],
-        environment=environment(go, cache),
+    listed = _run(
+        go,
+        ["list", "-mod=readonly", "-trimpath", "-deps", "-f", stale, *packages],
+        module,
+        cache,
         on_line=count,
         progress=lambda: progress(f"downloading Go modules ({downloaded} so far)", None),
-        folder=module,
     )
     return max(1, len(listed.split()))

