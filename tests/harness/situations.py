@@ -24,6 +24,8 @@ TABLE = GOLDEN / "situations.yaml"
 
 Manifest = dict[str, Any]
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @dataclasses.dataclass(frozen=True)
 class Example:
@@ -81,7 +83,7 @@ def folders() -> list[str]:
 
 def table() -> dict[str, Manifest]:
     """Return the rows as they are written."""
-    return yaml.safe_load(TABLE.read_text())
+    return yaml.load(TABLE.read_text(), Loader=_Loader)
 
 
 def examples() -> dict[str, Example]:
@@ -114,7 +116,7 @@ def _userdata(folder: str) -> str | None:
 
 def _read(folder: str, file: str) -> list[Manifest]:
     path = GOLDEN / folder / file
-    return list(yaml.safe_load_all(path.read_text())) if path.exists() else []
+    return list(yaml.load_all(path.read_text(), Loader=_Loader)) if path.exists() else []
 
 
 def _first_line(folder: str) -> str:

@@ -46,11 +46,10 @@ class Children:
     def ours(self, server: VirtualServer) -> Children:
         """Return the objects that belong to a server: its own, and what was made from them."""
         own = {key: item for key, item in self.objects.items() if ownership.is_ours(server, item)}
-        parents = {(kind, name): own.get((parent, name)) for kind, parent in MADE_FROM.items() for _, name in own}
-        for key, parent in parents.items():
-            made = self.objects.get(key)
-            if parent and made and owner_uid(made) == parent["metadata"]["uid"]:
-                own[key] = made
+        for (kind, name), item in self.objects.items():
+            parent = own.get((MADE_FROM.get(kind, ""), name))
+            if parent and owner_uid(item) == parent["metadata"]["uid"]:
+                own[kind, name] = item
         return Children(own)
 
     def leaving(self, kind: str, name: str) -> bool:

@@ -30,6 +30,8 @@ def load(text: str) -> dict[str, Any]:
         yaml.YAMLError: The text is no YAML, or something other than a mapping.
         RecursionError: It is nested too deeply.
     """
+    if not text:
+        return {}
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

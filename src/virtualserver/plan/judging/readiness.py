@@ -147,14 +147,9 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
 
 def _has_another_address(situation: Situation) -> bool:
     """Return whether a NIC of the guest has an address, and it is not that of the load balancer it is attached to."""
-    balancers = {balancer.name: balancer for balancer in situation.network.load_balancers}
     for nic in situation.network.nics:
         present = machine.guest_addresses(situation, nic.name)
-        if (
-            nic.attached_to
-            and present
-            and not set(services.granted(situation, balancers[nic.attached_to])) <= set(present)
-        ):
+        if present and not set(services.granted_to(situation, nic)) <= set(present):
             return True
     return False
 

@@ -79,13 +79,13 @@ def _conditions(verdicts: Mapping[ConditionType, Verdict], generation: int) -> t
 
 
 def _network(situation: Situation) -> NetworkStatus:
-    balancers = {balancer.name: balancer for balancer in situation.network.load_balancers}
     nic = situation.network.cluster_nic
     if nic and nic.attached_to:
-        own = services.granted(situation, balancers[nic.attached_to])
+        own = services.granted_to(situation, nic)
     else:
         own = machine.guest_addresses(situation, CLUSTER_NIC)
-    live = (situation.children.get("Service", name) or {} for name in balancers)
+    balancers = situation.network.load_balancers
+    live = (situation.children.get("Service", balancer.name) or {} for balancer in balancers)
     cluster_ips = (str(fields.mapping(item, "spec").get("clusterIP") or "") for item in live)
     return NetworkStatus(
         internal_ip=next(iter(own), ""),

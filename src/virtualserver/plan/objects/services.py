@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from virtualserver.kube.objects import Manifest
-    from virtualserver.plan.network import LoadBalancer
+    from virtualserver.plan.network import NIC, LoadBalancer
     from virtualserver.plan.situation import Situation
 
-__all__ = ["EXTERNAL_DNS_HOSTNAME", "all_granted", "granted", "removals", "services"]
+__all__ = ["EXTERNAL_DNS_HOSTNAME", "all_granted", "granted", "granted_to", "removals", "services"]
 
 EXTERNAL_DNS_HOSTNAME: Final = "external-dns.alpha.kubernetes.io/hostname"
 """The one annotation of a VirtualServer that its load balancer Services get. Any other could claim what is not the
@@ -38,6 +38,12 @@ def granted(situation: Situation, balancer: LoadBalancer) -> tuple[str, ...]:
     if service is None or situation.site.driver.allocated_pool(service) not in (None, balancer.pool.name):
         return ()
     return _addresses(service)
+
+
+def granted_to(situation: Situation, nic: NIC) -> tuple[str, ...]:
+    """Return the addresses of the load balancer that a NIC is attached to, none where it is attached to none."""
+    balancers = situation.network.load_balancers
+    return next((granted(situation, balancer) for balancer in balancers if balancer.name == nic.attached_to), ())
 
 
 def all_granted(situation: Situation) -> tuple[str, ...]:

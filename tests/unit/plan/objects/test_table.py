@@ -8,12 +8,13 @@ from harness import situations
 from virtualserver.kube import kinds
 from virtualserver.plan.objects.table import KINDS, ChildKind
 
+EXAMPLES = situations.examples()
 NAMES = {kind.resource.kind: set(kind.names("web")) for kind in KINDS}
 
 
 @pytest.mark.parametrize("folder", situations.folders())
 def test_every_planned_object_is_of_a_kind_and_name_that_the_operator_follows(folder: str) -> None:
-    for manifest in situations.examples()[folder].objects.values():
+    for manifest in EXAMPLES[folder].objects.values():
         if "remove" not in manifest:
             assert manifest["metadata"]["name"] in NAMES[manifest["kind"]]
 
