@@ -15,18 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from virtualserver.controlplane import (
-    components,
-    control,
-    credentials,
-    errors,
-    logs,
-    pki,
-    processes,
-    site,
-    sources,
-    supervisor,
-)
+from virtualserver.controlplane import components, credentials, errors, pki, site, sources, supervisor
+from virtualserver.controlplane.supervisor import control, logs, processes
 from virtualserver.host import locks
 from virtualserver.installation import lock, ports, users
 from virtualserver.installation.record import ControlPlaneSettings

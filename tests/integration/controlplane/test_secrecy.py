@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from virtualserver.controlplane import processes
 from virtualserver.controlplane.rest import Rest
+from virtualserver.controlplane.supervisor import processes
 from virtualserver.installation import users
 
 if TYPE_CHECKING:

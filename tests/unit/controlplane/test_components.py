@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from virtualserver.controlplane import components, gobuild
+from virtualserver.controlplane import components
+from virtualserver.controlplane.programs import gobuild
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.record import RecordedOptions, UidRange
 

@@ -24,8 +24,9 @@ import msgspec
 import yaml
 
 import virtualserver
-from virtualserver.controlplane import bootstrap, control, errors, logs, probes, processes, rest
+from virtualserver.controlplane import bootstrap, errors, rest
 from virtualserver.controlplane import components as parts
+from virtualserver.controlplane.supervisor import control, logs, probes, processes
 from virtualserver.host import locks
 from virtualserver.host.process import Process, end
 from virtualserver.installation.installation import Installation

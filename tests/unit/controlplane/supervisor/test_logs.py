@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from virtualserver.controlplane import logs
+from virtualserver.controlplane.supervisor import logs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from virtualserver.controlplane import errors, gobuild, programs, toolchain
+from virtualserver.controlplane import errors
 from virtualserver.controlplane.components import Options
+from virtualserver.controlplane.programs import gobuild, origins, toolchain
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.record import ControlPlaneSettings
 
@@ -23,7 +24,7 @@ def _no_named_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fill(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in programs.NAMES:
+    for name in origins.NAMES:
         (folder / name).write_bytes(b"program")
         (folder / name).chmod(0o755)
     return folder
@@ -32,8 +33,8 @@ def fill(folder: Path) -> Path:
 def a_cache(root: Path) -> tuple[Installation, Path]:
     installation = Installation.below(root, "one")
     digest = gobuild.digest(gobuild.sources())
-    folder = fill(installation.shared_binaries / f"{programs.KUBERNETES_VERSION}-{digest}")
-    programs.record(folder)
+    folder = fill(installation.shared_binaries / f"{origins.KUBERNETES_VERSION}-{digest}")
+    origins.record(folder)
     return installation, folder
 
 
@@ -45,9 +46,9 @@ def started_with(installation: Installation, folder: Path) -> None:
 def test_the_named_folder_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installation, _ = a_cache(tmp_path)
     named = fill(tmp_path / "named")
-    assert programs.find(installation, named=named) == programs.Programs(named, "named")
+    assert origins.find(installation, named=named) == origins.Programs(named, "named")
     monkeypatch.setenv("VS_CONTROLPLANE", str(named))
-    assert programs.find(installation) == programs.Programs(named, "named")
+    assert origins.find(installation) == origins.Programs(named, "named")
 
 
 def test_a_named_folder_that_lacks_a_program_is_refused(tmp_path: Path) -> None:
@@ -55,61 +56,61 @@ def test_a_named_folder_that_lacks_a_program_is_refused(tmp_path: Path) -> None:
     (named / "etcd").unlink()
     (named / "kubectl").chmod(0o644)
     with pytest.raises(errors.ControlPlaneError, match="no executable etcd, kubectl"):
-        programs.find(Installation("one", tmp_path, tmp_path), named=named)
+        origins.find(Installation("one", tmp_path, tmp_path), named=named)
 
 
 def test_the_cache_is_found_and_nothing_is_planned_then(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
-    assert programs.find(installation) == programs.Programs(folder, "cache")
-    assert programs.plan_of(installation) == []
+    assert origins.find(installation) == origins.Programs(folder, "cache")
+    assert origins.plan_of(installation) == []
 
 
 def test_the_folder_that_was_named_at_the_last_start_is_remembered_while_it_is_whole(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     named = fill(tmp_path / "named")
     started_with(installation, named)
-    assert programs.find(installation) == programs.Programs(named, "named")
-    assert programs.plan_of(installation) == []
+    assert origins.find(installation) == origins.Programs(named, "named")
+    assert origins.plan_of(installation) == []
     (named / "etcd").unlink()
-    assert programs.find(installation) == programs.Programs(folder, "cache")
+    assert origins.find(installation) == origins.Programs(folder, "cache")
 
 
 def test_an_old_build_of_the_cache_is_not_remembered(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     old = fill(installation.shared_binaries / "v1.0.0-old")
     started_with(installation, old)
-    assert programs.find(installation) == programs.Programs(folder, "cache")
+    assert origins.find(installation) == origins.Programs(folder, "cache")
 
 
 def test_an_empty_cache_is_none_and_the_plan_tells_sizes(tmp_path: Path) -> None:
     installation = Installation.below(tmp_path, "one")
-    assert programs.find(installation) is None
-    assert any("GB" in line for line in programs.plan_of(installation))
+    assert origins.find(installation) is None
+    assert any("GB" in line for line in origins.plan_of(installation))
 
 
 def test_a_truncated_program_is_not_taken(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     (folder / "etcd").write_bytes(b"prog")
-    assert programs.find(installation) is None
+    assert origins.find(installation) is None
 
 
 def test_a_changed_program_of_the_same_size_is_not_taken(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     (folder / "etcd").write_bytes(b"grampro")
     os.utime(folder / "etcd", ns=(1, 1))
-    assert programs.find(installation) is None
+    assert origins.find(installation) is None
 
 
 def test_a_program_that_was_only_touched_is_taken(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     os.utime(folder / "etcd", ns=(1, 1))
-    assert programs.find(installation)
+    assert origins.find(installation)
 
 
 def test_a_build_that_did_not_end_is_not_taken(tmp_path: Path) -> None:
     installation, folder = a_cache(tmp_path)
     (folder / "manifest.json").unlink()
-    assert programs.find(installation) is None
+    assert origins.find(installation) is None
 
 
 def test_the_digest_follows_the_sources(tmp_path: Path) -> None:
@@ -135,6 +136,6 @@ def test_the_build_cache_can_be_discarded_though_go_makes_it_read_only(tmp_path:
     module.mkdir(parents=True)
     (module / "file.go").write_bytes(b"1234")
     module.chmod(0o555)
-    assert programs.discard_build_cache(installation) == 4
-    assert programs.find(installation) == programs.Programs(folder, "cache")
-    assert programs.discard_build_cache(installation) == 0
+    assert origins.discard_build_cache(installation) == 4
+    assert origins.find(installation) == origins.Programs(folder, "cache")
+    assert origins.discard_build_cache(installation) == 0

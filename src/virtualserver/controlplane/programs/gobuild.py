@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.controlplane import errors, toolchain
+from virtualserver.controlplane import errors
 from virtualserver.controlplane.components import KUBERNETES_VERSION
+from virtualserver.controlplane.programs import toolchain
 from virtualserver.host import commands
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _LINKING_SHARE: Final = 0.04
 
 def sources() -> Path:
     """Return the folder of the Go module: within the installed package, else in the source tree around it."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "source"
     return installed if installed.is_dir() else package.parents[2] / "tools/controlplane"
 

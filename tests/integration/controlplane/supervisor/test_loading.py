@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from virtualserver.controlplane import processes
 from virtualserver.controlplane.components import Component, FileProbe
+from virtualserver.controlplane.supervisor import processes
 
 if TYPE_CHECKING:
     from pathlib import Path

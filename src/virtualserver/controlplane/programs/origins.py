@@ -10,9 +10,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from virtualserver.controlplane import errors, gobuild, toolchain
-from virtualserver.controlplane import official as release
+from virtualserver.controlplane import errors
 from virtualserver.controlplane.components import KUBERNETES_VERSION
+from virtualserver.controlplane.programs import gobuild, toolchain
+from virtualserver.controlplane.programs import official as release
 from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 

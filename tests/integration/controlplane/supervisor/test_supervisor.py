@@ -15,7 +15,8 @@ import pytest
 from harness import control_plane as plane
 from harness.waiting import eventually
 from virtualserver import controlplane
-from virtualserver.controlplane import errors, probes, processes
+from virtualserver.controlplane import errors
+from virtualserver.controlplane.supervisor import probes, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

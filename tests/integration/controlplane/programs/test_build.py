@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from virtualserver.controlplane import errors, gobuild, toolchain
+from virtualserver.controlplane import errors
+from virtualserver.controlplane.programs import gobuild, toolchain
 
 GO = toolchain.system((1, 21))
 needs_go = pytest.mark.skipif(GO is None, reason="no Go on this machine: `make up` would install one")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from virtualserver.controlplane import errors, official
+from virtualserver.controlplane import errors
 from virtualserver.controlplane.components import KUBERNETES_VERSION
+from virtualserver.controlplane.programs import official
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
