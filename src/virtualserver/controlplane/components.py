@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import json
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.controlplane import sources
 from virtualserver.installation.record import RecordedOptions
@@ -29,7 +28,6 @@ __all__ = [
     "FileProbe",
     "Options",
     "UrlProbe",
-    "audit_policy",
     "table",
 ]
 
@@ -202,25 +200,6 @@ def table(
     return tuple(component for component in every if component.name in options.components)
 
 
-def audit_policy() -> str:
-    """Return kube-apiserver's audit policy: who did what to which object and when, never the object's content.
-
-    Source: https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/ (levels, stages).
-    """
-    policy: dict[str, Any] = {
-        "apiVersion": "audit.k8s.io/v1",
-        "kind": "Policy",
-        "omitStages": ["RequestReceived"],
-        "rules": [
-            {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*", "/openapi*", "/api*"]},
-            # Leases are renewed every few seconds and say nothing.
-            {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
-            {"level": "Metadata"},
-        ],
-    }
-    return json.dumps(policy, indent=2)
-
-
 def _flags(**values: object) -> list[str]:
     return [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
 
@@ -269,6 +248,7 @@ def _kube_apiserver(
     pki, port = installation.pki / "kube-apiserver", ports["kube-apiserver"]
     flags = [
         *_identity_flags(installation, pki),
+        *_audit_flags(installation, pki),
         *_flags(
             etcd_servers=f"https://127.0.0.1:{ports['etcd']}",
             etcd_cafile=installation.pki / "etcd-ca.crt",
@@ -283,11 +263,6 @@ def _kube_apiserver(
             tls_private_key_file=pki / "server.key",
             service_cluster_ip_range=",".join(str(network) for network in options.service_ranges),
             encryption_provider_config=pki / "encryption.json",
-            audit_policy_file=pki / "audit-policy.json",
-            audit_log_path=installation.audit / "audit.log",
-            audit_log_maxsize=32,
-            audit_log_maxbackup=3,
-            audit_log_maxage=30,
             enable_priority_and_fairness="false",
             profiling="false",
             runtime_config=",".join(f"{group}=false" for group in _GROUPS_OFF),
@@ -305,6 +280,17 @@ def _kube_apiserver(
             f"https://127.0.0.1:{port}/readyz", installation.pki / "ca.crt", installation.pki / "clients/supervisor"
         ),
         after=("etcd",),
+    )
+
+
+def _audit_flags(installation: Installation, pki: Path) -> list[str]:
+    """Return where kube-apiserver logs who did what, at most 128 MB and 30 days of it."""
+    return _flags(
+        audit_policy_file=pki / "audit-policy.json",
+        audit_log_path=installation.audit / "audit.log",
+        audit_log_maxsize=32,
+        audit_log_maxbackup=3,
+        audit_log_maxage=30,
     )
 
 

@@ -69,9 +69,8 @@ def ensure(
         authority.ensure()
     for authority, folder, name, wanted in _certificates(addresses):
         target = installation.pki / folder / name
-        authorities[authority].issue(
-            wanted, target.with_suffix(".crt"), target.with_suffix(".key"), owner=folders[folder]
-        )
+        files = target.with_suffix(".crt"), target.with_suffix(".key")
+        authorities[authority].issue(wanted, *files, owner=folders[folder])
     _ensure_service_account_keys(installation, uids)
     _ensure_encryption_key(installation, uids.kube_apiserver)
     _ensure_kubeconfigs(installation, uids, server, admin or (os.geteuid(), os.getegid()))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from virtualserver.controlplane import components, credentials, errors, pki, site, sources, supervisor
+from virtualserver.controlplane import audit, components, credentials, errors, pki, site, sources, supervisor
 from virtualserver.controlplane.supervisor import control, logs, processes
 from virtualserver.host import locks
 from virtualserver.installation import lock, ports, users
@@ -120,7 +120,7 @@ def start(
     admin: tuple[int, int] | None = None,
     progress: Update = lambda what, share: None,
 ) -> ControlPlaneStatus:
-    """Start the control plane, or what of it does not run, and wait until all of it is ready. Idempotent.
+    """Start the control plane, or what of it does not run; return its status once all of it is ready. Idempotent.
 
     Args:
         installation: The installation.
@@ -128,9 +128,6 @@ def start(
         options: What its owner chose; None: as recorded at the last start, else the defaults.
         admin: UID and GID of whom the administrator's kubeconfig belongs to; None: this process's.
         progress: Told what is waited for.
-
-    Returns:
-        The status, which is ready.
 
     Raises:
         ControlPlaneError: A port is taken, a folder cannot be reached by the components' users, or a component does
@@ -232,9 +229,7 @@ def _prepare(
         now=datetime.datetime.now(datetime.UTC),
         admin=admin,
     )
-    pki.write_private(
-        installation.pki / "kube-apiserver/audit-policy.json", components.audit_policy(), owner=uids.kube_apiserver
-    )
+    pki.write_private(installation.pki / "kube-apiserver/audit-policy.json", audit.policy(), owner=uids.kube_apiserver)
     site.write(installation)
     owners = {
         installation.etcd_data: uids.etcd,

@@ -1,4 +1,4 @@
-"""One pass over one server: observe, plan, apply, and report what is so afterwards.
+"""One pass over one server: observe, plan, apply, and report the outcome.
 
 A pass may end anywhere, and the next one goes on from what exists: nothing is remembered that matters.
 """
@@ -146,7 +146,7 @@ class Reconciler:
         return outcome
 
     async def _apply(self, apply: Apply, children: Children, outcome: _Outcome) -> None:
-        """Write one object, unless it is so, and note in the outcome what came of it.
+        """Write one object, unless it is as planned already, and note in the outcome what came of it.
 
         Args:
             apply: What to write.

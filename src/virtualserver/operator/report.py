@@ -1,4 +1,4 @@
-"""Says what is so: the status with its times, and Events for what was done and, once, for what is waited for."""
+"""Writes the status with its times, and Events for what was done and, once, for what is waited for."""
 
 from __future__ import annotations
 
