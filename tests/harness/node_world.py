@@ -20,10 +20,10 @@ from harness.guest.driver import Guest
 from harness.reading import Reader
 from harness.waiting import eventually
 from virtualserver.api import names
-from virtualserver.cli import networks
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.installation import ranges
 from virtualserver.kube import fields
+from virtualserver.local import networks
 from virtualserver.machines.hypervisor import Hypervisor
 from virtualserver.storage.images import ImageStore
 

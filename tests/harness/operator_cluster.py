@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from harness import virtualservers
+from harness.waiting import until
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import NotFound
@@ -101,14 +102,11 @@ class Cluster:
         self, check: Callable[[], Awaitable[Any]], explain: Callable[[], Awaitable[Any]] | None = None
     ) -> Any:
         """Wait until a check returns something, and return that."""
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while time.monotonic() < deadline:
-            found = await check()
-            if found:
-                return found
-            await asyncio.sleep(0.05)
-        told = await explain() if explain else await self.children()
-        raise AssertionError(f"not so within {LIMIT_SECONDS:.0f} s; it is: {told}")
+        try:
+            return await until(check, seconds=LIMIT_SECONDS)
+        except AssertionError as error:
+            told = await explain() if explain else await self.children()
+            raise AssertionError(f"{error}; it is: {told}") from error
 
     async def settled(self) -> dict[str, str]:
         """Wait until nothing has been written for a second, and return all versions."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-__all__ = ["eventually"]
+__all__ = ["eventually", "until"]
 
 T = TypeVar("T")
 
@@ -43,3 +45,27 @@ def eventually(
             words = what if isinstance(what, str) else what()
             raise AssertionError(f"waited {seconds:g} s for {words}; last seen: {seen!r}")
         time.sleep(max(pause, 2 * (time.monotonic() - began)))
+
+
+async def until(
+    look: Callable[[], T | Awaitable[T]], what: str = "the condition", *, seconds: float = 60, pause: float = 0.02
+) -> T:
+    """Return the first truthy result of looking again and again, while other tasks go on.
+
+    Args:
+        look: What looks; where it returns an awaitable, that one's result counts.
+        what: What is waited for.
+        seconds: How long to look.
+        pause: The time between two looks, in seconds.
+
+    Raises:
+        AssertionError: Nothing truthy was seen within the time.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        seen = look()
+        found = cast("T", await seen if inspect.isawaitable(seen) else seen)
+        if found:
+            return found
+        assert time.monotonic() < end, f"waited {seconds:g} s for {what}; last seen: {found!r}"
+        await asyncio.sleep(pause)

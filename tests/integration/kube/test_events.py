@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from harness.waiting import until
 from integration.kube.gate import through_a_gate
-from integration.kube.world import CONFIG_MAPS, a_config_map, until
+from integration.kube.world import CONFIG_MAPS, a_config_map
 from virtualserver.kube.events import EVENTS, Event, Recorder
 
 if TYPE_CHECKING:

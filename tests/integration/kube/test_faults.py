@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from harness.waiting import until
 from integration.kube.faulty_server import (
     Answer,
     FaultyServer,
@@ -22,7 +23,7 @@ from integration.kube.faulty_server import (
     refuse,
     stream,
 )
-from integration.kube.world import CONFIG_MAPS, until
+from integration.kube.world import CONFIG_MAPS
 from virtualserver.kube.client import Client
 from virtualserver.kube.errors import Unavailable
 from virtualserver.kube.reflector import Change, Pace, Reflector

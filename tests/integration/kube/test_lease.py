@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.waiting import until
 from integration.kube.gate import through_a_gate
-from integration.kube.world import until
 from virtualserver.kube.lease import LEASES, Lease, LeaseLost
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from integration.kube.world import CONFIG_MAPS, SERVICES, a_config_map, a_service, until
+from harness.waiting import until
+from integration.kube.world import CONFIG_MAPS, SERVICES, a_config_map, a_service
 from virtualserver.kube.apply import Applier
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import control_plane as plane
+from harness.waiting import until
 from integration.kube.gate import through_a_gate
-from integration.kube.world import CONFIG_MAPS, LONG_SECONDS, a_config_map, until
+from integration.kube.world import CONFIG_MAPS, LONG_SECONDS, a_config_map
 from virtualserver import controlplane
 from virtualserver.kube.client import Client
 from virtualserver.kube.reflector import Change, Reflector

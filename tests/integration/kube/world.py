@@ -1,14 +1,10 @@
-"""Kinds, builders and waiting, for the reconcile core's tests."""
+"""Kinds and builders, for the reconcile core's tests."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from virtualserver.kube.objects import Resource
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICES: Final = Resource("", "v1", "services", "Service")
@@ -32,13 +28,3 @@ def a_service(namespace: str, name: str = "a", *, ports: tuple[int, ...] = (22,)
         "metadata": {"namespace": namespace, "name": name},
         "spec": {"ports": [{"name": f"p{port}", "port": port} for port in ports], **spec},
     }
-
-
-async def until(condition: Callable[[], object], what: str, *, seconds: float = LONG_SECONDS) -> None:
-    """Wait until something is so; the test fails with ``what`` if it never is."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"after {seconds:g} s still not: {what}") from None
