@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import DataPlaneState, LinkKey
+from virtualserver.fabric.desired.state import DataPlaneState
 from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import boot_id
@@ -40,8 +40,11 @@ from virtualserver.node.services.controller import ServiceController
 from virtualserver.node.sweep import Sweeper
 from virtualserver.node.vm.controller import VmController
 from virtualserver.node.vmi.controller import VmiController
+from virtualserver.node.vmi.links import Links
+from virtualserver.node.vmi.placement import Placement
 from virtualserver.node.vmi.preparation import Preparation
 from virtualserver.node.vmi.probes import Probes
+from virtualserver.node.vmi.seeds import Seeds
 from virtualserver.node.volumes.controller import VolumeController
 from virtualserver.node.watches import WATCHES, Watches
 from virtualserver.node.writer import NodeWriter
@@ -106,20 +109,13 @@ class Agent:
         # What brings the one to the other.
         self._volumes = volumes = VolumeController(cache, writer, queues, held, images, disks)
         self._services = services = ServiceController(cache, writer, queues, held, addresses, dataplane, node=name)
-        preparation = Preparation(
-            client,
-            cache,
-            queues,
-            held,
-            addresses,
-            services,
-            volumes,
-            accelerator=found,
-            seeds=installation.seeds,
-        )
+        links = Links(cache, queues, addresses, services)
+        seeds = Seeds(client, installation.seeds)
+        preparation = Preparation(cache, held, addresses, volumes, links, seeds, found)
+        self._placement = placement = Placement(cache, held, volumes, links, seeds, hypervisor, dataplane)
         probes = Probes(queues.vmis, self._open_socket)
         self._vmis = VmiController(
-            cache, writer, queues, held, preparation, probes, services, volumes, hypervisor, dataplane, node=name
+            cache, writer, queues, held, services, preparation, placement, probes, dataplane, node=name
         )
         self._vms = VmController(cache, writer, queues)
         self._sweeper = Sweeper(cache, queues, held, addresses, volumes)
@@ -156,9 +152,8 @@ class Agent:
     async def _take_over(self) -> None:
         """Adopt the machines and bring the whole data plane to what they and the Services need."""
         machines = await self._without_interrupted(await self._hypervisor.adopt())
-        self._vmis.adopt(machines)
-        links = {LinkKey(*key): link for key, link in self._held.links().items()}
-        desired = DataPlaneState(links=links, services=self._services.adopt())
+        self._placement.adopt(machines)
+        desired = DataPlaneState(links=self._held.links(), services=self._services.adopt())
         changes = await self._dataplane.synchronise(desired)
         _logger.info("took over %d machines, %d changes in the data plane", len(machines), changes)
 

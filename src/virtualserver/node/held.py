@@ -1,7 +1,7 @@
 """What this host holds for VMIs: their machines, links and open disks.
 
-Only the VMI controller writes here; every other part reads. What changes by itself, a machine that ends, comes to the
-controller through its queue.
+Only `vmi.placement` writes here; every other part reads. What changes by itself, a machine that ends, comes to the
+VMIs' controller through its queue.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from virtualserver.fabric.desired.state import LinkKey
 from virtualserver.machines import memory
 from virtualserver.machines.ends import Ended
 
@@ -39,7 +40,7 @@ class Held:
         self._machines: dict[str, Machine] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._launching: dict[str, MachineSpec] = {}
-        self._links: dict[tuple[str, str], GuestLink] = {}
+        self._links: dict[LinkKey, GuestLink] = {}
         self._disks: dict[str, frozenset[str]] = {}
 
     # What everybody may ask -----------------------------------------------------------------------------------------
@@ -52,13 +53,13 @@ class Held:
         """Return all machines by the UID of their VMI, which may be gone."""
         return dict(self._machines)
 
-    def links(self) -> Mapping[tuple[str, str], GuestLink]:
+    def links(self) -> Mapping[LinkKey, GuestLink]:
         """Return the links that are in the data plane, or about to be, by the UID of their VMI and the NIC's name."""
         return dict(self._links)
 
     def links_of(self, uid: str) -> Mapping[str, GuestLink]:
         """Return the links of a VMI by the NIC's name, in the order in which they were added."""
-        return {nic: link for (owner, nic), link in self._links.items() if owner == uid}
+        return {key.nic: link for key, link in self._links.items() if key.owner == uid}
 
     def cluster_link(self, uid: str) -> GuestLink | None:
         """Return the link of a VMI's cluster NIC, None where it has none."""
@@ -87,7 +88,7 @@ class Held:
             values |= {link.device, link.mac, str(link.user), *map(str, link.addresses)}
         return values
 
-    # What the VMI controller writes ---------------------------------------------------------------------------------
+    # What `vmi.placement` writes -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def launching(self, uid: str, spec: MachineSpec) -> Generator[None]:
@@ -110,11 +111,11 @@ class Held:
 
     def add_link(self, uid: str, nic: str, link: GuestLink) -> None:
         """Hold a link, before it is in the data plane: its addresses are neither freed nor announced from now on."""
-        self._links[uid, nic] = link
+        self._links[LinkKey(uid, nic)] = link
 
     def remove_link(self, uid: str, nic: str) -> None:
         """Give a link up that is not in the data plane any more."""
-        del self._links[uid, nic]
+        del self._links[LinkKey(uid, nic)]
 
     def add_disks(self, uid: str, disks: Collection[str]) -> None:
         """Hold the disks that a VMI's machine has open, or is about to open."""

@@ -8,8 +8,9 @@ from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.objects import key_of, owner_uid
+from virtualserver.kube.objects import key_of
 from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
+from virtualserver.node.ownership import living_owners
 from virtualserver.node.services import balancing
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from virtualserver.node.volumes.controller import VolumeController
 
 __all__ = ["Sweeper"]
-
-_OWNERS = (kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE, kinds.SERVICE, kinds.DATA_VOLUME)
-"""The kinds whose objects, or whose objects' controllers, own what is freed here."""
 
 
 class Sweeper:
@@ -45,13 +43,9 @@ class Sweeper:
         await self._controller.run()
 
     async def _sweep(self, _: str) -> float | None:
-        alive: set[str] = set()
-        for kind in _OWNERS:
-            for manifest in self._cache.all(kind):
-                alive |= {manifest["metadata"]["uid"], owner_uid(manifest) or ""}
         services = [one for one in self._cache.all(kinds.SERVICE) if balancing.wants_address(one)]
         freed = self._addresses.sweep(
-            alive=alive, wishes=balancing.wishes_of(services), in_use=self._held.values_in_use()
+            alive=living_owners(self._cache), wishes=balancing.wishes_of(services), in_use=self._held.values_in_use()
         )
         # A Service without an address may have one now.
         if any(one.kind == "address" for one in freed):

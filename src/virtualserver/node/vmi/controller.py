@@ -1,13 +1,11 @@
-"""VirtualMachineInstances (VMIs): each has a link in the data plane and a machine, and its status says how they are.
+"""VirtualMachineInstances (VMIs): each has links in the data plane and a machine, and its status says how they are.
 
-What KubeVirt's virt-handler and virt-launcher do; the next step is chosen by `lifecycle`, what a machine needs is
-collected by `preparation`.
+What KubeVirt's virt-handler and virt-launcher do. `lifecycle` chooses the next step, `preparation` collects what a
+machine needs, `placement` puts it on this host, and `status` words the report.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -17,13 +15,14 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
-from virtualserver.machines.hypervisor import Hypervisor, HypervisorError
+from virtualserver.machines.hypervisor import HypervisorError
 from virtualserver.machines.machine import Ended, Machine
 from virtualserver.node.held import key_of_machine
 from virtualserver.node.objects import volume_claims
 from virtualserver.node.services import relations
-from virtualserver.node.vmi import lifecycle, links, specification, status
+from virtualserver.node.vmi import lifecycle, status
 from virtualserver.node.vmi.lifecycle import NextStep
+from virtualserver.node.vmi.links import has_taken
 from virtualserver.node.vmi.probes import Health, Probes
 from virtualserver.node.waits import Wait
 
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from virtualserver.node.held import Held
     from virtualserver.node.queues import Queues
     from virtualserver.node.services.controller import ServiceController
-    from virtualserver.node.vmi.preparation import Preparation, Prepared
-    from virtualserver.node.volumes.controller import VolumeController
+    from virtualserver.node.vmi.placement import Placement
+    from virtualserver.node.vmi.preparation import Preparation
     from virtualserver.node.writer import NodeWriter
 
 __all__ = ["VmiController"]
@@ -43,7 +42,7 @@ _logger = logging.getLogger(__name__)
 
 
 class VmiController:
-    """Brings VMIs to life and to their end; the only writer of what this host holds."""
+    """Brings VMIs to life and to their end, and reports them."""
 
     def __init__(
         self,
@@ -51,11 +50,10 @@ class VmiController:
         writer: NodeWriter,
         queues: Queues,
         held: Held,
-        preparation: Preparation,
-        probes: Probes,
         services: ServiceController,
-        volumes: VolumeController,
-        hypervisor: Hypervisor,
+        preparation: Preparation,
+        placement: Placement,
+        probes: Probes,
         dataplane: DataPlane,
         *,
         node: str,
@@ -66,24 +64,22 @@ class VmiController:
             cache: What the API has.
             writer: Writes statuses, and lets VMIs go.
             queues: Its own one, and that of the Services whose members it changes.
-            held: What it puts on this host is noted there.
+            held: The machines and links that there are.
+            services: Says whether Services are in the data plane.
             preparation: Collects what a machine needs.
+            placement: Puts machines on this host, and takes them away.
             probes: Says how guests are.
-            services: Says whether they are in the data plane.
-            volumes: Says which disks claims have.
-            hypervisor: Starts and ends machines.
-            dataplane: Where links go.
+            dataplane: Has the leases that guests took.
             node: The name of the Node that the VMIs run on.
         """
         self._cache = cache
         self._writer = writer
         self._queues = queues
         self._held = held
-        self._preparation = preparation
-        self._probes = probes
         self._services = services
-        self._volumes = volumes
-        self._hypervisor = hypervisor
+        self._preparation = preparation
+        self._placement = placement
+        self._probes = probes
         self._dataplane = dataplane
         self._node = node
         self._pressed: dict[str, float] = {}
@@ -96,28 +92,6 @@ class VmiController:
         for machine in self._held.machines().values():
             self._queues.vmis.add(key_of_machine(machine))
         await self._controller.run()
-
-    def adopt(self, machines: dict[str, Machine]) -> None:
-        """Hold machines that run already, with their links and disks.
-
-        Args:
-            machines: By the UID of their VMI.
-        """
-        for uid, machine in machines.items():
-            self._held.add_machine(uid, machine)
-        for vmi in self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE):
-            uid = vmi["metadata"]["uid"]
-            machine = machines.get(uid)
-            if machine is None or isinstance(machine.state, Ended):
-                continue
-            # Its button was pressed, and who did it is dead: what it does about that is not its own will.
-            if machine.is_dismissed:
-                asyncio.get_running_loop().call_later(lifecycle.DISMISSED_SECONDS, machine.retain)
-            with contextlib.suppress(specification.Unsupported):
-                self._held.add_disks(uid, self._disks_of(vmi))
-                found = self._preparation.links_of(vmi)
-                for nic, link in found.items() if not isinstance(found, Wait) else ():
-                    self._held.add_link(uid, nic, link)
 
     # The work -------------------------------------------------------------------------------------------------------
 
@@ -159,22 +133,13 @@ class VmiController:
         if isinstance(prepared, Wait):
             return await self._wait(vmi, prepared)
         try:
-            with self._held.launching(uid, prepared.spec):
-                machine = await self._start(uid, prepared)
+            machine = await self._placement.start(uid, prepared)
         except HypervisorError as error:
             _logger.error("%s/%s: %s", *key, error)
             await self._clean(uid)
             return await self._wait(vmi, Wait("LaunchFailed", str(error)))
         _logger.info("%s/%s: machine started, PID %s", *key, machine.pid)
-        self._held.add_machine(uid, machine)
         return await self._report(vmi, machine)
-
-    async def _start(self, uid: str, prepared: Prepared) -> Machine:
-        self._held.add_disks(uid, prepared.disks)
-        for nic, link in prepared.links.items():
-            self._held.add_link(uid, nic, link)
-            await self._dataplane.set_link(uid, link, nic=nic)
-        return await self._hypervisor.launch(prepared.spec, open_tap=self._dataplane.open_tap)
 
     async def _forget_last_start(self, vmi: Manifest) -> Manifest:
         """Take back what is said about a guest that ran before the host or this program went down."""
@@ -203,7 +168,7 @@ class VmiController:
         conditions = [status.ready(health, machine.state, self._probes.answer(uid))]
         if cluster is not None:
             taken = is_true(vmi, names.ADDRESS_TAKEN) and fields.status_of(vmi).get("phase") == "Running"
-            taken = taken or links.has_taken(cluster, await self._dataplane.leases(), since=machine.started or now)
+            taken = taken or has_taken(cluster, await self._dataplane.leases(), since=machine.started or now)
             # What others wait for is judged by the status as it will be.
             coming = {**vmi, "status": {**fields.status_of(vmi), **wanted}}
             conditions += status.link_conditions(has_taken=taken, is_in_place=self._services.has_all_of(coming))
@@ -250,14 +215,7 @@ class VmiController:
         """Remove what an ended machine had on this host."""
         self._probes.forget(uid)
         self._pressed.pop(uid, None)
-        if self._held.machine(uid) is not None:
-            await self._hypervisor.discard(uid)
-            self._held.remove_machine(uid)
-        for nic in self._held.links_of(uid):
-            await self._dataplane.remove_link(uid, nic=nic)
-            self._held.remove_link(uid, nic)
-        self._preparation.seed(uid).unlink(missing_ok=True)
-        self._held.release(uid)
+        await self._placement.clean(uid)
 
     async def _end_orphans(self, key: Key, uid: str | None) -> None:
         """End machines of this name whose VMI is gone."""
@@ -266,12 +224,6 @@ class VmiController:
                 _logger.warning("%s: its VMI is gone, so the machine is ended", machine.spec.name)
                 await machine.quit()
                 await self._clean(other)
-
-    def _disks_of(self, vmi: Manifest) -> frozenset[str]:
-        """Return the identifiers of the disks that the machine of a VMI has open."""
-        namespace = vmi["metadata"]["namespace"]
-        found = (self._volumes.identifier_of((namespace, disk.claim)) for disk in specification.wish_of(vmi).disks)
-        return frozenset(one for one in found if one is not None)
 
     def _disk_goes(self, vmi: Manifest) -> bool:
         """Return whether every disk of a VMI is being deleted, so that there is nothing for its guest to save."""

@@ -54,7 +54,7 @@ def test_pools_are_found_by_name_and_by_address() -> None:
         {"private": (private,)},
         nowhere,
         nowhere,
-        ipaddress.IPv4Network("198.19.0.0/30"),
+        (net("198.19.0.0/30"),),
     )
     pools = pools_of(ranges)
     assert list(pools) == ["public", "public-ord1", "private"]

@@ -1,0 +1,116 @@
+"""What VMIs have on this host: put there, taken over and taken away; nobody else writes down what the host holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from virtualserver.kube import kinds
+from virtualserver.machines.ends import Ended
+from virtualserver.node.objects import addresses_of
+from virtualserver.node.vmi import lifecycle, specification
+from virtualserver.node.waits import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from virtualserver.fabric.dataplane import DataPlane
+    from virtualserver.kube.cache import Cache
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.machines.hypervisor import Hypervisor
+    from virtualserver.machines.machine import Machine
+    from virtualserver.node.held import Held
+    from virtualserver.node.vmi.links import Links
+    from virtualserver.node.vmi.preparation import Prepared
+    from virtualserver.node.vmi.seeds import Seeds
+    from virtualserver.node.volumes.controller import VolumeController
+
+__all__ = ["Placement"]
+
+
+class Placement:
+    """Machines with their links, open disks and seeds; the only writer of `held.Held`."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        held: Held,
+        volumes: VolumeController,
+        links: Links,
+        seeds: Seeds,
+        hypervisor: Hypervisor,
+        dataplane: DataPlane,
+    ) -> None:
+        """Name what it works with.
+
+        Args:
+            cache: What the API has.
+            held: Where it writes down what it does.
+            volumes: Says which disks claims have.
+            links: Says which links the NICs of a running VMI have.
+            seeds: Removes seeds.
+            hypervisor: Starts and ends machines.
+            dataplane: Where links go.
+        """
+        self._cache = cache
+        self._held = held
+        self._volumes = volumes
+        self._links = links
+        self._seeds = seeds
+        self._hypervisor = hypervisor
+        self._dataplane = dataplane
+
+    def adopt(self, machines: Mapping[str, Machine]) -> None:
+        """Hold machines that are there already, and the links and disks of those that run.
+
+        Args:
+            machines: By the UID of their VMI, which may be gone.
+        """
+        for uid, machine in machines.items():
+            self._held.add_machine(uid, machine)
+        for vmi in self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE):
+            machine = machines.get(vmi["metadata"]["uid"])
+            if machine is None or isinstance(machine.state, Ended):
+                continue
+            # Its button was pressed, and who did it is dead: what it does about that is not its own will.
+            if machine.is_dismissed:
+                asyncio.get_running_loop().call_later(lifecycle.DISMISSED_SECONDS, machine.retain)
+            # An earlier version may have started what this one refuses: its machine goes on.
+            with contextlib.suppress(specification.Unsupported):
+                self._hold(vmi)
+
+    def _hold(self, vmi: Manifest) -> None:
+        uid, namespace = vmi["metadata"]["uid"], vmi["metadata"]["namespace"]
+        wish = specification.wish_of(vmi)
+        disks = (self._volumes.identifier_of((namespace, disk.claim)) for disk in wish.disks)
+        self._held.add_disks(uid, [disk for disk in disks if disk is not None])
+        links = self._links.of(vmi, wish.nics, has=addresses_of(vmi))
+        for nic, link in links.items() if not isinstance(links, Wait) else ():
+            self._held.add_link(uid, nic, link)
+
+    async def start(self, uid: str, prepared: Prepared) -> Machine:
+        """Start a machine and hold it; `clean` takes back what a start that failed has left.
+
+        Raises:
+            HypervisorError: It cannot be started.
+        """
+        with self._held.launching(uid, prepared.spec):
+            self._held.add_disks(uid, prepared.disks)
+            for nic, link in prepared.links.items():
+                self._held.add_link(uid, nic, link)
+                await self._dataplane.set_link(uid, link, nic=nic)
+            machine = await self._hypervisor.launch(prepared.spec, open_tap=self._dataplane.open_tap)
+        self._held.add_machine(uid, machine)
+        return machine
+
+    async def clean(self, uid: str) -> None:
+        """Take away all that a VMI has on this host; its machine has ended."""
+        if self._held.machine(uid) is not None:
+            await self._hypervisor.discard(uid)
+            self._held.remove_machine(uid)
+        for nic in self._held.links_of(uid):
+            await self._dataplane.remove_link(uid, nic=nic)
+            self._held.remove_link(uid, nic)
+        self._seeds.remove(uid)
+        self._held.release(uid)
