@@ -58,12 +58,17 @@ def parse(text: str) -> ResolvConf:
     return ResolvConf(tuple(nameservers), searches)
 
 
-def read(files: Iterable[Path] = FILES) -> ResolvConf:
-    """Return what the first file says that names a reachable server; else what the last one says that exists."""
+def read(*, family: int | None = None, files: Iterable[Path] = FILES) -> ResolvConf:
+    """Return what the first file says that names a reachable server; else what the last one says that exists.
+
+    Args:
+        family: 4 or 6: only such a server counts; None: any does.
+        files: The files, in this order.
+    """
     found = ResolvConf()
     for file in files:
         with contextlib.suppress(OSError):
             found = parse(file.read_text())
-        if found.reachable:
+        if any(family in (None, one.version) for one in found.reachable):
             break
     return found

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from virtualserver.host import resolv_conf
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ __all__ = [
     "all_of",
     "choosing",
     "hosts_of",
-    "nameservers_of",
     "of_other_installations",
     "peers_of",
     "servers_in_use",
@@ -96,19 +96,14 @@ def servers_in_use() -> set[state.Address]:
     ]
     texts += [value for name, value in os.environ.items() if name.lower().endswith(("_proxy", "_url", "goproxy"))]
     peers = subprocess.run(["ss", "-Htn", "state", "established"], capture_output=True, text=True).stdout
-    found = {address for text in [*peers_of(peers), *nameservers_of(texts)] if (address := _address(text)) is not None}
-    return found | _resolve(hosts_of(texts))
+    found = {address for text in peers_of(peers) if (address := _address(text)) is not None}
+    asked = {one for text in texts for one in resolv_conf.parse(text).nameservers if not one.is_loopback}
+    return found | asked | _resolve(hosts_of(texts))
 
 
 def hosts_of(texts: Iterable[str]) -> set[str]:
     """Return the hosts of all URLs in configuration files; pure."""
     return {six or name for text in texts for line in _without_comments(text) for six, name in _URL.findall(line)}
-
-
-def nameservers_of(texts: Iterable[str]) -> set[str]:
-    """Return what lines that begin with ``nameserver`` name; pure."""
-    lines = [line.split() for text in texts for line in _without_comments(text)]
-    return {words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"}
 
 
 def peers_of(connections: str) -> set[str]:

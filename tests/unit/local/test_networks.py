@@ -75,11 +75,6 @@ def test_package_sources_and_proxies_are_hosts_that_the_machine_needs() -> None:
     }
 
 
-def test_name_servers_are_in_use() -> None:
-    text = "# nameserver 192.0.2.1\nsearch example\nnameserver 203.0.113.53\nnameserver fe80::1%eth0\n"
-    assert networks.nameservers_of([text]) == {"203.0.113.53", "fe80::1%eth0"}
-
-
 def test_peers_of_open_connections_are_in_use() -> None:
     text = (
         "0      0          192.0.2.2:22        203.0.113.7:51234\n"

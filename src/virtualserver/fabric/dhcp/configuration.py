@@ -6,8 +6,6 @@ Guests are told apart by the tap on which they ask: dnsmasq takes the interface'
 
 from __future__ import annotations
 
-import contextlib
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired import entries
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.fabric.desired.state import Network
+    from virtualserver.host.resolv_conf import ResolvConf
 
 __all__ = ["configuration", "upstream"]
 
@@ -73,20 +72,6 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def upstream(*contents: str) -> str:
-    """Return the resolver file that dnsmasq asks: the first of some files that names a server off the loopback; pure.
-
-    The host's loopback is not the namespace's, so a resolver there (systemd-resolved's 127.0.0.53) cannot be asked.
-    """
-    for content in contents:
-        servers: list[str] = []
-        for line in content.splitlines():
-            words = line.split()
-            if len(words) >= 2 and words[0] == "nameserver":
-                with contextlib.suppress(ValueError):
-                    address = IPv4Address(words[1])
-                    if not address.is_loopback and not address.is_unspecified:
-                        servers.append(str(address))
-        if servers:
-            return "".join(f"nameserver {server}\n" for server in servers)
-    return ""
+def upstream(host: ResolvConf) -> str:
+    """Return the resolver file that dnsmasq asks: the host's name servers that the namespace reaches, by IPv4; pure."""
+    return "".join(f"nameserver {server}\n" for server in host.reachable if server.version == 4)

@@ -14,6 +14,7 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.dhcp.configuration import configuration, upstream
 from virtualserver.fabric.dhcp.leases import parse_leases
+from virtualserver.host import resolv_conf
 from virtualserver.host.commands import CommandError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Dnsmasq:
         """Make the process run with the right configuration in the right namespace; return the number of changes."""
         for kind in _KINDS:
             (self._run / kind).mkdir(mode=0o755, parents=True, exist_ok=True)
-        changes = int(_write(self._run / "resolv.conf", upstream(*_host_resolvers())))
+        changes = int(_write(self._run / "resolv.conf", upstream(resolv_conf.read(family=4))))
         changed = _write(self._file, configuration(self._run, networks, mtu))
         pid = self.find()
         if pid is not None and not changed and self._place.holds(pid):
@@ -216,14 +217,6 @@ async def wait_for_end(descriptor: int, seconds: float | None) -> bool:
     finally:
         loop.remove_reader(descriptor)
     return True
-
-
-def _host_resolvers() -> list[str]:
-    contents: list[str] = []
-    for path in ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"):
-        with contextlib.suppress(OSError):
-            contents.append(Path(path).read_text())
-    return contents
 
 
 def _write(path: Path, content: str) -> bool:

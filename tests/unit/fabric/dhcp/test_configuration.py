@@ -10,6 +10,7 @@ import pytest
 from virtualserver.fabric.desired.state import Lease
 from virtualserver.fabric.dhcp.configuration import configuration, upstream
 from virtualserver.fabric.dhcp.leases import parse_leases
+from virtualserver.host.resolv_conf import parse
 
 
 def test_leases_are_read_with_the_time_at_which_they_were_taken() -> None:
@@ -25,20 +26,12 @@ def test_what_is_no_lease_is_none(text: str) -> None:
     assert parse_leases(text) == {}
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (
-            ["nameserver 192.0.2.53\nsearch a\nnameserver 192.0.2.54\n"],
-            "nameserver 192.0.2.53\nnameserver 192.0.2.54\n",
-        ),
-        (["nameserver 127.0.0.53\n", "nameserver 192.0.2.53\n"], "nameserver 192.0.2.53\n"),
-        (["nameserver ::1\nnameserver fe80::1%eth0\nnameserver nonsense\n"], ""),
-        ([], ""),
-    ],
-)
-def test_the_first_file_with_a_resolver_off_the_loopback_is_used(files: list[str], expected: str) -> None:
-    assert upstream(*files) == expected
+def test_dnsmasq_asks_the_hosts_servers_off_the_loopback() -> None:
+    assert upstream(parse("nameserver 192.0.2.53\nsearch a\nnameserver 192.0.2.54\n")) == (
+        "nameserver 192.0.2.53\nnameserver 192.0.2.54\n"
+    )
+    assert upstream(parse("nameserver ::1\nnameserver fe80::1%eth0\nnameserver 127.0.0.53\nnameserver x\n")) == ""
+    assert upstream(parse("nameserver 2001:db8::53\n")) == "", "the namespace has IPv4 only"
 
 
 def test_every_network_has_a_static_range_on_the_gateways_shared_network() -> None:
