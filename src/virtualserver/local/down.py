@@ -84,7 +84,7 @@ def stop(
             controlplane.stop(installation, progress=update)
         with report.step("Servers") as update:
             switched_off = asyncio.run(stop_machines(inventory.machines(installation), update, grace_seconds))
-            asyncio.run(inventory.machines(installation).end_strays())
+            asyncio.run(inventory.machines(installation).end_orphans())
         with report.step("Network") as update:
             plane = inventory.data_plane(installation)
             if plane is not None:

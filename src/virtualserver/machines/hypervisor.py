@@ -42,7 +42,7 @@ _PACKAGES: Final = {
 _START_SECONDS: Final = 90.0
 _ADOPT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.01
-_STRAY_SECONDS: Final = 10.0
+_ORPHAN_SECONDS: Final = 10.0
 
 
 class HypervisorError(Exception):
@@ -99,8 +99,8 @@ class Hypervisor:
         """Write the machine down, start it, and wait until QEMU answers."""
         taps: list[int] = []
         try:
-            for leftover in (files.process, files.end, files.dismissed, files.pid, files.log):
-                leftover.unlink(missing_ok=True)
+            for earlier in (files.process, files.end, files.dismissed, files.pid, files.log):
+                earlier.unlink(missing_ok=True)
             write_atomically(files.spec, launch.encode_spec(spec))
             await _to_its_end(_prepare, spec, files)
             taps += [open_tap(nic.device) for nic in spec.nics]
@@ -173,19 +173,19 @@ class Hypervisor:
             os.close(lock)
         await self._abandon(identifier)
 
-    async def end_strays(self) -> list[int]:
+    async def end_orphans(self) -> list[int]:
         """End every QEMU that has its files in our run folder and no description, as a lost state folder leaves it.
 
         Returns:
             The PIDs that they had.
         """
-        found = list(self._strays())
+        found = list(self._orphans())
         for process, identifier in found:
-            await asyncio.to_thread(end, process, limit_seconds=_STRAY_SECONDS)
+            await asyncio.to_thread(end, process, limit_seconds=_ORPHAN_SECONDS)
             await leave_group(self._group(identifier))
         return [process.pid for process, _ in found]
 
-    def _strays(self) -> Iterator[tuple[Process, str]]:
+    def _orphans(self) -> Iterator[tuple[Process, str]]:
         """Yield process and identifier of each machine that only its command line tells of."""
         known = {files.run / "pid" for files, _ in self._described()}
         for folder in Path("/proc").glob("[0-9]*"):

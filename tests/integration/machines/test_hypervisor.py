@@ -217,9 +217,9 @@ async def test_machines_whose_state_folder_was_lost_are_ended_and_no_others(benc
     await bench.hypervisor.close()
     shutil.rmtree(bench.machines / "lost")
     again = bench.another_hypervisor()
-    assert await again.end_strays() == [pid]
+    assert await again.end_orphans() == [pid]
     assert not Path(f"/proc/{pid}/exe").exists()
-    assert await again.end_strays() == []
+    assert await again.end_orphans() == []
     assert (await again.adopt())["kept"].pid == the_pid(kept)
     await again.close()
 

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from virtualserver.storage import builds
+from virtualserver.storage import builds, qemu_img
 from virtualserver.storage.builds import BuiltImage, cpio, kernel
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def build(workdir: Path, *, progress: Update) -> BuiltImage:
             initrd = await asyncio.to_thread(_initrd, temporary)
             (finished / "initrd").write_bytes(initrd)
             await builds.run(
-                ["qemu-img", "create", "-q", "-f", "qcow2", str(finished / "disk.qcow2"), str(_DISK_BYTES)],
+                qemu_img.create(finished / "disk.qcow2", size_bytes=_DISK_BYTES),
                 step="making the empty root disk",
             )
             finished.rename(folder)

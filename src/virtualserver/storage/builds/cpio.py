@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Entry", "archive", "directory", "file", "link"]
+__all__ = ["Member", "archive", "directory", "file", "link"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
+class Member:
     """One file, folder or symbolic link, owned by root.
 
     Attributes:
@@ -30,35 +30,35 @@ class Entry:
     content: bytes = b""
 
 
-def file(content: bytes | str, *, mode: int = 0o644) -> Entry:
+def file(content: bytes | str, *, mode: int = 0o644) -> Member:
     """Return a regular file; text is written as UTF-8."""
-    return Entry(stat.S_IFREG | mode, content.encode() if isinstance(content, str) else content)
+    return Member(stat.S_IFREG | mode, content.encode() if isinstance(content, str) else content)
 
 
-def directory(mode: int = 0o755) -> Entry:
+def directory(mode: int = 0o755) -> Member:
     """Return a folder."""
-    return Entry(stat.S_IFDIR | mode)
+    return Member(stat.S_IFDIR | mode)
 
 
-def link(target: str) -> Entry:
+def link(target: str) -> Member:
     """Return a symbolic link."""
-    return Entry(stat.S_IFLNK | 0o777, target.encode())
+    return Member(stat.S_IFLNK | 0o777, target.encode())
 
 
-def archive(entries: Mapping[str, Entry]) -> bytes:
-    """Pack entries into one compressed archive, padded so that another may follow.
+def archive(members: Mapping[str, Member]) -> bytes:
+    """Pack members into one compressed archive, padded so that another may follow.
 
     Args:
-        entries: By path, without a leading slash. Parent folders that are not named are added.
+        members: By path, without a leading slash. Parent folders that are not named are added.
 
     Returns:
-        A gzip member whose bytes depend on the entries only.
+        A gzip member whose bytes depend on the members only.
     """
-    everything = dict.fromkeys(_parents(entries), directory()) | dict(entries)
+    everything = dict.fromkeys(_parents(members), directory()) | dict(members)
     body = bytearray()
-    for number, (path, entry) in enumerate(sorted(everything.items()), start=1):
-        body += _record(number, path, entry)
-    body += _record(0, "TRAILER!!!", Entry(0))
+    for number, (path, member) in enumerate(sorted(everything.items()), start=1):
+        body += _record(number, path, member)
+    body += _record(0, "TRAILER!!!", Member(0))
     packed = gzip.compress(bytes(body), compresslevel=6, mtime=0)
     return packed + bytes(-len(packed) % 4)
 
@@ -68,10 +68,10 @@ def _parents(paths: Iterable[str]) -> set[str]:
     return {path[:end] for path in paths for end in range(len(path)) if path[end] == "/"}
 
 
-def _record(number: int, path: str, entry: Entry) -> bytes:
+def _record(number: int, path: str, member: Member) -> bytes:
     """Return one header, name and content, each padded to 4 bytes."""
     name = path.encode() + b"\0"
-    links = 2 if stat.S_ISDIR(entry.mode) else 1
-    numbers = (number, entry.mode, 0, 0, links, 0, len(entry.content), 0, 0, 0, 0, len(name), 0)
+    links = 2 if stat.S_ISDIR(member.mode) else 1
+    numbers = (number, member.mode, 0, 0, links, 0, len(member.content), 0, 0, 0, 0, len(name), 0)
     head = b"070701" + b"".join(b"%08x" % value for value in numbers) + name
-    return head + bytes(-len(head) % 4) + entry.content + bytes(-len(entry.content) % 4)
+    return head + bytes(-len(head) % 4) + member.content + bytes(-len(member.content) % 4)

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.storage import builds
+from virtualserver.storage import builds, qemu_img
 from virtualserver.storage.builds import BuiltImage, ImageBuildError, cpio, kernel
 
 if TYPE_CHECKING:
@@ -211,9 +211,7 @@ async def _write_disk(root: Path, raw: Path, target: Path) -> None:
         ],
         step="writing the file system",
     )
-    await builds.run(
-        ["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", str(raw), str(target)], step="packing the disk"
-    )
+    await builds.run(qemu_img.convert(raw, target), step="packing the disk")
 
 
 def _initrd(folder: Path) -> bytes:
