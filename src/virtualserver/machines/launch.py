@@ -98,7 +98,7 @@ class MachineSpec:
     """All that QEMU is told about one machine.
 
     Attributes:
-        identifier: Names the machine for ever: the UID of its VirtualMachineInstance.
+        identifier: Names the machine for ever, and its folders; whoever launches it chooses it.
         name: ``namespace/name``, for people: in the process list and in logs.
         cpus: 1 or more.
         memory_bytes: A multiple of 1 KiB.
