@@ -40,7 +40,7 @@ class Held:
         self._machines: dict[str, Machine] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._launching: dict[str, MachineSpec] = {}
-        self._links: dict[LinkKey, GuestLink] = {}
+        self._links: dict[str, dict[str, GuestLink]] = {}
         self._disks: dict[str, frozenset[str]] = {}
 
     # What everybody may ask -----------------------------------------------------------------------------------------
@@ -55,11 +55,11 @@ class Held:
 
     def links(self) -> Mapping[LinkKey, GuestLink]:
         """Return the links that are in the data plane, or about to be, by the UID of their VMI and the NIC's name."""
-        return dict(self._links)
+        return {LinkKey(uid, nic): link for uid, links in self._links.items() for nic, link in links.items()}
 
     def links_of(self, uid: str) -> Mapping[str, GuestLink]:
         """Return the links of a VMI by the NIC's name, in the order in which they were added."""
-        return {key.nic: link for key, link in self._links.items() if key.owner == uid}
+        return dict(self._links.get(uid, {}))
 
     def cluster_link(self, uid: str) -> GuestLink | None:
         """Return the link of a VMI's cluster NIC, None where it has none."""
@@ -67,7 +67,7 @@ class Held:
 
     def addresses(self) -> set[Address]:
         """Return the addresses that guests' NICs have, or are about to have."""
-        return {address for link in self._links.values() for address in link.addresses}
+        return {address for link in self.links().values() for address in link.addresses}
 
     def open_disks(self) -> set[str]:
         """Return the identifiers of the disks that machines have open."""
@@ -84,7 +84,7 @@ class Held:
     def values_in_use(self) -> set[str]:
         """Return every address, MAC, tap and user number that a machine or a link still uses."""
         values = {str(machine.spec.user) for machine in self._machines.values()}
-        for link in self._links.values():
+        for link in self.links().values():
             values |= {link.device, link.mac, str(link.user), *map(str, link.addresses)}
         return values
 
@@ -111,11 +111,13 @@ class Held:
 
     def add_link(self, uid: str, nic: str, link: GuestLink) -> None:
         """Hold a link, before it is in the data plane: its addresses are neither freed nor announced from now on."""
-        self._links[LinkKey(uid, nic)] = link
+        self._links.setdefault(uid, {})[nic] = link
 
     def remove_link(self, uid: str, nic: str) -> None:
         """Give a link up that is not in the data plane any more."""
-        del self._links[LinkKey(uid, nic)]
+        del self._links[uid][nic]
+        if not self._links[uid]:
+            del self._links[uid]
 
     def add_disks(self, uid: str, disks: Collection[str]) -> None:
         """Hold the disks that a VMI's machine has open, or is about to open."""
