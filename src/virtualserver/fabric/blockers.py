@@ -11,8 +11,8 @@ import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from virtualserver.fabric.kernel import nftables
 from virtualserver.fabric.kernel.namespace import apart
+from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.host.commands import CommandError, run
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def find_blockers(device: str, uplinks: Iterable[str]) -> list[Blocker]:
         device: The host's end of the pair.
         uplinks: The host's links with a default route.
     """
-    found = blockers_in(await apart(nftables.listing), device, uplinks)
+    found = blockers_in(await apart(_ruleset), device, uplinks)
     if _legacy_tables():
         try:
             listing = legacy_listing(await run("iptables-legacy", "--list-rules"))
@@ -69,6 +69,11 @@ async def find_blockers(device: str, uplinks: Iterable[str]) -> list[Blocker]:
             return [*found, Blocker(f"{_LEGACY} filter FORWARD", reason, "iptables-legacy --list-rules FORWARD")]
         found += blockers_in(listing, device, uplinks)
     return found
+
+
+def _ruleset() -> dict[str, Any]:
+    with Netfilter() as netfilter:
+        return netfilter.listing()
 
 
 def blockers_in(listing: Mapping[str, Any], device: str, uplinks: Iterable[str]) -> list[Blocker]:

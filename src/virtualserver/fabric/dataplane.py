@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.fabric import orphans
 from virtualserver.fabric.blockers import Blocker, find_blockers
 from virtualserver.fabric.desired import entries, state
-from virtualserver.fabric.desired.ledger import Delta, Entries, Ledger, Owner, difference
+from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
 from virtualserver.fabric.kernel import attachment, devices, taps
 from virtualserver.fabric.kernel.attachment import INNER, Attachment
@@ -172,7 +172,7 @@ class DataPlane:
             add("file", str(path))
         if self._namespace.exists():
             add("namespace", self._namespace.name, str(self._namespace.path))
-            for entry, value in sorted((await self._namespace.visit(devices.read)).items()):
+            for entry, value in sorted((await self._read()).items()):
                 add(entry.kind, entry.key, value)
         for lease in self._dnsmasq.leases().values():
             add("lease", lease.mac, str(lease.address))
@@ -245,17 +245,23 @@ class DataPlane:
     async def _repair(self) -> int:
         """Read what is there and write the difference."""
         self._certain = False
-        actual = {**await self._namespace.visit(devices.read), **self._dnsmasq.read()}
+        actual = {
+            **await self._read(),
+            **self._dnsmasq.read(),
+        }
         delta = difference(actual, self._ledger.entries())
         await self._apply(delta)
         self._certain = True
         return len(delta)
 
+    async def _read(self) -> dict[Entry, str]:
+        return await self._namespace.visit(lambda: devices.read(self._namespace.netfilter()))
+
     async def _apply(self, delta: Delta) -> None:
         if not delta:
             return
         await self._dnsmasq.remove(delta)
-        await self._namespace.visit(lambda: devices.change(delta, self._attachment.mtu))
+        await self._namespace.visit(lambda: devices.change(self._namespace.netfilter(), delta, self._attachment.mtu))
         await self._dnsmasq.add(delta)
 
 

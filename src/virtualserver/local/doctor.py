@@ -28,10 +28,9 @@ __all__ = ["IMAGE_PROGRAMS", "PROGRAMS", "Finding", "Level", "closed_folder", "f
 
 PROGRAMS = {
     "nft": "nftables",
-    "ip": "iproute2",
+    "ss": "iproute2",
     "dnsmasq": "dnsmasq-base",
     "dhcp_release": "dnsmasq-utils",
-    "conntrack": "conntrack",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "setpriv": "util-linux",
@@ -49,9 +48,8 @@ IMAGE_PROGRAMS = {
 
 _VERSIONS = {
     "nft": ("--version",),
-    "ip": ("-V",),
+    "ss": ("-V",),
     "dnsmasq": ("--version",),
-    "conntrack": ("--version",),
     "qemu-system-x86_64": ("--version",),
 }
 _GIB = 2**30

@@ -11,9 +11,10 @@ import msgspec
 
 from virtualserver.fabric.desired.repair import Repair
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel import nftables, ruleset
+from virtualserver.fabric.kernel import ruleset
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
+from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.fabric.kernel.rtnetlink import KERNEL, STATIC, Link, Route, Rtnetlink
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ class Attachment:
             kernel.delete_link(self.device)
         if self.device_exists():
             raise KernelError(f"link {self.device} is still there: look at `ip link delete {self.device}`")
-        if self.host_table():
-            nftables.load([f"delete table inet {self.table}"])
+        with Netfilter() as netfilter:
+            if netfilter.rules([("inet", self.table)]):
+                netfilter.load([f"delete table inet {self.table}"])
         self.namespace.remove()
         self._record.give_back(self.device)
         for name in ("namespace", "host"):
@@ -120,7 +122,8 @@ class Attachment:
 
     def host_table(self) -> str:
         """Return the host's table of ours as nft prints it, ``""`` where there is none."""
-        return nftables.rules([("inet", self.table)])
+        with Netfilter() as netfilter:
+            return netfilter.rules([("inet", self.table)])
 
     def changed_settings(self) -> dict[str, str]:
         """Return the host's settings that we changed, and what they were."""
@@ -150,7 +153,8 @@ class Attachment:
 
     def _inside(self) -> list[str]:
         """Make the namespace's part so; return what was not, in words. Called inside."""
-        made = self._rules("namespace", ruleset.TABLES, ruleset.namespace_rules(self.ranges))
+        netfilter = self.namespace.netfilter()
+        made = self._rules(netfilter, "namespace", ruleset.TABLES, ruleset.namespace_rules(self.ranges))
         made += _write_settings(_SETTINGS)
         with Rtnetlink() as kernel:
             for version in CARRIED:
@@ -177,7 +181,8 @@ class Attachment:
         with Rtnetlink() as kernel:
             names = _uplinks(kernel)
             text = ruleset.host_rules(self.table, self.device, self.ranges, names)
-            made += self._rules("host", (("inet", self.table),), text)
+            with Netfilter() as netfilter:
+                made += self._rules(netfilter, "host", (("inet", self.table),), text)
             made += self._host_settings(names)
             index = kernel.index(self.device)
             for version in CARRIED:
@@ -199,16 +204,16 @@ class Attachment:
             made.append(f"setting forwarding of {', '.join(sorted(names))}")
         return made
 
-    def _rules(self, name: str, tables: tuple[tuple[str, str], ...], text: str) -> list[str]:
+    def _rules(self, netfilter: Netfilter, name: str, tables: tuple[tuple[str, str], ...], text: str) -> list[str]:
         """Load rules unless they stand as they were loaded: what nft printed then is remembered beside the text."""
         file = self._run / f"rules-{name}.json"
         if file.exists() and msgspec.json.decode(file.read_bytes()) == {
             "text": text,
-            "listing": nftables.rules(tables),
+            "listing": netfilter.rules(tables),
         }:
             return []
-        nftables.load([text])
-        file.write_bytes(msgspec.json.encode({"text": text, "listing": nftables.rules(tables)}))
+        netfilter.load([text])
+        file.write_bytes(msgspec.json.encode({"text": text, "listing": netfilter.rules(tables)}))
         return [f"nftables rules of table {' and '.join(' '.join(table) for table in tables)}"]
 
 

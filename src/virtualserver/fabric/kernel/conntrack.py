@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import os
 import socket
+import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.fabric.kernel.errors import KernelError
@@ -12,12 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from virtualserver.fabric.desired.state import Address
+    from virtualserver.fabric.kernel.netfilter import Netfilter
 
 __all__ = ["Flows", "forget"]
 
 _PROTOCOLS: Final = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _ABSENT: Final = 2
+_SUBSYSTEM, _GET, _DELETE = 1, 1, 2
+_REQUEST, _ACKNOWLEDGE, _DUMP = 0x001, 0x004, 0x300
+_ERROR, _DONE = 2, 3
+_COUNT: Final = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+"""How many flows the calling thread's namespace has; the table is one for the whole machine."""
+_BUFFER: Final = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,50 +50,84 @@ class Flows:
     port: int | None = None
 
 
-def forget(several: Iterable[Flows]) -> None:
-    """Make the kernel forget flows; it sorts them out itself, so that others cost nothing here.
+def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
+    """Make the kernel forget flows of the calling thread's namespace.
+
+    It finds them by a walk through the table of the whole machine, which takes some milliseconds.
+
+    Args:
+        netfilter: The conversation about their namespace.
+        several: Which flows.
 
     Raises:
         KernelError: The kernel refused it.
     """
-    todo = list(several)
-    if not todo:
+    if _COUNT.exists() and int(_COUNT.read_text()) == 0:
         return
-    from pyroute2.netlink.exceptions import NetlinkError
-    from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
-
-    for version in {_version(flows) for flows in todo}:
-        conversation: Any = NFCTSocket(nfgen_family=_FAMILIES[version])
-        try:
-            for flows in todo:
-                if _version(flows) == version:
-                    _forget(conversation, flows)
-        except NetlinkError as error:
-            raise KernelError(f"tracked flows: {error.args[-1]}") from error
-        finally:
-            conversation.close()
+    for flows in several:
+        original, reply = _selection(flows)
+        for found in _ask(netfilter.socket, _message(flows, original, reply), _GET, _DUMP):
+            message = _message(flows, _tuple(flows, found.get_attr("CTA_TUPLE_ORIG")), None)
+            _ask(netfilter.socket, message, _DELETE, _ACKNOWLEDGE)
 
 
-def _forget(conversation: Any, flows: Flows) -> None:
-    from pyroute2.netlink.exceptions import NetlinkError
-    from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
-
-    selection: dict[str, Any] = {}
-    if flows.answered_by is not None:
-        selection["tuple_reply"] = NFCTAttrTuple(saddr=str(flows.answered_by))
-    elif flows.by is not None:
-        selection["tuple_orig"] = NFCTAttrTuple(saddr=str(flows.by))
-    else:
-        selection["tuple_orig"] = NFCTAttrTuple(daddr=str(flows.to), proto=_PROTOCOLS[flows.protocol], dport=flows.port)
+def _selection(flows: Flows) -> tuple[Any, Any]:
+    """Return the parts of the original and of the reply's tuple that count; None where none does."""
+    kind: Any = _nfct().NFCTAttrTuple
     family = _FAMILIES[_version(flows)]
-    flow: Any = NFCTAttrTuple
-    for message in list(conversation.dump(**selection)):
-        original = flow.from_netlink(family, message.get_attr("CTA_TUPLE_ORIG"))
-        try:
-            conversation.entry("del", tuple_orig=original)
-        except NetlinkError as error:
-            if error.code != _ABSENT:  # it may have ended by itself meanwhile
-                raise
+    if flows.answered_by is not None:
+        return None, kind(family=family, saddr=str(flows.answered_by))
+    if flows.by is not None:
+        return kind(family=family, saddr=str(flows.by)), None
+    return kind(family=family, daddr=str(flows.to), proto=_PROTOCOLS[flows.protocol], dport=flows.port), None
+
+
+def _message(flows: Flows, original: Any, reply: Any) -> Any:
+    """Return a request about the flows that a selection, or one whole tuple, tells of."""
+    parts: dict[str, Any] = {}
+    for name, part in (("orig", original), ("reply", reply)):
+        if part is not None:
+            part.attrs()  # which sets the flags
+            parts[f"tuple_{name}"] = part
+            parts["cta_filter"] = {"attrs": [[f"CTA_FILTER_{name.upper()}_FLAGS", part.flags]]}
+    message = _nfct().nfct_msg.create_from(**parts)
+    message["nfgen_family"] = _FAMILIES[_version(flows)]
+    return message
+
+
+def _tuple(flows: Flows, found: Any) -> Any:
+    return _nfct().NFCTAttrTuple.from_netlink(_FAMILIES[_version(flows)], found)
+
+
+def _ask(opened: socket.socket, message: Any, kind: int, flags: int) -> list[Any]:
+    """Send a request and return the messages of the answer.
+
+    Raises:
+        KernelError: The kernel refused it; flows that ended by themselves meanwhile are fine.
+    """
+    message["header"]["type"] = _SUBSYSTEM << 8 | kind
+    message["header"]["flags"] = _REQUEST | flags
+    message.encode()
+    opened.send(bytes(message.data))
+    found: list[Any] = []
+    while True:
+        answer = opened.recv(_BUFFER)
+        offset = 0
+        while offset < len(answer):
+            length, about = struct.unpack_from("=IH", answer, offset)
+            if about in (_DONE, _ERROR):
+                number = 0 if about == _DONE else -struct.unpack_from("=i", answer, offset + 16)[0]
+                if number not in (0, _ABSENT):
+                    raise KernelError(f"tracked flows: {os.strerror(number)}")
+                return found
+            part = _nfct().nfct_msg(answer[offset : offset + length])
+            part.decode()
+            found.append(part)
+            offset += length + -length % 4
+
+
+def _nfct() -> Any:
+    return importlib.import_module("pyroute2.netlink.nfnetlink.nfctsocket")
 
 
 def _version(flows: Flows) -> int:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
-from virtualserver.fabric.kernel import conntrack, elements, nftables, taps
+from virtualserver.fabric.kernel import conntrack, elements, taps
 from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from virtualserver.fabric.kernel.rtnetlink import Interface
+    from virtualserver.fabric.desired.state import Interface
+    from virtualserver.fabric.kernel.netfilter import Netfilter
 
 __all__ = ["change", "read"]
 
@@ -25,9 +26,9 @@ _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
 
 
-def read() -> dict[Entry, str]:
+def read(netfilter: Netfilter) -> dict[Entry, str]:
     """Return the elements, taps and routes that are there."""
-    found = elements.elements(nftables.listing())
+    found = elements.elements(netfilter.tables())
     with Rtnetlink() as kernel:
         links = {link.index: link for link in kernel.links()}
         addresses = [kernel.addresses(version) for version in CARRIED]
@@ -51,12 +52,13 @@ def route_entries(routes: Iterable[Route], links: dict[int, Link]) -> Iterator[t
         yield Entry(entries.ROUTE, str(route.destination.network_address)), target
 
 
-def change(delta: Delta, mtu: int) -> None:
+def change(netfilter: Netfilter, delta: Delta, mtu: int) -> None:
     """Change elements, taps and routes, and cut the flows of what was taken away.
 
     The elements change first and at once. What the kernel refuses of them leaves all as it was.
 
     Args:
+        netfilter: Of the namespace.
         delta: What to change; entries that are not the kernel's are left out.
         mtu: Of taps, in bytes.
 
@@ -65,11 +67,11 @@ def change(delta: Delta, mtu: int) -> None:
     """
     commands = elements.transaction(delta)
     if commands:
-        nftables.load(commands)
+        netfilter.load(commands)
     if any(entry.kind in (entries.TAP, entries.TAP_UP, entries.ROUTE) for entry in (*delta.removed, *delta.added)):
         with Rtnetlink() as kernel:
             _change_devices(kernel, delta, mtu)
-    conntrack.forget(cuts(delta))
+    conntrack.forget(netfilter, cuts(delta))
 
 
 def cuts(delta: Delta) -> list[conntrack.Flows]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
@@ -39,22 +40,30 @@ SETS: Final[Mapping[str, Set]] = {
 """Each set and map by its name, which is that of the kind of entries."""
 
 
+_PRINTED: Final = re.compile(
+    r"^table (?P<family>\w+) (?P<table>\S+) \{|^\t(?:set|map) (?P<set>\S+) \{|^\t\telements = \{(?P<elements>[^}]*)\}",
+    re.MULTILINE,
+)
+
+
 def transaction(delta: Delta) -> list[str]:
     """Return the commands that change the elements of a delta, taking away before they add; none where it has none."""
     return [*_commands("delete", delta.removed), *_commands("add", delta.added)]
 
 
-def elements(listing: Mapping[str, Any]) -> dict[Entry, str]:
-    """Return the elements that nft's JSON shows in our sets and maps, as entries."""
+def elements(text: str) -> dict[Entry, str]:
+    """Return the elements that nft prints in our sets and maps, as entries."""
     found: dict[Entry, str] = {}
-    for item in listing["nftables"]:
-        body: dict[str, Any] = item.get("set") or item.get("map") or {}
-        kind = str(body.get("name", ""))
-        if kind not in SETS or (body["family"], body["table"]) != (SETS[kind].family, TABLE):
-            continue
-        for element in body.get("elem", ()):
-            key, value = element if "map" in item else (element, None)
-            found[Entry(kind, _canonical(kind, key))] = "" if value is None else _canonical(kind, value)
+    family, kind = "", ""
+    for match in _PRINTED.finditer(text):
+        if match["table"]:
+            family = match["family"] if match["table"] == TABLE else ""
+        elif match["set"]:
+            kind = match["set"]
+        elif kind in SETS and SETS[kind].family == family:
+            for element in match["elements"].split(","):
+                key, _, value = element.strip().partition(" : ")
+                found[Entry(kind, _canonical(kind, key))] = value
     return found
 
 
@@ -73,9 +82,8 @@ def _quoted(key: str, devices: int) -> str:
     return " . ".join(f'"{field}"' if index < devices else field for index, field in enumerate(fields))
 
 
-def _canonical(kind: str, value: Any) -> str:
-    fields: list[Any] = cast("dict[str, list[Any]]", value)["concat"] if isinstance(value, dict) else [value]
-    words = [str(field) for field in fields]
-    if kind == entries.GUARD_DHCP and isinstance(fields[1], int):
-        words[1] = f"0x{fields[1]:012x}"
+def _canonical(kind: str, key: str) -> str:
+    words = key.replace('"', "").split(" . ")
+    if kind == entries.GUARD_DHCP:
+        words[1] = f"0x{int(words[1], 16):012x}"
     return " . ".join(words)

@@ -1,7 +1,7 @@
 """The installation's network namespace: made, visited, removed. Named namespaces as ``ip netns`` has them.
 
 Whatever is asked of the kernel is asked from a thread that lives for this one visit. The thread enters the namespace,
-opens its sockets there and ends, so no socket of ours keeps a namespace alive, and the event loop is never held up.
+opens its sockets there and ends, so the event loop is never held up, and nothing is left open but `Netfilter`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import dataclasses
 import importlib
 import os
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.host.commands import CommandError
 
 if TYPE_CHECKING:
@@ -35,15 +35,13 @@ _DETACH: Final = 2
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Namespace:
-    """A named network namespace.
+    """A named network namespace."""
 
-    Attributes:
-        name: As ``ip netns list`` shows it.
-    """
-
-    name: str
+    def __init__(self, name: str) -> None:
+        """Name it, as ``ip netns list`` shows it."""
+        self.name = name
+        self._kept: tuple[int, Netfilter] | None = None
 
     @property
     def path(self) -> Path:
@@ -71,6 +69,24 @@ class Namespace:
         except OSError:
             return False
 
+    def netfilter(self) -> Netfilter:
+        """Return the conversation about the namespace's nftables and flows, kept since the first visit; called inside.
+
+        Raises:
+            KernelError: libnftables is not installed.
+        """
+        here = os.stat("/proc/thread-self/ns/net").st_ino
+        if self._kept is None or self._kept[0] != here:
+            self.leave()
+            self._kept = (here, Netfilter())
+        return self._kept[1]
+
+    def leave(self) -> None:
+        """End the conversation that is kept, if there is one, so that the namespace can go."""
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
+
     def create(self) -> bool:
         """Make the namespace unless it is there, and return whether it was made.
 
@@ -89,6 +105,7 @@ class Namespace:
 
     def remove(self) -> None:
         """Remove the namespace with all that is in it, and the mount below it when it is the last one and ours."""
+        self.leave()
         if self.exists():
             _LIBC.umount2(os.fsencode(self.path), _DETACH)
             self.path.unlink()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.kernel.elements import elements, transaction
 
@@ -23,21 +21,55 @@ def test_a_delta_is_one_transaction_that_takes_away_before_it_adds() -> None:
     assert transaction(Delta(removed={}, added={})) == []
 
 
-def test_what_nft_lists_is_read_as_entries_and_foreign_sets_are_not() -> None:
-    ours = {"family": "inet", "table": "virtualserver"}
-    pair = [{"concat": ["203.0.113.7", "tcp", 22]}, {"concat": ["10.42.0.2", 2222]}]
-    listing: dict[str, Any] = {
-        "nftables": [
-            {"metainfo": {}},
-            {"set": {**ours, "name": "direct", "elem": ["203.0.113.9"]}},
-            {"set": {**ours, "name": "announced"}},
-            {"set": {**ours, "name": "guard_dhcp", "elem": [{"concat": ["vst-1", 0x025400000001]}]}},
-            {"map": {**ours, "name": "published", "elem": [pair]}},
-            {"set": {"family": "inet", "table": "foreign", "name": "direct", "elem": ["192.0.2.1"]}},
-        ]
-    }
-    assert elements(listing) == {
+PRINTED = """\
+table inet virtualserver {
+	set direct {
+		type ipv4_addr
+		elements = { 203.0.113.9 }
+	}
+
+	set announced {
+		type ipv4_addr
+	}
+
+	set guard_dhcp {
+		typeof iifname . @th,288,48
+		elements = { "vst-1" . 0x25400000001,
+				"vst-2" . 0x525400000002 }
+	}
+
+	map published {
+		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
+		elements = { 203.0.113.7 . tcp . 22 : 10.42.0.2 . 2222, 203.0.113.7 . udp . 53 : 10.42.0.2 . 53 }
+	}
+
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ip daddr { 169.254.1.1, 255.255.255.255 } udp dport 67 accept
+	}
+}
+table inet foreign {
+	set direct {
+		type ipv4_addr
+		elements = { 192.0.2.1 }
+	}
+}
+table arp virtualserver {
+	set guard_arp {
+		type ifname . ether_addr . ether_addr . ipv4_addr
+		elements = { "vst-1" . 02:54:00:00:00:01 . 02:54:00:00:00:01 . 0.0.0.0 }
+	}
+}
+"""
+
+
+def test_what_nft_prints_is_read_as_entries_and_foreign_sets_are_not() -> None:
+    assert elements(PRINTED) == {
         Entry("direct", "203.0.113.9"): "",
         Entry("guard_dhcp", "vst-1 . 0x025400000001"): "",
+        Entry("guard_dhcp", "vst-2 . 0x525400000002"): "",
         Entry("published", "203.0.113.7 . tcp . 22"): "10.42.0.2 . 2222",
+        Entry("published", "203.0.113.7 . udp . 53"): "10.42.0.2 . 53",
+        Entry("guard_arp", "vst-1 . 02:54:00:00:00:01 . 02:54:00:00:00:01 . 0.0.0.0"): "",
     }
+    assert elements("") == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from virtualserver.fabric.kernel.nftables import refused_element
+from virtualserver.fabric.kernel.netfilter import refused_element
 
 _LINE = "add element inet t m { 192.0.2.1 : 10.0.0.1, 192.0.2.2 : 10.0.0.1 };delete element inet t s { 192.0.2.3 }"
 
