@@ -13,7 +13,7 @@ from virtualserver.local import caller, down
 
 if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
-    from virtualserver.local.down import DiskFile
+    from virtualserver.local.down import ServersDisk
 
 __all__ = ["command"]
 
@@ -50,7 +50,7 @@ def command(installation: Installation, form: str, purged: bool, yes: bool) -> N
 
 
 def _stop(installation: Installation, *, purged: bool, yes: bool) -> _Done:
-    report = progress.Reporter()
+    report = progress.StepPrinter()
     down.take_over(installation, report)
     disks = tuple(map(_line, down.disks_of(installation)))
     if purged and not yes:
@@ -62,7 +62,7 @@ def _stop(installation: Installation, *, purged: bool, yes: bool) -> _Done:
     return _Done("\n".join(said), purged, disks if purged else (), switched_off)
 
 
-def _line(disk: DiskFile) -> str:
+def _line(disk: ServersDisk) -> str:
     owner = f"{disk.owner}: " if disk.owner else ""
     return f"{owner}{disk.path} ({disk.stored_bytes / 2**20:.0f} MiB)"
 

@@ -37,7 +37,7 @@ def build_command(installation: Installation, kind: str, name: str | None, form:
     """Build an image from the distribution's packages; no image server is needed."""
     caller.require_root(f"vs image build {kind}")
     name = _valid_label(name or kind)
-    _show([images.build(installation, kind, name=name, report=progress.Reporter())], form)
+    _show([images.build(installation, kind, name=name, report=progress.StepPrinter())], form)
 
 
 @group.command("add")
@@ -55,7 +55,7 @@ def add_command(installation: Installation, name: str, form: str, **files: Any) 
     source = images.DiskSource(**files)
     if source.kernel is None and (source.initrd or source.command_line):
         raise click.UsageError("--initrd and --command-line are for a kernel that is booted directly: add --kernel.")
-    _show([images.add(installation, source, name=_valid_label(name), report=progress.Reporter())], form)
+    _show([images.add(installation, source, name=_valid_label(name), report=progress.StepPrinter())], form)
 
 
 @group.command("list")
@@ -85,7 +85,7 @@ def alias_command(installation: Installation, alias: str, image: str) -> None:
 def remove_command(installation: Installation, image: str) -> None:
     """Remove an image and its other names; disks that were cloned from it keep working."""
     caller.require_root("vs image remove")
-    images.remove(installation, image, report=progress.Reporter())
+    images.remove(installation, image, report=progress.StepPrinter())
     click.echo(f"image {image} is removed")
 
 

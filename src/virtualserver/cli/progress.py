@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from virtualserver.host.progress import Update
 
-__all__ = ["Reporter"]
+__all__ = ["StepPrinter"]
 
 _QUIET_SECONDS = 2.0
 _REPEAT_SECONDS = 15.0
 
 
-class Reporter:
+class StepPrinter:
     """Reports the steps of one command, one after another.
 
     A step that ends within two seconds is one line. A longer one shows what it waits for while it lasts: at once and

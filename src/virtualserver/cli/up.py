@@ -80,7 +80,7 @@ def _lines(summary: up.Summary) -> Iterator[str]:
         yield f"  {blocker.remedy}"
 
 
-def _announce(start: up.Start, report: progress.Reporter) -> None:
+def _announce(start: up.Start, report: progress.StepPrinter) -> None:
     """Say first what will be built and downloaded; nothing where everything is there."""
     lines = up.plan_of(start)
     if lines:
@@ -114,7 +114,7 @@ def _announce(start: up.Start, report: progress.Reporter) -> None:
 def command(installation: Installation, form: str, **asked: Any) -> None:
     """Start one-machine mode in the background, and a first server; run again, it goes on where it stopped."""
     caller.require_root("vs up")
-    report = progress.Reporter()
+    report = progress.StepPrinter()
     start = up.Start(installation=installation, report=report, by=caller.Caller.find(), **asked)
     _announce(start, report)
     summary = up.run(start)

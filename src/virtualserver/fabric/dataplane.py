@@ -116,7 +116,7 @@ class DataPlane:
         """
         return self._namespace.call(lambda: taps.open_tap(device))
 
-    async def leases(self) -> dict[str, state.Lease]:
+    async def leases(self) -> dict[str, state.DhcpLease]:
         """Return the leases that guests hold, by MAC."""
         return self._dnsmasq.leases()
 

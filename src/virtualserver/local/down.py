@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from virtualserver.local.report import Report
     from virtualserver.machines.hypervisor import Hypervisor
 
-__all__ = ["GRACE_SECONDS", "DiskFile", "disks_of", "stop", "stop_machines", "take_over"]
+__all__ = ["GRACE_SECONDS", "ServersDisk", "disks_of", "stop", "stop_machines", "take_over"]
 
 GRACE_SECONDS = 60.0
 """How long guests may take to power themselves off."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DiskFile:
+class ServersDisk:
     """A server's disk that a purge would remove.
 
     Attributes:
@@ -130,12 +130,12 @@ def _running(machines: Iterable[Machine]) -> list[Machine]:
     return [machine for machine in machines if isinstance(machine.state, Running)]
 
 
-def disks_of(installation: Installation) -> list[DiskFile]:
+def disks_of(installation: Installation) -> list[ServersDisk]:
     """Return the servers' disks that a purge would remove, with their owners as long as the API server answers."""
     folder = installation.disks
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     whose = _owners(installation) if files else {}
-    return [DiskFile(path, whose.get(path.stem, ""), path.stat().st_blocks * 512) for path in files]
+    return [ServersDisk(path, whose.get(path.stem, ""), path.stat().st_blocks * 512) for path in files]
 
 
 def _owners(installation: Installation) -> dict[str, str]:

@@ -19,9 +19,9 @@ __all__ = [
     "GATEWAYS",
     "Address",
     "DataPlaneState",
+    "DhcpLease",
     "GuestLink",
     "Interface",
-    "Lease",
     "LinkKey",
     "Network",
     "Protocol",
@@ -203,7 +203,7 @@ class DataPlaneState:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Lease:
+class DhcpLease:
     """A DHCP lease that a guest took.
 
     Attributes:

@@ -20,7 +20,7 @@ from virtualserver.host.commands import CommandError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from virtualserver.fabric.desired.state import Lease, Network
+    from virtualserver.fabric.desired.state import DhcpLease, Network
 
 __all__ = ["Dnsmasq", "Place", "wait_for_end"]
 
@@ -149,7 +149,7 @@ class Dnsmasq:
                 found[Entry(kind, path.name)] = path.read_text()
         return found
 
-    def leases(self) -> dict[str, Lease]:
+    def leases(self) -> dict[str, DhcpLease]:
         """Return the leases that are held, by MAC."""
         try:
             return parse_leases((self._run / "leases").read_text())

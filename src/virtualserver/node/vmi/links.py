@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api.mac import derive
-from virtualserver.fabric.desired.state import Address, GuestLink, Lease, Resolver
+from virtualserver.fabric.desired.state import Address, DhcpLease, GuestLink, Resolver
 from virtualserver.host import resolv_conf
 from virtualserver.node.objects import attached_service
 from virtualserver.node.ownership import owner_of
@@ -133,7 +133,7 @@ def guest_link(
     )
 
 
-def has_taken(link: GuestLink, leases: Mapping[str, Lease], *, since: float) -> bool:
+def has_taken(link: GuestLink, leases: Mapping[str, DhcpLease], *, since: float) -> bool:
     """Return whether the guest took its address since a time, in seconds since the epoch: pure."""
     lease = leases.get(link.mac)
     return lease is not None and lease.address in link.addresses and lease.taken >= since - _CLOCK_SLACK_SECONDS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from virtualserver.fabric.desired.state import Lease
+from virtualserver.fabric.desired.state import DhcpLease
 from virtualserver.fabric.dhcp.configuration import configuration, upstream
 from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.host.resolv_conf import parse
@@ -16,8 +16,8 @@ from virtualserver.host.resolv_conf import parse
 def test_leases_are_read_with_the_time_at_which_they_were_taken() -> None:
     text = "1700003600 52:54:00:AA:00:01 10.42.0.2 web *\nduid 00:01\n1700007200 52:54:00:aa:00:02 203.0.113.9 * *\n"
     assert parse_leases(text) == {
-        "52:54:00:aa:00:01": Lease("52:54:00:aa:00:01", ip_address("10.42.0.2"), 1_700_000_000.0),
-        "52:54:00:aa:00:02": Lease("52:54:00:aa:00:02", ip_address("203.0.113.9"), 1_700_003_600.0),
+        "52:54:00:aa:00:01": DhcpLease("52:54:00:aa:00:01", ip_address("10.42.0.2"), 1_700_000_000.0),
+        "52:54:00:aa:00:02": DhcpLease("52:54:00:aa:00:02", ip_address("203.0.113.9"), 1_700_003_600.0),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from virtualserver.fabric.desired.state import GuestLink, Lease, Resolver
+from virtualserver.fabric.desired.state import DhcpLease, GuestLink, Resolver
 from virtualserver.node.vmi.links import guest_link, has_taken
 
 ADDRESS = ipaddress.ip_address("10.42.0.2")
@@ -38,7 +38,7 @@ def test_a_lease_counts_since_the_start_and_for_the_links_address() -> None:
     link = a_link()
 
     def taken(address: str, moment: float) -> bool:
-        return has_taken(link, {link.mac: Lease(link.mac, ipaddress.ip_address(address), moment)}, since=100.4)
+        return has_taken(link, {link.mac: DhcpLease(link.mac, ipaddress.ip_address(address), moment)}, since=100.4)
 
     assert taken("10.42.0.2", 101)
     assert taken("10.42.0.2", 100), "leases have whole seconds"
