@@ -156,7 +156,10 @@ class Store:
         if _uid(known) != _uid(manifest) and version_of(known) > version_of(manifest):
             # We have made another one of its name since: only what was reported of the old one is over.
             unconfirmed = self._unconfirmed.get(key)
-            if unconfirmed is None or unconfirmed.reported is None:
+            if unconfirmed is None:
+                return None
+            if unconfirmed.reported is None:
+                unconfirmed.is_mixed = True
                 return None
             reported, unconfirmed.reported = unconfirmed.reported, None
             return Change(reported, None)
@@ -184,13 +187,15 @@ class Store:
         ahead = {key for key in self._remembered_since if version_of(self._objects[key]) > version}
         gone = [key for key in self._objects if key not in listed and key not in ahead]
         changes = [self._remove(key, self._objects[key]) for key in gone]
+        for key in ahead:
+            # The event of that write is still to come; what else the listing shows is reported with it.
+            unconfirmed = self._unconfirmed[key]
+            unconfirmed.is_mixed |= not _is_same(unconfirmed.reported, listed.pop(key, None))
         for key, manifest in listed.items():
-            if key in ahead:
-                continue  # The event of that write is still to come.
             unconfirmed = self._unconfirmed.pop(key, None)
             reported = unconfirmed.reported if unconfirmed else self._objects.get(key)
             self._set(key, manifest)
-            if not (reported and _uid(reported) == _uid(manifest) and version_of(reported) == version_of(manifest)):
+            if not _is_same(reported, manifest):
                 changes.append(Change(reported, manifest))
         self._version = version
         return changes
@@ -218,6 +223,13 @@ class Store:
                     del index[value]
             for value in after - before:
                 index.setdefault(value, set()).add(key)
+
+
+def _is_same(one: Manifest | None, other: Manifest | None) -> bool:
+    """Return whether two are one object in one version, or both absent."""
+    if one is None or other is None:
+        return one is other
+    return _uid(one) == _uid(other) and version_of(one) == version_of(other)
 
 
 def _uid(manifest: Manifest) -> str:

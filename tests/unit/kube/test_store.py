@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from virtualserver.kube.objects import Manifest, key_of
-from virtualserver.kube.store import Change, Store
+from virtualserver.kube.store import Change, Store, version_of
 
 
 def an_object(name: str = "a", *, version: int, uid: str = "u1", owner: str | None = None, **extra: Any) -> Manifest:
@@ -196,7 +196,8 @@ class Server:
 class StoreRules(RuleBasedStateMachine):
     """Whatever the order of writes, answers, events and listings, no entry goes backwards, and in the end all agree.
 
-    What was reported, replayed, gives the store's content wherever no own write is unconfirmed.
+    What was reported, replayed, gives the store's content wherever no own write is unconfirmed. A change that is said
+    to be our own hides nobody else's write.
     """
 
     names = st.sampled_from("abc")
@@ -211,14 +212,33 @@ class StoreRules(RuleBasedStateMachine):
         self.listing: tuple[list[Manifest], int] | None = None
         self.reported: dict[str, Manifest] = {}
         self.newest: dict[str, int] = {}
+        self.own: set[int] = set()
+        self.told: dict[str, int] = {}
 
     def report(self, changes: list[Change]) -> None:
         for change in changes:
             name = change.key[1]
+            if change.is_own:
+                assert change.new is not None
+                assert self.writes(name, since=self.told.get(name, 0), until=version_of(change.new)) <= self.own
+            self.told[name] = version_of(change.new) if change.new else self.deletion(name, change)
             if change.new is None:
                 self.reported.pop(name, None)
             else:
                 self.reported[name] = change.new
+
+    def writes(self, name: str, *, since: int, until: int) -> set[int]:
+        """Return the versions of what happened to an object after one version, up to another."""
+        found = [version_of(manifest) for _, manifest in self.server.events if manifest["metadata"]["name"] == name]
+        return {version for version in found if since < version <= until}
+
+    def deletion(self, name: str, change: Change) -> int:
+        """Return the version of the deletion that a change tells of."""
+        assert change.old is not None
+        uid = change.old["metadata"]["uid"]
+        return next(
+            version_of(last) for kind, last in self.server.events if (kind, uid) == ("DELETED", last["metadata"]["uid"])
+        )
 
     @rule(name=names, owner=owners)
     def somebody_writes(self, name: str, owner: str) -> None:
@@ -226,7 +246,9 @@ class StoreRules(RuleBasedStateMachine):
 
     @rule(name=names, owner=owners)
     def we_write(self, name: str, owner: str) -> None:
-        self.answers.append(self.server.write(name, owner))
+        written = self.server.write(name, owner)
+        self.own.add(version_of(written))
+        self.answers.append(written)
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data())
@@ -262,6 +284,10 @@ class StoreRules(RuleBasedStateMachine):
         self.seen = version  # Every version has one event.
         self.listing = None
         self.report(self.store.replace(items, version=version))
+        listed = {key_of(manifest)[1]: manifest for manifest in items}
+        for name in "abc":
+            if self.reported.get(name) == listed.get(name):
+                self.told[name] = max(version, self.told.get(name, 0))
 
     @invariant()
     def the_index_agrees_with_the_objects(self) -> None:
