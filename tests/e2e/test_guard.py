@@ -268,7 +268,7 @@ def test_the_door_to_the_host_is_closed(scene: Scene, protocol: str) -> None:
     with _a_service_of_the_host(kind) as port, scene.client.listening(protocol, port):
         assert scene.client.probe(protocol, scene.client.gateway, port)["result"] == "open", "the client outside may"
         doors = {address for address in _host_addresses() if _answers_here(kind, address, port)}
-        link = json.loads((scene.product.folder / "instance.json").read_text())["ranges"]["link"]
+        link = json.loads((scene.product.folder / "instance.json").read_text())["ranges"]["link"][0]
         assert str(ipaddress.ip_network(link)[1]) in doors, "the host's end of the instance's own link is one"
         outside = (scene.client.address, port)
         tried = {(address, port) for address in (*doors, GATEWAY, "127.0.0.1")}
@@ -310,7 +310,7 @@ def test_another_instances_guests_are_out_of_reach_but_its_published_addresses_a
         record = json.loads((other.folder / "instance.json").read_text())
         ours = json.loads((scene.product.folder / "instance.json").read_text())["ranges"]["guest"]
         assert not any(ipaddress.ip_address(far) in ipaddress.ip_network(network) for network in ours)
-        node = str(ipaddress.ip_network(record["ranges"]["link"])[2])
+        node = str(ipaddress.ip_network(record["ranges"]["link"][0])[2])
         inside = Internet(other.namespace, node, "")
         with inside.listening("tcp", PORT):
             assert inside.probe("tcp", node, PORT)["result"] == "open"
