@@ -85,7 +85,7 @@ class ControlPlaneStatus:
 
 def status(installation: Installation) -> ControlPlaneStatus:
     """Return how the control plane is, also where it does not run."""
-    answer = control.ask(installation.socket, {"do": "status"})
+    answer = control.ask(installation.socket, "status")
     port = installation.record().ports.get("kube-apiserver")
     url = f"https://127.0.0.1:{port}" if port else ""
     if answer is None:
@@ -95,17 +95,19 @@ def status(installation: Installation) -> ControlPlaneStatus:
             for name, process in left.items()
         )
         return ControlPlaneStatus(False, False, url, installation.kubeconfig, None, found, "")
-    known = tuple(ComponentStatus(**part, log=installation.log(part["name"])) for part in answer["components"])
+    known = tuple(
+        ComponentStatus(**msgspec.structs.asdict(part), log=installation.log(part.name)) for part in answer.components
+    )
     waiting = [part.name for part in known if not part.ready]
-    if not waiting and not answer["bootstrapped"]:
+    if not waiting and not answer.bootstrapped:
         waiting = ["the API's definitions"]
-    refused = "" if answer["bootstrapped"] else answer["bootstrap_error"]
+    refused = "" if answer.bootstrapped else answer.bootstrap_error
     return ControlPlaneStatus(
         running=True,
         ready=not waiting,
         url=url,
         kubeconfig=installation.kubeconfig,
-        supervisor_pid=answer["pid"],
+        supervisor_pid=answer.pid,
         components=known,
         waiting_for=", ".join(waiting),
         refused=refused,
@@ -137,11 +139,11 @@ def start(
         installation.create()
         chosen = options or _last_options(installation)
         settings = ControlPlaneSettings(str(programs.folder.resolve()), chosen.encode(), sources.version())
-        running = control.ask(installation.socket, {"do": "status"})
-        if running and running["settings"] == msgspec.to_builtins(settings) and not running["stopping"]:
+        running = control.ask(installation.socket, "status")
+        if running and running.settings == msgspec.to_builtins(settings) and not running.stopping:
             return _wait_ready(installation, progress)
         if running:
-            _let_go(installation, "detach" if not running["stopping"] else "stop")
+            _let_go(installation, "detach" if not running.stopping else "stop")
         _prepare(installation, programs, chosen, admin)
         with installation.changing() as record:
             record.controlplane = settings
@@ -168,7 +170,7 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
         return
     with lock.held(installation, progress):
         end = time.monotonic() + limit_seconds
-        control.ask(installation.socket, {"do": "stop"})
+        control.ask(installation.socket, "stop")
         while (descriptor := locks.take(installation.supervisor_lock)) is None:
             left = list(processes.Records(installation.processes).all())
             if time.monotonic() > end:
@@ -271,9 +273,9 @@ def launch(installation: Installation) -> None:
         )
 
 
-def _let_go(installation: Installation, how: str) -> None:
+def _let_go(installation: Installation, how: control.Request) -> None:
     """Make the running supervisor end, with or without its components."""
-    control.ask(installation.socket, {"do": how})
+    control.ask(installation.socket, how)
     while (descriptor := locks.take(installation.supervisor_lock)) is None:
         time.sleep(0.05)
     os.close(descriptor)

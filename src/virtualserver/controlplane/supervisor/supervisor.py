@@ -18,12 +18,11 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import yaml
 
-import virtualserver
 from virtualserver.controlplane import bootstrap, errors, rest
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.supervisor import control, logs, probes, processes
@@ -34,6 +33,8 @@ from virtualserver.installation.installation import Installation
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+
+    from virtualserver.installation.record import ControlPlaneSettings
 
 __all__ = ["Supervisor", "main", "stop_all"]
 
@@ -57,16 +58,16 @@ class _Watched:
     failures: int = 0
     last_error: str = ""
 
-    def report(self) -> dict[str, Any]:
-        """Return what `control.ComponentStatus` is made of."""
-        return {
-            "name": self.component.name,
-            "pid": self.process.pid if self.process else None,
-            "version": self.component.version,
-            "ready": self.ready.is_set(),
-            "restarts": self.restarts,
-            "last_error": self.last_error,
-        }
+    def report(self) -> control.ComponentReport:
+        """Return how the component is."""
+        return control.ComponentReport(
+            name=self.component.name,
+            pid=self.process.pid if self.process else None,
+            version=self.component.version,
+            ready=self.ready.is_set(),
+            restarts=self.restarts,
+            last_error=self.last_error,
+        )
 
 
 class Supervisor:
@@ -84,7 +85,7 @@ class Supervisor:
         installation: Installation,
         components: tuple[parts.Component, ...],
         *,
-        settings: dict[str, Any],
+        settings: ControlPlaneSettings,
         prepare: Callable[[], None],
     ) -> None:
         self._installation = installation
@@ -122,23 +123,17 @@ class Supervisor:
         self._stopping = self._stopping or what == "stop"
         self._over.set()
 
-    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request.get("do"):
-            case "status":
-                pass
-            case "stop" | "detach" as what:
-                self._begin(what)
-            case unknown:
-                return {"error": f"unknown request {unknown!r}"}
-        return {
-            "pid": os.getpid(),
-            "version": virtualserver.__version__,
-            "settings": self._settings,
-            "stopping": self._stopping,
-            "bootstrapped": self._bootstrapped.is_set(),
-            "bootstrap_error": self._bootstrap_error,
-            "components": [watched.report() for watched in self._watched.values()],
-        }
+    def _answer(self, do: control.Request) -> control.SupervisorReport:
+        if do != "status":
+            self._begin(do)
+        return control.SupervisorReport(
+            pid=os.getpid(),
+            settings=msgspec.to_builtins(self._settings),
+            stopping=self._stopping,
+            bootstrapped=self._bootstrapped.is_set(),
+            bootstrap_error=self._bootstrap_error,
+            components=[watched.report() for watched in self._watched.values()],
+        )
 
     async def _bootstrap(self) -> None:
         delay = _FIRST_DELAY
@@ -306,7 +301,7 @@ async def _run(installation: Installation) -> None:
     await Supervisor(
         installation,
         table,
-        settings=msgspec.to_builtins(settings),
+        settings=settings,
         prepare=functools.partial(bootstrap.apply_all, installation, url),
     ).run()
 
