@@ -8,12 +8,12 @@ from virtualserver.api import names
 from virtualserver.kube.objects import Resource, controller_of, controller_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from virtualserver.api.virtualserver import VirtualServer
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["VIRTUAL_SERVER", "describe_owner", "is_ours", "labels", "metadata"]
+__all__ = ["VIRTUAL_SERVER", "describe_owner", "is_ours", "labels", "metadata", "passed_on"]
 
 VIRTUAL_SERVER: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND)
 
@@ -41,6 +41,16 @@ def metadata(
         owner = {"metadata": {"name": server.name, "uid": server.uid}}
         result["ownerReferences"] = [controller_reference(VIRTUAL_SERVER, owner)]
     return result
+
+
+def passed_on(server: VirtualServer, allowed: Collection[str]) -> dict[str, str]:
+    """Return the annotations of a server that a child gets too.
+
+    Args:
+        server: The owner.
+        allowed: Their keys. None of them is a key that we write ourselves.
+    """
+    return {key: value for key, value in server.metadata.annotations.items() if key in allowed and value}
 
 
 def is_ours(server: VirtualServer, manifest: Manifest) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.api import names
 from virtualserver.api.reasons import Reason
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
@@ -32,9 +31,6 @@ USELESS_PUBLIC: Final = (
     "spec.network.public: true has no effect yet, because nothing is exposed: "
     "add tcp.ports or udp.ports, or set directAttachLoadBalancerIP"
 )
-
-_WORDS_OF_THE_NODE: Final = {"WaitingForVolumes": Reason.PROVISIONING, "GuestStandsStill": Reason.FAILED}
-"""Reasons of waits for which a VirtualServer has a word of its own."""
 
 
 def ready(situation: Situation) -> Verdict:
@@ -98,7 +94,7 @@ def _not_running(situation: Situation) -> Iterator[Verdict]:
         message = f"the machine is paused; to go on: {driver.unpause_command(server)}"
         yield Verdict("False", Reason.PENDING, message)
     elif told:
-        yield _told(situation, _reason_of(str(failure.get("reason")), Reason.FAILED), told)
+        yield _told(situation, _reason_of(situation, failure, Reason.FAILED), told)
     elif phase is Phase.FAILING:
         word = machine.printable_status(situation)
         yield Verdict("False", Reason.FAILED, f"the machine cannot run: {word}")
@@ -141,8 +137,7 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
     for type_, reason, message in (*driver.awaited, probe):
         found = _condition(running, type_)
         if found.get("status") != "True":
-            told = _reason_of(str(found.get("reason")), reason)
-            yield Verdict("False", told, str(found.get("message") or message))
+            yield Verdict("False", _reason_of(situation, found, reason), str(found.get("message") or message))
 
 
 def _has_another_address(situation: Situation) -> bool:
@@ -159,8 +154,8 @@ def waiting_for_address(situation: Situation, balancers: Iterable[LoadBalancer])
     for balancer in balancers:
         if services.granted(situation, balancer):
             continue
-        told = _condition(situation.children.get("Service", balancer.name), names.ADDRESS_ASSIGNED)
-        reason = _reason_of(str(told.get("reason")), Reason.WAITING_FOR_ADDRESS)
+        told = situation.site.driver.address_condition(situation.children.get("Service", balancer.name))
+        reason = _reason_of(situation, told, Reason.WAITING_FOR_ADDRESS)
         message = str(told.get("message") or f"waiting for an address of pool {balancer.pool.name}")
         return Verdict("False", reason, f"Service {balancer.name}: {message}")
     return None
@@ -171,11 +166,11 @@ def _condition(manifest: Manifest | None, type_: str) -> Mapping[str, Any]:
     return condition_of(manifest or {}, type_) or {}
 
 
-def _reason_of(word: str, default: Reason) -> Reason:
-    """Return the reason that another part's word stands for."""
-    if word in _WORDS_OF_THE_NODE:
-        return _WORDS_OF_THE_NODE[word]
-    return Reason(word) if word in Reason.__members__.values() else default
+def _reason_of(situation: Situation, condition: Mapping[str, Any], default: Reason) -> Reason:
+    """Return the reason that the word of another part's condition stands for."""
+    word = str(condition.get("reason"))
+    known = Reason(word) if word in Reason.__members__.values() else default
+    return situation.site.driver.reasons.get(word, known)
 
 
 def _summary(situation: Situation) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
 from virtualserver.kube import fields
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from virtualserver.plan.network import NIC, LoadBalancer
     from virtualserver.plan.situation import Situation
 
-__all__ = ["EXTERNAL_DNS_HOSTNAME", "all_granted", "granted", "granted_to", "removals", "services"]
-
-EXTERNAL_DNS_HOSTNAME: Final = "external-dns.alpha.kubernetes.io/hostname"
-"""The one annotation of a VirtualServer that its load balancer Services get. Any other could claim what is not the
-owner's (an address, another pool): an allow-list, never a deny-list."""
+__all__ = ["all_granted", "granted", "granted_to", "removals", "services"]
 
 
 def services(situation: Situation) -> list[Apply]:
@@ -81,9 +77,7 @@ def _load_balancer(situation: Situation, balancer: LoadBalancer) -> Manifest:
     server, driver = situation.server, situation.site.driver
     # A key that no other server has: with a shared word another tenant could sit on this address.
     annotations = driver.service_annotations(pool=balancer.pool.name, sharing_key=server.uid)
-    hostname = server.metadata.annotations.get(EXTERNAL_DNS_HOSTNAME)
-    if hostname:
-        annotations[EXTERNAL_DNS_HOSTNAME] = hostname
+    annotations |= ownership.passed_on(server, driver.passed_to_services)
     spec = {"type": "LoadBalancer", **driver.service_fields(), **_forwarding(situation, balancer)}
     return {
         "apiVersion": "v1",

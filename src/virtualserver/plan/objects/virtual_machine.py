@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
 from virtualserver.plan import dns, ownership
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from virtualserver.plan.network import NIC
     from virtualserver.plan.situation import Situation
 
-__all__ = ["CALICO_POOLS", "virtual_machine"]
-
-CALICO_POOLS: Final = "cni.projectcalico.org/ipv4pools"
-"""The one annotation of a VirtualServer that its machine gets. Any other could claim another tenant's address."""
+__all__ = ["virtual_machine"]
 
 
 def virtual_machine(situation: Situation) -> list[Apply]:
@@ -40,9 +37,7 @@ def virtual_machine(situation: Situation) -> list[Apply]:
 def _template_metadata(situation: Situation) -> dict[str, Any]:
     server, nic = situation.server, situation.network.cluster_nic
     annotations = situation.site.driver.template_annotations(attached_to=nic.attached_to if nic else None)
-    calico = server.metadata.annotations.get(CALICO_POOLS)
-    if calico:
-        annotations[CALICO_POOLS] = calico
+    annotations |= ownership.passed_on(server, situation.site.driver.passed_to_machines)
     result: dict[str, Any] = {"labels": ownership.labels(server)}
     if annotations:
         result["annotations"] = annotations

@@ -13,6 +13,7 @@ from virtualserver.api import names
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import OSType, VirtualServer
 from virtualserver.kube import fields
+from virtualserver.kube.conditions import condition_of
 from virtualserver.plan import dns
 
 if TYPE_CHECKING:
@@ -55,6 +56,19 @@ class Local:
     )
     """Conditions of an instance that only the node writes, in the order in which they come true."""
 
+    reasons: Final[Mapping[str, Reason]] = {
+        "WaitingForVolumes": Reason.PROVISIONING,
+        "GuestStandsStill": Reason.FAILED,
+    }
+    """Reasons in the node's conditions for which a VirtualServer has a word of its own."""
+
+    passed_to_services: Final = frozenset({"external-dns.alpha.kubernetes.io/hostname"})
+    """The annotations of a VirtualServer that its load balancer Services get. Any other could claim what is not the
+    owner's (an address, another pool): an allow-list, never a deny-list."""
+
+    passed_to_machines: Final = frozenset({"cni.projectcalico.org/ipv4pools"})
+    """The annotations of a VirtualServer that its machine gets. Any other could claim another tenant's address."""
+
     def service_annotations(self, *, pool: str, sharing_key: str) -> dict[str, str]:
         """Return what asks for an address, in MetalLB's words.
 
@@ -73,6 +87,10 @@ class Local:
     def allocated_pool(self, service: Manifest) -> str | None:
         """Return the pool that a Service's address is said to be from, None where nobody says it."""
         return fields.annotations_of(service).get(names.METALLB_ALLOCATED_FROM)
+
+    def address_condition(self, service: Manifest | None) -> Mapping[str, Any]:
+        """Return the condition of a Service that says why it has no address, ``{}`` where nobody says it."""
+        return condition_of(service or {}, names.ADDRESS_ASSIGNED) or {}
 
     def template_annotations(self, *, attached_to: str | None) -> dict[str, str]:
         """Return what tells the node whose address the cluster NIC has.
