@@ -11,16 +11,16 @@ import msgspec
 
 from virtualserver.fabric.desired.repair import Repair
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel import ruleset
+from virtualserver.fabric.kernel import ruleset, settings
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, STATIC, Link, Route, Rtnetlink
+from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, MAIN_TABLE, STATIC, Link, Route, Rtnetlink, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from virtualserver.fabric.desired.state import Interface, Ranges
+    from virtualserver.fabric.desired.state import Interface, Network, Ranges
     from virtualserver.host.settings import HostRecord
 
 __all__ = ["INNER", "Attachment", "uplinks"]
@@ -29,29 +29,8 @@ INNER: Final = "up0"
 """The namespace's end of the veth pair."""
 
 _ETHERNET: Final = 1500
-_SETTINGS: Final[Mapping[str, str]] = {
-    "net/ipv4/ip_forward": "1",
-    # What counts is a combination of "all" and the device's own value; new taps take theirs from "default".
-    **{
-        f"net/ipv4/conf/{scope}/{name}": value
-        for scope, name, value in (
-            ("all", "rp_filter", "0"),
-            ("default", "rp_filter", "1"),
-            ("all", "proxy_arp", "0"),
-            ("default", "proxy_arp", "1"),
-            *(
-                (scope, name, "0")
-                for scope in ("all", "default")
-                for name in ("send_redirects", "accept_redirects", "accept_source_route", "arp_ignore", "log_martians")
-            ),
-        )
-    },
-    "net/ipv4/neigh/default/proxy_delay": "0",
-    "net/ipv6/conf/all/disable_ipv6": "1",
-    "net/ipv6/conf/default/disable_ipv6": "1",
-    # A late segment is no reason to leave it untranslated.
-    "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
-}
+_RULES: Final = (Rule(40, entering="lo", table=MAIN_TABLE), Rule(50, without_mark=ruleset.MARK))
+"""The namespace's own packets go their way; others are refused unless the guard marked them."""
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
 
@@ -86,12 +65,14 @@ class Attachment:
         Raises:
             KernelError: The kernel refused a part.
         """
-        return [*await apart(self._make), *await self.ensure_inside(), *await self.ensure_in_host()]
+        # The host first: the addresses that it has then are closed to guests inside.
+        return [*await apart(self._make), *await self.ensure_in_host(), *await self.ensure_inside()]
 
     async def ensure_inside(self) -> list[Repair]:
         """Make the namespace's part so, which has to be there, and return what was not."""
-        where = f"namespace {self.namespace.name}"
-        return [Repair(what, where) for what in await self.namespace.visit(self._inside)]
+        machine = await apart(own_addresses)
+        made = await self.namespace.visit(lambda: self._inside(machine))
+        return [Repair(what, f"namespace {self.namespace.name}") for what in made]
 
     async def ensure_in_host(self) -> list[Repair]:
         """Make the host's part so, and return what was not."""
@@ -151,16 +132,18 @@ class Attachment:
             kernel.add_veth(self.device, INNER, self.namespace.name, self.mtu)
         return [*made, Repair(f"link {self.device}", "host")]
 
-    def _inside(self) -> list[str]:
+    def _inside(self, machine: Iterable[Network]) -> list[str]:
         """Make the namespace's part so; return what was not, in words. Called inside."""
         netfilter = self.namespace.netfilter()
-        made = self._rules(netfilter, "namespace", ruleset.TABLES, ruleset.namespace_rules(self.ranges))
-        made += _write_settings(_SETTINGS)
+        made = self._rules(netfilter, "namespace", ruleset.TABLES, ruleset.namespace_rules(self.ranges, machine))
+        made += settings.write(settings.NAMESPACE)
+        made += settings.write(settings.of_node_end(INNER))  # into which the kernel copies new defaults
         with Rtnetlink() as kernel:
             for version in CARRIED:
+                made += _rules(kernel, version)
                 made += _ends(kernel, INNER, self.ranges.node_end(version))
                 made += _routes(kernel, self._inner_routes(kernel, version), version)
-        return made + _write_settings({f"net/ipv4/conf/{INNER}/proxy_arp": "0"})
+        return made
 
     def _inner_routes(self, kernel: Rtnetlink, version: int) -> list[Route]:
         """Return the routes of the namespace: to the host by default, and nowhere what no guest has.
@@ -177,7 +160,7 @@ class Attachment:
 
     def _in_host(self) -> list[str]:
         """Make the host's part so; return what was not, in words."""
-        made = _write_settings({f"net/ipv6/conf/{self.device}/disable_ipv6": "1"})
+        made = settings.write(settings.of_host_end(self.device))
         with Rtnetlink() as kernel:
             names = _uplinks(kernel)
             text = ruleset.host_rules(self.table, self.device, self.ranges, names)
@@ -193,16 +176,14 @@ class Attachment:
         return made
 
     def _host_settings(self, names: Iterable[str]) -> list[str]:
-        """Let packets that enter by our veth pair or by an uplink be forwarded.
+        """Let packets that enter by an uplink be forwarded.
 
         Other links' settings are their owners': who wants a bridge's members to reach guests has it forward.
         """
-        ours = {f"net/ipv4/conf/{self.device}/forwarding": "1", f"net/ipv4/conf/{self.device}/accept_redirects": "0"}
-        made = _write_settings(ours)
         wanted = {f"net/ipv4/conf/{name}/forwarding": "1" for name in names}
         if self._record.take(self.device, wanted):
-            made.append(f"setting forwarding of {', '.join(sorted(names))}")
-        return made
+            return [f"setting forwarding of {', '.join(sorted(names))}"]
+        return []
 
     def _rules(self, netfilter: Netfilter, name: str, tables: tuple[tuple[str, str], ...], text: str) -> list[str]:
         """Load rules unless they stand as they were loaded: what nft printed then is remembered beside the text."""
@@ -228,6 +209,14 @@ def _uplinks(kernel: Rtnetlink) -> dict[str, int]:
     return {link.name: link.mtu for link in kernel.links() if link.index in default}
 
 
+def own_addresses() -> list[Network]:
+    """Return the addresses at which the machine itself answers, those of broadcasts too; not the loopback's."""
+    with Rtnetlink() as kernel:
+        routes = [route for version in CARRIED for route in kernel.routes(version, LOCAL_TABLE)]
+    networks = {route.destination for route in routes if route.kind in ("local", "broadcast")}
+    return sorted((one for one in networks if not one.is_loopback), key=str)
+
+
 def _is_there(name: str) -> bool:
     try:
         return socket.if_nametoindex(name) > 0
@@ -249,6 +238,13 @@ def _ends(kernel: Rtnetlink, name: str, address: Interface) -> list[str]:
     return made
 
 
+def _rules(kernel: Rtnetlink, version: int) -> list[str]:
+    missing = [rule for rule in _RULES if rule not in kernel.rules(version)]
+    for rule in missing:
+        kernel.add_rule(rule, version)
+    return [f"rule of routing {rule.priority}" for rule in missing]
+
+
 def _to_link(end: Interface, index: int) -> Route:
     """Return the route to the pair itself as the kernel makes it with the address; somebody may have taken it away."""
     return Route(end.network, link=index, source=end.ip, protocol=KERNEL)
@@ -260,14 +256,3 @@ def _routes(kernel: Rtnetlink, wanted: Iterable[Route], version: int) -> list[st
     for route in missing:
         kernel.put_route(route)
     return [f"route to {route.destination}" for route in missing]
-
-
-def _write_settings(wanted: Mapping[str, str]) -> list[str]:
-    """Write those settings that have another value, and return which; one that this kernel lacks is left out."""
-    written: list[str] = []
-    for name, value in wanted.items():
-        path = Path("/proc/sys", name)
-        if path.exists() and path.read_text().strip() != value:
-            path.write_text(value)
-            written.append(f"setting {name.replace('/', '.')}")
-    return written

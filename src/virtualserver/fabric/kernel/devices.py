@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
-from virtualserver.fabric.kernel import conntrack, elements, taps
+from virtualserver.fabric.kernel import conntrack, elements, settings, taps
 from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def read(netfilter: Netfilter) -> dict[Entry, str]:
     for link in links.values():
         if link.kind == "tun":
             found[Entry(entries.TAP, link.name)] = str(link.user)
-            if link.is_up and _gateways() <= {one for of in addresses for one in of.get(link.index, ())}:
+            there = {one for of in addresses for one in of.get(link.index, ())}
+            if link.is_up and _gateways() <= there and not settings.differing(settings.of_tap(link.name)):
                 found[Entry(entries.TAP_UP, link.name)] = ""
     found.update(route_entries(routes, links))
     return found
@@ -103,6 +104,7 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
             kernel.set_up(entry.key, mtu)
             for gateway in _gateways():
                 kernel.add_address(entry.key, gateway)
+            settings.write(settings.of_tap(entry.key))
     for entry, value in delta.added.items():
         if entry.kind == entries.ROUTE:
             kernel.put_route(_route(kernel, entry.key, value))

@@ -6,20 +6,24 @@ What differs from guest to guest and from Service to Service stands in sets and 
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.desired.state import GATEWAYS, Ranges
+from virtualserver.fabric.desired.state import GATEWAYS, Network, Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["TABLE", "TABLES", "host_rules", "namespace_rules"]
+__all__ = ["MARK", "TABLE", "TABLES", "host_rules", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
 """The name of both tables in the namespace, of the families inet and arp."""
 
 TABLES: Final = (("inet", TABLE), ("arp", TABLE))
 """The namespace's tables by family and name."""
+
+MARK: Final = 0x5653
+"""What the guard lets pass bears this mark, and without it nothing is routed in the namespace."""
 
 _VERSION: Final = 4
 """The IP version of these rules; those of another are to stand beside them."""
@@ -37,6 +41,8 @@ table inet virtualserver {{
   map published {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
   chain guard {{ type filter hook prerouting priority -450; }}
   chain from_guest {{ }}
+  chain to_dhcp {{ }}
+  chain from_own_card {{ }}
   chain from_outside {{ }}
   chain cut {{ type filter hook prerouting priority -140; }}
   chain translate_target {{ type nat hook prerouting priority dstnat; }}
@@ -59,15 +65,25 @@ table inet virtualserver {{
   chain from_outside {{
     # ClusterIPs are the guests' own affair
     ip daddr {{ {service} }} drop
+    meta nfproto ipv4 meta mark set {mark}
   }}
+  # What passes bears a mark, without which nothing is routed: where these rules are gone, so is the way. Before
+  # defragmentation, so that each fragment is seen by itself.
   chain from_guest {{
-    # before defragmentation, so that each fragment is seen by itself
-    meta nfproto ipv6 drop
-    iifname . ether saddr != @guard_mac drop
-    udp dport 67 iifname . @th,288,48 != @guard_dhcp drop
-    ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept
+    udp dport 67 goto to_dhcp
     udp sport 67 drop
-    iifname . ether saddr . ip saddr != @guard_ip drop
+    iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} accept
+    drop
+  }}
+  chain to_dhcp {{
+    iifname . @th,288,48 @guard_dhcp iifname . ether saddr @guard_mac goto from_own_card
+    drop
+  }}
+  chain from_own_card {{
+    ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 accept
+    udp sport 67 drop
+    iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} accept
+    drop
   }}
   chain cut {{
     # flows whose port was taken away lost their conntrack entry: tell both ends instead of letting them wait
@@ -90,6 +106,8 @@ table inet virtualserver {{
     iifname "up0" drop
     # link-local is never forwarded (RFC 3927): no guest reaches a cloud's metadata service in the machine's name
     ip daddr 169.254.0.0/16 drop
+    # nor does a guest reach the machine itself; its own table says so too, but somebody may flush that one
+    ip daddr {{ {machine} }} drop
     accept
   }}
   chain input {{
@@ -111,7 +129,9 @@ table inet virtualserver {{
 }}
 table arp virtualserver {{
   chain guard {{
-    iifname != "up0" iifname . ether saddr . arp saddr ether . arp saddr ip != @guard_arp drop
+    iifname {{ "up0", "lo" }} accept
+    iifname . ether saddr . arp saddr ether . arp saddr ip @guard_arp meta mark set {mark} accept
+    drop
   }}
 }}
 """
@@ -146,12 +166,21 @@ table inet {table} {{
 """
 
 
-def namespace_rules(ranges: Ranges) -> str:
-    """Return the commands that make the namespace's sets and rules so; elements stay as they are."""
+def namespace_rules(ranges: Ranges, machine: Iterable[Network]) -> str:
+    """Return the commands that make the namespace's sets and rules so; elements stay as they are.
+
+    Args:
+        ranges: The installation's networks.
+        machine: The machine's own addresses, of both families; that of the link is added.
+    """
+    own = [network for network in machine if isinstance(network, IPv4Network)]
+    own.append(IPv4Network(f"{ranges.host_end(_VERSION).ip}"))
     return _NAMESPACE.format(
         service=_listed(network for network in ranges.service if network.version == _VERSION),
         gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == _VERSION),
         node=ranges.node_end(_VERSION).ip,
+        machine=_listed(collapse_addresses(own)),
+        mark=f"{MARK:#x}",
     )
 
 

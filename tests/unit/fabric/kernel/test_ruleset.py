@@ -24,9 +24,16 @@ def test_pools_are_masqueraded_on_uplinks_unless_the_network_beyond_routes_them(
 
 
 def test_no_set_is_of_intervals_which_do_not_stay_flat() -> None:
-    assert "interval" not in namespace_rules(RANGES)
+    assert "interval" not in namespace_rules(RANGES, [])
 
 
 def test_networks_of_the_other_family_are_left_out() -> None:
     both = dataclasses.replace(RANGES, service=(*RANGES.service, ip_network("fd00::/112")))
-    assert namespace_rules(both) == namespace_rules(RANGES)
+    assert namespace_rules(both, [ip_network("fd00::1/128")]) == namespace_rules(RANGES, [])
+
+
+def test_the_machines_own_addresses_are_dropped_and_neighbouring_ones_are_one() -> None:
+    text = namespace_rules(
+        RANGES, [ip_network("192.0.2.8/32"), ip_network("192.0.2.9/32"), ip_network("192.0.2.255/32")]
+    )
+    assert "ip daddr { 192.0.2.8/31, 192.0.2.255/32, 198.19.0.1/32 } drop" in text

@@ -1,0 +1,76 @@
+"""Settings of the kernel that the data plane needs, in the namespace and in the host: which, read and written.
+
+A reader of ``/proc/sys/net`` sees the settings of the network namespace in which the calling thread is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NAMESPACE", "differing", "of_host_end", "of_node_end", "of_tap", "write"]
+
+_FOLDER: Final = Path("/proc/sys")
+_QUIET: Final = {
+    name: "0" for name in ("send_redirects", "accept_redirects", "accept_source_route", "arp_ignore", "log_martians")
+}
+
+
+def _of_device(device: str, values: Mapping[str, str]) -> dict[str, str]:
+    return {f"net/ipv4/conf/{device}/{name}": value for name, value in values.items()}
+
+
+NAMESPACE: Final[Mapping[str, str]] = {
+    "net/ipv4/ip_forward": "1",
+    # What counts is a combination of "all" and the device's own value; new taps take theirs from "default".
+    **_of_device("all", _QUIET | {"rp_filter": "0", "proxy_arp": "0"}),
+    **_of_device("default", _QUIET | {"rp_filter": "1", "proxy_arp": "1"}),
+    # The way back of a packet is looked up with its mark, without which nothing is routed.
+    "net/ipv4/conf/all/src_valid_mark": "1",
+    "net/ipv4/neigh/default/proxy_delay": "0",
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    "net/ipv6/conf/default/disable_ipv6": "1",
+    # A late segment is no reason to leave it untranslated.
+    "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
+}
+"""Those of the namespace as a whole, by their paths below ``/proc/sys``."""
+
+
+def of_node_end(device: str) -> dict[str, str]:
+    """Return the settings of the namespace's end of the veth pair, which may be there before `NAMESPACE` is written."""
+    return _of_device(device, _QUIET | {"forwarding": "1", "rp_filter": "1", "proxy_arp": "0"})
+
+
+def of_host_end(device: str) -> dict[str, str]:
+    """Return the settings of the host's end of the veth pair."""
+    return _of_device(device, {"forwarding": "1", "accept_redirects": "0"}) | {
+        f"net/ipv6/conf/{device}/disable_ipv6": "1"
+    }
+
+
+def of_tap(device: str) -> dict[str, str]:
+    """Return the settings of a tap of which the kernel tells when somebody changes them."""
+    return _of_device(device, {"forwarding": "1", "rp_filter": "1", "proxy_arp": "1"})
+
+
+def differing(wanted: Mapping[str, str]) -> list[str]:
+    """Return the settings that have another value; those that this kernel lacks are left out."""
+    found: list[str] = []
+    for name, value in wanted.items():
+        try:
+            if (_FOLDER / name).read_text().strip() != value:
+                found.append(name)
+        except OSError:
+            continue
+    return found
+
+
+def write(wanted: Mapping[str, str]) -> list[str]:
+    """Write those settings that have another value, and return them in words."""
+    names = differing(wanted)
+    for name in names:
+        (_FOLDER / name).write_text(wanted[name])
+    return [f"setting {name.replace('/', '.')}" for name in names]
