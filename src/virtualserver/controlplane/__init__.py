@@ -10,12 +10,11 @@ from virtualserver.controlplane.errors import ControlPlaneError
 from virtualserver.controlplane.lifecycle import (
     ComponentStatus,
     ControlPlaneStatus,
-    discard,
     start,
     status,
     stop,
 )
-from virtualserver.controlplane.programs import Programs, discard_build_cache, find, obtain, plan_of
+from virtualserver.controlplane.programs import Programs, find, obtain, plan_of
 
 __all__ = [
     "ETCD_VERSION",
@@ -25,8 +24,6 @@ __all__ = [
     "ControlPlaneStatus",
     "Options",
     "Programs",
-    "discard",
-    "discard_build_cache",
     "find",
     "obtain",
     "plan_of",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["ComponentStatus", "ControlPlaneStatus", "discard", "launch", "start", "status", "stop"]
+__all__ = ["ComponentStatus", "ControlPlaneStatus", "launch", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
 _GIVE_UP_AFTER: Final = 3
@@ -190,20 +190,6 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
                 installation.run.rmdir()  # others keep theirs in it too
         finally:
             os.close(descriptor)
-
-
-def discard(installation: Installation) -> None:
-    """Remove the control plane's part of the state folder: objects, keys, kubeconfigs, logs.
-
-    Raises:
-        ControlPlaneError: It runs.
-    """
-    if status(installation).running:
-        raise errors.ControlPlaneError(f"instance {installation.name} runs: stop it first with `vs down`")
-    for folder in (installation.etcd_data, installation.pki, installation.kubeconfigs, installation.logs):
-        if folder.exists():
-            shutil.rmtree(folder)
-    installation.kubeconfig.unlink(missing_ok=True)
 
 
 def _last_options(installation: Installation) -> components.Options:

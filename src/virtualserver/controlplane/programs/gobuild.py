@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from virtualserver.host.progress import Update
 
-__all__ = ["PACKAGES", "build", "digest", "discard_cache", "environment", "sources"]
+__all__ = ["PACKAGES", "build", "digest", "environment", "sources"]
 
 PACKAGES: Final = {
     "etcd": "./etcd",
@@ -156,19 +156,6 @@ def environment(go: toolchain.Go, cache: Path) -> dict[str, str]:
         "CGO_ENABLED": "0",
         **{name: os.environ[name] for name in (*passed, *proxies) if os.environ.get(name)},
     }
-
-
-def discard_cache(cache: Path) -> int:
-    """Remove what only builds need, and return how many bytes that freed."""
-    size = 0
-    if cache.exists():
-        for path in cache.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                size += path.stat().st_size
-            elif path.is_dir() and not path.is_symlink():
-                path.chmod(0o755)  # Go makes its module cache read-only
-        shutil.rmtree(cache)
-    return size
 
 
 def _refuse_little_space(cache: Path) -> None:

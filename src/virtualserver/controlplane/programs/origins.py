@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["NAMES", "Origin", "Programs", "discard_build_cache", "find", "obtain", "plan_of"]
+__all__ = ["NAMES", "Origin", "Programs", "find", "obtain", "plan_of"]
 
 NAMES: Final = tuple(gobuild.PACKAGES)
 """The programs of a control plane."""
@@ -136,11 +136,6 @@ def plan_of(installation: Installation, *, named: Path | None = None, official: 
         f"Go's caches, which may be deleted afterwards: 4.5 GB in {installation.shared_binaries / 'build-cache'}"
     )
     return lines
-
-
-def discard_build_cache(installation: Installation) -> int:
-    """Remove what only builds need, and return how many bytes that freed; the programs stay."""
-    return gobuild.discard_cache(installation.shared_binaries / "build-cache")
 
 
 def is_whole(folder: Path) -> bool:

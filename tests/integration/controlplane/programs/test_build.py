@@ -40,7 +40,6 @@ def test_a_program_is_built_with_progress_in_caches_of_our_own(tmp_path: Path) -
     assert shares[-1] > 0.5
     assert any(what.startswith("building etcd") for what, _ in told)
     assert (tmp_path / "cache/go-build").is_dir()
-    assert gobuild.discard_cache(tmp_path / "cache") > 0
 
 
 @needs_go

@@ -128,14 +128,3 @@ def test_go_versions_are_read_and_compared() -> None:
     assert toolchain.version_of("go1.26.8") == (1, 26, 8)
     assert toolchain.version_of("go1.26.8 X:nocoverageredesign") == (1, 26, 8)
     assert toolchain.version_of("devel +abc") is None
-
-
-def test_the_build_cache_can_be_discarded_though_go_makes_it_read_only(tmp_path: Path) -> None:
-    installation, folder = a_cache(tmp_path)
-    module = installation.shared_binaries / "build-cache/mod/module"
-    module.mkdir(parents=True)
-    (module / "file.go").write_bytes(b"1234")
-    module.chmod(0o555)
-    assert origins.discard_build_cache(installation) == 4
-    assert origins.find(installation) == origins.Programs(folder, "cache")
-    assert origins.discard_build_cache(installation) == 0
