@@ -132,7 +132,7 @@ INSIDE = {
     "cloud-init status --wait | tail -1": "status: done",
     "getent hosts hello | wc -l": "1",
     "systemctl is-enabled apt-daily.timer || true": "masked",
-    "grep ^nameserver /etc/resolv.conf": f"nameserver {CLUSTER_RESOLVER}",
+    "grep ^nameserver /etc/resolv.conf": f"nameserver {CLUSTER_RESOLVER[0]}",
     "systemctl --failed --plain --no-legend": "",
     "echo $(($(df --output=size -B1 / | tail -1) > 7 << 29))": "1",
     "cd /etc/ssh && echo ssh_host_*_key": "ssh_host_ed25519_key",
