@@ -41,6 +41,7 @@ def sh(*command: str, stdin: str | None = None, check: bool = True) -> str:
 def a_machine() -> Generator[None, None, None]:
     """Be on an empty machine with an uplink to the internet, and return afterwards."""
     before = {kind: os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt")}
+    folder = os.getcwd()
     assert LIBC.unshare(NEW_NETWORK | NEW_MOUNTS) == 0, os.strerror(ctypes.get_errno())
     try:
         sh("mount", "--make-rprivate", "/")
@@ -51,6 +52,7 @@ def a_machine() -> Generator[None, None, None]:
     finally:
         for kind, flag in (("net", NEW_NETWORK), ("mnt", NEW_MOUNTS)):
             _go_back(kind, before[kind], flag)
+        os.chdir(folder)  # Whoever enters a mount namespace stands in its root folder.
 
 
 def _go_back(kind: str, descriptor: int, flag: int) -> None:

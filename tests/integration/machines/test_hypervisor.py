@@ -113,7 +113,7 @@ async def test_a_machine_outlives_a_killed_launcher_and_is_found_again(bench: Be
     script = textwrap.dedent(
         f"""
         import asyncio, pathlib
-        from virtualserver.node import hypervisor, launch
+        from virtualserver.machines import hypervisor, launch
         async def main():
             path = pathlib.Path({str(spec_file)!r})
             spec = launch.decode_spec(path.read_bytes(), path=path)
