@@ -181,7 +181,7 @@ class Agent:
     def _open_socket(self, family: int) -> socket.socket:
         """Return a TCP socket in the data plane's namespace, where guests are reached from."""
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        return Namespace(f"vs-{self._installation.name}").call(lambda: socket.socket(kind, socket.SOCK_STREAM))
+        return Namespace(self._installation.namespace).call(lambda: socket.socket(kind, socket.SOCK_STREAM))
 
 
 async def run(installation: Installation) -> None:
