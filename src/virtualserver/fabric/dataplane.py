@@ -23,7 +23,7 @@ from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 from virtualserver.host import inotify
 from virtualserver.host.commands import CommandError
-from virtualserver.host.settings import HostRecord
+from virtualserver.host.settings import HostSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,7 +61,7 @@ class DataPlane:
             device=f"vsh-{identifier}",
             ranges=ranges,
             run_folder=run,
-            record=HostRecord(),
+            record=HostSettings(),
         )
         self._dnsmasq = Dnsmasq(self._namespace, run)
         self._ledger = Ledger()
@@ -221,7 +221,7 @@ class DataPlane:
             return
         await apart(lambda: _delete_link(orphan.device))
         await apart(self._namespace.remove)
-        HostRecord().give_back(orphan.device)
+        HostSettings().give_back(orphan.device)
 
     async def _ensure(self) -> int:
         return len(await self._attachment.ensure()) + await self._ensure_dnsmasq()

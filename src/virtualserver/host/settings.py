@@ -18,7 +18,7 @@ from virtualserver.host.files import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-__all__ = ["HostRecord"]
+__all__ = ["HostSettings"]
 
 _VERSION: Final = 1
 
@@ -34,7 +34,7 @@ class _Record(msgspec.Struct):
     settings: dict[str, _Setting] = {}
 
 
-class HostRecord:
+class HostSettings:
     """The changed settings of this machine."""
 
     def __init__(

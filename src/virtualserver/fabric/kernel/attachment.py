@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from virtualserver.fabric.desired.state import Interface, Network, Ranges
-    from virtualserver.host.settings import HostRecord
+    from virtualserver.host.settings import HostSettings
 
 __all__ = ["INNER", "Attachment", "uplinks"]
 
@@ -39,7 +39,7 @@ class Attachment:
     """Makes it, checks it, removes it; each part is made whatever is left of the others."""
 
     def __init__(
-        self, *, namespace: Namespace, table: str, device: str, ranges: Ranges, run_folder: Path, record: HostRecord
+        self, *, namespace: Namespace, table: str, device: str, ranges: Ranges, run_folder: Path, record: HostSettings
     ) -> None:
         """Name it.
 
