@@ -168,7 +168,8 @@ class QueueRules(RuleBasedStateMachine):
     @rule(seconds=st.floats(0.1, 50))
     def wait(self, seconds: float) -> None:
         self.loop.run_until_complete(asyncio.sleep(seconds))
-        for key in [key for key, due in self.due.items() if due <= self.loop.time()]:
+        now = self.loop.time() + 1e-9  # asyncio counts what is due within its clock's resolution as due
+        for key in [key for key, due in self.due.items() if due < now]:
             del self.due[key]
             self.model_add(key)
 
