@@ -65,12 +65,12 @@ def add_image(product: Product) -> None:
 @pytest.fixture(scope="session")
 def client() -> Generator[Internet]:
     """A client out there, on the other side of the host."""
-    with internet(f"vsc{os.getpid()}", subnet=os.getpid() % 256) as out_there:
+    with internet(f"vsc{os.getpid()}") as out_there:
         yield out_there
 
 
 @pytest.fixture
 def machine() -> Generator[Machine]:
     """A machine on which nothing of ours is, with a client beyond its uplink."""
-    with a_machine(f"vsm{os.getpid()}", subnet=os.getpid() % 256) as made:
+    with a_machine(f"vsm{os.getpid()}") as made:
         yield made

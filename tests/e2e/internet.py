@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import select
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,24 +145,34 @@ class Internet:
 
 
 @contextmanager
-def internet(name: str, *, subnet: int = 0) -> Generator[Internet]:
+def internet(name: str) -> Generator[Internet]:
     """Make the client's namespace and its link to the host, and remove them afterwards.
 
     Args:
         name: The namespace's name, at most 10 characters.
-        subnet: Distinguishes several clients: their addresses are 100.99.SUBNET.2.
     """
-    host_end, host, client = f"{name}-h", f"100.99.{subnet}.1", f"100.99.{subnet}.2"
-    _ip("netns", "add", name)
-    try:
-        _ip("link", "add", host_end, "type", "veth", "peer", "name", "eth0", "netns", name)
-        _ip("addr", "add", f"{host}/30", "dev", host_end)
-        _ip("link", "set", host_end, "up")
-        Path(f"/proc/sys/net/ipv4/conf/{host_end}/forwarding").write_text("1")
-        _ip("-n", name, "addr", "add", f"{client}/30", "dev", "eth0")
-        _ip("-n", name, "link", "set", "lo", "up")
-        _ip("-n", name, "link", "set", "eth0", "up")
-        _ip("-n", name, "route", "add", "default", "via", host)
-        yield Internet(name, client, host)
-    finally:
-        _ip("netns", "del", name)
+    with socket.socket(socket.AF_UNIX) as held:
+        subnet = _take_subnet(held)
+        host_end, host, client = f"{name}-h", f"{subnet}.1", f"{subnet}.2"
+        _ip("netns", "add", name)
+        try:
+            _ip("link", "add", host_end, "type", "veth", "peer", "name", "eth0", "netns", name)
+            _ip("addr", "add", f"{host}/30", "dev", host_end)
+            _ip("link", "set", host_end, "up")
+            Path(f"/proc/sys/net/ipv4/conf/{host_end}/forwarding").write_text("1")
+            _ip("-n", name, "addr", "add", f"{client}/30", "dev", "eth0")
+            _ip("-n", name, "link", "set", "lo", "up")
+            _ip("-n", name, "link", "set", "eth0", "up")
+            _ip("-n", name, "route", "add", "default", "via", host)
+            yield Internet(name, client, host)
+        finally:
+            _ip("netns", "del", name)
+
+
+def _take_subnet(held: socket.socket) -> str:
+    """Return the first octets of a network that no other client on this host has while the socket is open."""
+    for number in range(256):
+        with suppress(OSError):
+            held.bind(f"\0virtualserver/tests/100.99.{number}")
+            return f"100.99.{number}"
+    raise AssertionError("all networks of clients are taken")

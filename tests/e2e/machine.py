@@ -168,14 +168,13 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any
 
 
 @contextmanager
-def a_machine(name: str, *, subnet: int = 0) -> Generator[Machine]:
+def a_machine(name: str) -> Generator[Machine]:
     """Make a machine; whatever runs on it ends with it.
 
     Args:
         name: Of the client's network namespace, at most 10 characters.
-        subnet: Distinguishes several machines' clients.
     """
-    own, client = f"100.98.{subnet}.1", f"100.98.{subnet}.2"
+    own, client = "100.98.0.1", "100.98.0.2"
     setup = f"""
         ip netns add {name}
         ip link add uplink type veth peer name eth0 netns {name}

@@ -71,7 +71,7 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
     del programs  # the tests' harness finds them as we did
     ours: list[float] = []
     bare: list[float] = []
-    with a_product("bench") as product, internet("vsbench", subnet=251) as client, wire.a_wire() as cable:
+    with a_product("bench") as product, internet("vsbench") as client, wire.a_wire() as cable:
         accelerator = json.loads(product.vs("status", "-o", "json"))["accelerator"]["name"]
         image = guest_image.build()
         # The first round of each warms caches up and does not count.
