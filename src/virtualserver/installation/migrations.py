@@ -7,9 +7,10 @@ folder, and nobody touches a newer one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from virtualserver.host.files import write_atomically
 from virtualserver.installation.errors import InstallationError
@@ -19,10 +20,29 @@ __all__ = ["MIGRATIONS", "STATE_VERSION", "Migration", "is_older", "migrate", "v
 Migration = Callable[[Path], None]
 """Brings a state folder from one version to the next. It may be interrupted and is then run again from its start."""
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 """The version that this program writes; docs/state.md describes it."""
 
-MIGRATIONS: Final[Mapping[int, Migration]] = {}
+
+def _list_networks(state: Path) -> None:
+    """Write the networks of the link to the host, and those that are routed, as lists, as all other networks are.
+
+    Version 1 wrote one network of the link, and at first whether all pools are routed or none is.
+    """
+    file = state / "instance.json"
+    record: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+    ranges: dict[str, Any] | None = record.get("ranges")
+    if ranges is None:
+        return
+    if isinstance(ranges["link"], str):
+        ranges["link"] = [ranges["link"]]
+    if isinstance(ranges["routed"], bool):
+        pools = [*ranges["public"].values(), *ranges["private"].values()]
+        ranges["routed"] = [network for pool in pools for network in pool] if ranges["routed"] else []
+    write_atomically(file, json.dumps(record, indent=2, sort_keys=True), mode=0o644)
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = {1: _list_networks}
 """The steps by the version that each begins with."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,7 @@ def test_there_is_a_step_from_every_version_that_was_released() -> None:
 
 def test_a_new_folder_gets_the_version_without_any_step(tmp_path: Path) -> None:
     migrations.migrate(tmp_path)
-    assert version(tmp_path) == "1\n"
+    assert version(tmp_path) == f"{migrations.STATE_VERSION}\n"
 
 
 def test_every_step_runs_once_and_in_order(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_a_version_without_a_way_on_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_newer_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "VERSION").write_text("2\n")
+    (tmp_path / "VERSION").write_text(f"{migrations.STATE_VERSION + 1}\n")
     for look in (migrations.migrate, migrations.is_older):
         with pytest.raises(InstallationError, match="install the newer program again"):
             look(tmp_path)
@@ -72,3 +73,22 @@ def test_a_damaged_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "VERSION").write_text("two")
     with pytest.raises(InstallationError, match="is no version"):
         migrations.version_of(tmp_path)
+
+
+@pytest.mark.parametrize(("routed", "listed"), [(True, ["192.0.2.0/24", "198.18.0.0/24"]), (False, [])])
+def test_the_first_step_lists_the_networks_that_version_1_wrote_otherwise(
+    tmp_path: Path, routed: bool, listed: list[str]
+) -> None:
+    (tmp_path / "VERSION").write_text("1\n")
+    pools = {"public": {"public": ["192.0.2.0/24"]}, "private": {"private": ["198.18.0.0/24"]}}
+    others = {"guest": ["10.42.0.0/16"], "service": ["10.96.0.0/16"]}
+    before = {"identifier": "0000a1", "ranges": {**pools, **others, "link": "198.19.0.0/30", "routed": routed}}
+    (tmp_path / "instance.json").write_text(json.dumps(before))
+    migrations.migrate(tmp_path)
+    after = json.loads((tmp_path / "instance.json").read_bytes())
+    assert after == {"identifier": "0000a1", "ranges": {**pools, **others, "link": ["198.19.0.0/30"], "routed": listed}}
+    written = (tmp_path / "instance.json").read_bytes()
+    (tmp_path / "VERSION").write_text("1\n")  # as where it was interrupted before the version was written
+    migrations.migrate(tmp_path)
+    assert (tmp_path / "instance.json").read_bytes() == written
+    assert version(tmp_path) == f"{migrations.STATE_VERSION}\n"
