@@ -14,7 +14,8 @@ class Wait:
     Attributes:
         reason: A condition's reason.
         message: Field, value, cause and what to do.
-        retry_seconds: Whoever waits looks again after this time, beside every change that could end the wait.
+        retry_seconds: A VMI or a DataVolume that waits is looked at again after this time, and after each change that
+            may end the wait; a Service after changes only.
         is_final: True where only a change of the object itself can end the wait, so that its phase is Failed.
     """
 

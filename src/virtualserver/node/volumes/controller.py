@@ -11,13 +11,14 @@ import dataclasses
 import logging
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from virtualserver.api import names, quantity
+from virtualserver.api import names
 from virtualserver.kube import fields, kinds
-from virtualserver.kube.conditions import with_conditions
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.objects import Key, Manifest, controller_reference, key_of, owner_uid
+from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
+from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of
+from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
 from virtualserver.node.waits import Wait
 from virtualserver.storage.disks import DiskError
 from virtualserver.storage.images import Image, ImageError, ImageStore
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from virtualserver.storage.kernel import Kernel
 
 __all__ = ["DiskFile", "VolumeController"]
-
-_MISSING_SECONDS: Final = 30.0
-"""An image that is missing is looked for again this often; a new claim is seen at once."""
 
 _logger = logging.getLogger(__name__)
 
@@ -94,14 +92,14 @@ class VolumeController:
         """Grow the disk of a machine that is about to start, where its DataVolume asks for more."""
         volume = self._cache.get(kinds.DATA_VOLUME, key)
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
-        size = _size_of(volume) if volume else None
-        bound = _capacity(claim) if claim else None
+        size = size_of(volume) if volume else None
+        bound = capacity_of(claim) if claim else None
         if isinstance(size, int) and bound is not None and bound < size:
             await self._reconcile(key)
 
     async def _reconcile_alone(self, key: Key) -> float | None:
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
-        if claim is not None and _image_of(claim):
+        if claim is not None and image_of(claim):
             await self._bind_image(claim)
         volume = self._cache.get(kinds.DATA_VOLUME, key)
         if volume is None:
@@ -112,10 +110,10 @@ class VolumeController:
         try:
             outcome: Manifest | Wait = await self._make(volume, claim)
         except DiskError as error:
-            outcome = Wait("DiskFailed", str(error))
+            outcome = waits_for("DiskFailed", str(error))
         if isinstance(outcome, Wait):
             await self._report(volume, outcome)
-            return _MISSING_SECONDS
+            return outcome.retry_seconds
         await self._report(volume, None)
         return None
 
@@ -132,7 +130,7 @@ class VolumeController:
         annotations = fields.annotations_of(claim)
         digest = annotations.get(names.IMAGE) or annotations.get(names.BASE_IMAGE)
         image = self._image(digest) if digest else None
-        if _image_of(claim):
+        if image_of(claim):
             if image is None:
                 return Wait("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
             return DiskFile(image.disk, image.kernel)
@@ -148,7 +146,7 @@ class VolumeController:
     def identifier_of(self, key: Key) -> str | None:
         """Return the identifier of the disk that a claim has, None where it has none of its own."""
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
-        return (owner_uid(claim) or claim["metadata"]["uid"]) if claim and not _image_of(claim) else None
+        return (owner_uid(claim) or claim["metadata"]["uid"]) if claim and not image_of(claim) else None
 
     def sweep(self) -> list[str]:
         """Remove the disks whose DataVolume is gone and that no machine has; return their identifiers.
@@ -164,19 +162,19 @@ class VolumeController:
         return gone
 
     async def _make(self, volume: Manifest, claim: Manifest | None) -> Manifest | Wait:
-        size = _size_of(volume)
+        size = size_of(volume)
         if isinstance(size, Wait):
             return size
         uid = volume["metadata"]["uid"]
         if claim is not None and owner_uid(claim) != uid:
             name = "/".join(key_of(claim))
-            return Wait(
+            return waits_for(
                 "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and belongs to another: delete or rename it"
             )
         path = self._disks.path(uid)
-        if claim is not None and _capacity(claim) is not None and not path.exists():
+        if claim is not None and capacity_of(claim) is not None and not path.exists():
             # What was written to it is not in the image: to make it anew in silence would hide the loss.
-            return Wait(
+            return waits_for(
                 "DiskGone",
                 f"{path} is gone: put it back, or delete PersistentVolumeClaim {'/'.join(key_of(claim))} "
                 "for a new disk from the image",
@@ -187,9 +185,11 @@ class VolumeController:
                 return image
             size = max(size, image.virtual_size)
             # The claim comes before its disk: what exists on this machine can be found through the API.
-            claim = claim or await self._create_claim(volume, image.digest, size)
+            if claim is None:
+                manifest = claim_of(volume, digest=image.digest, size=size)
+                claim = await self._writer.create(kinds.PERSISTENT_VOLUME_CLAIM, manifest)
             await asyncio.to_thread(self._disks.create, uid, base=image.disk, size_bytes=size, user=0)
-        bound = _capacity(claim)
+        bound = capacity_of(claim)
         if bound is not None and bound < size:
             # It grows before the machine's next start.
             if uid in self._held.open_disks():
@@ -203,23 +203,25 @@ class VolumeController:
         pvc = source.get("pvc")
         if pvc is None:
             kind = ", ".join(source) or "none"
-            return Wait(
+            return waits_for(
                 "SourceNotSupported", f"spec.source.{kind} is not supported here: use spec.source.pvc", is_final=True
             )
         key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         if claim is None:
-            return Wait("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
-        digest = _image_of(claim)
+            return waits_for("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
+        digest = image_of(claim)
         if digest is None:
-            return Wait(
+            return waits_for(
                 "SourceNotSupported",
                 f"spec.source.pvc: {key[0]}/{key[1]} is no image; `vs image list` shows the images",
                 is_final=True,
             )
         image = self._image(digest)
         if image is None:
-            return Wait("SourceMissing", f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine")
+            return waits_for(
+                "SourceMissing", f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine"
+            )
         return image
 
     def _image(self, digest: str) -> Image | None:
@@ -228,103 +230,21 @@ class VolumeController:
         except ImageError:
             return None
 
-    async def _create_claim(self, volume: Manifest, digest: str, size: int) -> Manifest:
-        metadata = volume["metadata"]
-        manifest = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {
-                "name": metadata["name"],
-                "namespace": metadata["namespace"],
-                "labels": dict(fields.labels_of(volume)),
-                "annotations": {names.BASE_IMAGE: digest},
-                "ownerReferences": [controller_reference(kinds.DATA_VOLUME, volume)],
-            },
-            "spec": {
-                "accessModes": ["ReadWriteOnce"],
-                "volumeMode": "Block",
-                "resources": {"requests": {"storage": str(size)}},
-                "volumeName": f"disk-{metadata['uid']}",
-            },
-        }
-        return await self._writer.create(kinds.PERSISTENT_VOLUME_CLAIM, manifest)
-
     async def _bind_image(self, claim: Manifest) -> None:
-        image = self._image(_image_of(claim) or "")
+        image = self._image(image_of(claim) or "")
         if image is None:
             return
+        # Clients show no capacity of a claim without it.
         if not claim["spec"].get("volumeName"):
-            # Clients show no capacity of a claim without it.
             named = {"spec": {"volumeName": f"image-{claim['metadata']['uid']}"}}
             claim = await self._writer.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, named) or claim
         await self._bind(claim, image.virtual_size)
 
     async def _bind(self, claim: Manifest, size: int) -> Manifest | None:
-        """Report a claim as bound: there is no PersistentVolume behind it, the node itself is."""
-        if fields.status_of(claim).get("phase") == "Bound" and _capacity(claim) == size:
+        """Report a claim as bound."""
+        if fields.status_of(claim).get("phase") == "Bound" and capacity_of(claim) == size:
             return claim
-        return await self._writer.write_status(
-            kinds.PERSISTENT_VOLUME_CLAIM,
-            claim,
-            {
-                "phase": "Bound",
-                "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
-                "capacity": {"storage": _quantity(size)},
-            },
-        )
+        return await self._writer.write_status(kinds.PERSISTENT_VOLUME_CLAIM, claim, bound_status(claim, size))
 
     async def _report(self, volume: Manifest, wait: Wait | None) -> None:
-        if wait is None:
-            phase, progress = "Succeeded", "100.0%"
-        elif wait.is_final:
-            phase, progress = "Failed", "N/A"
-        else:
-            phase, progress = "Pending", "N/A"
-        done = "True" if wait is None else "False"
-        reason, message = ("Succeeded", "") if wait is None else (wait.reason, wait.message)
-        conditions = [
-            {"type": "Bound", "status": done, "reason": "Bound" if wait is None else reason, "message": message},
-            {"type": "Running", "status": "False", "reason": "Completed" if wait is None else reason, "message": ""},
-            {"type": "Ready", "status": done, "reason": reason, "message": message},
-        ]
-        await self._writer.write_status(
-            kinds.DATA_VOLUME,
-            volume,
-            {
-                "phase": phase,
-                "progress": progress,
-                "claimName": volume["metadata"]["name"] if wait is None else None,
-                "conditions": with_conditions(volume, conditions, now=time.time()),
-            },
-        )
-
-
-def _image_of(claim: Manifest) -> str | None:
-    return fields.annotations_of(claim).get(names.IMAGE)
-
-
-def _quantity(size: int) -> str:
-    """Return bytes as a person would write them."""
-    for suffix, unit in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
-        if size % unit == 0:
-            return f"{size // unit}{suffix}"
-    return str(size)
-
-
-def _capacity(claim: Manifest) -> int | None:
-    """Return the size that a bound claim has, None where it is not bound yet."""
-    capacity = fields.mapping(claim, "status", "capacity").get("storage")
-    return quantity.in_bytes(capacity) if capacity else None
-
-
-def _size_of(volume: Manifest) -> int | Wait:
-    spec = volume["spec"]
-    request = fields.mapping(spec, "storage") or fields.mapping(spec, "pvc")
-    text = fields.mapping(request, "resources", "requests").get("storage")
-    if text is None:
-        return Wait("SizeMissing", "spec.storage.resources.requests.storage is missing: write a size, such as 40Gi")
-    try:
-        size = quantity.in_bytes(text)
-    except quantity.QuantityError as error:
-        return Wait("SizeInvalid", f"spec.storage.resources.requests.storage: {error}")
-    return size + -size % (1 << 20)
+        await self._writer.write_status(kinds.DATA_VOLUME, volume, status_of(volume, wait, now=time.time()))

@@ -1,0 +1,73 @@
+"""PersistentVolumeClaims: which image or disk one stands for, and what it says: pure.
+
+There is no PersistentVolume behind a claim: the node itself is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from virtualserver.api import names, quantity
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.objects import controller_reference
+
+if TYPE_CHECKING:
+    from virtualserver.kube.objects import Manifest
+
+__all__ = ["bound_status", "capacity_of", "claim_of", "image_of"]
+
+
+def image_of(claim: Manifest) -> str | None:
+    """Return the digest of the image that a claim stands for, None where it has a disk of its own."""
+    return fields.annotations_of(claim).get(names.IMAGE)
+
+
+def capacity_of(claim: Manifest) -> int | None:
+    """Return the size in bytes that a bound claim has, None where it is not bound yet."""
+    capacity = fields.mapping(claim, "status", "capacity").get("storage")
+    return quantity.in_bytes(capacity) if capacity else None
+
+
+def claim_of(volume: Manifest, *, digest: str, size: int) -> dict[str, Any]:
+    """Return the claim of a DataVolume.
+
+    Args:
+        volume: The DataVolume.
+        digest: Of the image that its disk starts from.
+        size: Bytes of the disk as the guest sees it.
+    """
+    metadata = volume["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": dict(fields.labels_of(volume)),
+            "annotations": {names.BASE_IMAGE: digest},
+            "ownerReferences": [controller_reference(kinds.DATA_VOLUME, volume)],
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "volumeMode": "Block",
+            "resources": {"requests": {"storage": str(size)}},
+            "volumeName": f"disk-{metadata['uid']}",
+        },
+    }
+
+
+def bound_status(claim: Manifest, size: int) -> dict[str, Any]:
+    """Return the status of a claim whose disk or image is there, with its size in bytes."""
+    return {
+        "phase": "Bound",
+        "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
+        "capacity": {"storage": _quantity(size)},
+    }
+
+
+def _quantity(size: int) -> str:
+    """Return bytes as a person would write them."""
+    for suffix, unit in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+        if size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)

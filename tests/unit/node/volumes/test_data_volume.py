@@ -1,0 +1,67 @@
+"""What a DataVolume asks for, and what it and its claim say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from virtualserver.api import names
+from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of
+from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
+from virtualserver.node.waits import Wait
+
+NOW = 1_800_000_000.0
+
+
+def a_volume(storage: str | None = "40Gi", *, field: str = "storage") -> dict[str, Any]:
+    requests = {} if storage is None else {"storage": storage}
+    return {
+        "metadata": {"name": "web", "namespace": "ns", "uid": "u", "labels": {"a": "b"}},
+        "spec": {field: {"resources": {"requests": requests}}},
+    }
+
+
+@pytest.mark.parametrize(("text", "size"), [("40Gi", 40 << 30), ("1", 1 << 20), ("1500k", 2 << 20)])
+def test_a_size_is_whole_mebibytes(text: str, size: int) -> None:
+    assert size_of(a_volume(text)) == size
+    assert size_of(a_volume(text, field="pvc")) == size, "the old form of the same wish"
+
+
+@pytest.mark.parametrize(("text", "reason"), [(None, "SizeMissing"), ("much", "SizeInvalid")])
+def test_a_size_that_cannot_be_read_names_the_field(text: str | None, reason: str) -> None:
+    wait = size_of(a_volume(text))
+    assert isinstance(wait, Wait)
+    assert wait.reason == reason
+    assert wait.message.startswith("spec.storage.resources.requests.storage")
+
+
+@pytest.mark.parametrize(
+    ("wait", "phase"),
+    [
+        (None, "Succeeded"),
+        (waits_for("SourceMissing", "there is none"), "Pending"),
+        (waits_for("SourceNotSupported", "no image", is_final=True), "Failed"),
+    ],
+)
+def test_the_phase_follows_from_the_wait(wait: Wait | None, phase: str) -> None:
+    status = status_of(a_volume(), wait, now=NOW)
+    ready = next(one for one in status["conditions"] if one["type"] == "Ready")
+    assert status["phase"] == phase
+    assert status["claimName"] == (None if wait else "web")
+    assert (ready["status"], ready["message"]) == (("False", wait.message) if wait else ("True", ""))
+
+
+def test_a_claim_names_its_volume_and_its_image() -> None:
+    claim = claim_of(a_volume(), digest="sha256:0", size=40 << 30)
+    assert claim["metadata"]["ownerReferences"][0]["uid"] == "u"
+    assert claim["metadata"]["annotations"] == {names.BASE_IMAGE: "sha256:0"}
+    assert claim["spec"]["volumeName"] == "disk-u"
+    assert capacity_of(claim) is None
+
+
+@pytest.mark.parametrize(("size", "text"), [(40 << 30, "40Gi"), (3 << 20, "3Mi"), (5 << 10, "5Ki"), (7, "7")])
+def test_a_bound_claim_has_its_size_as_people_write_it(size: int, text: str) -> None:
+    status = bound_status({"spec": {}}, size)
+    assert status["capacity"] == {"storage": text}
+    assert capacity_of({"status": status}) == size
