@@ -113,7 +113,7 @@ async def test_who_asks_for_the_console_of_no_running_guest_is_told_why(node: No
         async with console(node, "nobody"):
             pass
     assert failure.value.status == 404
-    # Its disk never comes, so that there is an instance without a guest.
+    # Its disk never comes, so that there is a VMI without a guest.
     node.apply(a_machine("waits"))
     await asyncio.to_thread(node.eventually, lambda: node.get("vmi", "waits"))
     with pytest.raises(aiohttp.WSServerHandshakeError) as failure:

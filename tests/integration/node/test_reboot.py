@@ -74,7 +74,7 @@ def test_what_ran_runs_again_and_what_did_not_does_not(node: NodeWorld, stranger
     node.wait_printable("one", "Running")
     node.wait_taken("one")
     after = node.get("vmi", "one")
-    assert after["metadata"]["uid"] == before["metadata"]["uid"], "it is no new instance, and no failure is counted"
+    assert after["metadata"]["uid"] == before["metadata"]["uid"], "it is no new VMI, and no failure is counted"
     assert after["status"]["interfaces"] == before["status"]["interfaces"]
     assert node.address_of("one-tcp") == address
     node.eventually(lambda: node.answers(address, 22), what="the published port")

@@ -1,4 +1,4 @@
-"""The next step of an instance."""
+"""The next step of a VMI."""
 
 from __future__ import annotations
 
