@@ -1,1 +1,4 @@
-"""The reconcile core: client, reflector and store, queue, server-side apply, events, Lease. Knows no VirtualServer."""
+"""The reconcile core: client, reflector, store, cache, queue, controller, server-side apply, writer, events and Lease.
+
+Knows no VirtualServer.
+"""
