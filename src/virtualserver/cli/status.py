@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "encode"]
 
+_REPAIRS = 3
+"""So many of the last repairs are shown; `-o json` has all that are known."""
+
 _INVENTORY_HELP = "List everything on this host that is there because of the instance."
 
 
@@ -36,6 +39,7 @@ def encode(found: InstallationStatus) -> dict[str, Any]:
         "pools": [_pool(pool) for pool in found.pools],
         "accelerator": dataclasses.asdict(found.accelerator),
         "blockers": [dataclasses.asdict(blocker) for blocker in found.blockers],
+        "repairs": [{"time": one.time, "what": one.what, "where": one.where} for one in found.repairs],
     }
 
 
@@ -65,6 +69,8 @@ def _print(found: InstallationStatus) -> None:
     click.echo(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
     for blocker in found.blockers:
         click.echo(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")
+    for repair in found.repairs[-_REPAIRS:]:
+        click.echo(f"put back      {repair.time}  {repair.where}: {repair.what}, which somebody took away or changed")
     click.echo()
     parts = [
         (p.name, str(p.pid or "-"), p.version, "yes" if p.ready else "no", str(p.restarts), p.last_error)

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import logging
 import os
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric import orphans
+from virtualserver.fabric import orphans, repairs
 from virtualserver.fabric.blockers import Blocker, find_blockers
 from virtualserver.fabric.desired import entries, state
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
+from virtualserver.fabric.desired.repair import Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
 from virtualserver.fabric.kernel import attachment, devices, taps
 from virtualserver.fabric.kernel.attachment import INNER, Attachment
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
+from virtualserver.fabric.kernel.watch import KernelWatch
 from virtualserver.host import inotify
 from virtualserver.host.commands import CommandError
 from virtualserver.host.settings import HostSettings
@@ -29,9 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["Blocker", "DataPlane"]
+__all__ = ["Blocker", "DataPlane", "Repair"]
 
 _LONGEST_PAUSE: Final = 30.0
+
+_logger = logging.getLogger(__name__)
 
 
 class DataPlane:
@@ -146,6 +152,21 @@ class DataPlane:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
+    async def repairs(self) -> AsyncIterator[Repair]:
+        """Watch until cancelled, and yield what somebody else took away or changed of ours, once it is put back.
+
+        Within a second, and written down in the run folder too (`virtualserver.fabric.repairs`). Until then the door is
+        closed. To be followed after `synchronise`, by one only.
+        """
+        watch = KernelWatch(self._attachment)
+        try:
+            while True:
+                for repair in await self._look(watch):
+                    yield repair
+                await watch.wait()
+        finally:
+            await watch.close()
+
     async def blockers(self) -> list[Blocker]:
         """Return the foreign rules of the host that would drop our packets."""
         return await find_blockers(self._attachment.device, await apart(attachment.uplinks))
@@ -193,6 +214,7 @@ class DataPlane:
             if self._namespace.exists():
                 await self._namespace.visit(taps.remove_taps)
             await apart(self._attachment.remove)
+            (self._run / repairs.FILE).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 self._run.rmdir()
 
@@ -223,6 +245,28 @@ class DataPlane:
         await apart(self._namespace.remove)
         HostSettings().give_back(orphan.device)
 
+    async def _look(self, watch: KernelWatch) -> list[Repair]:
+        """Put right what somebody else did; what the kernel refuses is tried again at the next look."""
+        async with self._lock:
+            try:
+                doubts = await watch.look(self._ledger)
+                if not any(doubts):
+                    return []
+                made = await self._attachment.ensure_part(inside=doubts.inside, host=doubts.host)
+                if doubts.inside or made:
+                    if await self._ensure_dnsmasq():
+                        made.append(Repair("process dnsmasq", f"namespace {self._namespace.name}"))
+                    delta = await self._difference()
+                    await self._apply(delta)
+                    made += repairs_of(delta, f"namespace {self._namespace.name}")
+            except (KernelError, CommandError, OSError) as error:
+                watch.doubt()
+                _logger.warning("the data plane is not as it should be, and cannot be put right now: %s", error)
+                return []
+            if made:
+                repairs.record(self._run, made, datetime.datetime.now(datetime.UTC))
+            return made
+
     async def _ensure(self) -> int:
         return len(await self._attachment.ensure()) + await self._ensure_dnsmasq()
 
@@ -245,14 +289,15 @@ class DataPlane:
     async def _repair(self) -> int:
         """Read what is there and write the difference."""
         self._certain = False
-        actual = {
-            **await self._read(),
-            **self._dnsmasq.read(),
-        }
-        delta = difference(actual, self._ledger.entries())
+        delta = await self._difference()
         await self._apply(delta)
         self._certain = True
         return len(delta)
+
+    async def _difference(self) -> Delta:
+        """Return what turns what is there into what is asked for."""
+        actual = {**await self._read(), **self._dnsmasq.read()}
+        return difference(actual, self._ledger.entries())
 
     async def _read(self) -> dict[Entry, str]:
         return await self._namespace.visit(lambda: devices.read(self._namespace.netfilter()))

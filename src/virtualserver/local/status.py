@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from virtualserver import controlplane
+from virtualserver.fabric import repairs
 from virtualserver.installation import ranges
 from virtualserver.local import inventory
 from virtualserver.local.errors import MissingError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.blockers import Blocker
     from virtualserver.fabric.desired.state import Network
+    from virtualserver.fabric.repairs import RecordedRepair
     from virtualserver.installation.installation import Installation
 
 __all__ = ["AcceleratorFound", "InstallationStatus", "PoolUse", "accelerator_of", "of", "pools_of", "require"]
@@ -64,6 +66,7 @@ class InstallationStatus:
         pools: Its load balancer pools; empty before the first start.
         accelerator: What guests run with.
         blockers: Rules of others that drop our packets; only root sees them.
+        repairs: What others took away of the data plane lately and the node put back, the last one last.
     """
 
     installation: Installation
@@ -71,6 +74,7 @@ class InstallationStatus:
     pools: tuple[PoolUse, ...]
     accelerator: AcceleratorFound
     blockers: tuple[Blocker, ...]
+    repairs: tuple[RecordedRepair, ...]
 
     @property
     def summary(self) -> str:
@@ -111,6 +115,7 @@ def of(installation: Installation) -> InstallationStatus:
         pools=pools_of(installation, services),
         accelerator=accelerator_of(installation),
         blockers=tuple(inventory.blockers(installation)) if os.getuid() == 0 else (),
+        repairs=tuple(repairs.read(installation.fabric_run)),
     )
 
 

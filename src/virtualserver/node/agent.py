@@ -29,7 +29,7 @@ from virtualserver.kube.events import Recorder
 from virtualserver.machines import accelerator
 from virtualserver.machines.ends import Ended, EndReason
 from virtualserver.machines.hypervisor import Hypervisor
-from virtualserver.node import nodeobject
+from virtualserver.node import events, nodeobject
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.held import Held
@@ -53,6 +53,7 @@ from virtualserver.storage.images import ImageStore
 
 if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
+    from virtualserver.kube.objects import Manifest
     from virtualserver.machines.accelerator import Accelerator
     from virtualserver.machines.machine import Machine
 
@@ -141,7 +142,8 @@ class Agent:
             tasks += [asyncio.create_task(part) for part in parts]
             async with self._subresources.serve(int(self._allocations.fact(_PORT) or 0)) as port:
                 self._allocations.remember(_PORT, str(port))
-                await self._announce(port)
+                node = await self._announce(port)
+                tasks.append(asyncio.create_task(self._tell_of_repairs(node)))
                 await asyncio.gather(*tasks)
         finally:
             for task in tasks:
@@ -168,15 +170,23 @@ class Agent:
             self._allocations.remember("boot", boot)
         return machines
 
-    async def _announce(self, port: int) -> None:
+    async def _announce(self, port: int) -> Manifest:
         """Say in the API that the node is there, and to the supervisor that it works."""
         authority = (self._installation.pki / "ca.crt").read_bytes()
         await registration.register(self._client, port=port, authority=authority)
-        await nodeobject.write(self._client, name=self._name, accelerator=self._accelerator.name)
+        node = await nodeobject.write(self._client, name=self._name, accelerator=self._accelerator.name)
         ready = self._installation.ready("node")
         ready.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_atomically(ready, f"{os.getpid()}\n", mode=0o644)
         _logger.info("ready: %d machines run, subresources on port %d", len(self._held.links()), port)
+        return node
+
+    async def _tell_of_repairs(self, node: Manifest) -> None:
+        """Tell of what somebody else took away of the data plane, as Events of the Node."""
+        async for repair in self._dataplane.repairs():
+            event = events.event_of_repair(repair)
+            _logger.warning("%s", event.message)
+            self._recorder.emit(node, event)
 
     def _open_socket(self, family: int) -> socket.socket:
         """Return a TCP socket in the data plane's namespace, where guests are reached from."""

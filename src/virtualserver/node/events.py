@@ -16,15 +16,22 @@ from virtualserver.kube.events import Event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from virtualserver.fabric.desired.repair import Repair
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["STANDS_STILL", "events_of"]
+__all__ = ["STANDS_STILL", "event_of_repair", "events_of"]
 
 STANDS_STILL: Final = "GuestStandsStill"
 """Reason of a VMI's Ready: its guest runs, and for a while it cannot go on."""
 
 _ORDINARY: Final = frozenset({"WaitingForAddress", "WaitingForSecret", "WaitingForVolumes"})
 """Waits in the ordinary course of a start, which end by themselves."""
+
+
+def event_of_repair(repair: Repair) -> Event:
+    """Return what is told of the Node where somebody else took away or changed a part of the data plane: pure."""
+    message = f"{repair.where}: {repair.what}: somebody took it away or changed it; it was put back"
+    return Event("Warning", "DataPlaneRepaired", message)
 
 
 def events_of(resource: Resource, before: Manifest, after: Manifest) -> list[Event]:

@@ -40,7 +40,11 @@ async def test_a_flush_inside_closes_the_way_of_every_guest_while_the_gateway_an
 ) -> None:
     translated, attached = await make_guest(plane, 2), await make_guest(plane, 3, ATTACHED)
     internet.run("ip", "route", "add", f"{ATTACHED}/32", "via", world.HOST_ADDRESS)
-    ways = [(translated, world.CLIENT_ADDRESS), (translated, ATTACHED), (attached, world.CLIENT_ADDRESS)]
+    ways: list[tuple[world.Node, str]] = [
+        (translated, world.CLIENT_ADDRESS),
+        (translated, ATTACHED),
+        (attached, world.CLIENT_ADDRESS),
+    ]
     ways.append((internet, ATTACHED))
     with internet.serving(22), attached.serving(22):
         for node, address in ways:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from virtualserver.api import names
+from virtualserver.fabric.desired.repair import Repair
 from virtualserver.kube import kinds
 from virtualserver.kube.events import Event
-from virtualserver.node.events import STANDS_STILL, events_of
+from virtualserver.node.events import STANDS_STILL, event_of_repair, events_of
 
 INSTANCE, MACHINE, SERVICE = kinds.VIRTUAL_MACHINE_INSTANCE, kinds.VIRTUAL_MACHINE, kinds.SERVICE
 
@@ -92,3 +93,9 @@ def test_what_passes_by_itself_is_not_told(reason: str) -> None:
 def test_a_guest_that_ended_by_itself_is_not_told_to_have_been_stopped_too() -> None:
     before, after = with_status(printableStatus="Running"), with_status(printableStatus="Stopped")
     assert events_of(MACHINE, before, after) == []
+
+
+def test_a_repair_of_the_data_plane_is_a_warning_that_says_what_and_where() -> None:
+    event = event_of_repair(Repair("route to 203.0.113.0/24", "host"))
+    assert event[:2] == ("Warning", "DataPlaneRepaired")
+    assert event.message.startswith("host: route to 203.0.113.0/24: ")

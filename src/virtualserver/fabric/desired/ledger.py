@@ -80,6 +80,10 @@ class Ledger:
         """Return every entry that somebody asks for, with the value of the owner who came first."""
         return {entry: next(iter(claims.values())) for entry, claims in self._claims.items()}
 
+    def __contains__(self, entry: Entry) -> bool:
+        """Return whether somebody asks for an entry."""
+        return entry in self._claims
+
     def owners(self) -> set[Owner]:
         """Return who asks for anything."""
         return set(self._of_owner)

@@ -1,10 +1,33 @@
-"""What was put back because somebody else had taken it away or changed it."""
+"""What was put back because somebody else had taken it away or changed it; pure."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-__all__ = ["Repair"]
+from virtualserver.fabric.desired import entries
+
+if TYPE_CHECKING:
+    from virtualserver.fabric.desired.ledger import Delta, Entry
+
+__all__ = ["Repair", "repairs_of"]
+
+_NAMED: Final = 3
+"""So many things of a kind are named; more are counted."""
+_KINDS: Final = {
+    entries.TAP: "tap",
+    entries.TAP_UP: "tap",
+    entries.ROUTE: "route to",
+    **dict.fromkeys(entries.PUBLISHED.values(), "published port"),
+    **dict.fromkeys(entries.ANNOUNCED.values(), "announced address"),
+    **dict.fromkeys(entries.DIRECT.values(), "attached address"),
+    **dict.fromkeys(
+        (entries.GUARD_MAC, entries.GUARD_ARP, entries.GUARD_DHCP, *entries.GUARD_IP.values(), entries.SELF_PAIR),
+        "guard of",
+    ),
+    entries.DHCP_HOST: "file of DHCP",
+    entries.DHCP_OPTIONS: "file of DHCP",
+    entries.NAMES: "file of names",
+}
 
 
 class Repair(NamedTuple):
@@ -17,3 +40,23 @@ class Repair(NamedTuple):
 
     what: str
     where: str
+
+
+def repairs_of(delta: Delta, where: str) -> list[Repair]:
+    """Return what a delta put right, in words: several entries of one thing are one, and many things are counted."""
+    things: dict[str, dict[str, None]] = {}
+    for entry in (*delta.removed, *delta.added):
+        things.setdefault(_KINDS[entry.kind], {})[_name(entry)] = None
+    found: list[Repair] = []
+    for kind, names in things.items():
+        if len(names) > _NAMED:
+            found.append(Repair(f"{kind} {next(iter(names))} and {len(names) - 1} more", where))
+        else:
+            found += [Repair(f"{kind} {name}", where) for name in names]
+    return found
+
+
+def _name(entry: Entry) -> str:
+    if _KINDS[entry.kind] == "guard of":
+        return entry.key.partition(" . ")[0]
+    return entry.key.replace(" . ", " ")

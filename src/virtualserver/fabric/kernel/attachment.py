@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Interface, Network, Ranges
     from virtualserver.host.settings import HostSettings
 
-__all__ = ["INNER", "Attachment", "uplinks"]
+__all__ = ["INNER", "Attachment", "Differing", "uplinks"]
 
 INNER: Final = "up0"
 """The namespace's end of the veth pair."""
@@ -33,6 +33,13 @@ _RULES: Final = (Rule(40, entering="lo", table=MAIN_TABLE), Rule(50, without_mar
 """The namespace's own packets go their way; others are refused unless the guard marked them."""
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
+
+
+class Differing(NamedTuple):
+    """In which part a setting has another value."""
+
+    inside: bool
+    host: bool
 
 
 class Attachment:
@@ -56,6 +63,8 @@ class Attachment:
         self.device = device
         self.ranges = ranges
         self.mtu = _ETHERNET
+        self._machine: list[Network] = []
+        """The machine's own addresses as the namespace's rules have them."""
         self._run = run_folder
         self._record = record
 
@@ -68,9 +77,32 @@ class Attachment:
         # The host first: the addresses that it has then are closed to guests inside.
         return [*await apart(self._make), *await self.ensure_in_host(), *await self.ensure_inside()]
 
+    async def ensure_part(self, *, inside: bool, host: bool) -> list[Repair]:
+        """Make a part so, as `ensure` does, but look at the other one only where it has to be.
+
+        Args:
+            inside: Whether the namespace's part is in doubt.
+            host: Whether the host's is; with its addresses, on which the namespace's rules depend.
+        """
+        made = await apart(self._make)
+        if host or made:
+            made += await self.ensure_in_host()
+        if inside or made or await apart(own_addresses) != self._machine:
+            made += await self.ensure_inside()
+        return made
+
+    async def settings_differ(self) -> Differing:
+        """Return in which part a setting of ours has another value; a cheap look."""
+        inside = {**settings.NAMESPACE, **settings.of_node_end(INNER)}
+        host = settings.of_host_end(self.device)
+        return Differing(
+            inside=bool(await self.namespace.visit(lambda: settings.differing(inside))),
+            host=bool(settings.differing(host)),
+        )
+
     async def ensure_inside(self) -> list[Repair]:
         """Make the namespace's part so, which has to be there, and return what was not."""
-        machine = await apart(own_addresses)
+        self._machine = machine = await apart(own_addresses)
         made = await self.namespace.visit(lambda: self._inside(machine))
         return [Repair(what, f"namespace {self.namespace.name}") for what in made]
 

@@ -27,8 +27,10 @@ _LOOPBACK = 1
 
 
 def read(netfilter: Netfilter) -> dict[Entry, str]:
-    """Return the elements, taps and routes that are there."""
+    """Return the elements, taps and routes that are there; from now on others' changes of nftables are seen as such."""
+    generation = netfilter.generation()
     found = elements.elements(netfilter.tables())
+    netfilter.trust(generation)
     with Rtnetlink() as kernel:
         links = {link.index: link for link in kernel.links()}
         addresses = [kernel.addresses(version) for version in CARRIED]

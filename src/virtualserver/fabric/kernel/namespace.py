@@ -81,6 +81,10 @@ class Namespace:
             self._kept = (here, Netfilter())
         return self._kept[1]
 
+    def kept(self) -> Netfilter | None:
+        """Return the conversation that is kept, None where there was no visit yet."""
+        return self._kept[1] if self._kept else None
+
     def leave(self) -> None:
         """End the conversation that is kept, if there is one, so that the namespace can go."""
         if self._kept is not None:

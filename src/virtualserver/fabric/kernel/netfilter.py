@@ -52,6 +52,8 @@ class Netfilter:
         self._context: int | None = self._library.nft_ctx_new(0)
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
+        self._left = -1
+        """The generation that is known to be as we left it."""
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _PROTOCOL)
         """For requests that are not nft's."""
 
@@ -84,12 +86,16 @@ class Netfilter:
         Raises:
             KernelError: The kernel refused one of them; the message names the element.
         """
+        before = self.generation()
         # On one line the columns of an error point to the element, whichever command it is in.
         failed, _, said = self._run(";".join(commands), 0)
         if failed:
             element = refused_element(said)
             reason = said.splitlines()[0].rpartition(": ")[2] if element else "; ".join(said.splitlines())[:_LENGTH]
             raise KernelError(f"nftables refused {element or 'a change'}: {reason}")
+        after = self.generation()
+        if before == self._left and after - before <= 1:
+            self._left = after
 
     def rules(self, tables: Iterable[tuple[str, str]]) -> str:
         """Return tables, by family and name, as nft prints them without elements; ``""`` for absent ones."""
@@ -112,6 +118,14 @@ class Netfilter:
         answer = self.socket.recv(4096)
         # A netlink header of 16 bytes, one of nfnetlink of 4, and NFTA_GEN_ID as the first attribute.
         return int.from_bytes(answer[24:28], "big")
+
+    def trust(self, generation: int) -> None:
+        """Take the rules of a generation, which were just read, for as we left them."""
+        self._left = generation
+
+    def is_as_left(self) -> bool:
+        """Return whether nobody else has changed the ruleset since it was trusted."""
+        return self.generation() == self._left
 
     def _listed(self, command: str, flags: int) -> str:
         failed, output, said = self._run(command, flags)

@@ -1,0 +1,243 @@
+"""What the kernel tells about one network namespace without being asked: links, addresses, routes, rules, nftables.
+
+`Notices` only collects, so that nothing is lost while others work; what a notice means is judged later, against what is
+wanted by then: `doubts_inside` and `doubts_in_host`, which are pure. A doubt costs one look and no more, so a judgement
+may be too careful now and then, but not after each change of our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import errno
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired.ledger import Entry
+from virtualserver.fabric.kernel.attachment import INNER
+from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, link_of, routes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping
+
+    from virtualserver.fabric.desired.state import Network
+
+__all__ = ["Changed", "Notices", "doubts_in_host", "doubts_inside", "told_of"]
+
+_MEMBERSHIP: Final = 270, 1
+_ROUTE, _NETFILTER = 0, 12
+_LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS = 1, 5, 7, 8, 24
+_NFTABLES: Final = 7
+_NEW_LINK, _DEL_LINK, _NEW_ADDRESS, _DEL_ADDRESS, _NEW_ROUTE, _DEL_ROUTE = 16, 17, 20, 21, 24, 25
+_NEW_RULE, _DEL_RULE, _NEW_SETTINGS = 32, 33, 80
+_SETTINGS: Final = {2: "forwarding", 3: "rp_filter", 5: "proxy_arp"}
+_OF_A_TAP: Final = {"forwarding": 1, "rp_filter": 1, "proxy_arp": 1}
+_PROCESS: Final = 0x3FFFFF
+"""pyroute2's sockets have the process's number in these bits of their own."""
+_BUFFER: Final = 4 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of links, addresses, routes, rules and settings of one namespace since it was last asked.
+
+    Attributes:
+        links: The last notice of each link by its name, None where it went away.
+        gone: The indexes of links that went away.
+        addresses: The index of the link of each address that went away or came.
+        routes: The last notice of each route: whether it is there.
+        rules: Whether a rule went away or came.
+        settings: Settings by the index of their device, below 0 for all and for new ones.
+        lost: Whether notices were lost, as there were too many at once.
+    """
+
+    links: Mapping[str, Link | None]
+    gone: frozenset[int]
+    addresses: frozenset[int]
+    routes: Mapping[Route, bool]
+    rules: bool
+    settings: Mapping[int, Mapping[str, int]]
+    lost: bool = False
+
+
+class Notices:
+    """The sockets; made in the thread that is in the namespace, then read by the event loop."""
+
+    def __init__(self) -> None:
+        """Begin to be told."""
+        self._routing = _told(_ROUTE, (_LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS))
+        self._nftables = _told(_NETFILTER, (_NFTABLES,))
+        self._messages: list[bytes] = []
+        self._lost = False
+        self.namespace = os.stat("/proc/thread-self/ns/net").st_ino
+        """The number of the namespace."""
+
+    def follow(self, arrived: asyncio.Event) -> None:
+        """Set an event whenever something is told, from now on."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._routing, self._read, self._routing, arrived)
+        loop.add_reader(self._nftables, self._read, self._nftables, arrived)
+
+    def take(self) -> Changed:
+        """Return what changed since the last time; of nftables, the generation says enough."""
+        messages, lost = self._messages, self._lost
+        self._messages, self._lost = [], False
+        return told_of(messages, own=os.getpid(), lost=lost)
+
+    def close(self) -> None:
+        """Be told no more."""
+        loop = asyncio.get_running_loop()
+        for opened in (self._routing, self._nftables):
+            loop.remove_reader(opened)
+            opened.close()
+
+    def _read(self, opened: socket.socket, arrived: asyncio.Event) -> None:
+        try:
+            while True:
+                message = opened.recv(1 << 16)
+                if opened is self._routing:
+                    self._messages.append(message)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            self._lost = True
+        arrived.set()
+
+
+def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Changed:
+    """Return what some messages of the kernel tell of; what this process asked for itself is left out.
+
+    Args:
+        messages: As they were received.
+        own: The number of this process.
+        lost: Whether others were lost.
+    """
+    links: dict[str, Link | None] = {}
+    gone: set[int] = set()
+    addresses: set[int] = set()
+    routes: dict[Route, bool] = {}
+    settings: dict[int, dict[str, int]] = {}
+    rules = False
+    for kind, port, data in _split(messages):
+        asked_by_us = port & _PROCESS == own & _PROCESS and port > 0
+        if kind in (_NEW_LINK, _DEL_LINK):
+            link = link_of(_decoded(kind, data))
+            links[link.name] = link if kind == _NEW_LINK else None
+            if kind == _DEL_LINK:
+                gone.add(link.index)
+        elif kind == _NEW_SETTINGS:
+            index, values = _settings_of(data)
+            settings.setdefault(index, {}).update(values)
+        elif asked_by_us:
+            continue
+        elif kind in (_NEW_ADDRESS, _DEL_ADDRESS):
+            addresses.add(struct.unpack_from("=I", data, 20)[0])
+        elif kind in (_NEW_ROUTE, _DEL_ROUTE):
+            routes.update(dict.fromkeys(routes_of(_decoded(kind, data)), kind == _NEW_ROUTE))
+        elif kind in (_NEW_RULE, _DEL_RULE):
+            rules = True
+    return Changed(links, frozenset(gone), frozenset(addresses), routes, rules, settings, lost)
+
+
+def doubts_inside(changed: Changed, wanted: Container[Entry]) -> bool:
+    """Return whether the namespace may not be what is wanted any more; pure."""
+    return (
+        changed.lost
+        or changed.rules
+        or bool(changed.addresses - changed.gone)
+        or any(_link_is_doubtful(name, link, wanted) for name, link in changed.links.items())
+        or any(_route_is_doubtful(route, there, changed, wanted) for route, there in changed.routes.items())
+        or any(
+            index > 0 and index not in changed.gone and values.items() - _OF_A_TAP.items()
+            for index, values in changed.settings.items()
+        )
+        or any(index < 0 for index in changed.settings)
+    )
+
+
+def doubts_in_host(changed: Changed, device: str, own: Iterable[Network]) -> bool:
+    """Return whether the host's part may not be what is wanted any more; pure.
+
+    Args:
+        changed: What the kernel told of.
+        device: The host's end of the veth pair.
+        own: The networks that are routed to it, and the pair's.
+    """
+    networks = set(own)
+    return (
+        changed.lost
+        or device in changed.links
+        or bool(changed.addresses)
+        or bool(changed.settings)
+        or any(
+            route.table == LOCAL_TABLE or route.destination in networks or route.destination.prefixlen == 0
+            for route in changed.routes
+        )
+    )
+
+
+def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry]) -> bool:
+    if name == INNER:
+        return link is None or not link.is_up
+    tap = Entry(entries.TAP, name)
+    if link is None or tap not in wanted:
+        return tap in wanted or (link is not None and link.kind == "tun")
+    return Entry(entries.TAP_UP, name) in wanted and not link.is_up
+
+
+def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Container[Entry]) -> bool:
+    if route.protocol != STATIC:
+        # The kernel's own routes come and go with addresses, but for that of the pair, which may be taken away.
+        return not there and route.table != LOCAL_TABLE and route.link not in changed.gone
+    entry = Entry(entries.ROUTE, str(route.destination.network_address))
+    if route.destination.prefixlen != route.destination.max_prefixlen:
+        return True
+    return there or entry in wanted
+
+
+def _told(protocol: int, groups: Iterable[int]) -> socket.socket:
+    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    opened.bind((0, 0))  # with no number of its own it would be taken for the sender
+    for group in groups:
+        opened.setsockopt(*_MEMBERSHIP, group)
+    return opened
+
+
+def _split(messages: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield type, sender's port and the whole of each netlink message."""
+    for message in messages:
+        offset = 0
+        while offset + 16 <= len(message):
+            length, kind, _, _, port = struct.unpack_from("=IHHII", message, offset)
+            yield kind, port, message[offset : offset + length]
+            offset += max(length + -length % 4, 16)
+
+
+def _decoded(kind: int, data: bytes) -> Any:
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    message: Any = (ifinfmsg if kind in (_NEW_LINK, _DEL_LINK) else rtmsg)(data)
+    message.decode()
+    return message
+
+
+def _settings_of(data: bytes) -> tuple[int, dict[str, int]]:
+    """Return the index of the device that a notice of settings is about, and their values."""
+    index, values = 0, dict[str, int]()
+    offset = 20  # after the header, and the family in one of four bytes
+    while offset + 8 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        (value,) = struct.unpack_from("=i", data, offset + 4)
+        if kind == 1:
+            index = value
+        elif kind in _SETTINGS:
+            values[_SETTINGS[kind]] = value
+        offset += max(length + -length % 4, 4)
+    return index, values

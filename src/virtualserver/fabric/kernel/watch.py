@@ -1,0 +1,115 @@
+"""Whether the kernel may not be as we left it: by its notices, and by one cheap look a second at the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from virtualserver.fabric.desired.state import CARRIED
+from virtualserver.fabric.kernel.namespace import apart
+from virtualserver.fabric.kernel.netfilter import Netfilter
+from virtualserver.fabric.kernel.notices import Notices, doubts_in_host, doubts_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from virtualserver.fabric.desired.ledger import Entry
+    from virtualserver.fabric.kernel.attachment import Attachment
+
+__all__ = ["Doubts", "KernelWatch"]
+
+_PERIOD: Final = 1.0
+_BURST: Final = 0.05
+"""Seconds in which what belongs together, as the notices of one flush, arrives."""
+
+
+class Doubts(NamedTuple):
+    """Which part may not be as we left it."""
+
+    inside: bool
+    host: bool
+
+
+class KernelWatch:
+    """Watches the namespace and the host's part of one installation; to be closed in the end."""
+
+    def __init__(self, attachment: Attachment) -> None:
+        """Name what is watched."""
+        self._attachment = attachment
+        self._arrived = asyncio.Event()
+        self._inside: Notices | None = None
+        self._host: Notices | None = None
+        self._host_rules: Netfilter | None = None
+        self._host_generation = -1
+        self._looked = 0.0
+        self._certain = False
+
+    async def wait(self) -> None:
+        """Wait until the kernel tells of something, a second at most."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), _PERIOD)
+            await asyncio.sleep(_BURST)
+        self._arrived.clear()
+
+    async def look(self, wanted: Container[Entry]) -> Doubts:
+        """Return what may not be as we left it. Nothing of ours may be about to change meanwhile.
+
+        The first look, and one at a namespace that was made anew, doubts everything: there were no notices before.
+        """
+        anew = await self._follow()
+        if anew or not self._certain or self._inside is None or self._host is None:
+            self._certain = True
+            return Doubts(inside=True, host=True)
+        device = self._attachment.device
+        own = [
+            network
+            for version in CARRIED
+            for network in (*self._attachment.ranges.pools(version), self._attachment.ranges.host_end(version).network)
+        ]
+        netfilter = self._attachment.namespace.kept()
+        inside = doubts_inside(self._inside.take(), wanted) or netfilter is None or not netfilter.is_as_left()
+        host = doubts_in_host(self._host.take(), device, own) or self._host_rules_changed()
+        if time.monotonic() - self._looked >= _PERIOD:
+            self._looked = time.monotonic()
+            settings = await self._attachment.settings_differ()
+            return Doubts(inside or settings.inside, host or settings.host)
+        return Doubts(inside, host)
+
+    def doubt(self) -> None:
+        """Doubt everything at the next look."""
+        self._certain = False
+
+    async def close(self) -> None:
+        """KernelWatch no more."""
+        for notices in (self._inside, self._host):
+            if notices is not None:
+                notices.close()
+        if self._host_rules is not None:
+            await apart(self._host_rules.close)
+        self._inside = self._host = self._host_rules = None
+
+    async def _follow(self) -> bool:
+        """Be told of the namespace that there is now, and of the host; return whether that is new."""
+        namespace = self._attachment.namespace
+        if self._inside is not None and self._inside.namespace == namespace.identity():
+            return False
+        if self._inside is not None:
+            self._inside.close()
+            self._inside = None
+        if self._host is None:
+            self._host = await apart(Notices)
+            self._host.follow(self._arrived)
+            self._host_rules = await apart(Netfilter)
+        if namespace.exists():
+            self._inside = await namespace.visit(Notices)
+            self._inside.follow(self._arrived)
+        return True
+
+    def _host_rules_changed(self) -> bool:
+        """Return whether the host's rules, of whoever, changed since this was last asked."""
+        if self._host_rules is None:
+            return True
+        before, self._host_generation = self._host_generation, self._host_rules.generation()
+        return before != self._host_generation

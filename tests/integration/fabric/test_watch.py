@@ -1,0 +1,162 @@
+"""What somebody else takes away or changes of ours is put back within a second, and told once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import fabric_world as world
+from virtualserver.fabric import repairs
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from virtualserver.fabric.dataplane import DataPlane, Repair
+
+PUBLIC = ip_address("203.0.113.7")
+INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
+VSH = "vsh-0000a1"
+PORT = PublishedPort(PUBLIC, 22, "TCP", ip_address("10.42.0.2"), 22)
+STATE = DataPlaneState(
+    {LinkKey("guest-2"): world.a_link(2), LinkKey("guest-3"): world.a_link(3, "203.0.113.9")},
+    {"web": ServiceRules(frozenset({PORT}), frozenset({PUBLIC}))},
+)
+
+
+class Follower:
+    """Who follows the repairs, as the node does."""
+
+    def __init__(self, plane: DataPlane) -> None:
+        self.told: list[Repair] = []
+        self._plane = plane
+        self._task = asyncio.ensure_future(self._follow())
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def until_told(self, *, seconds: float = 5) -> float:
+        """Wait until something is told, and return how long that took."""
+        began = time.monotonic()
+        async with asyncio.timeout(seconds):
+            while not self.told:
+                await asyncio.sleep(0.01)
+        return time.monotonic() - began
+
+    async def _follow(self) -> None:
+        async for repair in self._plane.repairs():
+            self.told.append(repair)
+
+
+@pytest.fixture
+async def follower(plane: DataPlane) -> AsyncIterator[Follower]:
+    """A data plane with two links and a Service, watched, and quiet by now."""
+    await plane.synchronise(STATE)
+    follower = Follower(plane)
+    try:
+        await asyncio.sleep(1.2)
+        assert follower.told == []
+        yield follower
+    finally:
+        await follower.close()
+
+
+DAMAGES = {
+    ("nft", "flush", "ruleset"): "nftables rules",
+    ("nft", "delete", "table", "inet", "virtualserver"): "nftables rules",
+    ("nft", "flush", "chain", "inet", "virtualserver", "forward"): "nftables rules",
+    ("nft", "flush", "map", "inet", "virtualserver", "published"): "published port 203.0.113.7 tcp 22",
+    ("nft", "add", "element", "inet", "virtualserver", "direct", "{ 198.18.0.99 }"): "attached address 198.18.0.99",
+    ("ip", "link", "delete", "tap-2"): "tap tap-2",
+    ("ip", "link", "set", "tap-2", "down"): "tap tap-2",
+    ("ip", "tuntap", "add", "dev", "stray0", "mode", "tap"): "tap stray0",
+    ("ip", "address", "delete", "169.254.1.1/32", "dev", "tap-2"): "tap tap-2",
+    ("ip", "route", "delete", "10.42.0.2"): "route to 10.42.0.2",
+    ("ip", "route", "replace", "10.42.0.2", "dev", "up0", "proto", "static"): "route to 10.42.0.2",
+    ("ip", "route", "delete", "unreachable", "203.0.113.0/24"): "route to 203.0.113.0/24",
+    ("ip", "route", "delete", "local", str(PUBLIC), "dev", "lo"): f"route to {PUBLIC}",
+    ("ip", "route", "flush", "dev", "up0"): "route to 0.0.0.0/0",
+    ("ip", "rule", "delete", "pref", "50"): "rule of routing 50",
+    ("ip", "address", "flush", "dev", "up0"): "address 198.19.0.2/30 on up0",
+    ("sysctl", "-qw", "net.ipv4.ip_forward=0"): "setting net.ipv4.ip_forward",
+    ("sysctl", "-qw", "net.ipv4.conf.tap-2.rp_filter=0"): "tap tap-2",
+    ("sysctl", "-qw", "net.ipv4.conf.tap-2.proxy_arp=0"): "tap tap-2",
+    ("sysctl", "-qw", "net.ipv4.conf.all.src_valid_mark=0"): "setting net.ipv4.conf.all.src_valid_mark",
+    ("ip", "link", "set", "up0", "down"): "link up0 up",
+    ("ip", "link", "delete", "up0"): f"link {VSH}",
+}
+DAMAGES_IN_HOST = {
+    ("nft", "flush", "ruleset"): "nftables rules",
+    ("nft", "delete", "table", "inet", "vs-t1"): "nftables rules",
+    ("ip", "link", "delete", VSH): f"link {VSH}",
+    ("ip", "link", "set", VSH, "down"): f"link {VSH} up",
+    ("ip", "address", "flush", "dev", VSH): f"address 198.19.0.1/30 on {VSH}",
+    ("ip", "route", "delete", "198.18.0.0/24"): "route to 198.18.0.0/24",
+    ("ip", "route", "flush", "dev", VSH): "route to 198.19.0.0/30",
+    ("sysctl", "-qw", f"net.ipv4.conf.{world.UPLINK}.forwarding=0"): f"setting forwarding of {world.UPLINK}",
+    ("sysctl", "-qw", f"net.ipv4.conf.{VSH}.forwarding=0"): f"setting net.ipv4.conf.{VSH}.forwarding",
+    ("ip", "netns", "delete", "vs-t1"): "namespace",
+}
+ALL = [
+    *((INSIDE, damage, what) for damage, what in DAMAGES.items()),
+    *(((), damage, what) for damage, what in DAMAGES_IN_HOST.items()),
+]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "damage", "what"), ALL, ids=[f"{'inside' if p else 'host'}: {' '.join(d)}" for p, d, _ in ALL]
+)
+async def test_what_somebody_took_away_is_back_within_a_second_and_told_once(
+    plane: DataPlane, follower: Follower, prefix: tuple[str, ...], damage: tuple[str, ...], what: str
+) -> None:
+    world.sh(*prefix, *damage)
+    assert await follower.until_told() <= 1.1
+    assert await plane.synchronise(STATE) == 0, "something was not put back"
+    assert any(repair.what.startswith(what) for repair in follower.told), follower.told
+    assert len(set(follower.told)) == len(follower.told)
+    told = list(follower.told)
+    await asyncio.sleep(1.3)
+    assert follower.told == told, "told again"
+    recorded = repairs.read(Path("/run/t1"))
+    assert [(repair.what, repair.where) for repair in recorded] == [tuple(repair) for repair in told][-20:]
+    assert json.loads(Path("/run/t1", repairs.FILE).read_text())["version"] == 1
+
+
+async def test_what_we_change_ourselves_is_nobody_elses_change(plane: DataPlane, follower: Follower) -> None:
+    for number in range(4, 8):
+        await plane.set_link(f"guest-{number}", world.a_link(number))
+        port = PublishedPort(PUBLIC, 8000 + number, "TCP", ip_address(f"10.42.0.{number}"), 22)
+        await plane.set_service(f"service-{number}", ServiceRules(frozenset({port}), frozenset({PUBLIC})))
+        await asyncio.sleep(0.1)
+    for number in range(4, 8):
+        await plane.remove_service(f"service-{number}")
+        await plane.remove_link(f"guest-{number}")
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1.2)
+    assert follower.told == []
+
+
+async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_second(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    follower = Follower(plane)
+    try:
+        await asyncio.sleep(1.2)
+        with internet.serving(22), guest.serving(22):
+            for _ in range(3):
+                follower.told.clear()
+                world.sh(*INSIDE, "nft", "flush", "ruleset")
+                assert await follower.until_told() <= 1
+                assert await asyncio.to_thread(guest.tcp, world.CLIENT_ADDRESS, 22) == world.HOST_ADDRESS
+    finally:
+        await follower.close()

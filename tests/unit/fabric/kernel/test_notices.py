@@ -1,0 +1,105 @@
+"""What the kernel tells of unasked, and when that is a reason to look."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from ipaddress import ip_network
+
+import pytest
+
+from virtualserver.fabric.desired.ledger import Entry
+from virtualserver.fabric.kernel.notices import Changed, doubts_in_host, doubts_inside, told_of
+from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Route
+
+QUIET = Changed({}, frozenset(), frozenset(), {}, rules=False, settings={})
+WANTED = {Entry("tap", "vst-1"), Entry("tap-up", "vst-1"), Entry("route", "10.42.0.2")}
+TAP = Link(7, "vst-1", "tun", True, 1500, user=64001)
+DOWN = dataclasses.replace(TAP, is_up=False)
+GUEST = Route(ip_network("10.42.0.2/32"), link=7)
+GATEWAY = Route(ip_network("169.254.1.1/32"), kind="local", link=7, table=LOCAL_TABLE, protocol=KERNEL)
+POOL = ip_network("203.0.113.0/24")
+PAIR = Route(ip_network("198.19.0.0/30"), link=2, protocol=KERNEL)
+US, OTHERS = 4711, 815
+
+
+def changed(**fields: object) -> Changed:
+    return dataclasses.replace(QUIET, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        changed(lost=True),
+        changed(rules=True),
+        changed(links={"vst-1": None}, gone=frozenset({7})),
+        changed(links={"vst-1": DOWN}),
+        changed(links={"stray0": dataclasses.replace(TAP, name="stray0")}),
+        changed(links={"up0": None}),
+        changed(links={"up0": Link(2, "up0", "veth", False, 1500)}),
+        changed(addresses=frozenset({7})),
+        changed(routes={GUEST: False}),
+        changed(routes={Route(ip_network("10.42.0.2/32"), link=2): True}),
+        changed(routes={Route(POOL, kind="unreachable"): False}),
+        changed(routes={PAIR: False}),
+        changed(settings={7: {"rp_filter": 0}}),
+        changed(settings={-1: {"forwarding": 0}}),
+    ],
+)
+def test_what_goes_away_or_differs_of_ours_is_a_reason_to_look(told: Changed) -> None:
+    assert doubts_inside(told, WANTED)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        QUIET,
+        changed(links={"vst-1": TAP}, settings={7: {"rp_filter": 1, "proxy_arp": 1, "forwarding": 1}}),
+        changed(routes={GATEWAY: True}),
+        # A tap that we removed: its address goes with it.
+        changed(links={"vst-2": None}, gone=frozenset({8}), addresses=frozenset({8}), settings={8: {"rp_filter": 0}}),
+        changed(routes={dataclasses.replace(GATEWAY, link=8): False}, gone=frozenset({8})),
+        changed(routes={Route(ip_network("10.42.0.3/32"), link=8): False}),
+    ],
+)
+def test_what_we_do_ourselves_is_none(told: Changed) -> None:
+    assert not doubts_inside(told, WANTED)
+
+
+def test_of_the_host_only_what_is_ours_its_uplinks_and_its_addresses_count() -> None:
+    own = [POOL, ip_network("198.19.0.0/30")]
+    for told in (
+        changed(links={"vsh-1": None}),
+        changed(routes={PAIR: False}),
+        changed(routes={Route(ip_network("0.0.0.0/0"), link=3): True}),
+        changed(routes={Route(ip_network("192.0.2.7/32"), kind="local", link=3, table=LOCAL_TABLE): True}),
+        changed(settings={3: {"forwarding": 0}}),
+        changed(lost=True),
+    ):
+        assert doubts_in_host(told, "vsh-1", own)
+    for told in (
+        QUIET,
+        changed(links={"docker0": None}),
+        changed(routes={Route(ip_network("10.9.0.0/16"), link=3): True}),
+    ):
+        assert not doubts_in_host(told, "vsh-1", own)
+
+
+def message(kind: int, port: int, body: bytes) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, port) + body
+
+
+def test_what_this_process_asked_for_is_left_out_and_the_kernels_own_is_not() -> None:
+    address = struct.pack("=BBBBI", 2, 32, 0, 0, 7)
+    for port, indexes in ((US | 20 << 22, set[int]()), (OTHERS, {7}), (0, {7})):
+        assert told_of([message(21, port, address)], own=US).addresses == indexes
+
+
+def test_several_messages_of_one_datagram_are_read_and_settings_by_their_device() -> None:
+    def setting(kind: int, value: int) -> bytes:
+        return struct.pack("=HHi", 8, kind, value)
+
+    notice = message(80, 0, b"\x02\0\0\0" + setting(1, 7) + setting(3, 0) + setting(5, 1))
+    told = told_of([notice + message(33, OTHERS, bytes(12))], own=US)
+    assert told.settings == {7: {"rp_filter": 0, "proxy_arp": 1}}
+    assert told.rules
