@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import logging
 import os
+import socket
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import orphans, repairs
@@ -121,6 +122,15 @@ class DataPlane:
             OSError: There is no such tap, or another process has it open (EBUSY).
         """
         return self._namespace.call(lambda: taps.open_tap(device))
+
+    def open_socket(self, family: int) -> socket.socket:
+        """Return a new TCP socket of the namespace, from which guests can be reached.
+
+        Args:
+            family: 4 or 6.
+        """
+        kind = socket.AF_INET if family == 4 else socket.AF_INET6
+        return self._namespace.call(lambda: socket.socket(kind, socket.SOCK_STREAM))
 
     async def leases(self) -> dict[str, state.DhcpLease]:
         """Return the leases that guests hold, by MAC."""

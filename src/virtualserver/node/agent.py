@@ -12,13 +12,11 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState
-from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import boot_id
 from virtualserver.installation import ranges, users
@@ -114,7 +112,7 @@ class Agent:
         seeds = Seeds(client, installation.seeds)
         preparation = Preparation(cache, held, addresses, volumes, links, seeds, found)
         self._placement = placement = Placement(cache, held, volumes, links, seeds, hypervisor, dataplane)
-        probes = Probes(queues.vmis, self._open_socket)
+        probes = Probes(queues.vmis, dataplane.open_socket)
         self._vmis = VmiController(
             cache, writer, queues, held, services, preparation, placement, probes, dataplane, node=name
         )
@@ -187,11 +185,6 @@ class Agent:
             event = events.event_of_repair(repair)
             _logger.warning("%s", event.message)
             self._recorder.emit(node, event)
-
-    def _open_socket(self, family: int) -> socket.socket:
-        """Return a TCP socket in the data plane's namespace, where guests are reached from."""
-        kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        return Namespace(self._installation.namespace).call(lambda: socket.socket(kind, socket.SOCK_STREAM))
 
 
 async def run(installation: Installation) -> None:
