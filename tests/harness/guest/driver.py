@@ -16,6 +16,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from harness.waiting import eventually
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -125,9 +127,13 @@ class Guest:
         return [bytes.fromhex(line) for line in self.run("cat /tmp/sniffed").split()]
 
     def address(self, interface: str = "eth0") -> str:
-        """Return the first IPv4 address, empty where there is none."""
-        found = re.search(r"inet ([0-9.]+)", self.run(f"ip -4 addr show dev {interface}"))
-        return found[1] if found else ""
+        """Return the first IPv4 address, as soon as there is one: a lease is known outside before it is set inside."""
+
+        def there() -> str:
+            found = re.search(r"inet ([0-9.]+)", self.run(f"ip -4 addr show dev {interface}"))
+            return found[1] if found else ""
+
+        return eventually(there, what=f"{self.console}: an address on {interface}", seconds=30)
 
     def _ask(self, script: str, seconds: float, *, patience: float) -> Result:
         """Send one request and return its answer."""

@@ -164,7 +164,9 @@ def test_the_guest_is_told_exactly_what_its_dns_fields_say(node: NodeWorld) -> N
         a_machine("one", dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.53"], "searches": ["a.test", "b.test"]}),
     )
     node.wait_taken("one")
-    text = node.guest("one").run("cat /etc/resolv.conf")
+    guest = node.guest("one")
+    # The lease is known outside before the guest has written down what it says.
+    text = node.eventually(lambda: guest.attempt("grep -q ^nameserver /etc/resolv.conf && cat /etc/resolv.conf").output)
     assert [line.split()[1] for line in text.splitlines() if line.startswith("nameserver")] == ["192.0.2.53"]
     assert "search a.test b.test" in text
 
