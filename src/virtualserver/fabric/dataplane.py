@@ -74,6 +74,8 @@ class DataPlane:
         self._ledger = Ledger()
         self._lock = asyncio.Lock()
         self._certain = True
+        self._untold: list[Repair] = []
+        """What was put right while one owner's change was made, still to be told."""
 
     async def start(self) -> None:
         """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq.
@@ -97,7 +99,7 @@ class DataPlane:
             for owner, rules in desired.services.items():
                 ledger.put(_of_service(owner), entries.of_service(owner, rules))
             self._ledger = ledger
-            return await self._ensure() + await self._repair()
+            return await self._ensure() + len(await self._repair())
 
     async def set_link(self, owner: str, link: state.GuestLink, *, nic: str = state.CLUSTER_NIC) -> int:
         """Make one NIC's link so; the door is closed before the tap is up. Return the number of changes."""
@@ -258,24 +260,27 @@ class DataPlane:
     async def _look(self, watch: KernelWatch) -> list[Repair]:
         """Put right what somebody else did; what the kernel refuses is tried again at the next look."""
         async with self._lock:
+            made, self._untold = self._untold, []
             try:
                 doubts = await watch.look(self._ledger)
-                if not any(doubts):
-                    return []
-                made = await self._attachment.ensure_part(inside=doubts.inside, host=doubts.host)
+                if any(doubts):
+                    made += await self._attachment.ensure_part(inside=doubts.inside, host=doubts.host)
                 if doubts.inside or made:
-                    if await self._ensure_dnsmasq():
-                        made.append(Repair("process dnsmasq", f"namespace {self._namespace.name}"))
-                    delta = await self._difference()
-                    await self._apply(delta)
-                    made += repairs_of(delta, f"namespace {self._namespace.name}")
+                    made += await self._restore()
             except (KernelError, CommandError, OSError) as error:
                 watch.doubt()
                 _logger.warning("the data plane is not as it should be, and cannot be put right now: %s", error)
-                return []
             if made:
                 repairs.record(self._run, made, datetime.datetime.now(datetime.UTC))
             return made
+
+    async def _restore(self) -> list[Repair]:
+        """Make dnsmasq and the entries so on a base that is so, and return what was not."""
+        where = f"namespace {self._namespace.name}"
+        made = [Repair("process dnsmasq", where)] if await self._ensure_dnsmasq() else []
+        delta = await self._difference()
+        await self._apply(delta)
+        return made + repairs_of(delta, where)
 
     async def _ensure(self) -> int:
         return len(await self._attachment.ensure()) + await self._ensure_dnsmasq()
@@ -290,19 +295,22 @@ class DataPlane:
             if self._certain:
                 try:
                     await self._apply(delta)
-                except (KernelError, CommandError):
+                except (KernelError, CommandError, OSError):
                     self._certain = False  # what is there is not what was written: look
                 else:
                     return len(delta)
-            return await self._repair()
+            self._untold += await self._attachment.ensure()
+            whole = await self._repair()
+            self._untold += repairs_of(whole.without(delta), f"namespace {self._namespace.name}")
+            return len(whole)
 
-    async def _repair(self) -> int:
-        """Read what is there and write the difference."""
+    async def _repair(self) -> Delta:
+        """Read what is there and write the difference, which is returned."""
         self._certain = False
         delta = await self._difference()
         await self._apply(delta)
         self._certain = True
-        return len(delta)
+        return delta
 
     async def _difference(self) -> Delta:
         """Return what turns what is there into what is asked for."""

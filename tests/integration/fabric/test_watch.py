@@ -145,6 +145,21 @@ async def test_what_we_change_ourselves_is_nobody_elses_change(plane: DataPlane,
     assert follower.told == []
 
 
+async def test_a_change_in_the_midst_of_a_flush_is_made_and_the_flush_is_told(
+    plane: DataPlane, follower: Follower
+) -> None:
+    port = PublishedPort(PUBLIC, 80, "TCP", ip_address("10.42.0.2"), 80)
+    world.sh(*INSIDE, "nft", "delete", "table", "inet", "virtualserver")
+    await plane.set_service("other", ServiceRules(frozenset({port}), frozenset({PUBLIC})))
+    await follower.until_told()
+    whats = {repair.what for repair in follower.told}
+    assert any(what.startswith("nftables rules") for what in whats)
+    assert "published port 203.0.113.7 tcp 22" in whats
+    assert not any("tcp 80" in what for what in whats)
+    assert await plane.remove_service("other") > 0
+    assert await plane.synchronise(STATE) == 0
+
+
 async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_second(
     internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:

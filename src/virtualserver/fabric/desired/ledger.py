@@ -60,6 +60,14 @@ class Delta:
         """Return how many entries change; another value for an entry is one change."""
         return len(self.removed.keys() | self.added.keys())
 
+    def without(self, other: Delta) -> Delta:
+        """Return what this one changes of entries that another one does not touch."""
+        touched = other.removed.keys() | other.added.keys()
+        return Delta(
+            removed={entry: value for entry, value in self.removed.items() if entry not in touched},
+            added={entry: value for entry, value in self.added.items() if entry not in touched},
+        )
+
 
 def difference(actual: Entries, desired: Entries) -> Delta:
     """Return what turns the actual entries into the desired ones."""

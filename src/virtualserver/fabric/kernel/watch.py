@@ -82,7 +82,7 @@ class KernelWatch:
         self._certain = False
 
     async def close(self) -> None:
-        """KernelWatch no more."""
+        """Watch no more."""
         for notices in (self._inside, self._host):
             if notices is not None:
                 notices.close()
