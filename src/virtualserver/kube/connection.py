@@ -34,6 +34,17 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
+class _Answer(aiohttp.ClientResponse):
+    """An answer; where it is given up before its end, its connection ends at once."""
+
+    def close(self) -> None:
+        """End the connection unless it was given back."""
+        # TLS would end politely and wait for a server that still has much to say: the socket would outlive us.
+        if self.connection and self.connection.transport:
+            self.connection.transport.abort()
+        super().close()
+
+
 class Connection:
     """One user's connections to one API server.
 
@@ -56,6 +67,7 @@ class Connection:
         connector = aiohttp.TCPConnector(ssl=self._credentials.tls or False, limit=0, keepalive_timeout=60)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            response_class=_Answer,
             # Packing and unpacking costs both sides more than a local network or loopback does.
             headers={"User-Agent": self._user_agent, "Accept": JSON, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
@@ -118,9 +130,6 @@ class Connection:
         except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
             raise Unavailable(f"the stream broke off: {_words(error)}", request=f"GET {path}") from error
         finally:
-            # TLS would end politely and wait for a server that still has much to say: the socket would outlive us.
-            if response.connection and response.connection.transport:
-                response.connection.transport.abort()
             response.close()
 
     async def _open(

@@ -27,8 +27,11 @@ class Gate:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_open = True
+        self._answers = asyncio.Event()
+        self._answers.set()
         self.port = 0
         self.connections = 0
+        self.left = 0
 
     def shut(self) -> None:
         """Cut all connections, and cut new ones at once."""
@@ -39,6 +42,10 @@ class Gate:
     def open(self) -> None:
         """Let connections through again."""
         self._is_open = True
+
+    def hold_answers(self) -> None:
+        """Carry nothing more from the server to the clients."""
+        self._answers.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
@@ -52,13 +59,27 @@ class Gate:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-        self._writers -= {writer, far_writer}
+        try:
+            # It may have been shut since.
+            if self._is_open:
+                await asyncio.gather(self._forward(reader, far_writer), _pump(far_reader, writer, self._answers))
+        finally:
+            self._writers -= {writer, far_writer}
+            for one in (writer, far_writer):
+                one.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry what a client says, and count the client when it leaves."""
+        always = asyncio.Event()
+        always.set()
+        await _pump(reader, writer, always)
+        self.left += 1
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_pass: asyncio.Event) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
+            await may_pass.wait()
             writer.write(data)
             await writer.drain()
     writer.close()

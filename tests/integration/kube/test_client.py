@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from integration.kube.gate import through_a_gate
 from integration.kube.world import CONFIG_MAPS, SERVICES, a_config_map, a_service
 from virtualserver.kube.client import Client
 from virtualserver.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Unavailable
@@ -116,6 +117,18 @@ async def test_a_token_says_who_we_are_and_what_it_may_not_do_is_forbidden(
     async with Client.from_kubeconfig(tmp_path / "kubeconfig", user_agent="test") as weak:
         with pytest.raises(Forbidden, match=f"system:serviceaccount:{namespace}:weak"):
             await weak.list(CONFIG_MAPS, namespace=namespace)
+
+
+async def test_a_request_that_is_given_up_takes_its_connection_with_it(control_plane: ControlPlane) -> None:
+    async with through_a_gate(control_plane.kubeconfig) as (far, gate):
+        await far.request("GET", "/readyz")
+        gate.hold_answers()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(far.request("GET", "/readyz"), 0.2)
+        assert gate.connections == 1
+        async with asyncio.timeout(10):
+            while not gate.left:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
