@@ -10,6 +10,7 @@ import click
 from virtualserver.cli import output, progress
 from virtualserver.cli.failures import CommandFailure
 from virtualserver.local import caller, down
+from virtualserver.local.takeover import take_over
 
 if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
@@ -51,7 +52,7 @@ def command(installation: Installation, form: str, purged: bool, yes: bool) -> N
 
 def _stop(installation: Installation, *, purged: bool, yes: bool) -> _Done:
     report = progress.StepPrinter()
-    down.take_over(installation, report)
+    take_over(installation, report)
     disks = tuple(map(_line, down.disks_of(installation)))
     if purged and not yes:
         _ask(installation, disks)

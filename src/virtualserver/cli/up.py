@@ -11,6 +11,7 @@ import click
 
 from virtualserver.cli import networks, output, progress
 from virtualserver.local import caller, up
+from virtualserver.local.takeover import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +116,7 @@ def command(installation: Installation, form: str, **asked: Any) -> None:
     """Start one-machine mode in the background, and a first server; run again, it goes on where it stopped."""
     caller.require_root("vs up")
     report = progress.StepPrinter()
+    take_over(installation, report)
     start = up.Start(installation=installation, report=report, by=caller.Caller.find(), **asked)
     _announce(start, report)
     summary = up.run(start)

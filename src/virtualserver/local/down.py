@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
-from virtualserver.installation import lock, migrations
+from virtualserver.installation import lock
 from virtualserver.local import inventory
 from virtualserver.local.errors import LocalError
 from virtualserver.local.kubectl import Kubectl
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from virtualserver.local.report import Report
     from virtualserver.machines.hypervisor import Hypervisor
 
-__all__ = ["GRACE_SECONDS", "ServersDisk", "disks_of", "stop", "stop_machines", "take_over"]
+__all__ = ["GRACE_SECONDS", "ServersDisk", "disks_of", "stop", "stop_machines"]
 
 GRACE_SECONDS = 60.0
 """How long guests may take to power themselves off."""
@@ -46,17 +46,6 @@ class ServersDisk:
     path: Path
     owner: str
     stored_bytes: int
-
-
-def take_over(installation: Installation, report: Report) -> None:
-    """Bring the state folder of an earlier version to this program's, so that the installation can be stopped.
-
-    Raises:
-        InstallationError: The state folder is newer than this program.
-    """
-    if migrations.is_older(installation.state):
-        with lock.held(installation, report.once):
-            migrations.migrate(installation.state)
 
 
 def stop(

@@ -21,6 +21,7 @@ from virtualserver.installation.errors import InstallationError
 from virtualserver.local import caller, doctor, hello, images, inventory, networks, status
 from virtualserver.local.errors import ConflictError, LocalError
 from virtualserver.local.kubectl import Kubectl
+from virtualserver.local.takeover import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -259,6 +260,7 @@ def run(start: Start) -> Summary:
         LocalError: A step failed. What the steps before it made stays, and the next run goes on from there.
     """
     with lock.held(start.installation, start.report.once), start.held:
+        take_over(start.installation, start.report)
         for step in STEPS:
             if start.with_hello or not step.is_for_hello:
                 _take(step, start)

@@ -1,0 +1,54 @@
+"""The state folder of an earlier version; that its servers go on is tests/integration/installation's matter."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtualserver.installation.errors import InstallationError
+from virtualserver.installation.installation import Installation
+from virtualserver.installation.migrations import STATE_VERSION
+from virtualserver.local.takeover import take_over
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from virtualserver.host.progress import Update
+
+
+class Unseen:
+    """A report that nobody reads."""
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Generator[Update]:
+        yield lambda _text, _share: None
+
+    def once(self, text: str, share: float | None = None) -> None:
+        del text, share
+
+
+def test_an_earlier_versions_folder_can_be_read_afterwards(tmp_path: Path) -> None:
+    installation = Installation.below(tmp_path, "one")
+    installation.state.mkdir()
+    (installation.state / "VERSION").write_text("1\n")
+    with pytest.raises(InstallationError, match="run `vs up`"):
+        installation.record()
+    take_over(installation, Unseen())
+    assert installation.record().ports == {}
+    assert (installation.state / "VERSION").read_text() == f"{STATE_VERSION}\n"
+
+
+def test_where_nothing_is_nothing_is_made(tmp_path: Path) -> None:
+    take_over(Installation.below(tmp_path, "one"), Unseen())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_folder_stays_as_it_is(tmp_path: Path) -> None:
+    installation = Installation.below(tmp_path, "one")
+    installation.state.mkdir()
+    (installation.state / "VERSION").write_text("999\n")
+    with pytest.raises(InstallationError, match="install the newer program again"):
+        take_over(installation, Unseen())
