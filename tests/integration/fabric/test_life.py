@@ -7,9 +7,11 @@ import contextlib
 import os
 import signal
 import statistics
+import subprocess
 import time
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -267,3 +269,64 @@ async def test_what_one_port_costs_does_not_grow_with_what_is_there(plane: DataP
         costs[present] = statistics.median(times)
     print(f"one port: {costs[10] * 1000:.1f} ms with 10 present, {costs[10_000] * 1000:.1f} ms with 10,000")
     assert costs[10_000] < 2 * costs[10]
+
+
+async def test_no_program_is_started_but_dnsmasq_and_what_gives_a_lease_back(
+    internet: world.Node, monkeypatch: pytest.MonkeyPatch, make_guest: world.MakeGuest
+) -> None:
+    started: set[str] = set()
+    begin = subprocess.Popen.__init__
+
+    def noted(self: subprocess.Popen[str], args: Any, *more: Any, **options: Any) -> None:
+        started.add(str(args[0]))
+        begin(self, args, *more, **options)
+
+    chosen = ranges.choose(await ranges.networks_in_use())
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    await plane.start()
+    guest = await make_guest(plane, 2, configured=False)
+    assert guest.dhcp() is not None
+    monkeypatch.setattr(subprocess.Popen, "__init__", noted)
+    await plane.start()
+    await plane.synchronise(whole())
+    await plane.set_service("web", service(80))
+    await plane.remove_service("web")
+    await plane.remove_link("guest-2")
+    await plane.blockers()
+    await plane.inventory()
+    await plane.check_name()
+    await plane.stop()
+    await plane.start()
+    await plane.stop()
+    monkeypatch.undo()
+    assert started == {"dnsmasq", "dhcp_release"}
+
+
+async def test_the_uplink_that_the_default_route_moves_to_forwards_within_a_second(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    internet.run("ip", "link", "add", "eth1", "type", "veth", "peer", "name", "wifi0")
+    internet.run("ip", "link", "set", "wifi0", "netns", str(os.getpid()))
+    internet.run("ip", "address", "add", "100.64.8.2/24", "dev", "eth1")
+    internet.run("ip", "link", "set", "eth1", "up")
+    world.sh("ip", "address", "add", "100.64.8.1/24", "dev", "wifi0")
+    world.sh("ip", "link", "set", "wifi0", "up")
+
+    async def follow() -> None:
+        async for _ in plane.repairs():
+            pass
+
+    following = asyncio.ensure_future(follow())
+    try:
+        await asyncio.sleep(1)
+        world.sh("ip", "route", "replace", "default", "via", "100.64.8.2")
+        await asyncio.sleep(1)
+        assert Path("/proc/sys/net/ipv4/conf/wifi0/forwarding").read_text() == "1\n"
+        assert Path(f"/proc/sys/net/ipv4/conf/{world.UPLINK}/forwarding").read_text() == "0\n"
+        with internet.serving(80):
+            assert await asyncio.to_thread(guest.tcp, "100.64.8.2", 80) == "100.64.8.1"
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following

@@ -237,7 +237,11 @@ def uplinks() -> dict[str, int]:
 
 
 def _uplinks(kernel: Rtnetlink) -> dict[str, int]:
-    default = {route.link for route in kernel.routes(4) if route.destination.prefixlen == 0 and route.kind == "unicast"}
+    default = {
+        route.link
+        for route in kernel.routes(4, MAIN_TABLE)
+        if route.destination.prefixlen == 0 and route.kind == "unicast"
+    }
     return {link.name: link.mtu for link in kernel.links() if link.index in default}
 
 
@@ -283,7 +287,7 @@ def _to_link(end: Interface, index: int) -> Route:
 
 
 def _routes(kernel: Rtnetlink, wanted: Iterable[Route], version: int) -> list[str]:
-    there = set(kernel.routes(version))
+    there = set(kernel.routes(version, MAIN_TABLE))
     missing = [route for route in wanted if route not in there]
     for route in missing:
         kernel.put_route(route)

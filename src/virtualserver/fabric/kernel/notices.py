@@ -37,7 +37,9 @@ _SETTINGS: Final = {2: "forwarding", 3: "rp_filter", 5: "proxy_arp"}
 _OF_A_TAP: Final = {"forwarding": 1, "rp_filter": 1, "proxy_arp": 1}
 _PROCESS: Final = 0x3FFFFF
 """pyroute2's sockets have the process's number in these bits of their own."""
+_SO_RCVBUFFORCE: Final = 33
 _BUFFER: Final = 4 << 20
+"""Bytes that may wait to be read: a flush of some 10,000 elements at once."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Cont
 
 def _told(protocol: int, groups: Iterable[int]) -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, protocol)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     opened.bind((0, 0))  # with no number of its own it would be taken for the sender
     for group in groups:
         opened.setsockopt(*_MEMBERSHIP, group)

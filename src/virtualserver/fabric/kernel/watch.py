@@ -68,9 +68,15 @@ class KernelWatch:
             for version in CARRIED
             for network in (*self._attachment.ranges.pools(version), self._attachment.ranges.host_end(version).network)
         ]
+        told_inside, told_host = self._inside.take(), self._host.take()
+        if told_inside.lost or told_host.lost:
+            # A socket that overflowed may stay deaf: others take their place, at the next look.
+            self._follow_no_more()
+            self._arrived.set()
+            return Doubts(inside=True, host=True)
         netfilter = self._attachment.namespace.kept()
-        inside = doubts_inside(self._inside.take(), wanted) or netfilter is None or not netfilter.is_as_left()
-        host = doubts_in_host(self._host.take(), device, own) or self._host_rules_changed()
+        inside = doubts_inside(told_inside, wanted) or netfilter is None or not netfilter.is_as_left()
+        host = doubts_in_host(told_host, device, own) or self._host_rules_changed()
         if time.monotonic() - self._looked >= _PERIOD:
             self._looked = time.monotonic()
             settings = await self._attachment.settings_differ()
@@ -83,12 +89,16 @@ class KernelWatch:
 
     async def close(self) -> None:
         """Watch no more."""
+        self._follow_no_more()
+        if self._host_rules is not None:
+            await apart(self._host_rules.close)
+            self._host_rules = None
+
+    def _follow_no_more(self) -> None:
         for notices in (self._inside, self._host):
             if notices is not None:
                 notices.close()
-        if self._host_rules is not None:
-            await apart(self._host_rules.close)
-        self._inside = self._host = self._host_rules = None
+        self._inside = self._host = None
 
     async def _follow(self) -> bool:
         """Be told of the namespace that there is now, and of the host; return whether that is new."""
@@ -101,7 +111,7 @@ class KernelWatch:
         if self._host is None:
             self._host = await apart(Notices)
             self._host.follow(self._arrived)
-            self._host_rules = await apart(Netfilter)
+        self._host_rules = self._host_rules or await apart(Netfilter)
         if namespace.exists():
             self._inside = await namespace.visit(Notices)
             self._inside.follow(self._arrived)
