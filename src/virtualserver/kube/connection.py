@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import time
 import urllib.parse
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -28,6 +31,7 @@ JSON: Final = "application/json"
 _REQUEST_SECONDS: Final = 60.0
 """Longer than the server's own limit of 34 s for a request, so that its error arrives rather than ours."""
 _TRIES: Final = 5
+_CLOSING_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 30.0
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -59,12 +63,15 @@ class Connection:
         self._credentials = credentials
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def open(self) -> None:
         """Get ready for requests of the running event loop; nothing is connected yet."""
         # Connections are not counted: watches hold one each, and writers are as many as the controllers' workers.
         # 60 s is below the 90 s after which the server closes a connection that it thinks idle.
-        connector = aiohttp.TCPConnector(ssl=self._credentials.tls or False, limit=0, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(
+            ssl=self._credentials.tls or False, limit=0, keepalive_timeout=60, socket_factory=self._socket
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             response_class=_Answer,
@@ -78,6 +85,16 @@ class Connection:
         if self._session:
             session, self._session = self._session, None
             await session.close()
+            # One that was being made when its request was cancelled is nobody's, and ends when its handshake is over.
+            end = time.monotonic() + _CLOSING_SECONDS
+            while any(one.fileno() >= 0 for one in self._sockets) and time.monotonic() < end:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+
+    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """Return a socket for an address as `socket.getaddrinfo` has it, and remember it until it is closed."""
+        made = socket.socket(*address[:3])
+        self._sockets.add(made)
+        return made
 
     async def request(
         self,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +16,6 @@ from virtualserver.kube.kubeconfig import Credentials
 from virtualserver.kube.objects import Resource, key_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.control_plane import ControlPlane
 
 
@@ -29,6 +29,26 @@ async def test_an_object_is_created_read_changed_and_deleted(client: Client, nam
     with pytest.raises(NotFound):
         await client.get(CONFIG_MAPS, "a", namespace=namespace)
     await client.delete(CONFIG_MAPS, "a", namespace=namespace)
+
+
+def _open_sockets() -> set[str]:
+    found: set[str] = set()
+    for one in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(one.readlink()))
+    return {name for name in found if name.startswith("socket:")}
+
+
+async def test_a_client_that_is_closed_while_it_connects_leaves_no_connection(control_plane: ControlPlane) -> None:
+    for step in range(60):
+        before = _open_sockets()
+        async with Client.from_kubeconfig(control_plane.kubeconfig, user_agent="t") as client:
+            tasks = [asyncio.create_task(client.request("GET", "/readyz")) for _ in range(5)]
+            await asyncio.sleep(step * 0.0003)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert _open_sockets() == before
 
 
 async def test_listed_objects_say_what_they_are_and_come_without_managed_fields(
