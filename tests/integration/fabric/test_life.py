@@ -17,10 +17,15 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.kernel import devices
+from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.installation import ranges
 
 PUBLIC = ip_address("203.0.113.7")
+MAP = ("inet", "virtualserver", "published")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
 
 
@@ -96,6 +101,20 @@ async def test_a_delta_that_does_not_fit_what_is_there_is_mended_at_once(plane: 
     world.sh(*INSIDE, "nft", "flush", "map", "inet", "virtualserver", "published")
     await plane.set_service("web", service(80))
     assert await plane.synchronise(DataPlaneState(whole().links, {"web": service(80)})) == 0
+
+
+async def test_a_refused_transaction_changes_nothing_and_names_the_element(plane: DataPlane) -> None:
+    def ports(*numbers: int) -> dict[Entry, str]:
+        return {Entry("published", f"203.0.113.7 . tcp . {number}"): "10.42.0.2 . 22" for number in numbers}
+
+    namespace = Namespace("vs-t1")
+    world.sh(*INSIDE, "nft", "add", "element", *MAP, "{ 203.0.113.7 . tcp . 8080 : 10.42.0.9 . 1 }")
+    for delta in (Delta({}, ports(8079, 8080, 8081)), Delta(ports(8082), ports(8079))):
+        with pytest.raises(KernelError, match=r"nftables refused .*203\.0\.113\.7 \. tcp \. 808[02].*: "):
+            await namespace.visit(lambda delta=delta: devices.change(namespace.netfilter(), delta, 1500))
+        listed = world.sh(*INSIDE, "nft", "list", "map", *MAP)
+        assert "8079" not in listed and "8080 : 10.42.0.9" in listed
+    namespace.leave()
 
 
 async def test_another_process_takes_over_without_a_lost_packet(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.node_world import a_machine, a_service, a_volume
+from virtualserver.fabric import repairs
 
 if TYPE_CHECKING:
     from harness.node_world import NodeWorld
@@ -57,3 +59,18 @@ def test_what_keeps_a_guest_from_starting_is_told_with_its_reason(node: NodeWorl
     node.wait_printable("one", "ErrorUnschedulable")
     wait_told(node, ("VirtualMachine", "one", "InsufficientMemory", 1))
     assert "needs 900Gi of memory" in node.api.kubectl("-n", node.namespace, "describe", "vm", "one")
+
+
+def test_what_somebody_takes_away_of_the_data_plane_is_put_back_and_told_of_the_node(node: NodeWorld) -> None:
+    inside = ("nsenter", f"--net=/run/netns/vs-{node.installation.name}")
+    subprocess.run([*inside, "nft", "flush", "ruleset"], check=True)
+
+    def told_of_node() -> list[str]:
+        events = json.loads(node.api.kubectl("-n", "default", "get", "events", "-o", "json"))["items"]
+        return [one["message"] for one in events if one["reason"] == "DataPlaneRepaired"]
+
+    node.eventually(lambda: any("nftables rules" in message for message in told_of_node()))
+    listed = subprocess.run([*inside, "nft", "list", "ruleset"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert "chain forward" in listed
+    (recorded, *_) = repairs.read(node.installation.fabric_run)
+    assert recorded.what.startswith("nftables rules")
