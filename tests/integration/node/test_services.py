@@ -116,8 +116,9 @@ def test_a_headless_service_names_the_guest_for_others(node: NodeWorld) -> None:
     node.apply(a_volume("one"), headless, a_machine("one"))
     node.wait_taken("one")
     guest = node.guest("one")
-    text = guest.run(f"nslookup one.{node.namespace}.svc.cluster.local")
-    assert guest.address() in text
+    address, question = guest.address(), f"nslookup one.{node.namespace}.svc.cluster.local"
+    # A lease is known here before the guest writes down whom it asks.
+    node.eventually(lambda: address in guest.attempt(question).output, seconds=60, what="the name resolves")
 
 
 def test_a_named_target_port_is_told(node: NodeWorld) -> None:
