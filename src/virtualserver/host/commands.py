@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["CommandError", "follow", "run"]
+__all__ = ["CommandError", "follow", "run", "run_here"]
 
 
 class CommandError(Exception):
@@ -40,14 +40,37 @@ async def run(*command: str, stdin: str | None = None, accept: Collection[int] =
             stderr=asyncio.subprocess.PIPE,
         )
     except FileNotFoundError as error:
-        raise CommandError(f"{command[0]}: not found on PATH: install it (`vs doctor` names the package)") from error
+        raise _missing(command) from error
     output, complaint = await process.communicate(None if stdin is None else stdin.encode())
     if process.returncode not in accept:
-        said = complaint.decode(errors="replace").strip() or output.decode(errors="replace").strip()
-        # On one line, since it is the last line of a log that people are shown.
-        said = "; ".join(said.splitlines())
-        raise CommandError(f"{' '.join(command)}: exit status {process.returncode}: {said[:2000]}")
+        raise _failed(command, process.returncode, output, complaint)
     return output.decode(errors="replace")
+
+
+def run_here(*command: str) -> str:
+    """Run a program to its end, as `run` does, but from the calling thread, whose network namespace it is in.
+
+    Raises:
+        CommandError: The program is not installed, or failed.
+    """
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    except FileNotFoundError as error:
+        raise _missing(command) from error
+    if done.returncode:
+        raise _failed(command, done.returncode, done.stdout, done.stderr)
+    return done.stdout.decode(errors="replace")
+
+
+def _missing(command: Sequence[str]) -> CommandError:
+    return CommandError(f"{command[0]}: not found on PATH: install it (`vs doctor` names the package)")
+
+
+def _failed(command: Sequence[str], status: int | None, output: bytes, complaint: bytes) -> CommandError:
+    said = complaint.decode(errors="replace").strip() or output.decode(errors="replace").strip()
+    # On one line, since it is the last line of a log that people are shown.
+    said = "; ".join(said.splitlines())
+    return CommandError(f"{' '.join(command)}: exit status {status}: {said[:2000]}")
 
 
 def follow(

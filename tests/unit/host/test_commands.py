@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from virtualserver.host.commands import CommandError, follow, run
+from virtualserver.host.commands import CommandError, follow, run, run_here
 
 
 async def test_a_failure_tells_on_one_line_all_that_the_program_said() -> None:
@@ -18,6 +18,14 @@ async def test_a_failure_tells_on_one_line_all_that_the_program_said() -> None:
 async def test_a_missing_program_is_named_with_the_remedy() -> None:
     with pytest.raises(CommandError, match="no-such-program: not found on PATH: install it"):
         await run("no-such-program")
+
+
+def test_a_program_of_the_calling_thread_fails_in_the_same_words() -> None:
+    assert run_here("echo", "hello") == "hello\n"
+    with pytest.raises(CommandError, match=r"^sh -c .*: exit status 3: one; two$"):
+        run_here("sh", "-c", "echo one >&2; echo two >&2; exit 3")
+    with pytest.raises(CommandError, match="no-such-program: not found on PATH: install it"):
+        run_here("no-such-program")
 
 
 async def test_an_accepted_status_is_no_failure() -> None:

@@ -154,7 +154,7 @@ class Attachment:
     def _make(self) -> list[Repair]:
         """Make the namespace and the veth pair."""
         self._run.mkdir(mode=0o755, parents=True, exist_ok=True)
-        made = [Repair("namespace", self.namespace.name)] if self.namespace.create() else []
+        made = [Repair(f"namespace {self.namespace.name}", "host")] if self.namespace.create() else []
         with Rtnetlink() as kernel:
             self.mtu = min([_ETHERNET, *_uplinks(kernel).values()])
             outside = {link.name: link for link in kernel.links()}.get(self.device)

@@ -11,14 +11,13 @@ import contextlib
 import ctypes
 import importlib
 import os
-import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.netfilter import Netfilter
-from virtualserver.host.commands import CommandError
+from virtualserver.host.commands import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +138,7 @@ class Namespace:
         Raises:
             CommandError: The program is not installed, or failed.
         """
-        return await self.visit(lambda: _program(command))
+        return await self.visit(lambda: run_here(*command))
 
     def _inside(self, function: Callable[[], T]) -> T:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -193,17 +192,6 @@ def _outcome(function: Callable[[], T]) -> Callable[[], T]:
 
         return fail
     return lambda: result
-
-
-def _program(command: tuple[str, ...]) -> str:
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-    except FileNotFoundError as error:
-        raise CommandError(f"{command[0]}: not found on PATH: install it (`vs doctor` names the package)") from error
-    if done.returncode:
-        said = "; ".join((done.stderr.strip() or done.stdout.strip()).splitlines())
-        raise CommandError(f"{' '.join(command)}: exit status {done.returncode}: {said[:2000]}")
-    return done.stdout
 
 
 def _make(path: Path) -> str:
