@@ -48,8 +48,9 @@ class Netfilter:
         Raises:
             KernelError: libnftables is not installed.
         """
+        self._context: int | None = None
         self._library = _library()
-        self._context: int | None = self._library.nft_ctx_new(0)
+        self._context = self._library.nft_ctx_new(0)
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
         self._left = -1
