@@ -74,6 +74,7 @@ class DataPlane:
         self._ledger = Ledger()
         self._lock = asyncio.Lock()
         self._certain = True
+        self._complaint = ""
         self._untold: list[Repair] = []
         """What was put right while one owner's change was made, still to be told."""
 
@@ -269,7 +270,9 @@ class DataPlane:
                     made += await self._restore()
             except (KernelError, CommandError, OSError) as error:
                 watch.doubt()
-                _logger.warning("the data plane is not as it should be, and cannot be put right now: %s", error)
+                if str(error) != self._complaint:  # not once a second for as long as it lasts
+                    self._complaint = str(error)
+                    _logger.warning("the data plane is not as it should be, and cannot be put right now: %s", error)
             if made:
                 repairs.record(self._run, made, datetime.datetime.now(datetime.UTC))
             return made

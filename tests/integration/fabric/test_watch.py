@@ -15,6 +15,8 @@ import pytest
 from harness import fabric_world as world
 from virtualserver.fabric import repairs
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.kernel import elements
+from virtualserver.fabric.kernel.errors import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -175,3 +177,19 @@ async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_seco
                 assert await asyncio.to_thread(guest.tcp, world.CLIENT_ADDRESS, 22) == world.HOST_ADDRESS
     finally:
         await follower.close()
+
+
+async def test_what_cannot_be_put_right_is_said_once_and_tried_until_it_can(
+    plane: DataPlane, follower: Follower, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(delta: object) -> object:
+        raise KernelError("nftables refused a change: Operation not permitted")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(elements, "transaction", refuse)
+        world.sh(*INSIDE, "nft", "flush", "map", "inet", "virtualserver", "published")
+        await asyncio.sleep(2.5)
+        assert follower.told == []
+        assert len([record for record in caplog.records if "Operation not permitted" in record.message]) == 1
+    await follower.until_told()
+    assert [repair.what for repair in follower.told] == ["published port 203.0.113.7 tcp 22"]
