@@ -8,7 +8,7 @@ help: ## list the targets
 up: ## install what is missing, start one-machine mode and a first server (root or sudo)
 	@sh tools/setup.sh up $(ARGS)
 
-down: ## stop the servers gracefully, then everything else; disks and objects stay
+down: ## stop the control plane, press all power buttons, remove the network; disks and objects stay
 	@sh tools/setup.sh down $(ARGS)
 
 purge: ## down, and remove disks and objects after asking (ARGS=--yes does not ask)

@@ -152,7 +152,8 @@ install_package() {
 announce_up() {
     packages=$(if is_debian; then missing_packages; fi)
     [ -z "$packages" ] && [ -e "$root/.venv/.source-stamp" ] && return 0
-    say "The first run installs, builds and downloads; nothing is asked, and a later run takes seconds:"
+    say "The first run installs, builds and downloads; nothing is asked. A later run takes seconds while all runs, and after"
+    say "'make down' or a reboot as long as the guests take to boot. What the first run does:"
     [ -z "$packages" ] || say "  system packages    $(echo "$packages" | wc -w) missing: $packages"
     [ -z "$packages" ] || say "                     with all that they need: at most 90 MB to download, 350 MB on disk, 1 to 3 minutes"
     say "  Python packages    about 15 MB to download, 90 MB in $root/.venv, half a minute"

@@ -35,7 +35,7 @@ class _Done:
 @output.option
 @click.pass_obj
 def command(installation: Installation, form: str, purged: bool, yes: bool) -> None:
-    """Stop the servers gracefully, then everything else; disks and objects stay, and `vs up` starts them again."""
+    """Stop the control plane, press all power buttons, remove the network; disks and objects stay for `vs up`."""
     caller.require_root("vs down")
     if yes and not purged:
         raise click.UsageError("--yes answers the question that only --purge asks.")

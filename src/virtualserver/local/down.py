@@ -1,4 +1,4 @@
-"""The stop: guests first and all at once, then everything else; what an owner would miss stays unless purged."""
+"""The stop: control plane, all guests at once, network; what an owner would miss stays unless purged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The start: from nothing to a server that answers, as a list of steps that can each be run again.
 
-A step looks first whether its result is there. So a second run takes seconds, and a run after a failure goes on from
-the step that failed.
+A step looks first whether its result is there. So a second run takes seconds while all runs, and a run after a failure
+goes on from the step that failed.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def plan_of(start: Start) -> list[str]:
         lines.append(_IMAGE_PLAN)
     if lines:
         free = shutil.disk_usage(_existing(start.installation.root)).free / 2**30
-        lines.append(f"the state folder has {free:.0f} GiB free; a later start takes seconds")
+        lines.append(f"the state folder has {free:.0f} GiB free; a later start only waits for the guests to boot")
     return lines
 
 
