@@ -14,11 +14,11 @@ from virtualserver.fabric.desired.state import CARRIED
 from virtualserver.fabric.kernel import ruleset, settings
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
-from virtualserver.fabric.kernel.netfilter import Netfilter
+from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
 from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, MAIN_TABLE, STATIC, Link, Route, Rtnetlink, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from virtualserver.fabric.desired.state import Interface, Network, Ranges
     from virtualserver.host.settings import HostSettings
@@ -167,7 +167,9 @@ class Attachment:
     def _inside(self, machine: Iterable[Network]) -> list[str]:
         """Make the namespace's part so; return what was not, in words. Called inside."""
         netfilter = self.namespace.netfilter()
-        made = self._rules(netfilter, "namespace", ruleset.TABLES, ruleset.namespace_rules(self.ranges, machine))
+        text = ruleset.namespace_rules(self.ranges, machine)
+        # All at once, with the elements that are read next anyway.
+        made = self._rules(netfilter, "namespace", text, lambda: rules_of(netfilter.tables(), ruleset.TABLES))
         made += settings.write(settings.NAMESPACE)
         made += settings.write(settings.of_node_end(INNER))  # into which the kernel copies new defaults
         with Rtnetlink() as kernel:
@@ -197,7 +199,7 @@ class Attachment:
             names = _uplinks(kernel)
             text = ruleset.host_rules(self.table, self.device, self.ranges, names)
             with Netfilter() as netfilter:
-                made += self._rules(netfilter, "host", (("inet", self.table),), text)
+                made += self._rules(netfilter, "host", text, lambda: netfilter.rules([("inet", self.table)]))
             made += self._host_settings(names)
             index = kernel.index(self.device)
             for version in CARRIED:
@@ -217,17 +219,14 @@ class Attachment:
             return [f"setting forwarding of {', '.join(sorted(names))}"]
         return []
 
-    def _rules(self, netfilter: Netfilter, name: str, tables: tuple[tuple[str, str], ...], text: str) -> list[str]:
+    def _rules(self, netfilter: Netfilter, name: str, text: str, listed: Callable[[], str]) -> list[str]:
         """Load rules unless they stand as they were loaded: what nft printed then is remembered beside the text."""
         file = self._run / f"rules-{name}.json"
-        if file.exists() and msgspec.json.decode(file.read_bytes()) == {
-            "text": text,
-            "listing": netfilter.rules(tables),
-        }:
+        if file.exists() and msgspec.json.decode(file.read_bytes()) == {"text": text, "listing": listed()}:
             return []
         netfilter.load([text])
-        file.write_bytes(msgspec.json.encode({"text": text, "listing": netfilter.rules(tables)}))
-        return [f"nftables rules of table {' and '.join(' '.join(table) for table in tables)}"]
+        file.write_bytes(msgspec.json.encode({"text": text, "listing": listed()}))
+        return [f"nftables rules of the {name}"]
 
 
 def uplinks() -> dict[str, int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-__all__ = ["Netfilter", "refused_element"]
+__all__ = ["Netfilter", "refused_element", "rules_of"]
 
 _JSON: Final = 1 << 4
 _STATELESS: Final = 1 << 2
@@ -53,6 +53,8 @@ class Netfilter:
         self._context = self._library.nft_ctx_new(0)
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
+        self._printed = (-1, "")
+        """The generation that was printed last, and what was printed."""
         self._left = -1
         """The generation that is known to be as we left it."""
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _PROTOCOL)
@@ -103,8 +105,11 @@ class Netfilter:
         return "".join([self._listed(f"list table {family} {name}", _STATELESS | _TERSE) for family, name in tables])
 
     def tables(self) -> str:
-        """Return all tables with their elements, as nft prints them."""
-        return self._listed("list ruleset", _STATELESS)
+        """Return all tables with their elements, as nft prints them; read anew only where the generation is another."""
+        generation = self.generation()
+        if self._printed[0] != generation:
+            self._printed = (generation, self._listed("list ruleset", _STATELESS))
+        return self._printed[1]
 
     def listing(self) -> dict[str, Any]:
         """Return all tables in the words of ``nft -j list ruleset``."""
@@ -143,6 +148,14 @@ class Netfilter:
         output: bytes = self._library.nft_ctx_get_output_buffer(self._context)
         said: bytes = self._library.nft_ctx_get_error_buffer(self._context)
         return failed, output.decode(errors="replace"), said.decode(errors="replace")
+
+
+def rules_of(text: str, tables: Iterable[tuple[str, str]]) -> str:
+    """Return some tables, by family and name, of what nft prints, without their elements; pure."""
+    sections = re.split(r"^(?=table )", text, flags=re.MULTILINE)
+    wanted = [f"table {family} {name} {{" for family, name in tables]
+    found = [section for begin in wanted for section in sections if section.startswith(begin)]
+    return re.sub(r"\n\t\telements = \{[^}]*\}", "", "".join(found))
 
 
 def refused_element(said: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from virtualserver.fabric.kernel.netfilter import refused_element
+from virtualserver.fabric.kernel.netfilter import refused_element, rules_of
 
 _LINE = "add element inet t m { 192.0.2.1 : 10.0.0.1, 192.0.2.2 : 10.0.0.1 };delete element inet t s { 192.0.2.3 }"
 
@@ -26,3 +26,36 @@ def test_the_element_below_which_the_carets_are_is_the_refused_one(element: str)
 )
 def test_an_error_that_points_to_no_element_names_none(said: str) -> None:
     assert refused_element(said) == ""
+
+
+PRINTED = """\
+table inet ours {
+	set direct {
+		type ipv4_addr
+		elements = { 203.0.113.9,
+				203.0.113.10 }
+	}
+
+	chain input {
+		ip daddr { 169.254.1.1, 255.255.255.255 } accept
+	}
+}
+table inet foreign {
+	chain input {
+	}
+}
+table arp ours {
+	chain guard {
+	}
+}
+"""
+
+
+def test_rules_are_what_is_printed_of_our_tables_without_elements() -> None:
+    text = rules_of(PRINTED, [("inet", "ours"), ("arp", "ours"), ("ip", "absent")])
+    assert "203.0.113" not in text
+    assert "foreign" not in text
+    assert text == rules_of(PRINTED.replace("203.0.113.9,", "203.0.113.7,"), [("inet", "ours"), ("arp", "ours")])
+    assert text != rules_of(PRINTED.replace("accept", "drop"), [("inet", "ours"), ("arp", "ours")])
+    assert text.startswith("table inet ours {\n\tset direct {\n\t\ttype ipv4_addr\n\t}\n")
+    assert text.endswith("table arp ours {\n\tchain guard {\n\t}\n}\n")
