@@ -1,4 +1,4 @@
-"""Reads objects as the administrator, over a connection that is kept.
+"""Reads objects and sends requests as the administrator, over a connection that is kept.
 
 Tests look again and again at what they wait for; kubectl, a process each time, would take half a processor for that.
 """
@@ -66,18 +66,28 @@ class Reader:
         """
         path = _KINDS[kind].path(namespace=namespace, name=name)
         try:
-            with self._lock:
-                try:
-                    return self._connected().call("GET", path)
-                except OSError:
-                    # A server that ended since has taken the connection with it; a new one may be there.
-                    return self._connected().call("GET", path)
+            return self._call("GET", path)
         except RestError as error:
             if error.status == 404:
                 return {}
             raise AssertionError(f"GET {path}: {error}") from error
         except OSError as error:
             raise AssertionError(f"GET {path}: {error}") from error
+
+    def put(self, path: str, body: object = None) -> str:
+        """Send a PUT, and return the answer as JSON, or the words of the refusal."""
+        try:
+            return json.dumps(self._call("PUT", path, body), separators=(",", ":"))
+        except RestError as error:
+            return str(error)
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        with self._lock:
+            try:
+                return self._connected().call(method, path, body)
+            except OSError:
+                # A server that ended since has taken the connection with it; a new one may be there.
+                return self._connected().call(method, path, body)
 
     def _connected(self) -> Rest:
         """Return the connection; a new one where the installation has other keys than before."""
