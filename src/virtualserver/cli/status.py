@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,14 +12,17 @@ from virtualserver.cli import output
 from virtualserver.local import caller, inventory, status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from virtualserver.controlplane import ComponentStatus
+    from virtualserver.fabric.repairs import RecordedRepair
     from virtualserver.installation.installation import Installation
     from virtualserver.local.status import InstallationStatus, PoolUse
 
-__all__ = ["command", "encode"]
+__all__ = ["command", "encode", "incidents"]
 
-_REPAIRS = 3
-"""So many of the last repairs are shown; `-o json` has all that are known."""
+_INCIDENTS = 3
+"""So many of the last moments at which something was put back are shown; `-o json` has all that are known."""
 
 _INVENTORY_HELP = "List everything on this host that is there because of the instance."
 
@@ -69,8 +73,8 @@ def _print(found: InstallationStatus) -> None:
     click.echo(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
     for blocker in found.blockers:
         click.echo(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")
-    for repair in found.repairs[-_REPAIRS:]:
-        click.echo(f"put back      {repair.time}  {repair.where}: {repair.what}, which somebody took away or changed")
+    for line in incidents(found.repairs)[-_INCIDENTS:]:
+        click.echo(f"put back      {line}")
     click.echo()
     parts = [
         (p.name, str(p.pid or "-"), p.version, "yes" if p.ready else "no", str(p.restarts), p.last_error)
@@ -80,6 +84,16 @@ def _print(found: InstallationStatus) -> None:
     click.echo()
     pools = [(p.name, ",".join(map(str, p.networks)), str(p.size), str(p.in_use)) for p in found.pools]
     output.table(("POOL", "NETWORKS", "SIZE", "IN USE"), pools)
+
+
+def incidents(repairs: Iterable[RecordedRepair]) -> list[str]:
+    """Return a line for each moment at which something was put back: what came first, and how much with it; pure."""
+    lines: list[str] = []
+    for (time, where), together in itertools.groupby(repairs, key=lambda repair: (repair.time, repair.where)):
+        first, *others = (repair.what for repair in together)
+        more = f", and {len(others)} more" if others else ""
+        lines.append(f"{time}  {where}: {first}{more}: missing or changed by somebody else")
+    return lines
 
 
 def _inventory(installation: Installation, form: str) -> None:

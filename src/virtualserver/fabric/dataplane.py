@@ -82,7 +82,7 @@ class DataPlane:
         """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq.
 
         Raises:
-            InstanceError: Another installation of the same name uses the namespace.
+            NamespaceTaken: Another installation of the same name uses the namespace.
         """
         async with self._lock:
             await self._take_away_orphan()
@@ -235,7 +235,7 @@ class DataPlane:
         """Look whether the namespace of our name is free or ours, or nobody uses it; change nothing.
 
         Raises:
-            InstanceError: Somebody else uses it; the message says who and what to do.
+            NamespaceTaken: Somebody else uses it; the message says who and what to do.
         """
         await self._orphan()
 
@@ -249,7 +249,7 @@ class DataPlane:
         """Remove a namespace of our name that an installation whose state folder was lost has left.
 
         Raises:
-            InstanceError: Somebody uses it.
+            NamespaceTaken: Somebody uses it.
         """
         orphan = await self._orphan()
         if orphan is None:
@@ -280,7 +280,9 @@ class DataPlane:
     async def _restore(self) -> list[Repair]:
         """Make dnsmasq and the entries so on a base that is so, and return what was not."""
         where = f"namespace {self._namespace.name}"
-        made = [Repair("process dnsmasq", where)] if await self._ensure_dnsmasq() else []
+        # One that is started anew because it is to be told something else was taken away by nobody.
+        made = [Repair("process dnsmasq", where)] if self._dnsmasq.find() is None else []
+        await self._ensure_dnsmasq()
         delta = await self._difference()
         await self._apply(delta)
         return made + repairs_of(delta, where)

@@ -30,7 +30,7 @@ _ORDINARY: Final = frozenset({"WaitingForAddress", "WaitingForSecret", "WaitingF
 
 def event_of_repair(repair: Repair) -> Event:
     """Return what is told of the Node where somebody else took away or changed a part of the data plane: pure."""
-    message = f"{repair.where}: {repair.what}: somebody took it away or changed it; it was put back"
+    message = f"{repair.where}: {repair.what}: it was missing or changed, and was put back"
     return Event("Warning", "DataPlaneRepaired", message)
 
 

@@ -147,6 +147,28 @@ async def test_what_we_change_ourselves_is_nobody_elses_change(plane: DataPlane,
     assert follower.told == []
 
 
+async def test_what_the_machine_itself_becomes_is_nobody_elses_change(plane: DataPlane, follower: Follower) -> None:
+    changes = (
+        ("ip", "link", "add", "office0", "type", "veth", "peer", "name", "office1"),
+        ("ip", "link", "set", "office1", "up"),
+        ("ip", "address", "add", "100.64.99.1/24", "dev", "office0"),
+        ("ip", "link", "set", "office0", "up"),
+        ("ip", "route", "add", "default", "via", "100.64.99.2", "dev", "office0", "metric", "50"),
+        ("ip", "address", "add", "100.64.98.1/24", "dev", "office0"),
+        ("ip", "address", "delete", "100.64.98.1/24", "dev", "office0"),
+    )
+    for change in changes:
+        world.sh(*change)
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(1.2)
+    assert follower.told == []
+    assert "100.64.99.1" in world.sh(*INSIDE, "nft", "list", "chain", "inet", "virtualserver", "forward")
+    assert world.sh("sysctl", "-n", "net.ipv4.conf.office0.forwarding").strip() == "1"
+    world.sh("sysctl", "-qw", "net.ipv4.conf.office0.forwarding=0")
+    await follower.until_told()
+    assert [repair.what for repair in follower.told] == ["setting forwarding of office0"]
+
+
 async def test_a_change_in_the_midst_of_a_flush_is_made_and_the_flush_is_told(
     plane: DataPlane, follower: Follower
 ) -> None:

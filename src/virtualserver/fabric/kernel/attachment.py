@@ -65,6 +65,8 @@ class Attachment:
         self.mtu = _ETHERNET
         self._machine: list[Network] = []
         """The machine's own addresses as the namespace's rules have them."""
+        self._forwarding: set[str] = set()
+        """The uplinks that were made to forward."""
         self._run = run_folder
         self._record = record
 
@@ -214,19 +216,24 @@ class Attachment:
 
         Other links' settings are their owners': who wants a bridge's members to reach guests has it forward.
         """
-        wanted = {f"net/ipv4/conf/{name}/forwarding": "1" for name in names}
-        if self._record.take(self.device, wanted):
-            return [f"setting forwarding of {', '.join(sorted(names))}"]
-        return []
+        wanted = {f"net/ipv4/conf/{name}/forwarding": name for name in names}
+        other = {wanted[setting] for setting in settings.differing(dict.fromkeys(wanted, "1"))}
+        self._record.take(self.device, dict.fromkeys(wanted, "1"))
+        # An uplink that is new had no setting of ours that somebody could have changed.
+        changed, self._forwarding = sorted(other & self._forwarding), set(names)
+        return [f"setting forwarding of {name}" for name in changed]
 
     def _rules(self, netfilter: Netfilter, name: str, text: str, listed: Callable[[], str]) -> list[str]:
         """Load rules unless they stand as they were loaded: what nft printed then is remembered beside the text."""
         file = self._run / f"rules-{name}.json"
-        if file.exists() and msgspec.json.decode(file.read_bytes()) == {"text": text, "listing": listed()}:
+        before = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
+        listing = listed()
+        if before == {"text": text, "listing": listing}:
             return []
         netfilter.load([text])
         file.write_bytes(msgspec.json.encode({"text": text, "listing": listed()}))
-        return [f"nftables rules of the {name}"]
+        # Nobody touched them: they are to be others now, since the machine has another address or uplink.
+        return [] if before.get("listing") == listing else [f"nftables rules of the {name}"]
 
 
 def uplinks() -> dict[str, int]:
