@@ -288,7 +288,10 @@ class Machine:
                     await self._client.execute(command)
                     return True
         except (QMPError, OSError, TimeoutError) as error:
-            _LOG.warning("machine %s: QEMU did not take %s: %s", self.spec.name, command, error or "no answer")
+            # A guest that has just ended takes QEMU's answer along: nobody has to hear of that.
+            ended = self._process is None or not self._process.is_alive()
+            level = logging.DEBUG if ended else logging.WARNING
+            _LOG.log(level, "machine %s: QEMU did not take %s: %s", self.spec.name, command, error or "no answer")
         return False
 
     def _record(self, reason: EndReason, message: str) -> None:
