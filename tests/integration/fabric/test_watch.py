@@ -17,15 +17,17 @@ from virtualserver.fabric import repairs
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.fabric.kernel import elements
 from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.netfilter import Netfilter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from virtualserver.fabric.dataplane import DataPlane, Repair
 
 PUBLIC = ip_address("203.0.113.7")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
 VSH = "vsh-0000a1"
+FORWARD = ("nft", "list", "chain", "inet", "virtualserver", "forward")
 PORT = PublishedPort(PUBLIC, 22, "TCP", ip_address("10.42.0.2"), 22)
 STATE = DataPlaneState(
     {LinkKey("guest-2"): world.a_link(2), LinkKey("guest-3"): world.a_link(3, "203.0.113.9")},
@@ -78,7 +80,7 @@ DAMAGES = {
     ("nft", "flush", "chain", "inet", "virtualserver", "forward"): "nftables rules",
     ("nft", "flush", "map", "inet", "virtualserver", "published"): "published port 203.0.113.7 tcp 22",
     ("nft", "add", "element", "inet", "virtualserver", "direct", "{ 198.18.0.99 }"): "attached address 198.18.0.99",
-    ("ip", "link", "delete", "tap-2"): "tap tap-2",
+    ("ip", "link", "delete", "tap-2"): "new tap, whose machine is cut off until it is started again: tap-2",
     ("ip", "link", "set", "tap-2", "down"): "tap tap-2",
     ("ip", "tuntap", "add", "dev", "stray0", "mode", "tap"): "tap stray0",
     ("ip", "address", "delete", "169.254.1.1/32", "dev", "tap-2"): "tap tap-2",
@@ -88,6 +90,9 @@ DAMAGES = {
     ("ip", "route", "delete", "local", str(PUBLIC), "dev", "lo"): f"route to {PUBLIC}",
     ("ip", "route", "flush", "dev", "up0"): "route to 0.0.0.0/0",
     ("ip", "rule", "delete", "pref", "50"): "rule of routing 50",
+    ("ip", "rule", "flush"): "rule of routing 32766",
+    ("ip", "route", "replace", "10.42.0.2/32", "dev", "lo"): "route to 10.42.0.2",
+    ("ip", "link", "set", "lo", "down"): "link lo up",
     ("ip", "address", "flush", "dev", "up0"): "address 198.19.0.2/30 on up0",
     ("sysctl", "-qw", "net.ipv4.ip_forward=0"): "setting net.ipv4.ip_forward",
     ("sysctl", "-qw", "net.ipv4.conf.tap-2.rp_filter=0"): "tap tap-2",
@@ -167,6 +172,46 @@ async def test_what_the_machine_itself_becomes_is_nobody_elses_change(plane: Dat
     world.sh("sysctl", "-qw", "net.ipv4.conf.office0.forwarding=0")
     await follower.until_told()
     assert [repair.what for repair in follower.told] == ["setting forwarding of office0"]
+
+
+@pytest.mark.parametrize("meanwhile", ["flush ruleset", "flush chain inet virtualserver forward"])
+async def test_what_somebody_does_while_the_rules_are_loaded_is_not_taken_for_ours(
+    plane: DataPlane, follower: Follower, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    load = Netfilter.load
+    rounds: list[str] = []
+
+    def disturbed(netfilter: Netfilter, commands: Iterable[str]) -> None:
+        text = list(commands)
+        load(netfilter, text)
+        if not rounds and any("chain from_guest" in command for command in text):
+            rounds.append(meanwhile)
+            world.sh(*INSIDE, "nft", meanwhile)
+
+    monkeypatch.setattr(Netfilter, "load", disturbed)
+    world.sh(*INSIDE, "nft", "flush", "ruleset")
+    await follower.until_told()
+
+    def stands() -> bool:
+        return "policy drop" in (chain := world.sh(*INSIDE, *FORWARD, check=False)) and "established" in chain
+
+    async with asyncio.timeout(5):
+        while not (rounds and stands()):
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1.2)
+    assert await plane.synchronise(STATE) == 0
+    assert stands()
+
+
+async def test_a_damaged_memory_of_the_rules_is_made_anew(plane: DataPlane, follower: Follower) -> None:
+    for name in ("namespace", "host"):
+        Path("/run/t1", f"rules-{name}.json").write_text("")
+    world.sh(*INSIDE, "nft", "add", "table", "inet", "of_others")
+    world.sh("nft", "add", "table", "inet", "of_others")
+    await follower.until_told()
+    assert await plane.synchronise(STATE) == 0
+    for name in ("namespace", "host"):
+        assert json.loads(Path("/run/t1", f"rules-{name}.json").read_text())["listing"]
 
 
 async def test_a_change_in_the_midst_of_a_flush_is_made_and_the_flush_is_told(

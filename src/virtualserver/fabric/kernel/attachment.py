@@ -16,6 +16,7 @@ from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
 from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, MAIN_TABLE, STATIC, Link, Route, Rtnetlink, Rule
+from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,8 +30,13 @@ INNER: Final = "up0"
 """The namespace's end of the veth pair."""
 
 _ETHERNET: Final = 1500
-_RULES: Final = (Rule(40, entering="lo", table=MAIN_TABLE), Rule(50, without_mark=ruleset.MARK))
-"""The namespace's own packets go their way; others are refused unless the guard marked them."""
+_RULES: Final = (
+    Rule(40, entering="lo", table=MAIN_TABLE),
+    Rule(50, without_mark=ruleset.MARK),
+    Rule(32766, table=MAIN_TABLE),
+)
+"""The namespace's own packets go their way; others are refused unless the guard marked them. The last one is the
+kernel's own, which ``ip rule flush`` takes away."""
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
 
@@ -226,14 +232,28 @@ class Attachment:
     def _rules(self, netfilter: Netfilter, name: str, text: str, listed: Callable[[], str]) -> list[str]:
         """Load rules unless they stand as they were loaded: what nft printed then is remembered beside the text."""
         file = self._run / f"rules-{name}.json"
-        before = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
-        listing = listed()
+        before = _remembered(file)
+        generation, listing = netfilter.generation(), listed()
         if before == {"text": text, "listing": listing}:
+            netfilter.stand(generation)
             return []
+        file.unlink(missing_ok=True)  # until what stands is known to be what was loaded
         netfilter.load([text])
-        file.write_bytes(msgspec.json.encode({"text": text, "listing": listed()}))
+        loaded, now = netfilter.generation(), listed()
+        # Else somebody was in between, and what nft printed may be theirs: the next look loads again.
+        if loaded - generation <= 1 and netfilter.generation() == loaded:
+            write_atomically(file, msgspec.json.encode({"text": text, "listing": now}), mode=0o644)
+            netfilter.stand(loaded)
         # Nobody touched them: they are to be others now, since the machine has another address or uplink.
         return [] if before.get("listing") == listing else [f"nftables rules of the {name}"]
+
+
+def _remembered(file: Path) -> dict[str, str]:
+    """Return what was loaded last and what nft printed then; nothing where the file is missing or damaged."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return {}
 
 
 def uplinks() -> dict[str, int]:
@@ -270,10 +290,12 @@ def _ends(kernel: Rtnetlink, name: str, address: Interface) -> list[str]:
     """Give an end of the veth pair its address and take it up, unless it is so; in a namespace, the loopback too."""
     made: list[str] = []
     links: dict[str, Link] = {link.name: link for link in kernel.links()}
-    if address not in kernel.addresses(address.version).get(links[name].index, ()):
+    if address not in kernel.addresses(address.version).get(kernel.index(name), ()):
         kernel.add_address(name, address)
         made.append(f"address {address} on {name}")
     for wanted in (name, _LOOPBACK) if name == INNER else (name,):
+        if wanted not in links:
+            raise KernelError(f"link {wanted}: somebody has just taken it away")
         if not links[wanted].is_up:
             kernel.set_up(wanted)
             made.append(f"link {wanted} up")

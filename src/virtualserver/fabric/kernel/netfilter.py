@@ -57,6 +57,8 @@ class Netfilter:
         """The generation that was printed last, and what was printed."""
         self._left = -1
         """The generation that is known to be as we left it."""
+        self._stood = -1
+        """The generation in which our rules, elements aside, were last seen to stand as we loaded them."""
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _PROTOCOL)
         """For requests that are not nft's."""
 
@@ -97,8 +99,9 @@ class Netfilter:
             reason = said.splitlines()[0].rpartition(": ")[2] if element else "; ".join(said.splitlines())[:_LENGTH]
             raise KernelError(f"nftables refused {element or 'a change'}: {reason}")
         after = self.generation()
-        if before == self._left and after - before <= 1:
-            self._left = after
+        if after - before <= 1:  # nobody was in between
+            self._left = after if before == self._left else self._left
+            self._stood = after if before == self._stood else self._stood
 
     def rules(self, tables: Iterable[tuple[str, str]]) -> str:
         """Return tables, by family and name, as nft prints them without elements; ``""`` for absent ones."""
@@ -125,9 +128,14 @@ class Netfilter:
         # A netlink header of 16 bytes, one of nfnetlink of 4, and NFTA_GEN_ID as the first attribute.
         return int.from_bytes(answer[24:28], "big")
 
+    def stand(self, generation: int) -> None:
+        """Note that our rules, elements aside, were as we loaded them in a generation."""
+        self._stood = generation
+
     def trust(self, generation: int) -> None:
-        """Take the rules of a generation, which were just read, for as we left them."""
-        self._left = generation
+        """Take a generation, whose elements were just read, for as we left it, if our rules stood in it."""
+        if generation == self._stood:
+            self._left = generation
 
     def is_as_left(self) -> bool:
         """Return whether nobody else has changed the ruleset since it was trusted."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.kernel.attachment import INNER
-from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, link_of, routes_of
+from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Route, link_of, routes_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -184,7 +184,7 @@ def doubts_in_host(changed: Changed, device: str, own: Iterable[Network]) -> boo
 
 
 def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry]) -> bool:
-    if name == INNER:
+    if name in (INNER, "lo"):
         return link is None or not link.is_up
     tap = Entry(entries.TAP, name)
     if link is None or tap not in wanted:
@@ -193,7 +193,7 @@ def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry]) ->
 
 
 def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Container[Entry]) -> bool:
-    if route.protocol != STATIC:
+    if route.protocol == KERNEL:
         # The kernel's own routes come and go with addresses, but for that of the pair, which may be taken away.
         return not there and route.table != LOCAL_TABLE and route.link not in changed.gone
     entry = Entry(entries.ROUTE, str(route.destination.network_address))
