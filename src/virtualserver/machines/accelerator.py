@@ -123,7 +123,8 @@ async def run_boot_sector(accelerator: str, *, limit_seconds: float, group: int 
             stderr=asyncio.subprocess.DEVNULL,
         )
         try:
-            return await asyncio.wait_for(process.wait(), limit_seconds)
+            async with asyncio.timeout(limit_seconds):
+                return await process.wait()
         except TimeoutError:
             return None
         finally:

@@ -211,7 +211,8 @@ async def wait_for_end(descriptor: int, seconds: float | None) -> bool:
     ended = loop.create_future()
     loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
     try:
-        await asyncio.wait_for(ended, seconds)
+        async with asyncio.timeout(seconds):
+            await ended
     except TimeoutError:
         return False
     finally:

@@ -49,7 +49,8 @@ class KernelWatch:
     async def wait(self) -> None:
         """Wait until the kernel tells of something, a second at most."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), _PERIOD)
+            async with asyncio.timeout(_PERIOD):
+                await self._arrived.wait()
             await asyncio.sleep(_BURST)
         self._arrived.clear()
 

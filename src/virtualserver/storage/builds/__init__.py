@@ -163,7 +163,8 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
     for sign, limit_seconds in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 15.0)):
         try:
             os.killpg(process.pid, sign)
-            await asyncio.wait_for(process.wait(), limit_seconds)
+            async with asyncio.timeout(limit_seconds):
+                await process.wait()
         except ProcessLookupError:
             return
         except TimeoutError:
