@@ -135,10 +135,10 @@ def read(path: Path) -> Record:
     Raises:
         InstallationError: The file is damaged.
     """
-    if not path.exists():
-        return Record()
     try:
         return msgspec.json.decode(path.read_bytes(), type=Record)
+    except FileNotFoundError:
+        return Record()
     except msgspec.MsgspecError as error:
         raise InstallationError(f"{path}: {error}: restore it from a backup of the state folder") from error
 

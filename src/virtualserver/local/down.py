@@ -122,9 +122,12 @@ def _running(machines: Iterable[Machine]) -> list[Machine]:
 def disks_of(installation: Installation) -> list[ServersDisk]:
     """Return the servers' disks that a purge would remove, with their owners as long as the API server answers."""
     folder = installation.disks
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    whose = _owners(installation) if files else {}
-    return [ServersDisk(path, whose.get(path.stem, ""), path.stat().st_blocks * 512) for path in files]
+    sizes: dict[Path, int] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []:
+        with contextlib.suppress(FileNotFoundError):  # the node may remove it while we look
+            sizes[path] = path.stat().st_blocks * 512
+    whose = _owners(installation) if sizes else {}
+    return [ServersDisk(path, whose.get(path.stem, ""), size) for path, size in sizes.items()]
 
 
 def _owners(installation: Installation) -> dict[str, str]:

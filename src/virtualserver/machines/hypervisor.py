@@ -8,6 +8,7 @@ that there are never two of one machine. Needs root. What becomes of a machine i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -156,8 +157,11 @@ class Hypervisor:
     def _described(self) -> list[tuple[Files, MachineSpec]]:
         """Return the machines whose description is on disk."""
         folders = sorted(self._machines.iterdir()) if self._machines.is_dir() else []
-        found = [files for files in map(self._files, (folder.name for folder in folders)) if files.spec.exists()]
-        return [(files, launch.decode_spec(files.spec.read_bytes(), path=files.spec)) for files in found]
+        found: list[tuple[Files, MachineSpec]] = []
+        for files in map(self._files, (folder.name for folder in folders)):
+            with contextlib.suppress(FileNotFoundError):  # the node may discard it while somebody else looks
+                found.append((files, launch.decode_spec(files.spec.read_bytes(), path=files.spec)))
+        return found
 
     async def discard(self, identifier: str) -> None:
         """Remove all that is left of a machine that has ended; of one that is not there, nothing.

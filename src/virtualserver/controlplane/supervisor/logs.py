@@ -27,9 +27,10 @@ def last_line(path: Path) -> str:
 
     The frame that Python draws around the trace of an exception group says nothing.
     """
-    if not path.exists():
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 8192))
+            lines = file.read().decode(errors="replace").split("\n")
+    except FileNotFoundError:
         return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 8192))
-        lines = file.read().decode(errors="replace").split("\n")
     return next((line.lstrip(" |").rstrip()[:500] for line in reversed(lines) if line.strip(" |+-\t\r")), "")

@@ -72,8 +72,10 @@ class Records:
         (self._folder / f"{name}.json").unlink(missing_ok=True)
 
     def _read(self, name: str) -> dict[str, Any]:
-        path = self._folder / f"{name}.json"
-        return json.loads(path.read_bytes()) if path.exists() else {}
+        try:
+            return json.loads((self._folder / f"{name}.json").read_bytes())
+        except FileNotFoundError:  # maybe since it was listed: the supervisor forgets what has ended
+            return {}
 
     def _write(self, name: str, record: dict[str, Any]) -> None:
         self._folder.mkdir(mode=0o755, exist_ok=True)
