@@ -144,10 +144,12 @@ async def test_dnsmasq_is_started_again_each_time_it_dies(plane: DataPlane) -> N
     supervision = asyncio.ensure_future(plane.supervise())
     try:
         for _ in range(2):
-            (pid,) = await processes(plane)
-            os.kill(pid, signal.SIGKILL)
             async with asyncio.timeout(30):
-                while await processes(plane) in ([], [pid]):
+                # None is there while the one that was started gives way to the one that serves in the background.
+                while not (pids := await processes(plane)):
+                    await asyncio.sleep(0.02)
+                os.kill(pids[0], signal.SIGKILL)
+                while await processes(plane) in ([], pids):
                     await asyncio.sleep(0.02)
     finally:
         supervision.cancel()
@@ -281,9 +283,10 @@ async def test_what_one_port_costs_does_not_grow_with_what_is_there(plane: DataP
             frozenset({PublishedPort(other, 22, "TCP", ip_address("10.42.0.3"), 22)}), frozenset({other})
         )
         for _ in range(15):
-            started = time.perf_counter()
+            # Our time and the kernel's for us; what else runs on this machine is not in it.
+            started = time.process_time()
             await plane.set_service("one", rules)
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
             await plane.remove_service("one")
         costs[present] = statistics.median(times)
     print(f"one port: {costs[10] * 1000:.1f} ms with 10 present, {costs[10_000] * 1000:.1f} ms with 10,000")

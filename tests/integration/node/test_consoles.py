@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -33,16 +34,24 @@ async def console(
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
     context.load_cert_chain(pki / "clients/admin.crt", pki / "clients/admin.key")
     path = f"/apis/subresources.kubevirt.io/{version}/namespaces/{node.namespace}/virtualmachineinstances/{name}/{kind}"
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
-        session.ws_connect(f"{node.api.url}{path}", protocols=(PROTOCOL,), max_msg_size=0) as socket,
-    ):
-        connection = socket.get_extra_info("socket")
-        yield socket
-    # The session only begins to close it.
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while connection.fileno() != -1:
-            await asyncio.sleep(0.01)
+    made: list[socket.socket] = []
+
+    def connection(address: tuple[Any, ...]) -> socket.socket:
+        made.append(socket.socket(*address[:3]))
+        return made[-1]
+
+    connector = aiohttp.TCPConnector(ssl=context, socket_factory=connection)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.ws_connect(f"{node.api.url}{path}", protocols=(PROTOCOL,), max_msg_size=0) as opened,
+        ):
+            yield opened
+    finally:
+        # The session only begins to close them, that of a refused request too.
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while any(one.fileno() != -1 for one in made):
+                await asyncio.sleep(0.01)
 
 
 async def read_until(socket: aiohttp.ClientWebSocketResponse, words: bytes) -> bytes:
