@@ -12,7 +12,7 @@ from virtualserver.cli import progress
 
 def test_a_short_step_is_one_line() -> None:
     stream = io.StringIO()
-    with progress.StepPrinter(stream).step("Networks") as update:
+    with progress.StepPrinter(stream, clock=lambda: 0.0).step("Networks") as update:
         update("looking for free ones", None)
     assert stream.getvalue() == "  Networks: done (0.0 s)\n"
 
@@ -20,7 +20,7 @@ def test_a_short_step_is_one_line() -> None:
 def test_a_long_step_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_QUIET_SECONDS", 0.01)
     stream = io.StringIO()
-    with progress.StepPrinter(stream).step("Control plane programs") as update:
+    with progress.StepPrinter(stream, clock=lambda: 0.0).step("Control plane programs") as update:
         update("compiling kube-apiserver", 0.25)
         end = time.monotonic() + 30
         while "\n" not in stream.getvalue() and time.monotonic() < end:
@@ -30,7 +30,7 @@ def test_a_long_step_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_step_that_fails_is_named_and_the_error_goes_on() -> None:
     stream = io.StringIO()
-    with pytest.raises(ValueError, match="disk full"), progress.StepPrinter(stream).step("Guest image"):
+    with pytest.raises(ValueError, match="disk full"), progress.StepPrinter(stream, clock=lambda: 0.0).step("Guest image"):
         raise ValueError("disk full")
     assert stream.getvalue() == "  Guest image: failed after 0 s\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -65,6 +66,34 @@ def test_a_killed_component_is_started_again_alone(running: plane.ControlPlane, 
     killed = next(part for part in controlplane.status(running.installation).components if part.name == name)
     assert killed.restarts >= 1
     assert "SIGKILL" in killed.last_error
+
+
+def test_an_api_server_that_is_asked_to_end_is_back_in_seconds_though_it_is_watched(
+    running: plane.ControlPlane,
+) -> None:
+    """Fault 35: it waited a minute and more for watches to end."""
+    before = pids(running.installation)["kube-apiserver"]
+    watching = [
+        subprocess.Popen(
+            [running.kubectl_path, f"--kubeconfig={running.kubeconfig}", "get", kind, "-A", "-w"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for kind in ("configmaps", "secrets")
+    ]
+    try:
+        running.kubectl("get", "namespaces")
+        began = time.monotonic()
+        os.kill(before, signal.SIGTERM)
+        eventually(lambda: pids(running.installation).get("kube-apiserver") not in (None, before), what="it runs again")
+        eventually(lambda: controlplane.status(running.installation).ready, what="all is ready again")
+        took = time.monotonic() - began
+    finally:
+        for process in watching:
+            process.kill()
+            process.wait()
+    print(f"kube-apiserver was away for {took:.1f} s")
+    assert took < 30  # 10 s on a quiet machine; a minute and more where watches hold it up
 
 
 def test_a_new_supervisor_adopts_what_a_killed_one_left(running: plane.ControlPlane) -> None:
