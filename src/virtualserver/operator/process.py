@@ -90,7 +90,9 @@ async def operate(
 
 
 async def run(kubeconfig: Path, site: Site, ready_file: Path, *, identity: str) -> None:
-    """Hold the Lease and operate, until SIGTERM or SIGINT.
+    """Hold the Lease and operate, until SIGTERM or SIGINT; where the Lease is lost, stop, and wait for it again.
+
+    An API server that is away for long costs the Lease, and everything that was known: all is read anew.
 
     Args:
         kubeconfig: Whom to connect to, and as whom.
@@ -98,20 +100,27 @@ async def run(kubeconfig: Path, site: Site, ready_file: Path, *, identity: str) 
         ready_file: Written, with our PID, once we reconcile.
         identity: Names the holder of the Lease. No other living process has it, so that a Lease of this identity is a
             dead process's: it is taken over at once instead of when it runs out.
-
-    Raises:
-        LeaseLost: It could not be kept, so the work was stopped.
     """
     work = asyncio.current_task()
     assert work is not None  # noqa: S101 - a coroutine that runs has its task
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
-    async with (
-        Client.from_kubeconfig(kubeconfig, user_agent=names.OPERATOR_MANAGER) as client,
-        Lease.hold(client, namespace=LEASE_NAMESPACE, name=LEASE_NAME, identity=identity),
-    ):
-        await operate(client, site, announce=lambda: write_atomically(ready_file, f"{os.getpid()}\n", mode=0o644))
+    async with Client.from_kubeconfig(kubeconfig, user_agent=names.OPERATOR_MANAGER) as client:
+        while True:
+            try:
+                async with Lease.hold(client, namespace=LEASE_NAMESPACE, name=LEASE_NAME, identity=identity):
+                    await operate(
+                        client, site, announce=lambda: write_atomically(ready_file, f"{os.getpid()}\n", mode=0o644)
+                    )
+            except LeaseLost as error:
+                _logger.error("%s", error)
+                _withdraw(ready_file)
+
+
+def _withdraw(ready_file: Path) -> None:
+    """Say that we do not reconcile any more."""
+    ready_file.unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         site = _site(options.site)
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             asyncio.run(run(options.kubeconfig, site, options.ready_file, identity=options.identity))
-    except (_SiteError, KubeconfigError, LeaseLost) as error:
+    except (_SiteError, KubeconfigError) as error:
         _logger.error("%s", error)
         return 1
     finally:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from virtualserver.controlplane.supervisor.processes import Records
 from virtualserver.kube import kinds
 from virtualserver.kube.lease import LEASES
 from virtualserver.operator import process
@@ -120,3 +121,29 @@ async def test_a_second_one_beside_one_that_works_ends_at_once(cluster: Cluster,
     assert operators.start().wait(timeout=60) == 1
     assert "another operator with the identity" in operators.log.read_text().splitlines()[-1]
     assert first.poll() is None
+
+
+async def test_it_outlives_an_api_server_that_is_away_for_longer_than_its_lease(
+    cluster: Cluster, operators: Operators, control_plane: ControlPlane
+) -> None:
+    """Fault 35: it ended with status 1."""
+    started = await operators.reconciling(cluster)
+    api_server = Records(control_plane.installation.processes).all()["kube-apiserver"].pid
+    os.kill(api_server, signal.SIGSTOP)
+    try:
+        await cluster.until(lambda: _is_gone(operators.ready))
+    finally:
+        os.kill(api_server, signal.SIGCONT)
+    assert "the Lease could not be kept" in operators.log.read_text()
+
+    async def reconciles() -> bool:
+        assert started.poll() is None, operators.log.read_text()
+        return operators.ready.exists()
+
+    await cluster.until(reconciles)
+    await cluster.create(network={"public": False})
+    await cluster.object(kinds.VIRTUAL_MACHINE, "web")
+
+
+async def _is_gone(path: Path) -> bool:
+    return not path.exists()

@@ -30,7 +30,10 @@ def test_a_long_step_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_step_that_fails_is_named_and_the_error_goes_on() -> None:
     stream = io.StringIO()
-    with pytest.raises(ValueError, match="disk full"), progress.StepPrinter(stream, clock=lambda: 0.0).step("Guest image"):
+    with (
+        pytest.raises(ValueError, match="disk full"),
+        progress.StepPrinter(stream, clock=lambda: 0.0).step("Guest image"),
+    ):
         raise ValueError("disk full")
     assert stream.getvalue() == "  Guest image: failed after 0 s\n"
 
