@@ -13,8 +13,6 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from virtualserver.api import names, quantity
 from virtualserver.api.faults import Fault
 from virtualserver.api.virtualserver import DNSPolicy, Network, SecretKey, Spec, VirtualServer
@@ -22,7 +20,7 @@ from virtualserver.api.virtualserver import DNSPolicy, Network, SecretKey, Spec,
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
-__all__ = ["CLOUD_INIT_LIMIT", "cloud_init_fault", "validate"]
+__all__ = ["CLOUD_INIT_LIMIT", "validate"]
 
 CLOUD_INIT_LIMIT: Final = 900 * 1024
 """Bytes of ``cloudInit``: with the users it must fit in a Secret of 1 MiB."""
@@ -259,26 +257,3 @@ def _guest(spec: Spec) -> Iterator[Fault]:
     grace = spec.termination_grace_period_seconds
     if grace is not None and grace < 0:
         yield Fault("spec.terminationGracePeriodSeconds", f"{grace} is negative: use 0 or more seconds")
-
-
-def cloud_init_fault(text: str, *, path: str = "spec.cloudInit") -> Fault | None:
-    """Return what is wrong with the text of a cloud-init configuration, None where it can be merged.
-
-    The API server cannot see this, so a condition says it before anything starts.
-
-    Args:
-        text: The value of ``cloudInit``, or what the Secret holds; an empty text or comment is sound.
-        path: Where the text stands.
-    """
-    remedy = "write keys and values, such as 'packages: [nginx]'"
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        return Fault(path, f"is no YAML{where} ({getattr(error, 'problem', None) or error}): {remedy}")
-    except RecursionError:
-        return Fault(path, f"is nested too deeply: {remedy}")
-    if content is not None and not isinstance(content, dict):
-        return Fault(path, f"is no YAML mapping but {type(content).__name__}: {remedy}")
-    return None

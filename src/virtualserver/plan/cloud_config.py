@@ -7,41 +7,30 @@ entries merge; in all other cases the other owner's value wins. So ``runcmd`` ad
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
+
+from virtualserver.plan import bounded_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NESTING", "dump", "load", "merge"]
-
-NESTING: Final = 100
-"""Levels of lists and mappings in each other: libyaml's loader ends the whole process where there are too many."""
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where there is one: a large cloudInit must not hold up every other server."""
+__all__ = ["dump", "load", "merge"]
 
 
 def load(text: str) -> dict[str, Any]:
     """Read a YAML mapping; an empty text is an empty one.
 
     Raises:
-        yaml.YAMLError: The text is no YAML, or something other than a mapping.
-        RecursionError: It is nested too deeply.
+        bounded_yaml.YAMLFault: The text is no YAML, goes beyond a bound, or says something other than a mapping.
     """
-    if not text:
-        return {}
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > NESTING:
-            raise RecursionError
-    value = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is the safe loader
+    value = bounded_yaml.load(text)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise yaml.YAMLError("no mapping")
+        remedy = "write keys and values, such as 'packages: [nginx]'"
+        raise bounded_yaml.YAMLFault(f"is no YAML mapping but {type(value).__name__}", None, remedy=remedy)
     return cast("dict[str, Any]", value)
 
 
@@ -65,20 +54,41 @@ def _merged(key: str, ours: Any, theirs: Any) -> Any:
         return merge(cast("dict[str, Any]", ours), cast("dict[str, Any]", theirs))
     if isinstance(ours, list) and isinstance(theirs, list):
         mine, others = cast("list[Any]", ours), cast("list[Any]", theirs)
-        return _merged_users(mine, others) if key == "users" else mine + [item for item in others if item not in mine]
+        return _merged_users(mine, others) if key == "users" else _joined(mine, others)
     return theirs
+
+
+def _joined(ours: list[Any], theirs: list[Any]) -> list[Any]:
+    """Return both lists as one; what ours has of theirs is not repeated."""
+    present = {_likeness(item) for item in ours}
+    return ours + [item for item in theirs if _likeness(item) not in present]
 
 
 def _merged_users(ours: list[Any], theirs: list[Any]) -> list[Any]:
     result = list(ours)
     places = {_user_name(user): place for place, user in enumerate(result)}
+    others: dict[tuple[str, str], Any] = {}
     for user in theirs:
         name = _user_name(user)
         if name is not None and name in places:
             result[places[name]] = merge(result[places[name]], user)
-        elif user not in result:
-            result.append(user)
-    return result
+        else:
+            others.setdefault(_likeness(user), user)
+    return result + list(others.values())
+
+
+def _likeness(value: Any) -> tuple[str, str]:
+    """Return what equal values have in common, and no others: to compare each item with each takes minutes."""
+    return type(value).__name__, value if isinstance(value, str) else _spelled(value)
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = cast("dict[Any, Any]", value).items()
+        return "{" + ", ".join(sorted(f"{_spelled(key)}: {_spelled(item)}" for key, item in pairs)) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_spelled(item) for item in cast("list[Any]", value)) + "]"
+    return repr(value)
 
 
 def _user_name(user: Any) -> str | None:

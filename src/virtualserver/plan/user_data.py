@@ -10,12 +10,10 @@ import functools
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
 from passlib.handlers.sha2_crypt import sha512_crypt
 
-from virtualserver.api import validation
 from virtualserver.api.faults import Fault
-from virtualserver.plan import cloud_config, dns, references
+from virtualserver.plan import bounded_yaml, cloud_config, dns, references
 from virtualserver.plan.references import Reference, Secrets, text_of
 
 if TYPE_CHECKING:
@@ -102,22 +100,19 @@ def _part(text: str, path: str) -> Mapping[str, Any] | Fault:
     """Return a part of the owner's cloud-config, or what is wrong with it."""
     try:
         return cloud_config.load(text)
-    except yaml.YAMLError:
-        return validation.cloud_init_fault(text, path=path) or Fault(path, "is no YAML mapping: correct it")
-    except RecursionError:
-        return Fault(path, f"is nested deeper than {cloud_config.NESTING} levels: write it flatter")
-    except ValueError as error:
-        return Fault(path, f"has a value that cannot be read ({type(error).__name__}): correct it")
+    except bounded_yaml.YAMLFault as fault:
+        return Fault(path, f"{fault}: {fault.remedy}")
 
 
 def _part_in_secret(server: VirtualServer, secrets: Secrets) -> Mapping[str, Any] | Fault:
     reference = references.cloud_init(server)
-    part = _part(text_of(reference, secrets) or "", "spec.cloudInitSecretRef")
-    if reference is None or not isinstance(part, Fault):
-        return part
-    # What is wrong may quote the Secret, so only where it stands is said.
-    message = f"the key {reference.key} of Secret {reference.name} is no YAML mapping: correct it"
-    return Fault(reference.path, message)
+    try:
+        return cloud_config.load(text_of(reference, secrets) or "")
+    except bounded_yaml.YAMLFault as fault:
+        # The API server would show what a message quotes to all who may read the server.
+        key, name = (reference.key, reference.name) if reference else ("", "")
+        path = reference.path if reference else "spec.cloudInitSecretRef"
+        return Fault(path, f"the key {key} of Secret {name} {fault.outline}: {fault.remedy}")
 
 
 def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from harness.manifests import a_virtual_server
 from harness.refusals import RULES
 from virtualserver.api.faults import Fault, InvalidManifest
-from virtualserver.api.validation import cloud_init_fault, validate
+from virtualserver.api.validation import validate
 from virtualserver.api.virtualserver import decode
 
 
@@ -73,28 +73,3 @@ def test_the_root_disk_never_shrinks(size: str | int, is_sound: bool) -> None:
     new = decode(a_virtual_server({"storage": {"root": {"size": size}}}))
     assert (validate(new, old=old) == []) is is_sound
     assert validate(new) == []
-
-
-@pytest.mark.parametrize("text", ["", "#cloud-config\n", "packages: [nginx]", "{}", "a: &x 1\nb: *x"])
-def test_a_mapping_or_nothing_can_be_merged(text: str) -> None:
-    assert cloud_init_fault(text) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("- a", "list"),
-        ("hello", "str"),
-        ("a: [", "is no YAML in line 1, column 5"),
-        ("a: b: c", "column"),
-        ("a: !!python/object:x {}", "is no YAML"),
-        ("\x00", "is no YAML"),
-        ("[" * 5000, "is"),
-    ],
-)
-def test_what_cannot_be_merged_is_explained(text: str, says: str) -> None:
-    fault = cloud_init_fault(text)
-    assert fault is not None
-    assert fault.path == "spec.cloudInit"
-    assert says in fault.message
-    assert "write keys and values" in fault.message

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -48,7 +49,9 @@ def test_a_password_that_cannot_be_hashed_is_refused_with_its_field_and_not_show
 @pytest.mark.parametrize("text", ["a: " + "[" * 100_000, "a: " + "[" * 200 + "]" * 200, "a:\n " + "- " * 200 + "b"])
 def test_what_is_nested_too_deeply_is_refused_and_ends_nothing_else(text: str) -> None:
     (fault,) = user_data_of(a_server(cloudInit=text), {}).bad_cloud_init
-    assert str(fault) == "spec.cloudInit: is nested deeper than 100 levels: write it flatter"
+    assert re.fullmatch(
+        r"spec.cloudInit: is nested deeper than 100 levels in line \d+, column \d+: write it flatter", str(fault)
+    )
     deep = {"deep": a_secret("deep", userdata=text)}
     (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "deep"}), deep).bad_cloud_init
     assert fault.path == "spec.cloudInitSecretRef"
@@ -76,6 +79,15 @@ def test_cloud_init_that_cannot_be_merged_is_refused_with_its_field(text: str) -
     found = user_data_of(a_server(cloudInit=text), {})
     assert found.text is None
     assert [fault.path for fault in found.bad_cloud_init] == ["spec.cloudInit"]
+
+
+def test_what_is_wrong_with_a_secret_is_told_with_its_place_and_without_a_word_of_it() -> None:
+    """Fault 13: no value of a Secret is in a message."""
+    server = a_server(cloudInitSecretRef={"name": "setup"})
+    for text in ("a: !!int geheim", "geheim: [", "&geheim geheim", "a: *geheim", "a: !!geheim b", "- geheim"):
+        (fault,) = user_data_of(server, {"setup": a_secret("setup", userdata=text)}).bad_cloud_init
+        assert fault.path == "spec.cloudInitSecretRef" and "geheim" not in fault.message
+        assert fault.message.startswith("the key userdata of Secret setup ")
 
 
 def test_user_data_that_do_not_fit_in_a_secret_are_refused() -> None:
