@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import struct
 from ipaddress import ip_address
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAC, OTHER_MAC = "52:54:00:00:00:02", "52:54:00:00:00:03"
 OWN, OTHER = "10.42.0.2", "10.42.0.3"
+NUMBERS = itertools.count(100)
+"""For datagrams in fragments, which no two of one sender may have the same."""
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 MARK = b"a frame of the test's own making"
 
@@ -40,10 +43,35 @@ def ethernet(payload: bytes, *, source: str = MAC, target: str, kind: int = 0x08
     return octets(target) + octets(source) + struct.pack(">H", kind) + payload
 
 
-def ipv4(payload: bytes, *, source: str, target: str, protocol: int = 17, fragment: int = 0) -> bytes:
-    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 7, fragment, 64, protocol, 0)
-    head += socket.inet_aton(source) + socket.inet_aton(target)
+def ipv4(
+    payload: bytes,
+    *,
+    source: str,
+    target: str,
+    protocol: int = 17,
+    number: int = 7,
+    fragment: int = 0,
+    options: bytes = b"",
+) -> bytes:
+    words = 5 + len(options) // 4
+    head = struct.pack(">BBHHHBBH", 0x40 | words, 0, 4 * words + len(payload), number, fragment, 64, protocol, 0)
+    head += socket.inet_aton(source) + socket.inet_aton(target) + options
     return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
+
+
+def in_fragments(payload: bytes, *ends: int, source: str, target: str) -> list[bytes]:
+    """Return the fragments of a datagram that end where it is said, and one with what is left."""
+    begins, number = (0, *ends), next(NUMBERS)
+    return [
+        ipv4(
+            payload[begin:end],
+            source=source,
+            target=target,
+            number=number,
+            fragment=(0x2000 if end < len(payload) else 0) | begin // 8,
+        )
+        for begin, end in zip(begins, (*ends, len(payload)), strict=True)
+    ]
 
 
 def udp(payload: bytes = MARK, *, source: int = 5000, target: int = 5001) -> bytes:
@@ -158,6 +186,111 @@ async def test_a_guest_serves_no_dhcp_and_asks_in_its_own_name_only(village: Vil
         village.liar.send(ethernet(discover, source=mac, target=EVERYBODY))
     assert village.liar.dhcp()
     assert (await village.plane.leases())[OTHER_MAC] == lease
+
+
+def a_release(*, decline: bool = False) -> bytes:
+    """Return a message that gives another's address back, or says that somebody else has it."""
+    body = dhcp(4 if decline else 7, mac=OTHER_MAC, ciaddr="0.0.0.0" if decline else OTHER)
+    if decline:
+        body = body[:-1] + bytes([50, 4]) + socket.inet_aton(OTHER) + b"\xff"
+    return udp(body, source=68, target=67)
+
+
+@pytest.mark.parametrize("decline", [False, True], ids=["release", "decline"])
+@pytest.mark.parametrize("source", [OWN, OTHER, "0.0.0.0"])
+async def test_fault_8_another_guests_lease_is_given_back_by_no_fragments(
+    village: Village, source: str, decline: bool
+) -> None:
+    assert village.victim.dhcp()
+    lease = (await village.plane.leases())[OTHER_MAC]
+    message = a_release(decline=decline)
+    target, mac = ("255.255.255.255", EVERYBODY) if source == "0.0.0.0" else ("169.254.1.1", village.gateway_mac)
+    packets = [
+        ipv4(message, source=source, target=target),
+        ipv4(message, source=source, target=target, options=b"\1" * 40),  # what a rule loads lies 40 octets further
+    ]
+    for ends in ((8,), (16,), (40,), (48,), (240,), (8, 16, 48)):
+        packets += in_fragments(message, *ends, source=source, target=target)
+        packets += reversed(in_fragments(message, *ends, source=source, target=target))
+    # a first part that looks like an honest message, and is overlapped by one that is none
+    honest = udp(dhcp(1), source=68, target=67)
+    for first, second in ((honest, message), (message, honest)):
+        number = next(NUMBERS)
+        for part, fragment in ((first[:64], 0x2000), (second[:48], 0x2000), (message[64:], 8)):
+            packets.append(ipv4(part, source=source, target=target, number=number, fragment=fragment))
+    # an address in the client's identifier instead of the card's own, and a relay's word for it
+    for head in ((1, 1, 0, 0), (1, 1, 16, 0), (1, 0, 0, 0), (1, 1, 6, 1)):
+        packets.append(ipv4(message[:8] + bytes(head) + message[12:], source=source, target=target))
+    for packet in packets:
+        village.liar.send(ethernet(packet, target=mac))
+    assert village.liar.dhcp(), "what followed was heard"
+    assert (await village.plane.leases())[OTHER_MAC] == lease
+    assert village.victim.dhcp(), "the victim is given its address at once"
+
+
+@pytest.mark.parametrize("field", ["relay", "address"])
+async def test_a_dhcp_message_sends_its_answer_to_nobody_else(village: Village, field: str) -> None:
+    inform = dhcp(8, ciaddr=OTHER if field == "address" else OWN)
+    if field == "relay":
+        inform = inform[:24] + socket.inet_aton(OTHER) + inform[28:]
+    with village.ears() as (victim, _):
+        packet = ipv4(udp(inform, source=68, target=67), source=OWN, target="169.254.1.1")
+        village.liar.send(ethernet(packet, target=village.gateway_mac))
+        assert village.liar.dhcp(), "what followed was answered"
+        village.liar.send(ethernet(ipv4(udp(b"after"), source=OWN, target=OTHER), target=village.gateway_mac))
+        assert not any(bytes.fromhex("63825363") in packet for packet in village.heard_until(victim, b"after"))
+
+
+@pytest.mark.parametrize("target", [OTHER, world.CLIENT_ADDRESS])
+async def test_large_datagrams_pass_the_guard_both_ways(village: Village, target: str) -> None:
+    # fault 8: fragments are judged, not refused
+    nodes = {OTHER: village.victim, world.CLIENT_ADDRESS: village.internet}
+    village.liar.run("ping", "-c1", "-W9", "-s3000", target)
+    with nodes[target].socket(socket.SOCK_DGRAM) as far, village.liar.socket(socket.SOCK_DGRAM) as near:
+        far.bind(("0.0.0.0", 5001))
+        sent = bytes(range(250)) * 32
+        near.sendto(sent, (target, 5001))
+        heard, peer = far.recvfrom(9000)
+        assert heard == sent
+        far.sendto(heard, peer)
+        assert near.recv(9000) == sent
+
+
+async def test_a_datagram_that_is_too_short_for_a_rule_goes_nowhere(village: Village) -> None:
+    for length in range(8):
+        short = ipv4(udp()[:length], source=OWN, target=OTHER)
+        assert not village.arrives(ethernet(short + MARK, target=village.gateway_mac))
+    for length in (0, 4, 12, 19):  # a TCP header has 20 octets
+        head = struct.pack(">HHIIBBHHH", 5000, 5001, 1, 0, 0x50, 2, 1000, 0, 0)[:length]
+        packet = ipv4(head, source=OWN, target=OTHER, protocol=6)
+        assert not village.arrives(ethernet(packet + MARK, target=village.gateway_mac))
+
+
+@pytest.mark.parametrize("kind", [3, 4, 5, 9, 11, 12])
+async def test_an_icmp_error_about_anothers_flow_goes_nowhere(village: Village, kind: int) -> None:
+    """A flow of the victim with the internet, which the liar knows the ports of."""
+    with village.internet.serving(5001, protocol="udp"):
+        village.victim.run("true")
+        with village.victim.socket(socket.SOCK_DGRAM) as asking:
+            asking.bind(("0.0.0.0", 5000))
+            asking.connect((world.CLIENT_ADDRESS, 5001))
+            asking.send(b"?")
+            assert asking.recv(100)
+            quoted = ipv4(udp(), source=OTHER, target=world.CLIENT_ADDRESS)[:48]
+            answer = ipv4(udp(source=5001, target=5000), source=world.CLIENT_ADDRESS, target=OTHER)[:48]
+            for about, target in ((quoted, OTHER), (answer, world.CLIENT_ADDRESS)):
+                body = struct.pack(">BBHI", kind, 4 if kind == 3 else 0, 0, 0) + about + MARK
+                body = body[:2] + struct.pack(">H", checksum(body + bytes(len(body) % 2))) + body[4:]
+                packet = ipv4(body, source=OWN, target=target, protocol=1)
+                assert not village.arrives(ethernet(packet, target=village.gateway_mac))
+
+
+async def test_an_icmp_error_about_its_own_datagram_arrives(village: Village) -> None:
+    with village.victim.socket(socket.SOCK_DGRAM) as asking:
+        asking.connect((OWN, 5999))
+        asking.send(b"?")
+        with pytest.raises(ConnectionRefusedError):
+            asking.recv(100)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ __all__ = [
     "GUARD_DHCP",
     "GUARD_IP",
     "GUARD_MAC",
+    "GUARD_OWN",
     "LOCAL",
     "NAMES",
     "PUBLISHED",
@@ -37,6 +38,8 @@ GUARD_IP: Final = {4: "guard_ip"}
 """By IP version, as all that depends on it."""
 GUARD_ARP: Final = "guard_arp"
 GUARD_DHCP: Final = "guard_dhcp"
+GUARD_OWN: Final = "guard_own"
+"""An address as it stands inside a datagram: in a DHCP message, or in what an ICMP error quotes."""
 SELF_PAIR: Final = "self_pair"
 DIRECT: Final = {4: "direct"}
 ANNOUNCED: Final = {4: "announced"}
@@ -71,6 +74,7 @@ def of_link(link: GuestLink) -> dict[Entry, str]:
     entries = {
         Entry(GUARD_MAC, f"{device} . {mac}"): "",
         Entry(GUARD_DHCP, f"{device} . 0x{mac.replace(':', '')}"): "",
+        Entry(GUARD_OWN, f"{device} . 0x{0:08x}"): "",  # in the DHCP message of a guest that has no address yet
         Entry(GUARD_ARP, f"{device} . {mac} . {mac} . 0.0.0.0"): "",
         Entry(SELF_PAIR, f"{device} . {device}"): "",
         Entry(TAP, device): str(link.user),
@@ -80,6 +84,7 @@ def of_link(link: GuestLink) -> dict[Entry, str]:
     }
     for address in link.addresses:
         entries[Entry(GUARD_IP[address.version], f"{device} . {mac} . {address}")] = ""
+        entries[Entry(GUARD_OWN, f"{device} . 0x{int(address):08x}")] = ""
         entries[Entry(GUARD_ARP, f"{device} . {mac} . {mac} . {address}")] = ""
         entries[Entry(ROUTE, str(address))] = device
         if not link.translated:

@@ -22,7 +22,14 @@ _KINDS: Final = {
     **dict.fromkeys(entries.ANNOUNCED.values(), "announced address"),
     **dict.fromkeys(entries.DIRECT.values(), "attached address"),
     **dict.fromkeys(
-        (entries.GUARD_MAC, entries.GUARD_ARP, entries.GUARD_DHCP, *entries.GUARD_IP.values(), entries.SELF_PAIR),
+        (
+            entries.GUARD_MAC,
+            entries.GUARD_ARP,
+            entries.GUARD_DHCP,
+            entries.GUARD_OWN,
+            *entries.GUARD_IP.values(),
+            entries.SELF_PAIR,
+        ),
         "guard of",
     ),
     entries.DHCP_HOST: "file of DHCP",

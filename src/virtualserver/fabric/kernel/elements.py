@@ -30,6 +30,7 @@ class Set(NamedTuple):
 SETS: Final[Mapping[str, Set]] = {
     entries.GUARD_MAC: Set("inet", 1),
     entries.GUARD_DHCP: Set("inet", 1),
+    entries.GUARD_OWN: Set("inet", 1),
     entries.GUARD_ARP: Set("arp", 1),
     entries.SELF_PAIR: Set("inet", 2),
     **dict.fromkeys(entries.GUARD_IP.values(), Set("inet", 1)),
@@ -40,6 +41,8 @@ SETS: Final[Mapping[str, Set]] = {
 """Each set and map by its name, which is that of the kind of entries."""
 
 
+_DIGITS: Final = {entries.GUARD_DHCP: 12, entries.GUARD_OWN: 8}
+"""The kinds of which a field is a number, and how many hexadecimal digits it has."""
 _PRINTED: Final = re.compile(
     r"^table (?P<family>\w+) (?P<table>\S+) \{|^\t(?:set|map) (?P<set>\S+) \{|^\t\telements = \{(?P<elements>[^}]*)\}",
     re.MULTILINE,
@@ -84,6 +87,6 @@ def _quoted(key: str, devices: int) -> str:
 
 def _canonical(kind: str, key: str) -> str:
     words = key.replace('"', "").split(" . ")
-    if kind == entries.GUARD_DHCP:
-        words[1] = f"0x{int(words[1], 16):012x}"
+    if kind in _DIGITS:
+        words[1] = f"0x{int(words[1], 16):0{_DIGITS[kind]}x}"
     return " . ".join(words)

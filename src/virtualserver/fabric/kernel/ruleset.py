@@ -34,6 +34,7 @@ table inet virtualserver {{
   set guard_mac {{ type ifname . ether_addr; }}
   set guard_ip {{ type ifname . ether_addr . ipv4_addr; }}
   set guard_dhcp {{ typeof iifname . @th,288,48; }}
+  set guard_own {{ typeof iifname . @th,192,32; }}
   set self_pair {{ type ifname . ifname; }}
   # directly attached addresses; announced ones, which no guest has; published ports and their targets
   set direct {{ type ipv4_addr; }}
@@ -41,9 +42,14 @@ table inet virtualserver {{
   map published {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
   chain guard {{ type filter hook prerouting priority -450; }}
   chain from_guest {{ }}
-  chain to_dhcp {{ }}
-  chain from_own_card {{ }}
+  chain new_guest {{ }}
   chain from_outside {{ }}
+  chain datagram {{ type filter hook prerouting priority raw; }}
+  chain whole {{ }}
+  chain udp_from_guest {{ }}
+  chain to_dhcp {{ }}
+  chain own_request {{ }}
+  chain icmp_from_guest {{ }}
   chain cut {{ type filter hook prerouting priority -140; }}
   chain translate_target {{ type nat hook prerouting priority dstnat; }}
   chain translate_source {{ type nat hook postrouting priority srcnat; }}
@@ -58,31 +64,61 @@ table arp virtualserver {{
 flush table inet virtualserver
 flush table arp virtualserver
 table inet virtualserver {{
+  # A rule whose load fails, as of what a fragment or a short datagram does not have, does not match. So each decision
+  # is made by what matches, and what matches nothing is dropped.
   chain guard {{
+    iifname "lo" accept
     iifname "up0" goto from_outside
-    iifname != "lo" goto from_guest
+    goto from_guest
   }}
   chain from_outside {{
     # ClusterIPs are the guests' own affair
-    ip daddr {{ {service} }} drop
-    meta nfproto ipv4 meta mark set {mark}
+    ip daddr != {{ {service} }} meta mark set {mark} accept
+    drop
   }}
   # What passes bears a mark, without which nothing is routed: where these rules are gone, so is the way. Before
-  # defragmentation, so that each fragment is seen by itself.
+  # defragmentation, so that each fragment is seen by itself, and nobody adds one to another's datagram.
   chain from_guest {{
-    udp dport 67 goto to_dhcp
-    udp sport 67 drop
     iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} accept
+    # who asks for an address has none yet, and needs no fragments; it goes no further than to the gateway
+    ip saddr 0.0.0.0 ip daddr 255.255.255.255 ip frag-off & 0x3fff == 0x0 udp dport 67 goto new_guest
+    drop
+  }}
+  chain new_guest {{
+    iifname . ether saddr @guard_mac accept
+    drop
+  }}
+  # After defragmentation: what a datagram says, however many parts it came in.
+  chain datagram {{
+    iifname {{ "lo", "up0" }} accept
+    ip frag-off & 0x3fff == 0x0 goto whole
+    drop
+  }}
+  chain whole {{
+    meta l4proto udp goto udp_from_guest
+    meta l4proto icmp goto icmp_from_guest
+    accept
+  }}
+  chain udp_from_guest {{
+    udp dport 67 goto to_dhcp
+    # a guest is no DHCP server
+    udp sport != 67 udp length >= 8 accept
     drop
   }}
   chain to_dhcp {{
-    iifname . @th,288,48 @guard_dhcp iifname . ether saddr @guard_mac goto from_own_card
+    # a request of an Ethernet card of 6 octets that no relay passed on
+    udp sport != 67 @th,64,24 0x010106 @th,256,32 0x0 goto own_request
     drop
   }}
-  chain from_own_card {{
-    ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 accept
-    udp sport 67 drop
-    iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} accept
+  chain own_request {{
+    # for the guest's own address or none yet, and by its own card
+    iifname . @th,160,32 @guard_own iifname . @th,288,48 @guard_dhcp accept
+    drop
+  }}
+  chain icmp_from_guest {{
+    icmp type {{ echo-request, echo-reply, timestamp-request, timestamp-reply }} accept
+    # an error speaks of a datagram that came to this guest, so it quotes one; another's flow is none of its business
+    icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} iifname . @th,192,32 @guard_own accept
     drop
   }}
   chain cut {{

@@ -26,6 +26,8 @@ def test_a_link_is_its_guard_its_tap_its_route_and_its_dhcp_files() -> None:
         Entry("guard_mac", "vst-1 . 52:54:00:00:00:01"): "",
         Entry("guard_ip", "vst-1 . 52:54:00:00:00:01 . 10.42.0.2"): "",
         Entry("guard_dhcp", "vst-1 . 0x525400000001"): "",
+        Entry("guard_own", "vst-1 . 0x00000000"): "",
+        Entry("guard_own", "vst-1 . 0x0a2a0002"): "",
         Entry("guard_arp", "vst-1 . 52:54:00:00:00:01 . 52:54:00:00:00:01 . 0.0.0.0"): "",
         Entry("guard_arp", "vst-1 . 52:54:00:00:00:01 . 52:54:00:00:00:01 . 10.42.0.2"): "",
         Entry("self_pair", "vst-1 . vst-1"): "",

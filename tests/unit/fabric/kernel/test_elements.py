@@ -38,6 +38,12 @@ table inet virtualserver {
 				"vst-2" . 0x525400000002 }
 	}
 
+	set guard_own {
+		typeof iifname . @th,192,32
+		elements = { "vst-1" . 0x0,
+				"vst-1" . 0xa2a0002 }
+	}
+
 	map published {
 		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
 		elements = { 203.0.113.7 . tcp . 22 : 10.42.0.2 . 2222, 203.0.113.7 . udp . 53 : 10.42.0.2 . 53 }
@@ -68,6 +74,8 @@ def test_what_nft_prints_is_read_as_entries_and_foreign_sets_are_not() -> None:
         Entry("direct", "203.0.113.9"): "",
         Entry("guard_dhcp", "vst-1 . 0x025400000001"): "",
         Entry("guard_dhcp", "vst-2 . 0x525400000002"): "",
+        Entry("guard_own", "vst-1 . 0x00000000"): "",
+        Entry("guard_own", "vst-1 . 0x0a2a0002"): "",
         Entry("published", "203.0.113.7 . tcp . 22"): "10.42.0.2 . 2222",
         Entry("published", "203.0.113.7 . udp . 53"): "10.42.0.2 . 53",
         Entry("guard_arp", "vst-1 . 02:54:00:00:00:01 . 02:54:00:00:00:01 . 0.0.0.0"): "",
