@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
     from virtualserver.installation.installation import Installation
 
-__all__ = ["REFUSED_EXAMPLE", "apply", "apply_all", "load", "path_of"]
+__all__ = ["REFUSED_EXAMPLE", "REFUSED_EXAMPLE_BY", "apply", "apply_all", "load", "path_of", "refusal_of_example"]
 
 REFUSED_EXAMPLE: Final = "virtualservers.coreweave.com/refused-example"
 """Annotation of a ValidatingAdmissionPolicy: a manifest that it must refuse, by which one sees that it is in force."""
+
+REFUSED_EXAMPLE_BY: Final = "virtualservers.coreweave.com/refused-example-by"
+"""Annotation of a ValidatingAdmissionPolicy: the user to whom it must refuse the example; none: the administrator."""
 
 _FIELD_MANAGER: Final = "virtualserver"
 _RECORD: Final = "/api/v1/namespaces/virtualserver-system/configmaps/bootstrap"
@@ -177,23 +180,32 @@ def _is_established(server: Rest, manifest: Manifest) -> str:
     return "" if is_true(live, "Established") else "it is not established yet"
 
 
+def refusal_of_example(server: Rest, policy: Manifest) -> str:
+    """Return why the API server refuses the example of a policy, ``""`` where it takes it; nothing is stored."""
+    annotations = annotations_of(policy)
+    manifest = yaml.safe_load(annotations[REFUSED_EXAMPLE])
+    plural = policy["spec"]["matchConstraints"]["resourceRules"][0]["resources"][0]
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    path = Resource(group, version, plural, manifest["kind"]).path(namespace=manifest["metadata"]["namespace"])
+    try:
+        server.call("POST", f"{path}?dryRun=All", manifest, user=annotations.get(REFUSED_EXAMPLE_BY))
+    except RestError as error:
+        return str(error)
+    return ""
+
+
 def _wait_in_force(server: Rest, policy: Manifest) -> None:
     """Wait until a policy refuses its example: it takes a second or two from its creation."""
     name = policy["metadata"]["name"]
-    example = annotations_of(policy).get(REFUSED_EXAMPLE)
-    if not example:
+    if REFUSED_EXAMPLE not in annotations_of(policy):
         return
-    manifest = yaml.safe_load(example)
-    rules = policy["spec"]["matchConstraints"]["resourceRules"][0]
-    plural = rules["resources"][0]
-    path = f"/apis/{manifest['apiVersion']}/namespaces/{manifest['metadata']['namespace']}/{plural}?dryRun=All"
 
     def fault() -> str:
-        try:
-            server.call("POST", path, manifest)
-        except RestError as error:
-            return "" if name in str(error) else f"its example is refused for another reason: {error}"
-        return "it does not refuse its example yet"
+        refusal = refusal_of_example(server, policy)
+        if name in refusal:
+            return ""
+        # Just after its creation: who may post the example is not known everywhere yet either.
+        return f"its example is refused for another reason: {refusal}" if refusal else "it does not refuse its example"
 
     _poll(fault, f"the policy {name}")
 

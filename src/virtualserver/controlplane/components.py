@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from virtualserver.installation.record import UidRange
 
 __all__ = [
+    "CONTROLLERS",
     "ETCD_VERSION",
     "KUBERNETES_VERSION",
     "NAMES",
@@ -68,16 +69,20 @@ _ADMISSION_OFF: Final = (
     "CertificateSubjectRestriction",
     "DefaultIngressClass",
 )
-# The few controllers that matter without pods: without any one of them something that users rely on stands still.
-_CONTROLLERS: Final = (
-    "garbage-collector-controller",
-    "namespace-controller",
-    "serviceaccount-controller",
-    "serviceaccount-token-controller",
-    "root-ca-certificate-publisher-controller",
-    "clusterrole-aggregation-controller",
-    "resourcequota-controller",
+CONTROLLERS: Final = (
+    "garbage-collector-controller",  # what was made for a server goes with the server
+    "namespace-controller",  # a namespace can be deleted
+    "serviceaccount-controller",  # each namespace has the ServiceAccount `default`, which clients look for
+    "root-ca-certificate-publisher-controller",  # who has a token finds the certificate to trust beside it
+    "clusterrole-aggregation-controller",  # view, edit and admin hold for servers
+    "resourcequota-controller",  # quotas count what is there, also after deletions
 )
+"""The few controllers that matter without pods: without any one of them something that users rely on stands still.
+
+The one that writes tokens into Secrets (serviceaccount-token-controller) is not among them: who may create a Secret in
+a namespace would be every ServiceAccount of it, in kube-system those of the controllers. `kubectl create token` gives
+tokens that end.
+"""
 
 _PYTHON_NEEDS: Final = ("PYTHONPATH", "TZ")
 """What our own processes get of the supervisor's environment."""
@@ -327,14 +332,13 @@ def _kube_controller_manager(
         secure_port=port,
         tls_cert_file=pki / "server.crt",
         tls_private_key_file=pki / "server.key",
-        service_account_private_key_file=pki / "sa.key",
         root_ca_file=installation.pki / "ca.crt",
         use_service_account_credentials="true",
         client_ca_file=installation.pki / "ca.crt",
         requestheader_client_ca_file=installation.pki / "front-proxy-ca.crt",
         leader_elect="false",
         profiling="false",
-        controllers=",".join(_CONTROLLERS),
+        controllers=",".join(CONTROLLERS),
     )
     return Component(
         "kube-controller-manager",

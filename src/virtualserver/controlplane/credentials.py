@@ -77,11 +77,12 @@ def ensure(
 
 
 def _ensure_service_account_keys(installation: Installation, uids: UidRange) -> None:
-    """Give those who sign and check the tokens of service accounts their copies of one key pair."""
+    """Give kube-apiserver, which alone signs and checks the tokens of service accounts, its copy of a key pair."""
     private, public_key = pki.ensure_key_pair(installation.pki)
     _write_private(installation.pki / "kube-apiserver/sa.key", private, uids.kube_apiserver)
     _write_private(installation.pki / "kube-apiserver/sa.pub", public_key, uids.kube_apiserver)
-    _write_private(installation.pki / "kube-controller-manager/sa.key", private, uids.kube_controller_manager)
+    # An earlier version let kube-controller-manager sign too.
+    (installation.pki / "kube-controller-manager/sa.key").unlink(missing_ok=True)
 
 
 def kubeconfig(installation: Installation, user: str, *, server: str) -> str:

@@ -59,14 +59,32 @@ class Rest:
         """Return the HTTP status of a GET; raises OSError where there is no answer."""
         return self._request("GET", path, None, {})[0]
 
-    def call(self, method: str, path: str, body: Any = None, *, content_type: str = _JSON, accept: str = _JSON) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+        user: str | None = None,
+    ) -> Any:
         """Send a request and return the decoded answer.
+
+        Args:
+            method: Such as ``PATCH``.
+            path: The path, with the query.
+            body: What JSON can say; None: no body.
+            content_type: What the body is.
+            accept: What the answer shall be.
+            user: In whose name, which needs the right to impersonate; None: our own.
 
         Raises:
             RestError: The answer's status is 400 or above.
             OSError: There was no answer.
         """
-        status, content = self._request(method, path, body, {"Content-Type": content_type, "Accept": accept})
+        headers = {"Content-Type": content_type, "Accept": accept} | ({"Impersonate-User": user} if user else {})
+        status, content = self._request(method, path, body, headers)
         try:
             answer: Any = json.loads(content) if content else {}
         except ValueError:

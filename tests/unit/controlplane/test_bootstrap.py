@@ -40,13 +40,24 @@ def test_every_policy_has_an_example_by_which_one_sees_that_it_is_in_force() -> 
     assert all(bootstrap.REFUSED_EXAMPLE in policy["metadata"]["annotations"] for policy in policies)
 
 
+def test_no_policy_fails_open() -> None:
+    """Fault 15: what cannot be judged is refused, and a refusal is more than a warning."""
+    manifests = bootstrap.load()
+    policies = {m["metadata"]["name"]: m for m in manifests if m["kind"] == "ValidatingAdmissionPolicy"}
+    bindings = [m for m in manifests if m["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert {binding["spec"]["policyName"] for binding in bindings} == set(policies)
+    assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}
+    assert [binding["spec"] for binding in bindings if binding["spec"]["validationActions"] != ["Deny"]] == []
+    assert [binding["spec"] for binding in bindings if "matchResources" in binding["spec"]] == []
+
+
 def test_a_kind_that_is_not_applied_is_an_error() -> None:
     with pytest.raises(errors.ControlPlaneError, match="Pod web"):
         bootstrap.path_of({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "x"}})
 
 
 def test_every_right_is_named() -> None:
-    roles = [manifest for manifest in bootstrap.load() if manifest["kind"] == "ClusterRole"]
+    roles = [manifest for manifest in bootstrap.load() if manifest["kind"] in ("ClusterRole", "Role")]
     rules = [(role["metadata"]["name"], rule) for role in roles for rule in role.get("rules") or ()]
     assert rules
     assert [(name, rule) for name, rule in rules if any("*" in words for words in rule.values())] == []
