@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import select
 import socket
@@ -28,6 +29,8 @@ UPLINK = "wan0"
 HOST_ADDRESS = "100.64.7.1"
 CLIENT_ADDRESS = "100.64.7.2"
 LIBC = ctypes.CDLL(None, use_errno=True)
+_HEADER = 12
+"""Bytes before each frame."""
 
 
 def sh(*command: str, stdin: str | None = None, check: bool = True) -> str:
@@ -202,6 +205,7 @@ class Guest(Node):
         super().__init__(name)
         self.mac = mac
         self._tap = descriptor
+        fcntl.ioctl(descriptor, 0x400454D8, struct.pack("=i", _HEADER))  # as QEMU does for its guest
         self._nic = self.namespace.call(_open_nic)
         self.run("ip", "link", "set", "eth0", "address", mac, "mtu", "1500", "up")
         self._wake, self._waker = os.pipe()
@@ -210,7 +214,7 @@ class Guest(Node):
 
     def send(self, frame: bytes) -> None:
         """Put a frame of one's own making on the wire."""
-        os.write(self._tap, bytes(10) + frame)
+        os.write(self._tap, bytes(_HEADER) + frame)
 
     def configure(self, address: str) -> None:
         """Take an address by hand, as DHCP would give it."""
@@ -235,6 +239,14 @@ class Guest(Node):
         self.configure(answer["ip"])
         return answer
 
+    def is_cut_off(self) -> bool:
+        """Return whether somebody deleted the tap."""
+        return "iff:\t\n" in Path(f"/proc/self/fdinfo/{self._tap}").read_text()
+
+    def dup_tap(self) -> int:
+        """Return another descriptor of the open tap."""
+        return os.dup(self._tap)
+
     def close(self) -> None:
         os.write(self._waker, b"x")
         self._thread.join()
@@ -248,9 +260,9 @@ class Guest(Node):
                 return
             with contextlib.suppress(OSError):
                 if self._nic in readable:
-                    os.write(self._tap, bytes(10) + os.read(self._nic, 70000))
+                    os.write(self._tap, bytes(_HEADER) + os.read(self._nic, 70000))
                 if self._tap in readable:
-                    os.write(self._nic, os.read(self._tap, 70000)[10:])
+                    os.write(self._nic, os.read(self._tap, 70000)[_HEADER:])
 
 
 def a_link(number: int, address: str | None = None, **changes: object) -> state.GuestLink:
@@ -272,8 +284,6 @@ MakeGuest = Callable[..., Awaitable[Guest]]
 
 
 def _open_nic() -> int:
-    import fcntl
-
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     fcntl.ioctl(descriptor, 0x400454CA, struct.pack("16sH14x", b"eth0", 0x0002 | 0x1000))
     return descriptor

@@ -221,6 +221,11 @@ class NodeWorld:
                     found.append(f"{event['verb']} {event['requestURI']}")
         return found
 
+    def in_namespace(self, *command: str) -> None:
+        """Run a program in the data plane's namespace."""
+        name = f"/run/netns/vs-{self.installation.name}"
+        subprocess.run(("nsenter", f"--net={name}", *command), check=True, timeout=60)
+
     def data_plane(self) -> DataPlane:
         """Return the installation's data plane."""
         record = self.installation.record()

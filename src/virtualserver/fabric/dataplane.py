@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import functools
 import logging
 import os
 import socket
@@ -48,7 +49,15 @@ class DataPlane:
     with `start` and `synchronise`, without a lost packet.
     """
 
-    def __init__(self, *, installation: str, identifier: str, ranges: state.Ranges, run: Path) -> None:
+    def __init__(
+        self,
+        *,
+        installation: str,
+        identifier: str,
+        ranges: state.Ranges,
+        run: Path,
+        holders: taps.TapHolders | None = None,
+    ) -> None:
         """Name the data plane.
 
         Args:
@@ -56,6 +65,7 @@ class DataPlane:
             identifier: 6 hexadecimal digits for link names (``vsh-IDENTIFIER`` is the host's end of the veth pair).
             ranges: The installation's networks.
             run: Folder for dnsmasq's files; made if missing. Every user must be able to enter it.
+            holders: The machines that have taps open; None where nobody looks after them.
         """
         name = f"vs-{installation}"
         self._installation = installation
@@ -75,6 +85,8 @@ class DataPlane:
         self._lock = asyncio.Lock()
         self._certain = True
         self._complaint = ""
+        self._holders = holders
+        self._cut_off: dict[str, str] = {}
         self._untold: list[Repair] = []
         """What was put right while one owner's change was made, still to be told."""
 
@@ -100,7 +112,7 @@ class DataPlane:
             for owner, rules in desired.services.items():
                 ledger.put(_of_service(owner), entries.of_service(owner, rules))
             self._ledger = ledger
-            return await self._ensure() + len(await self._repair())
+            return await self._ensure() + len(await self._repair()) + len(await self._attach())
 
     async def set_link(self, owner: str, link: state.GuestLink, *, nic: str = state.CLUSTER_NIC) -> int:
         """Make one NIC's link so; the door is closed before the tap is up. Return the number of changes."""
@@ -124,7 +136,15 @@ class DataPlane:
         Raises:
             OSError: There is no such tap, or another process has it open (EBUSY).
         """
+        self._cut_off.pop(device, None)  # whoever had it open is gone
         return self._namespace.call(lambda: taps.open_tap(device))
+
+    def cut_off(self, device: str) -> str:
+        """Return why the machine that has a tap open is cut off from it, ``""`` where none is.
+
+        Somebody deleted the tap, and the new one of its name cannot be attached to the machine.
+        """
+        return self._cut_off.get(device, "")
 
     def open_socket(self, family: int) -> socket.socket:
         """Return a new TCP socket of the namespace, from which guests can be reached.
@@ -268,6 +288,8 @@ class DataPlane:
                     made += await self._attachment.ensure_part(inside=doubts.inside, host=doubts.host)
                 if doubts.inside or made:
                     made += await self._restore()
+                if doubts.inside or made or self._cut_off:
+                    made += [repair for repair in await self._attach() if repair not in made]
             except (KernelError, CommandError, OSError) as error:
                 watch.doubt()
                 if str(error) != self._complaint:  # not once a second for as long as it lasts
@@ -286,6 +308,26 @@ class DataPlane:
         delta = await self._difference()
         await self._apply(delta)
         return made + repairs_of(delta, where)
+
+    async def _attach(self) -> list[Repair]:
+        """Attach the machines whose taps somebody deleted to the new taps, and return what is whole again."""
+        made: list[Repair] = []
+        failed: dict[str, str] = {}
+        for device in self._holders.cut_off() if self._holders else ():
+            if Entry(entries.TAP, device) not in self._ledger or self._holders is None:
+                continue
+            try:
+                descriptor = self._holders.borrow_tap(device)
+                try:
+                    await self._namespace.visit(functools.partial(taps.attach, descriptor, device))
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                failed[device] = error.strerror or str(error)
+            else:
+                made.append(Repair(f"tap {device}", f"namespace {self._namespace.name}"))
+        self._cut_off = failed
+        return made
 
     async def _ensure(self) -> int:
         return len(await self._attachment.ensure()) + await self._ensure_dnsmasq()

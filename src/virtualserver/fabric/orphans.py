@@ -8,7 +8,6 @@ who lives in it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import fcntl
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.fabric.kernel.attachment import INNER
 from virtualserver.fabric.kernel.namespace import apart
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
+from virtualserver.host.process import borrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NamespaceTaken", "Orphan", "find", "refusal"]
 
-_PIDFD_GETFD: Final = 438
 _TUNGETDEVNETNS: Final = 0x54E3
 
 
@@ -130,11 +129,9 @@ def _namespaces_of_taps(folder: Path, pid: int) -> Iterator[int]:
         process = os.pidfd_open(pid)
         stack.callback(os.close, process)
         for number in held:
-            borrowed = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, number, 0)
-            if borrowed < 0:
-                continue
-            stack.callback(os.close, borrowed)
-            with contextlib.suppress(OSError):  # one that is attached to no device
+            with contextlib.suppress(OSError):  # closed meanwhile, or attached to no device
+                borrowed = borrow(process, number)
+                stack.callback(os.close, borrowed)
                 namespace = fcntl.ioctl(borrowed, _TUNGETDEVNETNS)
                 stack.callback(os.close, namespace)
                 yield os.fstat(namespace).st_ino

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -203,6 +204,21 @@ class Hypervisor:
             file = Path(words[words.index("-pidfile") + 1]) if "-pidfile" in words[:-1] else Path()
             if process is not None and is_here and file.parent.parent == self._run and file not in known:
                 yield process, file.parent.name
+
+    def cut_off(self) -> list[str]:
+        """Return the taps that a machine still has open although somebody deleted them."""
+        return [device for machine in self._watched.values() for device in machine.cut_off()]
+
+    def borrow_tap(self, device: str) -> int:
+        """Return a descriptor of the file by which a machine has a tap open; the caller closes it.
+
+        Raises:
+            OSError: No machine has it, or its process may not be looked into.
+        """
+        for machine in self._watched.values():
+            if any(nic.device == device for nic in machine.spec.nics):
+                return machine.borrow_tap(device)
+        raise FileNotFoundError(errno.ENOENT, "no machine has it open", device)
 
     async def close(self) -> None:
         """Stop watching; the machines go on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
 
 from virtualserver.host.files import write_atomically
-from virtualserver.host.process import Process
+from virtualserver.host.process import Process, borrow
+from virtualserver.machines import taps
 from virtualserver.machines.cgroup import leave_group
 from virtualserver.machines.ends import Ended, EndReason, MachineState, Running
 
@@ -99,6 +101,21 @@ class Machine:
     def log(self) -> Path:
         """What QEMU itself wrote."""
         return self._files.log
+
+    def cut_off(self) -> list[str]:
+        """Return the taps that QEMU still has open although somebody deleted them."""
+        return [] if self.pid is None else taps.deleted(self.pid, self.spec.nics)
+
+    def borrow_tap(self, device: str) -> int:
+        """Return a descriptor of the file by which QEMU has a tap open; the caller closes it.
+
+        Raises:
+            OSError: It has none of that name, has ended, or may not be looked into.
+        """
+        number = None if self.pid is None else taps.opened(self.pid, self.spec.nics).get(device)
+        if number is None or self._pidfd is None:
+            raise FileNotFoundError(errno.ENOENT, "the machine has no such tap open", device)
+        return borrow(self._pidfd, number)
 
     async def changes(self) -> AsyncIterator[MachineState]:
         """Yield the current state, then each other state once, until the machine has ended."""

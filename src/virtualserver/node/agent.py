@@ -30,7 +30,7 @@ from virtualserver.machines.hypervisor import Hypervisor
 from virtualserver.node import events, nodeobject
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
-from virtualserver.node.held import Held
+from virtualserver.node.held import Held, key_of_machine
 from virtualserver.node.queues import Queues
 from virtualserver.node.served import registration
 from virtualserver.node.served.subresources import Subresources
@@ -85,20 +85,21 @@ class Agent:
         self._cache = cache = Cache(client, WATCHES)
         self._recorder = Recorder(client, component=names.NODE_MANAGER)
         writer = NodeWriter(client, cache, self._recorder)
-        queues = Queues()
+        self._queues = queues = Queues()
         self._watches = Watches(cache, queues)
 
         # What the host has.
         self._held = held = Held(queues)
         addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
+        self._hypervisor = hypervisor = Hypervisor(
+            machines=installation.machines, run=installation.machines_run, installation=installation.name
+        )
         self._dataplane = dataplane = DataPlane(
             installation=installation.name,
             identifier=record.identifier,
             ranges=networks,
             run=installation.fabric_run,
-        )
-        self._hypervisor = hypervisor = Hypervisor(
-            machines=installation.machines, run=installation.machines_run, installation=installation.name
+            holders=hypervisor,
         )
         disks = DiskStore(installation.disks)
         disks.remove_unfinished()
@@ -180,11 +181,13 @@ class Agent:
         return node
 
     async def _tell_of_repairs(self, node: Manifest) -> None:
-        """Tell of what somebody else took away of the data plane, as Events of the Node."""
+        """Tell of what somebody else took away of the data plane: as Events of the Node, and in VMIs' status."""
         async for repair in self._dataplane.repairs():
             event = events.event_of_repair(repair)
             _logger.warning("%s", event.message)
             self._recorder.emit(node, event)
+            for machine in self._held.machines().values():
+                self._queues.vmis.add(key_of_machine(machine))
 
 
 async def run(installation: Installation) -> None:

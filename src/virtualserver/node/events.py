@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.repair import Repair
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["STANDS_STILL", "event_of_repair", "events_of"]
+__all__ = ["CUT_OFF", "STANDS_STILL", "event_of_repair", "events_of"]
 
 STANDS_STILL: Final = "GuestStandsStill"
 """Reason of a VMI's Ready: its guest runs, and for a while it cannot go on."""
+
+CUT_OFF: Final = "GuestCutOff"
+"""Reason of a VMI's Ready: its guest runs, and has no network until its next start."""
 
 _ORDINARY: Final = frozenset({"WaitingForAddress", "WaitingForSecret", "WaitingForVolumes"})
 """Waits in the ordinary course of a start, which end by themselves."""
@@ -65,8 +68,9 @@ def _of_vmi(before: Manifest, after: Manifest) -> Iterator[Event]:
     # Only the reason is compared: the message may have figures in it that change at every look.
     if waits and waits["status"] == "False" and waits["reason"] not in {*_ORDINARY, _reason(before, "Synchronized")}:
         yield Event("Warning", waits["reason"], f"the guest cannot be started: {waits.get('message', '')}")
-    if _reason(after, "Ready") == STANDS_STILL != _reason(before, "Ready"):
-        yield Event("Warning", STANDS_STILL, str((condition_of(after, "Ready") or {}).get("message", "")))
+    reason = _reason(after, "Ready")
+    if reason in (STANDS_STILL, CUT_OFF) and reason != _reason(before, "Ready"):
+        yield Event("Warning", reason, str((condition_of(after, "Ready") or {}).get("message", "")))
 
 
 def _where(vmi: Manifest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import time
 from ipaddress import ip_address
@@ -14,15 +15,17 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric import repairs
+from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.fabric.kernel import elements
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.netfilter import Netfilter
+from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from virtualserver.fabric.dataplane import DataPlane, Repair
+    from virtualserver.fabric.dataplane import Repair
 
 PUBLIC = ip_address("203.0.113.7")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
@@ -80,8 +83,9 @@ DAMAGES = {
     ("nft", "flush", "chain", "inet", "virtualserver", "forward"): "nftables rules",
     ("nft", "flush", "map", "inet", "virtualserver", "published"): "published port 203.0.113.7 tcp 22",
     ("nft", "add", "element", "inet", "virtualserver", "direct", "{ 198.18.0.99 }"): "attached address 198.18.0.99",
-    ("ip", "link", "delete", "tap-2"): "new tap, whose machine is cut off until it is started again: tap-2",
+    ("ip", "link", "delete", "tap-2"): "tap tap-2",
     ("ip", "link", "set", "tap-2", "down"): "tap tap-2",
+    ("ip", "link", "set", "tap-2", "address", "0a:00:00:00:00:01"): "tap tap-2",
     ("ip", "tuntap", "add", "dev", "stray0", "mode", "tap"): "tap stray0",
     ("ip", "address", "delete", "169.254.1.1/32", "dev", "tap-2"): "tap tap-2",
     ("ip", "route", "delete", "10.42.0.2"): "route to 10.42.0.2",
@@ -244,6 +248,67 @@ async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_seco
                 assert await asyncio.to_thread(guest.tcp, world.CLIENT_ADDRESS, 22) == world.HOST_ADDRESS
     finally:
         await follower.close()
+
+
+class Holder:
+    """Who has a guest's tap open, as a machine has."""
+
+    def __init__(self) -> None:
+        self.guest: world.Guest | None = None
+        self.refusal: OSError | None = None
+
+    def cut_off(self) -> list[str]:
+        return ["tap-2"] if self.guest and self.guest.is_cut_off() else []
+
+    def borrow_tap(self, device: str) -> int:
+        assert device == "tap-2" and self.guest
+        if self.refusal:
+            raise self.refusal
+        return self.guest.dup_tap()
+
+
+async def test_a_deleted_tap_is_given_back_to_whoever_has_it_open(
+    internet: world.Node, make_guest: world.MakeGuest
+) -> None:
+    """Fault 31: the guest goes on; where the kernel refuses that, it is said why, and tried until it can be."""
+    holder = Holder()
+    chosen = ranges.choose(await ranges.networks_in_use())
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"), holders=holder)
+    await plane.start()
+    holder.guest = guest = await make_guest(plane, 2)
+    follower = Follower(plane)
+
+    async def until(reached: bool) -> None:
+        async with asyncio.timeout(10):
+            while await asyncio.to_thread(guest.pings, world.CLIENT_ADDRESS, seconds=1) != reached:
+                await asyncio.sleep(0.05)
+
+    try:
+        await until(True)
+        for _ in range(2):
+            follower.told.clear()
+            world.sh(*INSIDE, "ip", "link", "delete", "tap-2")
+            await follower.until_told()
+            await until(True)
+            assert plane.cut_off("tap-2") == ""
+            assert [repair.what for repair in follower.told].count("tap tap-2") == 1
+        holder.refusal = PermissionError(errno.EPERM, "Operation not permitted")
+        follower.told.clear()
+        world.sh(*INSIDE, "ip", "link", "delete", "tap-2")
+        await follower.until_told()
+        await until(False)
+        assert plane.cut_off("tap-2") == "Operation not permitted"
+        holder.refusal = None
+        await until(True)
+        assert plane.cut_off("tap-2") == ""
+        # While nobody watches, too: the next start gives it back.
+        await follower.close()
+        world.sh(*INSIDE, "ip", "link", "delete", "tap-2")
+        await plane.synchronise(DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {}))
+        await until(True)
+    finally:
+        await follower.close()
+        await plane.stop()
 
 
 async def test_what_cannot_be_put_right_is_said_once_and_tried_until_it_can(

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,6 +72,26 @@ def test_stop_start_and_restart_happen_and_are_not_undone(node: NodeWorld) -> No
     )
     node.wait_printable("one", "Running")
     assert not node.status("vm", "one").get("stateChangeRequests")
+
+
+def test_a_guest_whose_tap_somebody_deletes_goes_on(node: NodeWorld) -> None:
+    """Fault 31: it is reachable again within seconds, and so it is where the node was away meanwhile."""
+    node.apply(a_service("one-tcp", selects="one"))
+    start(node)
+    address, pid = node.address_of("one-tcp"), node.qemu_pid("one")
+    node.eventually(lambda: node.answers(address, 22))
+    (tap,) = [item["name"] for item in asyncio.run(node.data_plane().inventory()) if item["kind"] == "tap"]
+    for is_away in (False, True):
+        if is_away:
+            node.stop_node()
+        node.in_namespace("ip", "link", "delete", tap)
+        if is_away:
+            node.start_node()
+        began = time.monotonic()
+        node.eventually(lambda: node.answers(address, 22), seconds=30)
+        print(f"reachable after {time.monotonic() - began:.1f} s")
+        node.eventually(lambda: node.status("vm", "one").get("ready") is True, seconds=30)
+    assert node.qemu_pid("one") == pid
 
 
 def test_a_guest_that_powers_itself_off_stays_off(node: NodeWorld) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from virtualserver.host.process import Process, boot_id
+from virtualserver.host.process import Process, boot_id, borrow
 
 
 def recorded(folder: Path, pid: int | str, *, boot: str | None = None) -> Path:
@@ -60,3 +60,19 @@ def test_without_a_whole_record_there_is_no_process(tmp_path: Path, content: str
     if content is not None:
         path.write_text(content)
     assert Process.read(path) is None
+
+
+def test_a_file_that_another_process_has_open_is_borrowed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("what it says")
+    with path.open() as held, subprocess.Popen(("sleep", "60"), pass_fds=(held.fileno(),)) as holder:
+        process = os.pidfd_open(holder.pid)
+        try:
+            descriptor = borrow(process, held.fileno())
+            assert os.read(descriptor, 100) == b"what it says"
+            os.close(descriptor)
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                borrow(process, 999)
+        finally:
+            os.close(process)
+            holder.kill()

@@ -10,7 +10,7 @@ from virtualserver.api import names
 from virtualserver.fabric.desired.repair import Repair
 from virtualserver.kube import kinds
 from virtualserver.kube.events import Event
-from virtualserver.node.events import STANDS_STILL, event_of_repair, events_of
+from virtualserver.node.events import CUT_OFF, STANDS_STILL, event_of_repair, events_of
 
 INSTANCE, MACHINE, SERVICE = kinds.VIRTUAL_MACHINE_INSTANCE, kinds.VIRTUAL_MACHINE, kinds.SERVICE
 
@@ -52,6 +52,12 @@ def ended(phase: str) -> dict[str, Any]:
             running(),
             running(conditions=[condition("Ready", "False", STANDS_STILL, "no room")]),
             ("Warning", "GuestStandsStill", "no room"),
+        ),
+        (
+            INSTANCE,
+            running(),
+            running(conditions=[condition("Ready", "False", CUT_OFF, "somebody deleted the guest's tap")]),
+            ("Warning", "GuestCutOff", "somebody deleted the guest's tap"),
         ),
         (
             MACHINE,

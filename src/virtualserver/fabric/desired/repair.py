@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.fabric.desired import entries
-from virtualserver.fabric.desired.ledger import Entry
 
 if TYPE_CHECKING:
-    from virtualserver.fabric.desired.ledger import Delta
+    from virtualserver.fabric.desired.ledger import Delta, Entry
 
 __all__ = ["Repair", "repairs_of"]
 
@@ -55,9 +54,6 @@ def repairs_of(delta: Delta, where: str) -> list[Repair]:
     things: dict[str, dict[str, None]] = {}
     for entry in (*delta.removed, *delta.added):
         kind = _KINDS[entry.kind]
-        if kind == "tap" and Entry(entries.TAP, entry.key) in delta.added:
-            # A machine that runs has the old tap open, which is gone for good: only its next start opens the new one.
-            kind = "new tap, whose machine is cut off until it is started again:"
         things.setdefault(kind, {})[_name(entry)] = None
     found: list[Repair] = []
     for kind, names in things.items():

@@ -39,7 +39,8 @@ def read(netfilter: Netfilter) -> dict[Entry, str]:
         if link.kind == "tun":
             found[Entry(entries.TAP, link.name)] = str(link.user)
             there = {one for of in addresses for one in of.get(link.index, ())}
-            if link.is_up and _gateways() <= there and not settings.differing(settings.of_tap(link.name)):
+            is_whole = link.is_up and link.mac == taps.MAC and _gateways() <= there
+            if is_whole and not settings.differing(settings.of_tap(link.name)):
                 found[Entry(entries.TAP_UP, link.name)] = ""
     found.update(route_entries(routes, links))
     return found
@@ -103,10 +104,10 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
             taps.add_tap(entry.key, int(value))
     for entry in delta.added:
         if entry.kind == entries.TAP_UP:
-            kernel.set_up(entry.key, mtu)
+            settings.write(settings.of_tap(entry.key))
             for gateway in _gateways():
                 kernel.add_address(entry.key, gateway)
-            settings.write(settings.of_tap(entry.key))
+            kernel.set_up(entry.key, mtu=mtu, mac=taps.MAC)
     for entry, value in delta.added.items():
         if entry.kind == entries.ROUTE:
             kernel.put_route(_route(kernel, entry.key, value))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
+from virtualserver.fabric.kernel import taps
 from virtualserver.fabric.kernel.attachment import INNER
 from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Route, link_of, routes_of
 
@@ -189,7 +190,7 @@ def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry]) ->
     tap = Entry(entries.TAP, name)
     if link is None or tap not in wanted:
         return tap in wanted or (link is not None and link.kind == "tun")
-    return Entry(entries.TAP_UP, name) in wanted and not link.is_up
+    return Entry(entries.TAP_UP, name) in wanted and not (link.is_up and link.mac == taps.MAC)
 
 
 def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Container[Entry]) -> bool:

@@ -51,6 +51,7 @@ class Link:
         kind: ``veth``, ``tun``, ...; ``""`` for a physical one.
         is_up: Whether it was taken up.
         mtu: In bytes.
+        mac: Its hardware address, in lower case with colons; ``""`` for one that has none.
         peer: The index of what it is tied to, as a veth's other end; None where nothing is.
         user: The UID that may open the tap; None for others.
     """
@@ -60,6 +61,7 @@ class Link:
     kind: str
     is_up: bool
     mtu: int
+    mac: str = ""
     peer: int | None = None
     user: int | None = None
 
@@ -161,10 +163,11 @@ class Rtnetlink:
             ends = {"ifname": peer, "net_ns_fd": there.fileno(), "mtu": mtu}
             self._socket.link("add", ifname=name, kind="veth", mtu=mtu, peer=ends)
 
-    def set_up(self, name: str, mtu: int | None = None) -> None:
-        """Take a link up, with another MTU where one is given."""
+    def set_up(self, name: str, *, mtu: int | None = None, mac: str | None = None) -> None:
+        """Take a link up, with another MTU and hardware address where they are given."""
+        more = {key: value for key, value in (("mtu", mtu), ("address", mac)) if value is not None}
         with _asking(f"link {name} up"):
-            self._socket.link("set", index=self.index(name), state="up", **({} if mtu is None else {"mtu": mtu}))
+            self._socket.link("set", index=self.index(name), state="up", **more)
 
     def delete_link(self, name: str) -> bool:
         """Remove a link, and return whether it was there."""
@@ -213,6 +216,7 @@ def link_of(message: Any) -> Link:
         kind=message.get(("linkinfo", "kind")) or "",
         is_up=bool(message["flags"] & _UP),
         mtu=message.get("mtu") or 0,
+        mac=message.get("address") or "",
         peer=message.get("link"),
         user=user,
     )

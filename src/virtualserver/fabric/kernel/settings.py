@@ -52,8 +52,11 @@ def of_host_end(device: str) -> dict[str, str]:
 
 
 def of_tap(device: str) -> dict[str, str]:
-    """Return the settings of a tap of which the kernel tells when somebody changes them."""
-    return _of_device(device, {"forwarding": "1", "rp_filter": "1", "proxy_arp": "1"})
+    """Return the settings of a tap: those of which the kernel tells when somebody changes them, and ``arp_notify``.
+
+    With that one the guest hears of the gateway's hardware address whenever the tap goes up or gets another one.
+    """
+    return _of_device(device, {"forwarding": "1", "rp_filter": "1", "proxy_arp": "1", "arp_notify": "1"})
 
 
 def differing(wanted: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Taps of the network namespace in which the calling thread is: made, and opened for QEMU."""
+"""Taps of the network namespace in which the calling thread is: made, opened for QEMU, and given back to it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,45 @@ import fcntl
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 
-__all__ = ["add_tap", "open_tap", "remove_taps"]
+__all__ = ["MAC", "TapHolders", "add_tap", "attach", "open_tap", "remove_taps"]
+
+MAC: Final = "ee:ee:ee:ee:ee:ee"
+"""The gateway's hardware address: the same on every tap, so that a guest that knows it needs not ask a new tap."""
 
 _SET_DEVICE: Final = 0x400454CA
 _SET_PERSISTENT: Final = 0x400454CB
 _SET_OWNER: Final = 0x400454CC
 _TAP_WITHOUT_HEADER: Final = 0x0002 | 0x1000
 _VNET_HEADER: Final = 0x4000
+_SET_OFFLOAD: Final = 0x400454D0
+_SET_HEADER_BYTES: Final = 0x400454D8
+_HEADER_BYTES: Final = 12
+"""Of a virtio-net header since version 1 of the standard, and before it with mergeable buffers, as guests ask for."""
+
+
+class TapHolders(Protocol):
+    """The machines, as the data plane sees them: processes that have taps open."""
+
+    def cut_off(self) -> Iterable[str]:
+        """Return the taps that a process still has open although somebody deleted them."""
+        ...
+
+    def borrow_tap(self, device: str) -> int:
+        """Return a descriptor of the file by which a process has a tap open; the caller closes it.
+
+        Raises:
+            OSError: There is none, or it cannot be had.
+        """
+        ...
 
 
 def add_tap(device: str, user: int) -> None:
@@ -37,6 +60,21 @@ def add_tap(device: str, user: int) -> None:
             fcntl.ioctl(descriptor, _SET_PERSISTENT, 1)
     except OSError as error:
         raise KernelError(f"tap {device}: {error.strerror}") from error
+
+
+def attach(descriptor: int, device: str) -> None:
+    """Attach an open file whose tap was deleted to the new one of this name: whoever has it open goes on.
+
+    The receiver's offloads are the tap's, and gone with the old one. Without them the kernel cuts and checksums for the
+    guest, which costs time and is always right; the guest's driver sets them again when it starts.
+
+    Raises:
+        OSError: There is no such tap, or the file is attached already.
+    """
+    socket.if_nametoindex(device)
+    fcntl.ioctl(descriptor, _SET_DEVICE, _request(device))
+    fcntl.ioctl(descriptor, _SET_HEADER_BYTES, struct.pack("=i", _HEADER_BYTES))
+    fcntl.ioctl(descriptor, _SET_OFFLOAD, 0)
 
 
 def remove_taps() -> None:
@@ -64,9 +102,11 @@ def open_tap(device: str) -> int:
 def _attached(device: str) -> Generator[int, None, None]:
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(
-            descriptor, _SET_DEVICE, struct.pack("16sH14x", device.encode(), _TAP_WITHOUT_HEADER | _VNET_HEADER)
-        )
+        fcntl.ioctl(descriptor, _SET_DEVICE, _request(device))
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _request(device: str) -> bytes:
+    return struct.pack("16sH14x", device.encode(), _TAP_WITHOUT_HEADER | _VNET_HEADER)

@@ -165,7 +165,8 @@ class VmiController:
             await machine.quit()
             return 0.0
         wanted = status.running(vmi, self._held.links_of(uid), node=self._node, now=now)
-        conditions = [status.ready(health, machine.state, self._probes.answer(uid))]
+        cut_off = "; ".join(filter(None, (self._dataplane.cut_off(nic.device) for nic in machine.spec.nics)))
+        conditions = [status.ready(health, machine.state, self._probes.answer(uid), cut_off=cut_off)]
         if cluster is not None:
             taken = is_true(vmi, names.ADDRESS_TAKEN) and fields.status_of(vmi).get("phase") == "Running"
             taken = taken or has_taken(cluster, await self._dataplane.leases(), since=machine.started or now)

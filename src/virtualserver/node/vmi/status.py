@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from virtualserver.api import names
 from virtualserver.kube.conditions import with_conditions
 from virtualserver.machines.ends import Ended, MachineState, Running
-from virtualserver.node.events import STANDS_STILL
+from virtualserver.node.events import CUT_OFF, STANDS_STILL
 from virtualserver.node.vmi import lifecycle
 from virtualserver.node.vmi.probes import Health
 
@@ -76,16 +76,20 @@ def after_end(vmi: Manifest, ended: Ended, *, now: float) -> dict[str, Any]:
     }
 
 
-def ready(health: Health, state: MachineState, answer: str) -> dict[str, Any]:
+def ready(health: Health, state: MachineState, answer: str, *, cut_off: str = "") -> dict[str, Any]:
     """Return the condition Ready of a VMI whose machine runs.
 
     Args:
         health: What its probes say.
         state: What its machine does.
         answer: What came of the last readiness probe that failed; empty where none was made.
+        cut_off: Why it has no network until its next start; empty where it has.
     """
     if isinstance(state, Running) and state.message:
         return _not_ready(STANDS_STILL, state.message)
+    if cut_off:
+        message = f"somebody deleted the guest's tap, and it has no network until it is restarted: {cut_off}"
+        return _not_ready(CUT_OFF, message)
     if health is Health.READY:
         return {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
     told = f"does not succeed: {answer}" if answer else "has not been answered yet"

@@ -59,6 +59,7 @@ class Local:
     reasons: Final[Mapping[str, Reason]] = {
         "WaitingForVolumes": Reason.PROVISIONING,
         "GuestStandsStill": Reason.FAILED,
+        "GuestCutOff": Reason.FAILED,
     }
     """Reasons in the node's conditions for which a VirtualServer has a word of its own."""
 

@@ -9,9 +9,8 @@ from virtualserver.fabric.desired.repair import Repair, repairs_of
 def test_one_thing_is_told_once_whatever_it_consists_of() -> None:
     tap = {Entry("tap", "vst-1"): "64001", Entry("tap-up", "vst-1"): ""}
     guard = {Entry("guard_mac", "vst-1 . 02:00:00:00:00:01"): "", Entry("self_pair", "vst-1 . vst-1"): ""}
-    new = "new tap, whose machine is cut off until it is started again: vst-1"
     assert repairs_of(Delta({}, {**tap, **guard}), "namespace vs-x") == [
-        Repair(new, "namespace vs-x"),
+        Repair("tap vst-1", "namespace vs-x"),
         Repair("guard of vst-1", "namespace vs-x"),
     ]
     up = {Entry("tap-up", "vst-1"): ""}

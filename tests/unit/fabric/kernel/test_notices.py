@@ -14,7 +14,7 @@ from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Rou
 
 QUIET = Changed({}, frozenset(), frozenset(), {}, rules=False, settings={})
 WANTED = {Entry("tap", "vst-1"), Entry("tap-up", "vst-1"), Entry("route", "10.42.0.2")}
-TAP = Link(7, "vst-1", "tun", True, 1500, user=64001)
+TAP = Link(7, "vst-1", "tun", True, 1500, "ee:ee:ee:ee:ee:ee", user=64001)
 DOWN = dataclasses.replace(TAP, is_up=False)
 GUEST = Route(ip_network("10.42.0.2/32"), link=7)
 GATEWAY = Route(ip_network("169.254.1.1/32"), kind="local", link=7, table=LOCAL_TABLE, protocol=KERNEL)

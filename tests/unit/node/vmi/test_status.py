@@ -76,6 +76,13 @@ def test_ready_says_why_not(health: Health, state: Running, answer: str, reason:
     assert (said["reason"], said["message"]) == (reason, message)
 
 
+def test_a_guest_without_its_tap_is_not_ready_whatever_its_probes_say() -> None:
+    """Fault 31: a tap that somebody deleted, and that cannot be given back."""
+    said = status.ready(Health.READY, Running(), "", cut_off="Operation not permitted")
+    assert (said["status"], said["reason"]) == ("False", "GuestCutOff")
+    assert said["message"].endswith("no network until it is restarted: Operation not permitted")
+
+
 def test_what_a_cluster_nic_waits_for_has_its_conditions() -> None:
     taken, in_place = status.link_conditions(has_taken=True, is_in_place=False)
     assert (taken["type"], taken["status"], taken["reason"]) == (names.ADDRESS_TAKEN, "True", "Leased")
