@@ -9,6 +9,7 @@ from typing import Final
 
 __all__ = [
     "ADDRESS_ASSIGNED",
+    "ADDRESS_QUOTA",
     "ADDRESS_TAKEN",
     "ALIAS_OF",
     "API_VERSION",
@@ -17,6 +18,7 @@ __all__ = [
     "BASE_IMAGE",
     "DATA_PLANE_READY",
     "DOMAIN",
+    "EDITS",
     "GROUP",
     "IMAGE",
     "IMAGE_NAMESPACE",
@@ -42,6 +44,9 @@ __all__ = [
     "SINGULAR",
     "STORAGE_OBSERVED_API_VERSION",
     "UID",
+    "USER",
+    "USER_NAMESPACE",
+    "VALID_UNTIL",
     "VERSION",
 ]
 
@@ -83,6 +88,14 @@ NODE_FINALIZER: Final = f"{DOMAIN}/node"
 """Finalizer of a VirtualMachineInstance: the guest is still to be shut down and its link to be removed."""
 ALIAS_OF: Final = f"{DOMAIN}/alias-of"
 """Annotation of a PersistentVolumeClaim: NAMESPACE/NAME of the image that it is another name of."""
+ADDRESS_QUOTA: Final = f"{DOMAIN}/address-quota"
+"""Annotation of a Namespace: how many addresses of each pool its Services may hold."""
+USER: Final = f"{DOMAIN}/user"
+"""Label of what gives a person access: the person's name."""
+EDITS: Final = f"{DOMAIN}/edits"
+"""Annotation of a user's ServiceAccount: the namespaces that the user could ever edit, with commas between them."""
+VALID_UNTIL: Final = f"{DOMAIN}/valid-until"
+"""Annotation of the Secret that a user's tokens are bound to: when the last one ends, in RFC 3339."""
 
 ADDRESS_TAKEN: Final = f"{DOMAIN}/AddressTaken"
 """Condition of a VirtualMachineInstance: the guest took its address since this start."""
@@ -100,6 +113,8 @@ MANAGED_BY_NODE: Final = NODE_MANAGER
 
 IMAGE_NAMESPACE: Final = "vd-images"
 """The namespace in which images are PersistentVolumeClaims."""
+USER_NAMESPACE: Final = "vs-users"
+"""The namespace of users' ServiceAccounts, in which no user has rights."""
 
 METALLB_ADDRESS_POOL: Final = "metallb.io/address-pool"
 METALLB_ADDRESS_POOL_OLD: Final = "metallb.universe.tf/address-pool"

@@ -10,6 +10,7 @@ from virtualserver.controlplane.errors import ControlPlaneError
 from virtualserver.controlplane.lifecycle import (
     ComponentStatus,
     ControlPlaneStatus,
+    address_of,
     start,
     status,
     stop,
@@ -24,6 +25,7 @@ __all__ = [
     "ControlPlaneStatus",
     "Options",
     "Programs",
+    "address_of",
     "find",
     "obtain",
     "plan_of",

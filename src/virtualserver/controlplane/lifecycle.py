@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["ComponentStatus", "ControlPlaneStatus", "launch", "start", "status", "stop"]
+__all__ = ["ComponentStatus", "ControlPlaneStatus", "address_of", "launch", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
 _GIVE_UP_AFTER: Final = 3
@@ -86,8 +86,7 @@ class ControlPlaneStatus:
 def status(installation: Installation) -> ControlPlaneStatus:
     """Return how the control plane is, also where it does not run."""
     answer = control.ask(installation.socket, "status")
-    port = installation.record().ports.get("kube-apiserver")
-    url = f"https://127.0.0.1:{port}" if port else ""
+    url = address_of(installation)
     if answer is None:
         left = processes.Records(installation.processes).all() if installation.processes.exists() else {}
         found = tuple(
@@ -112,6 +111,12 @@ def status(installation: Installation) -> ControlPlaneStatus:
         waiting_for=", ".join(waiting),
         refused=refused,
     )
+
+
+def address_of(installation: Installation) -> str:
+    """Return the URL at which users reach the API server, ``""`` before the first start."""
+    port = installation.record().ports.get("kube-apiserver")
+    return f"https://127.0.0.1:{port}" if port else ""
 
 
 def start(

@@ -11,9 +11,10 @@ import pwd
 import subprocess
 from pathlib import Path
 
+from virtualserver.host.files import write_atomically
 from virtualserver.local.errors import LocalError
 
-__all__ = ["Caller", "SshKey", "require_root", "ssh_key"]
+__all__ = ["Caller", "SshKey", "require_root", "ssh_key", "write_for"]
 
 _KEY_NAMES = ("id_ed25519", "id_ecdsa", "id_rsa")
 
@@ -71,6 +72,12 @@ class SshKey:
     def options(self) -> list[str]:
         """Return the arguments that ssh needs to find this key by itself."""
         return ["-i", str(self.private)] if self.made and self.private else []
+
+
+def write_for(caller: Caller, path: Path, content: str) -> None:
+    """Write a file of mode 0600 that belongs to the caller, as a whole or not at all."""
+    write_atomically(path, content)
+    caller.own(path)
 
 
 def require_root(command: str) -> None:

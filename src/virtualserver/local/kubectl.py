@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kubectl"]
 
+_NO_ANSWER = "was refused - did you specify the right host or port?"
+
 
 class Kubectl:
     """The kubectl of one installation, with its kubeconfig and a discovery cache of its own.
@@ -73,7 +75,8 @@ class Kubectl:
         done = subprocess.run(self.command(*arguments), input=stdin, capture_output=True, text=True)
         if done.returncode:
             message = done.stderr.strip() or f"kubectl ended with status {done.returncode}"
-            raise LocalError(f"kubectl {' '.join(arguments[:3])}: {message}")
+            remedy = "Start the instance with `vs up`." if _NO_ANSWER in message else ""
+            raise LocalError(f"kubectl {' '.join(arguments[:3])}: {message}", remedy=remedy)
         return done.stdout
 
     def get(self, kind: str, name: str, *, namespace: str) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ def run(*arguments: str) -> int:
     return code if isinstance(code, int) else 0
 
 
-@pytest.mark.parametrize("name", ["up", "down", "status", "doctor", "image", "version", "completion"])
+@pytest.mark.parametrize("name", ["up", "down", "status", "doctor", "image", "user", "version", "completion"])
 def test_every_command_explains_itself(name: str) -> None:
     done = CliRunner().invoke(main.vs, [name, "--help"])
     assert done.exit_code == 0
@@ -42,7 +42,7 @@ def test_every_command_explains_itself(name: str) -> None:
 
 
 def test_every_command_that_prints_something_can_print_json() -> None:
-    silent = {"completion", "kubectl", "image"}
+    silent = {"completion", "kubectl", "image", "user"}
     for name, command in main.vs.commands.items():
         if name not in silent:
             assert "form" in {parameter.name for parameter in command.params}, name
