@@ -79,16 +79,25 @@ def programs() -> controlplane.Programs:
 
 
 @contextlib.contextmanager
-def an_installation(name: str = "test") -> Generator[Installation]:
-    """Yield an installation in a folder of its own; stop it and remove the folder at the end."""
+def an_installation(name: str = "test", *, room: str = "") -> Generator[Installation]:
+    """Yield an installation in a folder of its own; stop it and remove the folder at the end.
+
+    Args:
+        name: Its name.
+        room: How large a file system of its own it gets, such as ``900m``; empty: it has no file system of its own.
+    """
     # Not pytest's tmp_path: that one is closed to other users, and etcd runs as one.
     root = Path(tempfile.mkdtemp(prefix="vs-test-", dir="/tmp"))
+    if room:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "virtualserver-tests", root], check=True)
     root.chmod(0o755)
     installation = Installation.below(root, name)
     try:
         yield installation
     finally:
         controlplane.stop(installation)
+        if room:
+            subprocess.run(["umount", "--lazy", root], check=True)
         shutil.rmtree(root)
 
 

@@ -280,9 +280,14 @@ def _choose_ranges(installation: Installation) -> None:
 
 
 @contextlib.contextmanager
-def a_node(name: str = "") -> Generator[NodeWorld]:
-    """Yield a control plane and a running node with the tests' image; the public pool has 6 addresses."""
-    with plane.an_installation(name or f"node-{os.getpid()}") as installation:
+def a_node(name: str = "", *, room: str = "") -> Generator[NodeWorld]:
+    """Yield a control plane and a running node with the tests' image; the public pool has 6 addresses.
+
+    Args:
+        name: The installation's name; empty: one of this process.
+        room: As for `plane.an_installation`.
+    """
+    with plane.an_installation(name or f"node-{os.getpid()}", room=room) as installation:
         installation.identifier()
         world = NodeWorld(installation, plane.start(installation))
         try:

@@ -163,6 +163,11 @@ class Files:
         return self.machine / "dismissed"
 
     @property
+    def frozen(self) -> Path:
+        """Why we stopped the guest's processors; there while they stand still."""
+        return self.machine / "frozen"
+
+    @property
     def lock(self) -> Path:
         """Held by QEMU as long as it lives."""
         return self.machine / "lock"

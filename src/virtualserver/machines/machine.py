@@ -72,7 +72,7 @@ class Machine:
         self._ended = asyncio.Event()
         self._changed = asyncio.Event()
         self._later: set[asyncio.Task[None]] = set()
-        self.state: MachineState = Running() if self._pidfd is not None else self._end()
+        self.state: MachineState = self._running() if self._pidfd is not None else self._end()
         self._watcher: asyncio.Task[None] | None = None
         if self._process is not None:
             self.started = files.process.stat().st_mtime
@@ -117,6 +117,12 @@ class Machine:
             raise FileNotFoundError(errno.ENOENT, "the machine has no such tap open", device)
         return borrow(self._pidfd, number)
 
+    @property
+    def written(self) -> list[Path]:
+        """The files that the guest's writes go to."""
+        disks = (disk for disk in self.spec.disks if not disk.read_only)
+        return [self._files.overlay(disk) if disk.ephemeral else disk.path for disk in disks]
+
     async def changes(self) -> AsyncIterator[MachineState]:
         """Yield the current state, then each other state once, until the machine has ended."""
         seen = self.state
@@ -157,6 +163,46 @@ class Machine:
             Whether QEMU took it: not where it has ended or does not answer.
         """
         return await self._execute("system_reset")
+
+    async def freeze(self, why: str) -> None:
+        """Stop the guest's processors until `thaw`, whoever of us lives meanwhile; nothing that it has is lost.
+
+        Args:
+            why: One sentence for people, which the state repeats.
+        """
+        if isinstance(self.state, Ended):
+            return
+        if self._frozen() != why:
+            write_atomically(self._files.frozen, why)
+        await self._execute("stop")
+        self._go_on()
+
+    async def thaw(self) -> None:
+        """Let the guest's processors go on; where QEMU does not take it, the guest stays frozen."""
+        # The guest goes on before the mark goes: whoever finds both thaws again, which changes nothing.
+        if self.is_frozen and await self._execute("cont"):
+            self._files.frozen.unlink(missing_ok=True)
+            self._go_on()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether we stopped the guest's processors."""
+        return bool(self._frozen())
+
+    def _frozen(self) -> str:
+        """Return why we stopped the guest's processors; empty where we did not."""
+        try:
+            return self._files.frozen.read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _running(self) -> Running:
+        return Running(self._frozen())
+
+    def _go_on(self) -> None:
+        """Tell everybody that the machine runs, unless it has ended meanwhile."""
+        if isinstance(self.state, Running):
+            self._settle(self._running())
 
     async def quit(self) -> None:
         """End QEMU now, as if the plug were pulled, and return when it is gone."""
@@ -237,7 +283,7 @@ class Machine:
         elif status == "io-error":
             self.on_stop()
         else:
-            self._settle(Running())
+            self._settle(self._running())
         while client.runstate is Runstate.RUNNING:
             await client.runstate_changed()
 
@@ -250,7 +296,7 @@ class Machine:
         """Let the guest go on as soon as the host has room for what it writes: QEMU stops it before it loses data."""
         while isinstance(self.state, Running) and (client := self._client) is not None:
             try:
-                if await _status(client) != "io-error":
+                if self.is_frozen or await _status(client) != "io-error":
                     break
                 self._settle(Running("the host has no room for what the guest writes; it goes on when there is"))
                 await asyncio.sleep(_SPACE_SECONDS)
@@ -259,8 +305,7 @@ class Machine:
                 await asyncio.sleep(_SPACE_SECONDS / 4)
             except (QMPError, OSError):
                 return
-        if isinstance(self.state, Running):
-            self._settle(Running())
+        self._go_on()
 
     def on_end(self, *, guest: bool, reason: str, message: str) -> None:
         """Record how the machine ends, and let QEMU go: with ``-no-shutdown`` it stays for whoever reads its status.

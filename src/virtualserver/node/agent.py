@@ -32,6 +32,7 @@ from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.held import Held, key_of_machine
 from virtualserver.node.queues import Queues
+from virtualserver.node.reserve import Reserve
 from virtualserver.node.served import registration
 from virtualserver.node.served.subresources import Subresources
 from virtualserver.node.services.controller import ServiceController
@@ -118,6 +119,7 @@ class Agent:
             cache, writer, queues, held, services, preparation, placement, probes, dataplane, node=name
         )
         self._vms = VmController(cache, writer, queues)
+        self._reserve = Reserve(held, state=installation.state)
         self._sweeper = Sweeper(cache, queues, held, addresses, volumes)
         self._subresources = Subresources(client, cache, writer, held, pki=installation.pki)
 
@@ -135,6 +137,7 @@ class Agent:
                 self._services.run(),
                 self._volumes.run(),
                 self._sweeper.run(),
+                self._reserve.run(),
                 self._dataplane.supervise(),
                 self._watches.follow_leases(self._dataplane.lease_changes()),
             )

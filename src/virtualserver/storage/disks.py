@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from virtualserver.storage import qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
+from virtualserver.storage.space import Space, space_of
 
 __all__ = ["DiskError", "DiskStore"]
 
@@ -43,6 +44,11 @@ class DiskStore:
         if not _IDENTIFIER.fullmatch(identifier):
             raise DiskError(f"{identifier!r} is no disk identifier: use letters, digits, dots, dashes")
         return self._folder / f"{identifier}.qcow2"
+
+    def space(self) -> Space:
+        """Return the file system that the disks are on."""
+        self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return space_of(self._folder)
 
     def create(self, identifier: str, *, base: Path | None, size_bytes: int, user: int) -> Path:
         """Make a disk and return its file; one that exists keeps its content and is given to the user.

@@ -499,3 +499,21 @@ async def test_a_guest_waits_for_space_instead_of_losing_what_it_writes(bench: B
         await machine.quit()
     finally:
         await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_frozen_guest_stands_still_for_whoever_finds_it_until_it_is_thawed(bench: Bench) -> None:
+    machine = await bench.launch()
+    guest = await asyncio.to_thread(guest_of(machine).wait_ready)
+    await asyncio.to_thread(guest.run, "(while :; do echo x >>/tmp/ticks; sleep 0.05; done) >/dev/null 2>&1 &")
+    await machine.freeze("paused: no room")
+    assert machine.state == Running("paused: no room")
+    await bench.hypervisor.close()  # QMP serves one at a time
+    (found,) = (await bench.another_hypervisor().adopt()).values()
+    try:
+        assert (found.state, found.is_frozen) == (Running("paused: no room"), True)
+        await found.thaw()
+        assert (found.state, found.is_frozen) == (Running(), False)
+    finally:
+        await found.close()
+    ticks = int(await asyncio.to_thread(guest.run, "wc -l </tmp/ticks"))
+    await asyncio.to_thread(guest.run, f"while [ $(wc -l </tmp/ticks) -le {ticks} ]; do sleep 0.05; done")

@@ -19,6 +19,7 @@ from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
 from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of
 from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
+from virtualserver.node.volumes.grants import Grants
 from virtualserver.node.waits import Wait
 from virtualserver.storage.disks import DiskError
 from virtualserver.storage.images import Image, ImageError, ImageStore
@@ -74,6 +75,7 @@ class VolumeController:
         self._images = images
         self._disks = disks
         # A machine that starts and the controller may come to the same disk.
+        self._grants = Grants(cache)
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._controller: Controller[Key] = Controller(
             name="volume", reconcile=self._reconcile, queue=queues.volumes, workers=2
@@ -159,6 +161,7 @@ class VolumeController:
         for identifier in gone:
             _logger.info("disk %s: its DataVolume is gone, so it is removed", identifier)
             self._disks.remove(identifier)
+        self._grants.keep(alive | in_use)
         return gone
 
     async def _make(self, volume: Manifest, claim: Manifest | None) -> Manifest | Wait:
@@ -184,6 +187,8 @@ class VolumeController:
             if isinstance(image, Wait):
                 return image
             size = max(size, image.virtual_size)
+            if why := self._grants.grant(uid, size, self._disks.space()):
+                return _no_room(why)
             # The claim comes before its disk: what exists on this machine can be found through the API.
             if claim is None:
                 manifest = claim_of(volume, digest=image.digest, size=size)
@@ -194,6 +199,8 @@ class VolumeController:
             # It grows before the machine's next start.
             if uid in self._held.open_disks():
                 return claim
+            if why := self._grants.grant(uid, size, self._disks.space()):
+                return _no_room(why)
             await asyncio.to_thread(self._disks.grow, uid, size)
         return await self._bind(claim, max(size, bound or 0)) or claim
 
@@ -248,3 +255,7 @@ class VolumeController:
 
     async def _report(self, volume: Manifest, wait: Wait | None) -> None:
         await self._writer.write_status(kinds.DATA_VOLUME, volume, status_of(volume, wait, now=time.time()))
+
+
+def _no_room(why: str) -> Wait:
+    return waits_for("InsufficientStorage", f"spec.storage.resources.requests.storage: {why}")

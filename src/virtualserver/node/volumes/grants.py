@@ -1,0 +1,59 @@
+"""What all disks of this host may grow to together: thin disks are granted more room than they take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.kube import kinds
+from virtualserver.kube.objects import owner_uid
+from virtualserver.node.volumes.claims import capacity_of, image_of
+from virtualserver.storage import space
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from virtualserver.kube.cache import Cache
+    from virtualserver.storage.space import Space
+
+__all__ = ["OVERCOMMIT", "Grants"]
+
+OVERCOMMIT: Final = 10.0
+"""Disks may grow to so many times the size of their file system; `node.reserve` stops who uses it up."""
+
+
+class Grants:
+    """Bytes by the UID of a disk's DataVolume. What was granted before we ran is read from the claims."""
+
+    def __init__(self, cache: Cache) -> None:
+        """Name where the claims are; they are read once the cache is synced."""
+        self._cache = cache
+        self._sizes: dict[str, int] | None = None
+
+    def grant(self, uid: str, size: int, told: Space) -> str:
+        """Count a disk, or return why it may not grow to its size, in words.
+
+        Args:
+            uid: Of its DataVolume.
+            size: What it may grow to, in bytes.
+            told: The file system that it is on.
+        """
+        sizes = self._all()
+        held = sizes.get(uid, 0)
+        if size <= held:
+            return ""
+        why = space.refusal(size - held, sum(sizes.values()), told, overcommit=OVERCOMMIT)
+        if not why:
+            sizes[uid] = size
+        return why
+
+    def keep(self, alive: Container[str]) -> None:
+        """Forget the disks of all other DataVolumes."""
+        sizes = self._all()
+        for uid in [uid for uid in sizes if uid not in alive]:
+            del sizes[uid]
+
+    def _all(self) -> dict[str, int]:
+        if self._sizes is None:
+            claims = (claim for claim in self._cache.all(kinds.PERSISTENT_VOLUME_CLAIM) if not image_of(claim))
+            self._sizes = {owner: capacity_of(claim) or 0 for claim in claims if (owner := owner_uid(claim))}
+        return self._sizes
