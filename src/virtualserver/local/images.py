@@ -33,6 +33,8 @@ __all__ = [
     "build",
     "claim",
     "collect",
+    "grant_aliases",
+    "grants",
     "is_there",
     "listed",
     "make",
@@ -201,6 +203,40 @@ def alias(installation: Installation, image: str, *, namespace: str, name: str) 
     if not kubectl.run("get", "namespace", namespace, "-o", "name", "--ignore-not-found").strip():
         kubectl.run("create", "namespace", namespace)
     _make_claim(kubectl, claim(name, stored, namespace=namespace, alias_of=f"{names.IMAGE_NAMESPACE}/{image}"))
+    grant_aliases(kubectl)
+
+
+def grant_aliases(kubectl: Kubectl) -> None:
+    """Let everybody clone every alias that lies outside of the namespace of images; an earlier version asked nobody."""
+    found = [claim["metadata"] for claim in kubectl.list("pvc")]
+    aliases = [metadata for metadata in found if names.ALIAS_OF in metadata.get("annotations", {})]
+    granted = [one for alias in aliases for one in grants(alias["name"], namespace=alias["namespace"])]
+    if granted:
+        kubectl.apply(granted)
+
+
+def grants(name: str, *, namespace: str) -> list[dict[str, Any]]:
+    """Return what lets everybody clone an alias: pure. In the namespace of images everybody may clone everything."""
+    if namespace == names.IMAGE_NAMESPACE:
+        return []
+    group = "rbac.authorization.k8s.io"
+    metadata = {"name": f"virtualserver:alias:{name}", "namespace": namespace}
+    rule = {
+        "apiGroups": ["cdi.kubevirt.io"],
+        "resources": ["datavolumes/source"],
+        "resourceNames": [name],
+        "verbs": ["create"],
+    }
+    return [
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": metadata["name"]},
+            "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:authenticated"}],
+        },
+    ]
 
 
 def remove(installation: Installation, image: str, *, report: Report) -> None:
@@ -218,6 +254,9 @@ def remove(installation: Installation, image: str, *, report: Report) -> None:
             key = f"{metadata['namespace']}/{metadata['name']}"
             if key == source or metadata.get("annotations", {}).get(names.ALIAS_OF) == source:
                 kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
+                for granted in grants(metadata["name"], namespace=metadata["namespace"]):
+                    named = (granted["kind"], granted["metadata"]["name"], "-n", metadata["namespace"])
+                    kubectl.run("delete", *named, "--ignore-not-found")
         collect(installation, kubectl)
 
 

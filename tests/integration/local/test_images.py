@@ -51,6 +51,14 @@ def test_only_images_that_nobody_needs_are_removed(tmp_path: Path) -> None:
     assert collect(installation) == []
 
 
+def test_everybody_may_clone_an_alias_and_nothing_else_of_its_namespace() -> None:
+    role, binding = images.grants("debian", namespace="coreweave")
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "coreweave"
+    assert [rule["resourceNames"] for rule in role["rules"]] == [["debian"]]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert images.grants("debian", namespace=names.IMAGE_NAMESPACE) == []
+
+
 def test_a_disk_that_is_refused_is_told_in_a_sentence(tmp_path: Path) -> None:
     lines = (
         "import sys; from virtualserver.cli import image, main; from virtualserver.storage.images import ImageError",

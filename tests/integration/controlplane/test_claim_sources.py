@@ -1,0 +1,240 @@
+"""Whose disks and images a user of one namespace can have: asked of the user, at the API, whoever carries it out later.
+
+The users are real ones, with a certificate and Kubernetes' own role `edit` in one namespace and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import virtualservers
+from harness.api_server import SERVERS, connected
+from harness.waiting import eventually
+from virtualserver.controlplane import pki
+from virtualserver.controlplane.rest import Rest, RestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.control_plane import ControlPlane
+
+MERGE = "application/merge-patch+json"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/virtualmachines.kubevirt.io"
+GROUP = "rbac.authorization.k8s.io"
+RIGHT = "create datavolumes/source (cdi.kubevirt.io)"
+
+
+def source(namespace: str, name: str = "disk") -> dict[str, Any]:
+    return {"pvc": {"namespace": namespace, "name": name}}
+
+
+def a_volume(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": "DataVolume",
+        "metadata": {"name": name},
+        "spec": {"source": given, "storage": {"resources": {"requests": {"storage": "1Gi"}}}},
+    }
+
+
+def a_machine(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachine",
+        "metadata": {"name": name},
+        "spec": {
+            "runStrategy": "Halted",
+            "dataVolumeTemplates": [{"metadata": {"name": name}, "spec": a_volume(name, given)["spec"]}],
+            "template": {"spec": {"domain": {"devices": {}}}},
+        },
+    }
+
+
+def a_server(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    manifest = virtualservers.a_manifest(name)
+    manifest["spec"]["storage"]["root"]["source"] = given
+    manifest["metadata"].pop("namespace", None)
+    return manifest
+
+
+PATHS = {
+    "VirtualServer": SERVERS,
+    "DataVolume": "/apis/cdi.kubevirt.io/v1beta1/namespaces/{namespace}/datavolumes",
+    "VirtualMachine": "/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachines",
+}
+MAKERS = {"VirtualServer": a_server, "DataVolume": a_volume, "VirtualMachine": a_machine}
+FIELDS = {
+    "VirtualServer": "spec.storage.root.source.pvc",
+    "DataVolume": "spec.source.pvc",
+    "VirtualMachine": "spec.dataVolumeTemplates[].spec.source.pvc",
+}
+
+
+class Tenants:
+    """Two namespaces, the administrator, and a user who has `edit` in the first."""
+
+    def __init__(self, admin: Rest, user: Rest, name: str) -> None:
+        self.admin = admin
+        self.user = user
+        self.name = f"user-{name}"
+        self.own = f"own-{name}"
+        self.other = f"other-{name}"
+
+    def path(self, kind: str, namespace: str = "") -> str:
+        """Return the path of a kind, in the user's own namespace unless another one is named."""
+        return PATHS[kind].format(namespace=namespace or self.own)
+
+    def grant(self, namespace: str, claim: str) -> None:
+        """Give the user the right to clone one claim of a namespace."""
+        role = {
+            "metadata": {"name": claim},
+            "rules": [
+                {
+                    "apiGroups": ["cdi.kubevirt.io"],
+                    "resources": ["datavolumes/source"],
+                    "resourceNames": [claim],
+                    "verbs": ["create"],
+                }
+            ],
+        }
+        self.admin.call("POST", f"{RBAC}/namespaces/{namespace}/roles", role)
+        self.bind(namespace, "Role", claim)
+
+    def bind(self, namespace: str, kind: str, role: str) -> None:
+        """Give the user a role in a namespace."""
+        binding = {
+            "metadata": {"name": f"{self.name}-{role}"},
+            "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role},
+            "subjects": [{"apiGroup": GROUP, "kind": "User", "name": self.name}],
+        }
+        self.admin.call("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+
+    def is_taken(self, kind: str, given: dict[str, Any]) -> bool:
+        """Return whether the user may make an object of a kind with this source; nothing is stored."""
+        try:
+            self.user.call("POST", f"{self.path(kind)}?dryRun=All", MAKERS[kind]("fresh", given))
+        except RestError as error:
+            if error.status != 403:
+                raise
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def tenants(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
+    name = secrets.token_hex(3)
+    folder: Path = tmp_path_factory.mktemp("user")
+    authority = pki.Authority(control_plane.installation.pki, "ca", datetime.datetime.now(datetime.UTC))
+    authority.issue(pki.Certificate(f"user-{name}", "client"), folder / "key.crt", folder / "key.key", owner=0)
+    user = Rest(control_plane.url, authority=control_plane.installation.pki / "ca.crt", client=folder / "key")
+    with contextlib.closing(user), connected(control_plane) as admin:
+        found = Tenants(admin, user, name)
+        for namespace in (found.own, found.other):
+            admin.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        found.bind(found.own, "ClusterRole", "edit")
+        eventually(
+            lambda: found.is_taken("DataVolume", {"blank": {}}), what="the role to hold, as the admission sees it too"
+        )
+        try:
+            yield found
+        finally:
+            for namespace in (found.own, found.other):
+                admin.call("DELETE", f"/api/v1/namespaces/{namespace}")
+
+
+def known(tenants: Tenants, kind: str) -> None:
+    """Skip where a kind has no such field (yet)."""
+    if kind == "VirtualMachine":
+        schema = tenants.admin.call("GET", DEFINITION)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        if "dataVolumeTemplates" not in schema["properties"]["spec"].get("properties", {}):
+            pytest.skip("VirtualMachines have no dataVolumeTemplates")
+
+
+KINDS = pytest.mark.parametrize("kind", list(PATHS))
+
+
+@KINDS
+def test_a_claim_of_another_namespace_needs_the_right_to_clone_it(tenants: Tenants, kind: str) -> None:
+    known(tenants, kind)
+    with pytest.raises(RestError) as refused:
+        tenants.user.call("POST", tenants.path(kind), MAKERS[kind]("thief", source(tenants.other)))
+    assert refused.value.status == 403
+    for words in (FIELDS[kind], f"{tenants.other}/disk", tenants.name, RIGHT):
+        assert words in str(refused.value)
+
+
+@KINDS
+def test_images_and_own_claims_are_cloned_as_ever(tenants: Tenants, kind: str) -> None:
+    known(tenants, kind)
+    assert tenants.is_taken(kind, source("vd-images", "debian"))
+    assert tenants.is_taken(kind, source(tenants.own))
+    assert not tenants.is_taken(kind, source("kube-system"))
+
+
+@KINDS
+def test_the_right_is_to_one_claim_or_to_a_namespace(tenants: Tenants, kind: str) -> None:
+    known(tenants, kind)
+    shared = f"shared-{kind.lower()}"
+    tenants.grant(tenants.other, shared)
+    eventually(lambda: tenants.is_taken(kind, source(tenants.other, shared)), what="the right to hold")
+    assert not tenants.is_taken(kind, source(tenants.other))
+
+
+@KINDS
+def test_what_is_there_goes_on_and_only_its_source_is_fixed(tenants: Tenants, kind: str) -> None:
+    """An object from before the rule, made here by the administrator, may be changed by its user in all else."""
+    known(tenants, kind)
+    manifest = MAKERS[kind]("old", source(tenants.other))
+    tenants.admin.call("POST", tenants.path(kind), manifest)
+    path = f"{tenants.path(kind)}/old"
+    tenants.user.call("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, content_type=MERGE)
+    changed = {"spec": MAKERS[kind]("old", source(tenants.other, "second"))["spec"]}
+    with pytest.raises(RestError) as refused:
+        tenants.user.call("PATCH", path, changed, content_type=MERGE)
+    assert "second" in str(refused.value)
+    assert RIGHT in str(refused.value)
+    tenants.user.call("DELETE", path)
+
+
+def test_what_the_operator_makes_was_asked_of_the_user(tenants: Tenants, control_plane: ControlPlane) -> None:
+    """Its key clones what a server names, which the policy has judged by then: the user's rights count, once."""
+    made = tenants.admin.call("POST", tenants.path("VirtualServer"), a_server("asked", source(tenants.other)))
+    labels = {
+        "virtualservers.coreweave.com/name": "asked",
+        "virtualservers.coreweave.com/uid": made["metadata"]["uid"],
+    }
+    volume = a_volume("asked", source(tenants.other))
+    volume["metadata"]["labels"] = labels
+    installation = control_plane.installation
+    key = Rest(control_plane.url, authority=installation.pki / "ca.crt", client=installation.pki / "clients/operator")
+    with contextlib.closing(key):
+        key.call("POST", f"{tenants.path('DataVolume')}?dryRun=All", volume)
+
+
+@pytest.mark.parametrize("annotation", ["image", "base-image", "alias-of"])
+def test_no_claim_of_a_user_is_made_an_image(tenants: Tenants, annotation: str) -> None:
+    """By a digest alone: the disk of an image, or the kernel that a disk boots, would be any that the machine has."""
+    claims = f"/api/v1/namespaces/{tenants.own}/persistentvolumeclaims"
+    key = f"virtualservers.coreweave.com/{annotation}"
+    claim = {
+        "metadata": {"name": f"fake-{annotation}", "annotations": {key: "sha256:00"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    with pytest.raises(RestError, match="an image is named by who may create persistentvolumeclaims"):
+        tenants.user.call("POST", claims, claim)
+    # Later, by an update, is no other way; what was there before may stay while all else changes.
+    plain = {**claim, "metadata": {"name": f"plain-{annotation}"}}
+    tenants.user.call("POST", claims, plain)
+    patch: dict[str, Any] = {"metadata": {"annotations": {key: "sha256:00"}}}
+    with pytest.raises(RestError, match=key):
+        tenants.user.call("PATCH", f"{claims}/plain-{annotation}", patch, content_type=MERGE)
+    tenants.admin.call("POST", claims, claim)
+    patch = {"metadata": {"labels": {"a": "b"}}}
+    tenants.user.call("PATCH", f"{claims}/fake-{annotation}", patch, content_type=MERGE)
