@@ -27,6 +27,7 @@ from harness import control_plane as plane
 from harness import virtualservers
 from harness.operator_cluster import NAMESPACE, Cluster
 from virtualserver import controlplane
+from virtualserver.host.followed import Followed
 from virtualserver.kube import kubeconfig
 from virtualserver.kube.client import Client
 from virtualserver.operator import process
@@ -226,7 +227,7 @@ async def _load(bare: _Bare, namespace: str, made: Callable[[str, str], None]) -
 async def _record(installation: Installation, cluster: Cluster) -> _Recorded:
     """Run the operator in this process, and return what it sent."""
     uids: dict[str, str] = {}
-    site = Site(pools=frozenset({"public", "private"}))
+    site = Followed(installation.effective_site, Site)
     client = _Recording(kubeconfig.load_kubeconfig(installation.kubeconfigs / "operator"))
     async with _bare(installation) as bare, client:
         ready = asyncio.Event()
@@ -247,7 +248,7 @@ async def _ours(installation: Installation, cluster: Cluster) -> float:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "virtualserver.operator"),
             *("--kubeconfig", str(installation.kubeconfigs / "operator")),
-            *("--site", str(installation.site_profile)),
+            *("--site", str(installation.effective_site)),
             *("--ready-file", str(ready)),
             *("--identity", "bench"),
             stderr=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 import inspect
 import types
@@ -73,7 +74,7 @@ def convert(value: Any, type_: type[T], *, path: str = "") -> T:
 
 def _locate(value: Any, type_: Any, path: str) -> Iterator[Fault]:
     """Yield what msgspec, which stops at the first, would refuse in each part of the value."""
-    type_ = _without_none(type_)
+    type_ = _option(type_, value)
     if inspect.isclass(type_) and issubclass(type_, msgspec.Struct) and isinstance(value, Mapping):
         mapping = typing.cast("Mapping[str, Any]", value)
         for field in msgspec.structs.fields(type_):
@@ -86,7 +87,12 @@ def _locate(value: Any, type_: Any, path: str) -> Iterator[Fault]:
             known = [field.encode_name for field in msgspec.structs.fields(type_)]
             for key in mapping:
                 if key not in known:
-                    yield Fault(f"{path}.{key}" if path else key, f"is not known: write one of {', '.join(known)}")
+                    yield Fault(f"{path}.{key}" if path else str(key), _unknown(key, known))
+    elif typing.get_origin(type_) is dict and isinstance(value, Mapping):
+        key_type, value_type = typing.get_args(type_)
+        for key, item in typing.cast("Mapping[Any, Any]", value).items():
+            yield from _locate(key, key_type, f"{path}.{key}")
+            yield from _locate(item, value_type, f"{path}.{key}")
     elif typing.get_origin(type_) is tuple and isinstance(value, (list, tuple)):
         for index, item in enumerate(typing.cast("Sequence[Any]", value)):
             yield from _locate(item, typing.get_args(type_)[0], f"{path}[{index}]")
@@ -97,11 +103,23 @@ def _locate(value: Any, type_: Any, path: str) -> Iterator[Fault]:
             yield Fault(path, _explain(value, type_, error))
 
 
-def _without_none(type_: Any) -> Any:
+def _option(type_: Any, value: Any) -> Any:
+    """Return which type of a union a value is to be of, the union where that is not to be seen."""
     if typing.get_origin(type_) not in (typing.Union, types.UnionType):
         return type_
     options = [option for option in typing.get_args(type_) if option is not type(None)]
+    if isinstance(value, Mapping):
+        options = [option for option in options if typing.get_origin(option) is dict] or options
     return options[0] if len(options) == 1 else type_
+
+
+def _unknown(key: object, known: Sequence[str]) -> str:
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(str(key).lower(), folded, n=1)
+    listed = ", ".join(known)
+    if near:
+        return f"is not known: did you mean {folded[near[0]]}? (one of {listed})"
+    return f"is not known: write one of {listed}"
 
 
 def _explain(value: Any, type_: Any, error: msgspec.ValidationError) -> str:

@@ -365,9 +365,10 @@ class VirtualServer(_Struct, frozen=True):
         return self.metadata.uid
 
     @property
-    def keeps_disk(self) -> bool:
-        """Whether deleting the server leaves its root disk."""
-        return self.metadata.annotations.get(names.KEEP_DISK) == "true"
+    def keep_disk(self) -> bool | None:
+        """Whether deleting the server is to leave its root disk; None: as the site has it."""
+        asked = self.metadata.annotations.get(names.KEEP_DISK)
+        return {"true": True, "false": False}.get(asked or "")
 
 
 def decode(manifest: Mapping[str, Any]) -> VirtualServer:

@@ -43,6 +43,10 @@ def encode(found: InstallationStatus) -> dict[str, Any]:
         "pools": [_pool(pool) for pool in found.pools],
         "accelerator": dataclasses.asdict(found.accelerator),
         "blockers": [dataclasses.asdict(blocker) for blocker in found.blockers],
+        "site": {
+            "file": str(found.installation.site_file),
+            "faults": [{"path": fault.path, "message": fault.message} for fault in found.site_faults],
+        },
         "repairs": [{"time": one.time, "what": one.what, "where": one.where} for one in found.repairs],
     }
 
@@ -73,6 +77,10 @@ def _print(found: InstallationStatus) -> None:
     click.echo(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
     for blocker in found.blockers:
         click.echo(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")
+    if found.site_faults:
+        click.echo(f"site          {found.installation.site_file} is refused, what held before it goes on holding:")
+    for fault in found.site_faults:
+        click.echo(f"              {fault}")
     for line in incidents(found.repairs)[-_INCIDENTS:]:
         click.echo(f"put back      {line}")
     click.echo()

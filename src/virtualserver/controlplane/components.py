@@ -357,7 +357,7 @@ def _operator(installation: Installation, uid: int, environment: Mapping[str, st
     ready = installation.ready("operator")
     flags = _flags(
         kubeconfig=installation.kubeconfigs / "operator",
-        site=installation.site_profile,
+        site=installation.effective_site,
         ready_file=ready,
         identity=f"{host}:{ready.parent}",
     )

@@ -223,7 +223,7 @@ def _prepare(
         admin=admin,
     )
     pki.write_private(installation.pki / "kube-apiserver/audit-policy.json", audit.policy(), owner=uids.kube_apiserver)
-    site.write(installation)
+    site.renew(installation)
     owners = {
         installation.etcd_data: uids.etcd,
         installation.audit: uids.kube_apiserver,

@@ -105,9 +105,14 @@ class Installation:
         return self.state / "instance.json"
 
     @property
-    def site_profile(self) -> Path:
-        """What the operator knows of this place: the names of the address pools."""
+    def site_file(self) -> Path:
+        """What the administrator says of this place; nobody else writes it, and often it does not exist."""
         return self.state / "site.yaml"
+
+    @property
+    def effective_site(self) -> Path:
+        """What holds: the last faultless content of `site_file`, with the pools that were recorded."""
+        return self.state / "effective-site.yaml"
 
     @property
     def kubeconfig(self) -> Path:

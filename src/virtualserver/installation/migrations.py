@@ -20,7 +20,7 @@ __all__ = ["MIGRATIONS", "STATE_VERSION", "Migration", "is_older", "migrate", "v
 Migration = Callable[[Path], None]
 """Brings a state folder from one version to the next. It may be interrupted and is then run again from its start."""
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 """The version that this program writes; docs/state.md describes it."""
 
 
@@ -42,7 +42,14 @@ def _list_networks(state: Path) -> None:
     write_atomically(file, json.dumps(record, indent=2, sort_keys=True), mode=0o644)
 
 
-MIGRATIONS: Final[Mapping[int, Migration]] = {1: _list_networks}
+def _give_up_the_generated_site(state: Path) -> None:
+    """Remove the ``site.yaml`` that each start wrote: from version 3 on the file is the administrator's."""
+    file = state / "site.yaml"
+    if file.exists() and file.read_text(errors="replace").startswith("# Written at each start, from what"):
+        file.unlink()
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = {1: _list_networks, 2: _give_up_the_generated_site}
 """The steps by the version that each begins with."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
+from virtualserver.controlplane import site
 from virtualserver.installation import ports, ranges
 from virtualserver.local import inventory, networks
 from virtualserver.machines import accelerator
@@ -99,6 +100,7 @@ def prerequisites(installation: Installation) -> Iterator[Finding]:
     yield _tun()
     yield memory(Path("/proc/meminfo").read_text())
     yield _disk(installation)
+    yield from _site(installation)
 
 
 def _root() -> Finding:
@@ -202,6 +204,14 @@ def _disk(installation: Installation) -> Finding:
             "Free some, or choose another folder (VS_STATE).",
         )
     return Finding("disk", Level.OK, found)
+
+
+def _site(installation: Installation) -> Iterator[Finding]:
+    found = site.faults(installation)
+    for fault in found:
+        yield Finding("site", Level.FAILED, f"{installation.site_file}: {fault}.", "docs/site.md has every key.")
+    if not found and installation.site_file.exists():
+        yield Finding("site", Level.OK, str(installation.site_file))
 
 
 def _accelerator() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from virtualserver import controlplane
+from virtualserver.controlplane import site
 from virtualserver.fabric import repairs
 from virtualserver.installation import ranges
 from virtualserver.local import inventory
@@ -18,6 +19,7 @@ from virtualserver.node.allocation import pools
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from virtualserver.api.faults import Fault
     from virtualserver.fabric.blockers import Blocker
     from virtualserver.fabric.desired.state import Network
     from virtualserver.fabric.repairs import RecordedRepair
@@ -67,6 +69,7 @@ class InstallationStatus:
         accelerator: What guests run with.
         blockers: Rules of others that drop our packets; only root sees them.
         repairs: What others took away of the data plane lately and the node put back, the last one last.
+        site_faults: What is wrong with the administrator's ``site.yaml``: what held before it goes on holding.
     """
 
     installation: Installation
@@ -75,6 +78,7 @@ class InstallationStatus:
     accelerator: AcceleratorFound
     blockers: tuple[Blocker, ...]
     repairs: tuple[RecordedRepair, ...]
+    site_faults: tuple[Fault, ...]
 
     @property
     def summary(self) -> str:
@@ -116,6 +120,7 @@ def of(installation: Installation) -> InstallationStatus:
         accelerator=accelerator_of(installation),
         blockers=tuple(inventory.blockers(installation)) if os.getuid() == 0 else (),
         repairs=tuple(repairs.read(installation.fabric_run)),
+        site_faults=site.faults(installation),
     )
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 
+from virtualserver.controlplane import ControlPlaneError
 from virtualserver.fabric.orphans import NamespaceTaken
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
@@ -34,7 +35,7 @@ def main() -> int:
         sys.stdin.buffer.read()  # ends once what we need is there
     try:
         asyncio.run(agent.run(installation))
-    except (InstallationError, NamespaceTaken, AllocationsError) as error:
+    except (InstallationError, NamespaceTaken, AllocationsError, ControlPlaneError) as error:
         _logger.error("%s", error)
         return 1
     return 0

@@ -15,9 +15,11 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
+from virtualserver.controlplane import site
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState
 from virtualserver.host.files import write_atomically
+from virtualserver.host.followed import Followed
 from virtualserver.host.process import boot_id
 from virtualserver.installation import ranges, users
 from virtualserver.installation.errors import InstallationError
@@ -81,6 +83,7 @@ class Agent:
         self._accelerator = found
         self._name = name = nodeobject.node_name()
         networks = ranges.decode(record.ranges)
+        self._site = Followed(installation.site_file, lambda: site.renew(installation))
 
         # What the API has, and what is to be looked at.
         self._cache = cache = Cache(client, WATCHES)
@@ -146,6 +149,7 @@ class Agent:
                 self._allocations.remember(_PORT, str(port))
                 node = await self._announce(port)
                 tasks.append(asyncio.create_task(self._tell_of_repairs(node)))
+                tasks.append(asyncio.create_task(self._follow_site(node)))
                 await asyncio.gather(*tasks)
         finally:
             for task in tasks:
@@ -191,6 +195,21 @@ class Agent:
             self._recorder.emit(node, event)
             for machine in self._held.machines().values():
                 self._queues.vmis.add(key_of_machine(machine))
+
+    async def _follow_site(self, node: Manifest) -> None:
+        """Tell of the administrator's file what was refused, and each change of it, as Events of the Node."""
+        if self._site.value.faults:
+            self._tell_of_site(node, self._site.value)
+        async for found in self._site.changes():
+            if isinstance(found, Exception):
+                _logger.error("%s: %s", self._installation.site_file, found)
+            else:
+                self._tell_of_site(node, found)
+
+    def _tell_of_site(self, node: Manifest, found: site.SiteFound) -> None:
+        event = events.event_of_site(self._installation.site_file, found.faults)
+        _logger.log(logging.WARNING if found.faults else logging.INFO, "%s", event.message)
+        self._recorder.emit(node, event)
 
 
 async def run(installation: Installation) -> None:

@@ -14,12 +14,14 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from virtualserver.api.faults import Fault
     from virtualserver.fabric.desired.repair import Repair
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["CUT_OFF", "STANDS_STILL", "event_of_repair", "events_of"]
+__all__ = ["CUT_OFF", "STANDS_STILL", "event_of_repair", "event_of_site", "events_of"]
 
 STANDS_STILL: Final = "GuestStandsStill"
 """Reason of a VMI's Ready: its guest runs, and for a while it cannot go on."""
@@ -35,6 +37,19 @@ def event_of_repair(repair: Repair) -> Event:
     """Return what is told of the Node where somebody else took away or changed a part of the data plane: pure."""
     message = f"{repair.where}: {repair.what}: it was missing or changed, and was put back"
     return Event("Warning", "DataPlaneRepaired", message)
+
+
+def event_of_site(file: Path, faults: Sequence[Fault]) -> Event:
+    """Return what is told of the Node where the administrator's file has changed: pure.
+
+    Args:
+        file: The administrator's file.
+        faults: What is wrong with it.
+    """
+    if not faults:
+        return Event("Normal", "SiteTakenOver", f"{file} holds")
+    listed = "; ".join(str(fault) for fault in faults)
+    return Event("Warning", "SiteRefused", f"{file}: refused, what held before it goes on holding: {listed}")
 
 
 def events_of(resource: Resource, before: Manifest, after: Manifest) -> list[Event]:

@@ -16,6 +16,7 @@ from virtualserver.api import names
 from virtualserver.api.faults import InvalidManifest
 from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
+from virtualserver.host.followed import Followed
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Controller
@@ -48,13 +49,13 @@ RESYNC_SECONDS: Final = 600.0
 
 
 async def operate(
-    client: Client, site: Site, *, announce: Callable[[], None], resync_seconds: float = RESYNC_SECONDS
+    client: Client, site: Followed[Site], *, announce: Callable[[], None], resync_seconds: float = RESYNC_SECONDS
 ) -> None:
     """Reconcile all servers until cancelled; the caller holds the Lease.
 
     Args:
         client: An entered client.
-        site: The site profile.
+        site: The site profile; every server is looked at again when it changes.
         announce: Called once, when everything that exists is known and reconciling begins.
         resync_seconds: How often every server is looked at without a reason.
     """
@@ -79,6 +80,15 @@ async def operate(
         for key in watches.concerned(cache, resource, change):
             queue.add(key)
 
+    async def follow_site() -> None:
+        async for found in site.changes():
+            if isinstance(found, Exception):
+                _logger.error("%s: what held before goes on holding", found)
+                continue
+            _logger.info("the site profile has changed, every server is looked at")
+            for key in servers():
+                queue.add(key)
+
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(cache.run(receive))
         # Nothing is written before everything that exists is known: what seems missing might only be unread.
@@ -86,10 +96,11 @@ async def operate(
         _logger.info("everything is known, reconciling %d servers", len(servers()))
         tasks.create_task(recorder.run())
         tasks.create_task(controller.run())
+        tasks.create_task(follow_site())
         announce()
 
 
-async def run(kubeconfig: Path, site: Site, ready_file: Path, *, identity: str) -> None:
+async def run(kubeconfig: Path, site: Followed[Site], ready_file: Path, *, identity: str) -> None:
     """Hold the Lease and operate, until SIGTERM or SIGINT; where the Lease is lost, stop, and wait for it again.
 
     An API server that is away for long costs the Lease, and everything that was known: all is read anew.
@@ -139,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _logger.error("%s: another operator with the identity %s runs already", lock_file, options.identity)
         return 1
     try:
-        site = _site(options.site)
+        site = Followed(options.site, lambda: _site(options.site))
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             asyncio.run(run(options.kubeconfig, site, options.ready_file, identity=options.identity))
     except (_SiteError, KubeconfigError) as error:
@@ -150,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _SiteError(Exception):
+class _SiteError(ValueError):
     """The site profile cannot be read; the message names the file and what to do."""
 
 

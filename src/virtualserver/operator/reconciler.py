@@ -24,6 +24,7 @@ from virtualserver.plan.situation import FailedWrite
 
 if TYPE_CHECKING:
     from virtualserver.api.virtualserver import VirtualServer
+    from virtualserver.host.followed import Followed
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
     from virtualserver.kube.events import Recorder
@@ -68,11 +69,11 @@ class Reconciler:
     Args:
         client: An entered client.
         cache: Follows `watches.WATCHES`.
-        site: The site profile.
+        site: The site profile; each pass takes it as it is then.
         recorder: Writes the Events.
     """
 
-    def __init__(self, client: Client, cache: Cache, site: Site, recorder: Recorder) -> None:
+    def __init__(self, client: Client, cache: Cache, site: Followed[Site], recorder: Recorder) -> None:
         self._client = client
         self._cache = cache
         self._site = site
@@ -99,14 +100,15 @@ class Reconciler:
         except InvalidManifest as error:
             await self._reporter.status(key, plan_status.invalid(manifest, error.faults))
             return None
+        site = self._site.value
         children, surroundings = await self._observe(server, key)
-        plan = planning.plan(server, children, surroundings, self._site)
+        plan = planning.plan(server, children, surroundings, site)
         outcome = await self._carry_out(server, plan, children)
         if outcome.is_obstructed:
             self._obstructed.add(key)
         if outcome.done or outcome.is_over:
             children, surroundings = await self._observe(server, key, outcome.failures)
-            plan = planning.plan(server, children, surroundings, self._site)
+            plan = planning.plan(server, children, surroundings, site)
         await self._reporter.status(key, plan.status)
         if outcome.error:
             raise outcome.error

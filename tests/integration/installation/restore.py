@@ -28,6 +28,15 @@ from virtualserver.storage.images import ImageStore
 
 RECORDED = Path(__file__).with_name("recorded")
 NAME = "takeover"
+GENERATED_SITE = """# Written at each start, from what instance.json records.
+pools:
+- name: private
+- name: public
+imageNamespace: vd-images
+storageClasses:
+- local
+"""
+"""What version 2 wrote at each start."""
 ROOT = "/var/lib/virtualserver"
 """The root that is written in the recorded files."""
 
@@ -123,6 +132,8 @@ def restore(root: Path) -> None:
     _put(installation, found)
     for name in ("VERSION", "instance.json"):  # without what this start has recorded
         shutil.copy(RECORDED / name, installation.state)
+    installation.effective_site.unlink()
+    installation.site_file.write_text(GENERATED_SITE)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from e2e.machine import a_machine
 from integration.installation import restore
@@ -172,6 +173,8 @@ def test_what_was_chosen_once_stays(taken_over: Takeover) -> None:
         assert now["ranges"][key] == recorded["ranges"][key]
     assert now["ranges"]["link"] == [recorded["ranges"]["link"]]  # as version 2 writes it
     assert (taken_over.installation.state / "VERSION").read_text() == f"{STATE_VERSION}\n"
+    assert not taken_over.installation.site_file.exists(), "it is the administrator's from version 3 on"
+    assert {"name": "public"} in yaml.safe_load(taken_over.installation.effective_site.read_text())["pools"]
 
 
 def test_no_object_is_written_but_for_its_status(taken_over: Takeover) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.node_world import a_machine, a_service, a_volume
 from virtualserver.fabric import repairs
+from virtualserver.plan import sites
 
 if TYPE_CHECKING:
     from harness.node_world import NodeWorld
@@ -74,3 +75,31 @@ def test_what_somebody_takes_away_of_the_data_plane_is_put_back_and_told_of_the_
     assert "chain forward" in listed
     (recorded, *_) = repairs.read(node.installation.fabric_run)
     assert recorded.what.startswith("nftables rules")
+
+
+def test_the_site_file_is_followed_and_a_faulty_one_changes_nothing(node: NodeWorld) -> None:
+    file, effective = node.installation.site_file, node.installation.effective_site
+
+    def keeps_disks() -> bool:
+        return sites.load(effective.read_text()).keep_disk
+
+    def told_of_node(reason: str) -> list[str]:
+        events = json.loads(node.api.kubectl("-n", "default", "get", "events", "-o", "json"))["items"]
+        return [one["message"] for one in events if one["reason"] == reason]
+
+    assert not keeps_disks()
+    try:
+        file.write_text("defaults: {keepDisk: true}\n")
+        node.eventually(keeps_disks)
+        node.eventually(lambda: told_of_node("SiteTakenOver"))
+        file.write_text("defaults: {keepDisk: 7}\nverb: []\n")
+        node.eventually(lambda: told_of_node("SiteRefused"))
+        (said,) = told_of_node("SiteRefused")
+        assert "site.defaults.keepDisk: 7 has the wrong type" in said
+        assert "site.verb: is not known: did you mean verbs?" in said
+        node.stop_node()
+        node.start_node()
+        assert keeps_disks(), "what held before the faulty file holds after a restart too"
+    finally:
+        file.unlink()
+    node.eventually(lambda: not keeps_disks())

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.operator_cluster import NAMESPACE, Cluster
+from virtualserver.host.followed import Followed
 from virtualserver.kube.client import Client
 from virtualserver.operator import process
 from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.plan import sites
 from virtualserver.plan.sites.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
 
     from harness.control_plane import ControlPlane
 
@@ -41,14 +44,22 @@ async def cluster(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-def operator_process(control_plane: ControlPlane) -> Any:
+def site_file(tmp_path: Path) -> Path:
+    """The operator's site profile."""
+    path = tmp_path / "site.yaml"
+    path.write_text(sites.dump(Site(pools=frozenset({"public", "private", "public-ord1"}))))
+    return path
+
+
+@pytest.fixture
+def operator_process(control_plane: ControlPlane, site_file: Path) -> Any:
     """Return what runs an operator, with its own credentials, in this process, as an async context manager."""
+    site = Followed(site_file, lambda: sites.load(site_file.read_text()), look_seconds=0.2)
 
     @contextlib.asynccontextmanager
     async def run(*, resync_seconds: float = 600.0, client_type: type[Client] = Client) -> AsyncGenerator[None]:
         kubeconfig = control_plane.state / "kubeconfigs" / "operator"
         async with client_type.from_kubeconfig(kubeconfig, user_agent="operator-under-test") as client:
-            site = Site(pools=frozenset({"public", "private", "public-ord1"}))
             task = asyncio.create_task(
                 process.operate(client, site, announce=lambda: None, resync_seconds=resync_seconds)
             )

@@ -11,6 +11,8 @@ from virtualserver.kube import kinds
 from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.operator_cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -219,6 +221,29 @@ async def test_an_annotation_keeps_the_disk(cluster: Cluster) -> None:
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     await cluster.create(network=PRIVATE)
     await cluster.reason("DataVolumeNameTaken")
+
+
+async def test_the_default_for_keeping_disks_is_followed_while_the_operator_runs(
+    cluster: Cluster, site_file: Path
+) -> None:
+    await cluster.create(network=PRIVATE)
+    assert (await cluster.object(kinds.DATA_VOLUME, "web"))["metadata"]["ownerReferences"]
+    before = site_file.read_text()
+
+    async def is_kept() -> bool:
+        return not (await cluster.object(kinds.DATA_VOLUME, "web"))["metadata"].get("ownerReferences")
+
+    async def is_not_kept() -> bool:
+        return not await is_kept()
+
+    site_file.write_text("defaults: {keepDisk: true}\n")
+    await cluster.until(is_kept)
+    await cluster.change(VIRTUAL_SERVER, "web", metadata={"annotations": {names.KEEP_DISK: "false"}})
+    await cluster.until(is_not_kept)
+    await cluster.change(VIRTUAL_SERVER, "web", metadata={"annotations": {names.KEEP_DISK: None}})
+    await cluster.until(is_kept)
+    site_file.write_text(before)
+    await cluster.until(is_not_kept)
 
 
 async def test_a_server_made_again_at_once_gets_objects_of_its_own(cluster: Cluster) -> None:

@@ -42,7 +42,7 @@ class Operators:
                 [
                     *(sys.executable, "-m", "virtualserver.operator"),
                     *("--kubeconfig", str(self.installation.kubeconfigs / "operator")),
-                    *("--site", str(self.installation.site_profile)),
+                    *("--site", str(self.installation.effective_site)),
                     *("--ready-file", str(self.ready)),
                     *("--identity", IDENTITY),
                 ],

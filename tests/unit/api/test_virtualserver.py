@@ -72,7 +72,7 @@ def test_metadata_and_status_are_read() -> None:
     }
     server = decode(manifest)
     assert (server.name, server.namespace, server.uid) == ("web", "team", "u")
-    assert server.keeps_disk
+    assert server.keep_disk
     assert server.status.network.internal_ip == "192.0.2.1"
     ready = server.status.condition(ConditionType.READY)
     assert ready is not None

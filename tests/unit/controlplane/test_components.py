@@ -81,7 +81,7 @@ def test_the_operator_is_told_all_that_it_knows_of_its_place() -> None:
     assert not [name for name in operator.environment if name.startswith("VS_")]
     assert operator.argv[3:] == (
         "--kubeconfig=/vs/one/kubeconfigs/operator",
-        "--site=/vs/one/site.yaml",
+        "--site=/vs/one/effective-site.yaml",
         "--ready-file=/vs/.run/one/operator/ready",
         "--identity=myhost:/vs/.run/one/operator",
         "--wait",

@@ -92,3 +92,16 @@ def test_the_first_step_lists_the_networks_that_version_1_wrote_otherwise(
     migrations.migrate(tmp_path)
     assert (tmp_path / "instance.json").read_bytes() == written
     assert version(tmp_path) == f"{migrations.STATE_VERSION}\n"
+
+
+def test_the_second_step_leaves_the_site_file_to_the_administrator(tmp_path: Path) -> None:
+    generated = "# Written at each start, from what instance.json records.\npools:\n- name: private\n- name: public\n"
+    for before, after in ((generated, None), ("defaults: {keepDisk: true}\n", "defaults: {keepDisk: true}\n")):
+        (tmp_path / "VERSION").write_text("2\n")
+        (tmp_path / "site.yaml").write_text(before)
+        migrations.migrate(tmp_path)
+        file = tmp_path / "site.yaml"
+        assert (file.read_text() if file.exists() else None) == after
+        (tmp_path / "VERSION").write_text("2\n")  # as where it was interrupted before the version was written
+        migrations.migrate(tmp_path)
+        assert (file.read_text() if file.exists() else None) == after

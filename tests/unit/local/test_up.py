@@ -13,7 +13,7 @@ import pytest
 from virtualserver import controlplane
 from virtualserver.installation import ranges
 from virtualserver.installation.installation import Installation
-from virtualserver.local import caller, networks, up
+from virtualserver.local import caller, doctor, networks, up
 from virtualserver.local.errors import ConflictError, LocalError
 
 if TYPE_CHECKING:
@@ -67,6 +67,19 @@ def test_the_steps_have_titles_and_remedies_and_the_machine_is_looked_at_first()
     assert titles[-1] == "First server"
     assert len(set(titles)) == len(titles)
     assert all(step.remedy for step in up.STEPS)
+
+
+def test_a_faulty_site_file_is_refused_with_all_its_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = a_start(tmp_path)
+    start.installation.state.mkdir(parents=True)
+    start.installation.site_file.write_text("quota: {}\ndefaults: {keepdisk: true}\n")
+    site_only = doctor.prerequisites(start.installation)
+    found = [finding for finding in site_only if finding.subject == "site"]
+    monkeypatch.setattr(doctor, "prerequisites", always(found))
+    with pytest.raises(LocalError) as caught:
+        up.check_machine(start, nothing)
+    assert "site.quota: is not known: did you mean quotas?" in str(caught.value)
+    assert "site.defaults.keepdisk: is not known: did you mean keepDisk?" in str(caught.value)
 
 
 def test_networks_are_kept_from_others_until_the_control_plane_runs(

@@ -28,7 +28,7 @@ def data_volumes(situation: Situation) -> list[Apply]:
     manifest = {
         "apiVersion": "cdi.kubevirt.io/v1beta1",
         "kind": "DataVolume",
-        "metadata": ownership.metadata(server, server.name, owned=not server.keeps_disk),
+        "metadata": ownership.metadata(server, server.name, owned=not situation.site.keeps_disk(server)),
         "spec": {
             "source": source,
             "storage": {

@@ -1,94 +1,217 @@
-"""The site profile as a file: ``site.yaml``, which an administrator writes and ``vs up`` makes on one machine.
+"""The site profile as a text, as an administrator writes it: into ``site.yaml`` or, on a cluster, into a ConfigMap.
 
-::
-
-    pools:                        # of addresses; all fields have defaults
-    - name: public
-    - name: private
-    - name: public-ord1           # serves the servers whose spec.region is ORD1
-    imageNamespace: vd-images     # images are the PersistentVolumeClaims in it
-    storageClasses: [local]       # those that are honoured
+docs/site.md describes each key; a test compares that page with the types below.
 """
 
 from __future__ import annotations
 
+import enum
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import yaml
 
 from virtualserver.api import names
 from virtualserver.api.faults import Fault, InvalidManifest, convert, without_nulls
-from virtualserver.plan.sites.site import Site
+from virtualserver.plan import bounded_yaml
+from virtualserver.plan.sites.quotas import AddressQuota, Quotas
+from virtualserver.plan.sites.site import BetweenNamespaces, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["dump", "load"]
+__all__ = ["Profile", "dump", "load"]
 
+_USUAL_POOLS: Final = ("public", "private")
 _POOL_NAME: Final = re.compile(r"(public|private)(-[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
-class _File(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
-    """What the parts of the file have in common."""
+class _Part(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the parts of the profile have in common."""
 
 
-class _Pool(_File, frozen=True):
+class NamedPool(_Part, frozen=True):
+    """A pool of addresses."""
+
     name: str
 
 
-class _Profile(_File, frozen=True):
-    pools: tuple[_Pool, ...] = (_Pool(name="public"), _Pool(name="private"))
-    image_namespace: str = names.IMAGE_NAMESPACE
+class Quota(_Part, frozen=True):
+    """What one namespace may hold: of each pool, or by the pool's name."""
+
+    addresses: int | dict[str, int] | None = None
+
+
+class AllQuotas(Quota, frozen=True):
+    """What every namespace may hold, and what some may instead."""
+
+    namespaces: dict[str, Quota] = {}
+
+
+class Defaults(_Part, frozen=True):
+    """What holds for a server whose manifest does not say it."""
+
+    keep_disk: bool = False
+
+
+class Verb(enum.StrEnum):
+    """What a user needs a right for, on virtualservers, where the site asks for it."""
+
+    USE_PUBLIC = "use-public"
+    DIRECT_ATTACH = "direct-attach"
+    REQUEST_ADDRESS = "request-address"
+
+
+class Profile(_Part, frozen=True):
+    """The whole text."""
+
+    pools: tuple[NamedPool, ...] | None = None
+    image_namespaces: tuple[str, ...] = (names.IMAGE_NAMESPACE,)
     storage_classes: tuple[str, ...] = ("local",)
+    between_namespaces: BetweenNamespaces = BetweenNamespaces.OPEN
+    quotas: AllQuotas = AllQuotas()
+    verbs: tuple[Verb, ...] = ()
+    defaults: Defaults = Defaults()
 
 
-def load(text: str) -> Site:
+def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
     """Read a site profile.
 
     Args:
-        text: YAML, as in this module's docstring; an empty text is a site with all defaults.
+        text: YAML; an empty text is a site with all defaults.
+        installed: The pools that this place has, where it is not the text that decides about that: the text may name
+            no others. None: the text decides, and where it names none there are ``public`` and ``private``.
 
     Raises:
-        InvalidManifest: With every fault, each with its field and what to do.
+        InvalidManifest: With every fault, each with its field, its value, the reason and what to do.
     """
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidManifest([Fault("site", f"is no YAML ({_one_line(error)}): correct it")]) from None
-    profile = convert(without_nulls({} if document is None else document), _Profile, path="site")
-    faults = list(_faults(profile))
+        document = bounded_yaml.load(text)
+    except bounded_yaml.YAMLFault as fault:
+        raise InvalidManifest([Fault("site", f"{fault}: {fault.remedy}")]) from None
+    twice = list(_twice(yaml.compose(text)))
+    if twice:
+        raise InvalidManifest(twice)
+    profile = convert(without_nulls({} if document is None else document), Profile, path="site")
+    named = [pool.name for pool in profile.pools or ()]
+    pools = frozenset(installed) if installed is not None else frozenset(named or _USUAL_POOLS)
+    faults = [*_pool_faults(named, pools), *_namespace_faults(profile), *_quota_faults(profile, pools)]
+    faults += _not_supported_yet(profile)
     if faults:
         raise InvalidManifest(faults)
     return Site(
-        pools=frozenset(pool.name for pool in profile.pools),
-        image_namespace=profile.image_namespace,
+        pools=pools,
+        image_namespaces=profile.image_namespaces,
         storage_classes=frozenset(profile.storage_classes),
+        between_namespaces=profile.between_namespaces,
+        quotas=Quotas(
+            addresses=_decode(profile.quotas),
+            namespaces={name: _decode(quota) for name, quota in profile.quotas.namespaces.items()},
+        ),
+        keep_disk=profile.defaults.keep_disk,
     )
 
 
 def dump(site: Site) -> str:
-    """Return the text that `load` reads as this site."""
-    profile = _Profile(
-        pools=tuple(_Pool(name=name) for name in sorted(site.pools)),
-        image_namespace=site.image_namespace,
-        storage_classes=tuple(sorted(site.storage_classes)),
-    )
-    return yaml.safe_dump(msgspec.to_builtins(profile), sort_keys=False)
+    """Return the text that `load` reads as this site; defaults stand in it as far as they have no key of their own."""
+    profile = {
+        "pools": [{"name": name} for name in sorted(site.pools)],
+        "imageNamespaces": list(site.image_namespaces),
+        "storageClasses": sorted(site.storage_classes),
+        "betweenNamespaces": site.between_namespaces.value,
+        "quotas": {
+            **_encode(site.quotas.addresses),
+            "namespaces": {name: _encode(quota) for name, quota in sorted(site.quotas.namespaces.items())},
+        },
+        "defaults": {"keepDisk": site.keep_disk},
+    }
+    return yaml.safe_dump(profile, sort_keys=False)
 
 
-def _faults(profile: _Profile) -> Iterator[Fault]:
-    seen: set[str] = set()
-    for index, pool in enumerate(profile.pools):
+def _decode(quota: Quota) -> AddressQuota:
+    asked = quota.addresses
+    return AddressQuota(pools=asked) if isinstance(asked, dict) else AddressQuota(each=asked)
+
+
+def _encode(quota: AddressQuota) -> dict[str, Any]:
+    if quota.each is None:
+        return {"addresses": dict(sorted(quota.pools.items()))} if quota.pools else {}
+    return {"addresses": quota.each}
+
+
+def _pool_faults(named: list[str], pools: frozenset[str]) -> Iterator[Fault]:
+    for index, name in enumerate(named):
         path = f"site.pools[{index}].name"
-        if not _POOL_NAME.fullmatch(pool.name):
-            message = f"{pool.name!r} is no pool's name: write public or private, or one of them with -REGION"
+        if not _POOL_NAME.fullmatch(name):
+            message = f"{name!r} is no pool's name: write public or private, or one of them with -REGION"
             yield Fault(path, f"{message} in lower case")
-        if pool.name in seen:
-            yield Fault(path, f"{pool.name!r} is there twice: remove one")
-        seen.add(pool.name)
+        elif name not in pools:
+            yield Fault(path, f"{name!r} is no pool of this place: {_one_of(pools)}")
+        if name in named[:index]:
+            yield Fault(path, f"{name!r} is there twice: remove one")
 
 
-def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())
+def _namespace_faults(profile: Profile) -> Iterator[Fault]:
+    for index, name in enumerate(profile.image_namespaces):
+        path = f"site.imageNamespaces[{index}]"
+        yield from _namespace_fault(path, name)
+        if name in profile.image_namespaces[:index]:
+            yield Fault(path, f"{name!r} is there twice: remove one")
+    for name in profile.quotas.namespaces:
+        yield from _namespace_fault(f"site.quotas.namespaces.{name}", name)
+
+
+def _namespace_fault(path: str, name: str) -> Iterator[Fault]:
+    if not _NAMESPACE.fullmatch(name):
+        yield Fault(
+            path, f"{name!r} is no namespace's name: use at most 63 lower-case letters, digits and dashes, no dash last"
+        )
+
+
+def _quota_faults(profile: Profile, pools: frozenset[str]) -> Iterator[Fault]:
+    quotas: Mapping[str, Quota] = {
+        "site.quotas": profile.quotas,
+        **{f"site.quotas.namespaces.{name}": quota for name, quota in profile.quotas.namespaces.items()},
+    }
+    for path, quota in quotas.items():
+        asked = quota.addresses
+        counts = asked if isinstance(asked, dict) else {} if asked is None else {"": asked}
+        for pool, count in counts.items():
+            where = f"{path}.addresses.{pool}" if pool else f"{path}.addresses"
+            if pool and pool not in pools:
+                yield Fault(where, f"{pool!r} is no pool of this place: {_one_of(pools)}")
+            if count < 0:
+                yield Fault(where, f"{count} is less than 0: write 0 for no address, or leave it out for no bound")
+
+
+def _not_supported_yet(profile: Profile) -> Iterator[Fault]:
+    """Yield what is known and not carried out yet: it is refused, since what is asked for is never ignored."""
+    for index, verb in enumerate(profile.verbs):
+        yield Fault(f"site.verbs[{index}]", f"{verb.value!r} is not supported yet: remove it")
+    if profile.between_namespaces is not BetweenNamespaces.OPEN:
+        yield Fault("site.betweenNamespaces", "'closed' is not supported yet: write open, or leave it out")
+    if profile.quotas.addresses is not None or profile.quotas.namespaces:
+        yield Fault("site.quotas", "is not supported yet: leave it out")
+    if profile.image_namespaces != (names.IMAGE_NAMESPACE,):
+        yield Fault("site.imageNamespaces", f"is not supported yet: leave it out, and it is {names.IMAGE_NAMESPACE}")
+
+
+def _one_of(pools: Iterable[str]) -> str:
+    return f"write one of {', '.join(sorted(pools))}"
+
+
+def _twice(node: yaml.Node | None) -> Iterator[Fault]:
+    """Yield the keys that stand twice in a mapping: of each the first would be lost without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _twice(item)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if str(key.value) in lines:
+                yield Fault("site", f"{key.value!r} stands in line {lines[key.value]} and in line {line}: remove one")
+            lines[str(key.value)] = line
+            yield from _twice(value)

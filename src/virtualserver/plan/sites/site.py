@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
+import enum
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.plan.sites.local import Local
+from virtualserver.plan.sites.quotas import Quotas
 
-__all__ = ["PoolChoice", "Site"]
+if TYPE_CHECKING:
+    from virtualserver.api.virtualserver import VirtualServer
+
+__all__ = ["BetweenNamespaces", "PoolChoice", "Site"]
 
 _LOCAL: Final = Local()
+_NO_QUOTAS: Final = Quotas()
+
+
+class BetweenNamespaces(enum.StrEnum):
+    """Whether guests reach the guests of other namespaces at their own addresses."""
+
+    OPEN = "open"
+    """As on a cluster without a NetworkPolicy."""
+    CLOSED = "closed"
+    """Only at published addresses and ports."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,15 +47,25 @@ class Site:
 
     Attributes:
         pools: Names of the address pools: ``public``, ``private``, and ``public-REGION``, ``private-REGION``.
-        image_namespace: Where images are PersistentVolumeClaims.
+        image_namespaces: Where images are PersistentVolumeClaims that everybody may clone.
         storage_classes: Storage class names that the site honours; any other is a wish.
+        between_namespaces: Whether guests reach the guests of other namespaces.
+        quotas: What namespaces may hold.
+        keep_disk: Whether a server keeps its disk when it is deleted and its manifest does not say it.
         driver: What is written for, waited for and refused by whoever carries the objects out.
     """
 
     pools: frozenset[str] = frozenset({"public", "private"})
-    image_namespace: str = names.IMAGE_NAMESPACE
+    image_namespaces: tuple[str, ...] = (names.IMAGE_NAMESPACE,)
     storage_classes: frozenset[str] = frozenset({"local"})
+    between_namespaces: BetweenNamespaces = BetweenNamespaces.OPEN
+    quotas: Quotas = _NO_QUOTAS
+    keep_disk: bool = False
     driver: Local = _LOCAL
+
+    def keeps_disk(self, server: VirtualServer) -> bool:
+        """Return whether deleting a server leaves its root disk."""
+        return self.keep_disk if server.keep_disk is None else server.keep_disk
 
     def pool(self, *, public: bool, region: str) -> PoolChoice:
         """Return the pool for a server; regions are written in any case, pool names in lower case.
