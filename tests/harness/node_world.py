@@ -9,12 +9,14 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness import control_plane as plane
+from harness import invariants
 from harness.guest import image as guest_image
 from harness.guest.driver import Guest
 from harness.reading import Reader
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["NodeWorld", "a_machine", "a_node", "a_service", "a_volume", "an_image"]
+__all__ = ["NodeWorld", "a_machine", "a_node", "a_service", "a_volume", "an_empty_machine", "an_image"]
 
 _SOURCES = Path(__file__).parents[2] / "src"
 _OTHERS = [ipaddress.ip_network(text) for text in ("203.0.113.0/24", "198.18.0.0/24", "10.42.0.0/16")]
@@ -185,6 +187,15 @@ class NodeWorld:
         )
         guest.wait_ready()
         return guest
+
+    def one_owner(self) -> None:
+        """Fail where an address, MAC, tap or user number has not one owner everywhere."""
+        invariants.one_owner(self.installation, self._reader)
+
+    def allocations(self, owner: str) -> dict[str, str]:
+        """Return what is recorded as given to an owner, by purpose."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.installation.allocations}?mode=ro", uri=True)) as claims:
+            return dict(claims.execute("SELECT purpose, value FROM claims WHERE owner = ?", (owner,)))
 
     def qemu_pid(self, name: str) -> int:
         """Return the PID of a machine's QEMU."""
@@ -344,6 +355,23 @@ def a_service(name: str, *, selects: str | None = None, **changes: Any) -> dict[
         "metadata": {"name": name, "annotations": annotations},
         "spec": spec,
     }
+
+
+def an_empty_machine(name: str, *, owner: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a VirtualMachine without a disk: its guest is firmware that finds nothing to boot, and is never missed.
+
+    Args:
+        name: Its name.
+        owner: The owner reference that it bears; None: none.
+        changes: As for `a_machine`.
+    """
+    machine = a_machine(name, strategy=changes.pop("strategy", "Always"), **changes)
+    spec = machine["spec"]["template"]["spec"]
+    spec |= {"terminationGracePeriodSeconds": 0, "volumes": []}
+    spec["domain"]["devices"]["disks"] = []
+    if owner:
+        machine["metadata"]["ownerReferences"] = [owner]
+    return machine
 
 
 def a_machine(name: str, *, strategy: str = "RerunOnFailure", attach: str | None = None, **spec: Any) -> dict[str, Any]:

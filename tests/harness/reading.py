@@ -74,6 +74,10 @@ class Reader:
         except OSError as error:
             raise AssertionError(f"GET {path}: {error}") from error
 
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        """Return the objects of a kind in all namespaces; the kind is one that `reads` knows."""
+        return list(self._call("GET", _KINDS[kind].path())["items"])
+
     def put(self, path: str, body: object = None) -> str:
         """Send a PUT, and return the answer as JSON, or the words of the refusal."""
         try:

@@ -8,6 +8,8 @@ from typing import Any
 
 from virtualserver.api import names
 from virtualserver.api.virtualserver import VirtualServer, decode
+from virtualserver.kube import kinds
+from virtualserver.kube.objects import controller_reference
 
 UID = "5f0c9a52-6f0e-4a8e-9d6f-2f3f7b1c0a11"
 
@@ -94,7 +96,9 @@ def an_instance(
             "name": "web",
             "namespace": "default",
             "uid": "uid-of-instance",
-            "ownerReferences": [{"kind": "VirtualMachine", "name": "web", "uid": "uid-of-web", "controller": True}],
+            "ownerReferences": [
+                controller_reference(kinds.VIRTUAL_MACHINE, {"metadata": {"name": "web", "uid": "uid-of-web"}})
+            ],
         },
         "spec": copy.deepcopy(dict(template["spec"])),
         "status": {

@@ -115,7 +115,7 @@ class Agent:
         self._services = services = ServiceController(cache, writer, queues, held, addresses, dataplane, node=name)
         links = Links(cache, queues, addresses, services)
         seeds = Seeds(client, installation.seeds)
-        preparation = Preparation(cache, held, addresses, volumes, links, seeds, found)
+        preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, found)
         self._placement = placement = Placement(cache, held, volumes, links, seeds, hypervisor, dataplane)
         probes = Probes(queues.vmis, dataplane.open_socket)
         self._vmis = VmiController(

@@ -83,7 +83,10 @@ class Held:
 
     def values_in_use(self) -> set[str]:
         """Return every address, MAC, tap and user number that a machine or a link still uses."""
-        values = {str(machine.spec.user) for machine in self._machines.values()}
+        values: set[str] = set()
+        for machine in self._machines.values():
+            values.add(str(machine.spec.user))
+            values |= {value for nic in machine.spec.nics for value in (nic.device, nic.mac)}
         for link in self.links().values():
             values |= {link.device, link.mac, str(link.user), *map(str, link.addresses)}
         return values

@@ -10,7 +10,8 @@ from virtualserver.kube.conditions import is_true
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import key_of
 from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
-from virtualserver.node.ownership import living_owners
+from virtualserver.node.objects import attached_service, is_final
+from virtualserver.node.ownership import living_owners, owner_of
 from virtualserver.node.services import balancing
 
 if TYPE_CHECKING:
@@ -44,8 +45,12 @@ class Sweeper:
 
     async def _sweep(self, _: str) -> float | None:
         services = [one for one in self._cache.all(kinds.SERVICE) if balancing.wants_address(one)]
+        vmis = self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE)
         freed = self._addresses.sweep(
-            alive=living_owners(self._cache), wishes=balancing.wishes_of(services), in_use=self._held.values_in_use()
+            alive=living_owners(self._cache),
+            wishes=balancing.wishes_of(services),
+            attaching={owner_of(self._cache, vmi) for vmi in vmis if attached_service(vmi) and not is_final(vmi)},
+            in_use=self._held.values_in_use(),
         )
         # A Service without an address may have one now.
         if any(one.kind == "address" for one in freed):

@@ -11,6 +11,7 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Manifest, Resource, key_of
 from virtualserver.node.objects import attached_service, volume_claims
 from virtualserver.node.services import balancing, relations
+from virtualserver.plan.ownership import SUFFIXES, VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["WATCHES", "Watches"]
 
 WATCHES: Final = {
+    VIRTUAL_SERVER: Watch(),
     kinds.VIRTUAL_MACHINE: Watch(),
     kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
     kinds.SERVICE: Watch(),
@@ -38,6 +40,7 @@ class Watches:
         self._cache = cache
         self._queues = queues
         self._receivers: dict[Resource, Callable[[Change], None]] = {
+            VIRTUAL_SERVER: self._server,
             kinds.VIRTUAL_MACHINE: self._vm,
             kinds.VIRTUAL_MACHINE_INSTANCE: self._vmi,
             kinds.SERVICE: self._service,
@@ -57,6 +60,17 @@ class Watches:
                 condition = condition_of(vmi, names.ADDRESS_TAKEN)
                 if condition is not None and condition["status"] != "True":
                     self._queues.vmis.add(key_of(vmi))
+
+    def _server(self, change: Change) -> None:
+        # Only that it lives matters here: what it asks for, the operator carries out.
+        if change.old is not None and change.new is not None and _uid(change.old) == _uid(change.new):
+            return
+        namespace, name = change.key
+        self._queues.vmis.add(change.key)
+        for suffix in SUFFIXES["Service"]:
+            self._queues.services.add((namespace, f"{name}{suffix}"))
+        if change.old is not None:
+            self._queues.sweep_soon()
 
     def _vm(self, change: Change) -> None:
         self._queues.vms.add(change.key)
@@ -112,6 +126,10 @@ class Watches:
             name = fields.labels_of(one).get("kubernetes.io/service-name") if one else None
             if name:
                 self._queues.services.add((change.key[0], name))
+
+
+def _uid(manifest: Manifest) -> str:
+    return manifest["metadata"]["uid"]
 
 
 def _face(vmi: Manifest | None) -> tuple[tuple[str, ...], object, object] | None:

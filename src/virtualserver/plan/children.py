@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.kube.objects import owner_uid
 from virtualserver.plan import ownership
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ class Children:
         """Return the objects that belong to a server: its own, and what was made from them."""
         own = {key: item for key, item in self.objects.items() if ownership.is_ours(server, item)}
         for (kind, name), item in self.objects.items():
-            parent = own.get((MADE_FROM.get(kind, ""), name))
-            if parent and owner_uid(item) == parent["metadata"]["uid"]:
+            if kind in MADE_FROM and ownership.living_owner(item, lambda maker, key: own.get((maker.kind, key[1]))):
                 own[kind, name] = item
         return Children(own)
 

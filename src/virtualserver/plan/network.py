@@ -12,6 +12,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api.mac import derive
+from virtualserver.plan import ownership
 
 if TYPE_CHECKING:
     from virtualserver.api.virtualserver import FloatingIP, VirtualServer
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CLUSTER_NIC",
     "NIC",
-    "SERVICE_SUFFIXES",
     "LoadBalancer",
     "ServerNetwork",
     "cluster_mac",
@@ -29,9 +29,6 @@ __all__ = [
 
 CLUSTER_NIC: Final = "default"
 """The name of the NIC on the cluster network, in the machine's specification and in its status."""
-
-SERVICE_SUFFIXES: Final = ("-tcp", "-udp", "")
-"""What follows a server's name in the names of all Services that it may ever have: TCP, UDP, headless."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +111,7 @@ def network_of(server: VirtualServer, site: Site) -> ServerNetwork:
         load_balancers=load_balancers,
         floating=wanted.floating,
         headless=server.name if is_headless else None,
-        names=tuple(f"{server.name}{suffix}" for suffix in SERVICE_SUFFIXES),
+        names=tuple(f"{server.name}{suffix}" for suffix in ownership.SUFFIXES["Service"]),
     )
 
 

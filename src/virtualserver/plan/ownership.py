@@ -1,21 +1,53 @@
-"""Whose an object is, and the metadata that makes one ours."""
+"""Whose an object is: judged here, for operator and node alike, and the metadata that makes one ours.
+
+Who may write an object may write any owner and any label into it, so neither proves anything by itself. An owner counts
+when it lives, when namespace, kind, name and UID are the ones that the child refers to, and when the child's name is
+one that this owner gives to such a child: whoever makes the owner chooses those names, in a namespace of its own.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.kube.objects import Resource, controller_of, controller_reference
+from virtualserver.kube import kinds
+from virtualserver.kube.objects import Resource, controller_of, controller_reference, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from virtualserver.api.virtualserver import VirtualServer
-    from virtualserver.kube.objects import Manifest
+    from virtualserver.kube.objects import Key, Manifest
 
-__all__ = ["VIRTUAL_SERVER", "describe_owner", "is_ours", "labels", "metadata", "passed_on"]
+__all__ = [
+    "SUFFIXES",
+    "VIRTUAL_SERVER",
+    "claimed_owner",
+    "describe_owner",
+    "is_ours",
+    "labels",
+    "living_owner",
+    "metadata",
+    "passed_on",
+]
 
 VIRTUAL_SERVER: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND)
+
+SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
+    "VirtualMachine": ("",),
+    "DataVolume": ("",),
+    "Secret": ("-cloud-init",),
+    "Service": ("-tcp", "-udp", ""),
+}
+"""What follows a server's name in the names of all objects that it may ever have, by kind."""
+
+_MAKERS: Final[Mapping[str, tuple[Resource, tuple[str, ...]]]] = {
+    **{kind: (VIRTUAL_SERVER, suffixes) for kind, suffixes in SUFFIXES.items()},
+    "VirtualMachineInstance": (kinds.VIRTUAL_MACHINE, ("",)),
+    "PersistentVolumeClaim": (kinds.DATA_VOLUME, ("",)),
+    "EndpointSlice": (kinds.SERVICE, ("-ipv4", "-ipv6")),
+}
+"""By kind: what makes such objects, and what follows its name in theirs."""
 
 
 def labels(server: VirtualServer) -> dict[str, str]:
@@ -53,15 +85,54 @@ def passed_on(server: VirtualServer, allowed: Collection[str]) -> dict[str, str]
     return {key: value for key, value in server.metadata.annotations.items() if key in allowed and value}
 
 
+def claimed_owner(child: Manifest) -> tuple[Resource, Key] | None:
+    """Return which object a child says that it belongs to: the kind, and the key.
+
+    Args:
+        child: An object with its ``kind``.
+
+    Returns:
+        None where it names no controller, or one that cannot be: one of a kind that makes no such objects, or of a name
+        that does not lead to the child's. The UID is not looked at.
+    """
+    reference, maker = controller_of(child), _MAKERS.get(child.get("kind", ""))
+    if reference is None or maker is None:
+        return None
+    resource, suffixes = maker
+    group = str(reference.get("apiVersion", "")).rpartition("/")[0]
+    (namespace, name), owner = key_of(child), reference.get("name")
+    if (group, reference.get("kind")) != (resource.group, resource.kind):
+        return None
+    return (resource, (namespace, str(owner))) if name in {f"{owner}{suffix}" for suffix in suffixes} else None
+
+
+def living_owner(child: Manifest, find: Callable[[Resource, Key], Manifest | None]) -> Manifest | None:
+    """Return the living object that a child belongs to, None where it belongs to nobody: it stands for itself.
+
+    Args:
+        child: An object with its ``kind``.
+        find: Returns an object that exists by kind and key, else None.
+    """
+    claimed, reference = claimed_owner(child), controller_of(child)
+    owner = find(*claimed) if claimed else None
+    if owner is None or reference is None or owner["metadata"]["uid"] != reference.get("uid"):
+        return None
+    return owner
+
+
 def is_ours(server: VirtualServer, manifest: Manifest) -> bool:
     """Return whether an object belongs to this server, and not to an earlier one of its name.
 
     A kept DataVolume has no owner; its label says whose it is.
     """
-    controller = controller_of(manifest)
-    if controller is not None:
-        return controller.get("uid") == server.uid
-    unowned_disk = manifest.get("kind") == "DataVolume"
+    itself = {"metadata": {"namespace": server.namespace, "name": server.name, "uid": server.uid}}
+
+    def find(resource: Resource, key: Key) -> Manifest | None:
+        return itself if resource == VIRTUAL_SERVER and key == key_of(itself) else None
+
+    if controller_of(manifest) is not None:
+        return living_owner(manifest, find) is not None
+    unowned_disk = manifest.get("kind") == "DataVolume" and key_of(manifest) == key_of(itself)
     return unowned_disk and manifest["metadata"].get("labels", {}).get(names.UID) == server.uid
 
 

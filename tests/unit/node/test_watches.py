@@ -12,6 +12,7 @@ from virtualserver.kube.cache import Cache
 from virtualserver.kube.store import Change
 from virtualserver.node.queues import Queues
 from virtualserver.node.watches import WATCHES, Watches
+from virtualserver.plan.ownership import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from virtualserver.kube.client import Client
@@ -104,3 +105,24 @@ async def test_a_slice_that_somebody_changes_is_looked_at_with_its_service(node:
     slice_ = an_object("one-tcp-ipv4", labels={"kubernetes.io/service-name": "one-tcp"})
     node.change(kinds.ENDPOINT_SLICE, slice_, None)
     assert await keys(node.queues.services) == {"one-tcp"}
+
+
+SERVER = an_object("one")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(None, SERVER), (SERVER, None), (SERVER, an_object("one", uid="made anew under its name"))]
+)
+async def test_whose_a_machine_and_its_services_are_changes_with_the_server(
+    node: Node, old: Manifest | None, new: Manifest | None
+) -> None:
+    node.change(VIRTUAL_SERVER, old, new)
+    assert await keys(node.queues.services) == {"one", "one-tcp", "one-udp"}
+    assert await keys(node.queues.vmis) == {"one"}
+    if old is not None:
+        assert await node.queues.sweep.get() == "all"
+
+
+async def test_what_a_server_asks_for_is_the_operators_affair(node: Node) -> None:
+    node.change(VIRTUAL_SERVER, SERVER, {**SERVER, "status": {}})
+    assert len(node.queues.vmis) == len(node.queues.services) == 0

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from harness.virtualservers import a_disk, a_machine, a_server, a_service, an_instance, owned
+from virtualserver.kube import kinds
+from virtualserver.kube.objects import controller_reference
 from virtualserver.plan.children import Children
 
 TEMPLATE: dict[str, Any] = {"metadata": {}, "spec": {}}
 
 
 def a_claim(owner: str) -> dict[str, Any]:
-    metadata = {"name": "web", "namespace": "default"}
-    return owned({"kind": "PersistentVolumeClaim", "metadata": metadata}, uid=owner)
+    reference = controller_reference(kinds.DATA_VOLUME, {"metadata": {"name": "web", "uid": owner}})
+    metadata = {"name": "web", "namespace": "default", "ownerReferences": [reference]}
+    return {"kind": "PersistentVolumeClaim", "metadata": metadata}
 
 
 def test_an_object_is_found_by_kind_and_name() -> None:

@@ -27,6 +27,7 @@ RESERVED_SECONDS: Final = 60.0
 server, when the address moves from one to the other."""
 
 _BALANCER: Final = "load-balancer/"
+_ATTACHED: Final = "attached/"
 
 
 class Addresses:
@@ -84,6 +85,46 @@ class Addresses:
                 f"MAC address {mac} belongs to another server of this machine (owner {error.allocation.owner}): "
                 "choose another spec.network.macAddress, or leave it out",
             )
+
+    def attach(self, owner: str, addresses: Sequence[Address]) -> Wait | None:
+        """Record that load balancer addresses are the own ones of an owner's NIC, or return why they cannot be."""
+        for address in addresses:
+            try:
+                self._allocations.take(owner, f"{_ATTACHED}{address.version}", "attached", str(address))
+            except AlreadyAllocated:
+                return Wait(
+                    "AddressInUse",
+                    f"{address} is the own address of another machine, and an address goes to one NIC: stop that "
+                    "machine, or attach a Service of this machine's own",
+                )
+        return None
+
+    def detach(self, owner: str) -> None:
+        """Forget that an owner's NIC has load balancer addresses as its own; it has none, or its machine has ended."""
+        self._allocations.free(self._attached(owner))
+
+    def attached(self, owner: str) -> tuple[Address, ...]:
+        """Return the load balancer addresses that the owner's NIC has as its own, 4 before 6; empty: it has none."""
+        found = (ipaddress.ip_address(one.value) for one in self._attached(owner))
+        return tuple(sorted(found, key=lambda address: address.version))
+
+    def recorded_guest(self, owner: str) -> tuple[Address, ...]:
+        """Return the guest's own addresses as far as they are recorded, 4 before 6; grants none."""
+        found = (self._allocations.get(owner, f"guest/{family}") for family in (4, 6))
+        return tuple(ipaddress.ip_address(text) for text in found if text)
+
+    def owner_of_tap(self, device: str) -> str | None:
+        """Return on whose behalf a tap was made, None where it is not recorded."""
+        holder = self._allocations.holder("tap", device)
+        return holder.owner if holder else None
+
+    def group_of(self, address: Address) -> str | None:
+        """Return whose Services have a load balancer address, None where nobody's have it."""
+        holder = self._allocations.holder("address", str(address))
+        return holder.owner if holder else None
+
+    def _attached(self, owner: str) -> list[Allocation]:
+        return [one for one in self._allocations.all() if one.owner == owner and one.kind == "attached"]
 
     def balancer(self, wish: AddressWish) -> tuple[Address, ...] | Wait:
         """Return the load balancer addresses of a Service, one per family, or why there are none."""
@@ -155,25 +196,38 @@ class Addresses:
         return self._allocations.take(owner, kind, kind, free)
 
     def sweep(
-        self, *, alive: Collection[str], wishes: Iterable[AddressWish], in_use: Collection[str]
+        self,
+        *,
+        alive: Collection[str],
+        wishes: Iterable[AddressWish],
+        attaching: Collection[str],
+        in_use: Collection[str],
     ) -> list[Allocation]:
         """Free what nobody holds any more, and return it.
 
         Only to be called with what a synced cache shows: an owner that is not in it is gone.
 
         Args:
-            alive: The UIDs of all objects that may own something, and of their controllers.
+            alive: The UIDs of all objects that may own something.
             wishes: Those of all Services that want addresses.
-            in_use: Values that a machine or link on this host still uses; they are kept whoever owned them.
+            attaching: The owners with a VMI that wants a load balancer address as its own.
+            in_use: Values that a machine or link on this host still uses; they are kept whoever owned them, with all
+                else that their owner was given for its NIC.
         """
         wanted = _wanted(wishes)
+        of_nics = [one for one in self._allocations.all() if not one.purpose.startswith(_BALANCER)]
+        using = {one.owner for one in of_nics if one.value in in_use}
+        kept = {*in_use, *(one.value for one in of_nics if one.owner in using)}
         groups = {owner for owner, _ in wanted}
         freed: list[Allocation] = []
         reserved: dict[Allocation, float] = {}
         for one in self._allocations.all():
-            if one.value in in_use:
+            if one.value in kept:
                 continue
-            if not one.purpose.startswith(_BALANCER):
+            if one.kind == "attached":
+                if one.owner not in attaching:
+                    freed.append(one)
+            elif not one.purpose.startswith(_BALANCER):
                 if one.owner not in alive:
                     freed.append(one)
             elif (one.owner, one.purpose) not in wanted and (one.owner, one.value) not in wanted:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Allocation", "Allocations", "AllocationsError", "AlreadyAllocated", "Kind"]
 
-Kind = Literal["address", "mac", "tap", "user"]
-"""What a value is; values are unique within their kind."""
+Kind = Literal["address", "attached", "mac", "tap", "user"]
+"""What a value is; values are unique within their kind. An address is ``attached`` to the NIC whose own it is, and
+belongs to the Services of its group besides."""
 
 _VERSION: Final = 1
 

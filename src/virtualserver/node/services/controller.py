@@ -12,9 +12,9 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
+from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.kube.patch import merge_patch
-from virtualserver.node.objects import attached_service
+from virtualserver.node.ownership import is_made_by
 from virtualserver.node.services import balancing, relations, rules
 from virtualserver.node.waits import Wait
 
@@ -93,9 +93,10 @@ class ServiceController:
             return Wait("WaitingForAddress", f"Service {key[0]}/{key[1]} of type LoadBalancer does not exist yet")
         return self._grant(service)
 
-    def is_announced(self, addresses: Sequence[Address]) -> bool:
-        """Return whether the data plane itself still answers for one of these addresses."""
-        return any(address in applied.announced for applied in self._applied.values() for address in addresses)
+    def announcing(self, addresses: Sequence[Address]) -> list[Key]:
+        """Return the Services for which the data plane itself still answers at one of these addresses."""
+        announced = {uid: rules.announced for uid, rules in self._applied.items()}
+        return [key for key, uid in self._uids.items() if not announced.get(uid, frozenset()).isdisjoint(addresses)]
 
     def has_all_of(self, vmi: Manifest) -> bool:
         """Return whether every Service that concerns a VMI is in the data plane as it should be."""
@@ -149,14 +150,13 @@ class ServiceController:
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
     def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> ServiceRules:
-        metadata = service["metadata"]
-        machines = self._cache.in_namespace(kinds.VIRTUAL_MACHINE, metadata["namespace"])
         return rules.rules_of(
             service,
             relations.members_of(self._cache, service),
             granted=() if isinstance(granted, Wait) else granted,
             on_guests=self._held.addresses(),
-            is_attached=any(attached_service(vm["spec"]["template"]) == metadata["name"] for vm in machines),
+            # One of those that share the address is enough: it goes to one NIC.
+            is_attached=any(relations.is_attached(self._cache, one) for one in self._group(service)),
         )
 
     async def _write_slices(self, service: Manifest) -> None:
@@ -165,7 +165,7 @@ class ServiceController:
         for key, manifest in wanted.items():
             live = self._cache.get(kinds.ENDPOINT_SLICE, key)
             # Of an earlier Service of this name: the garbage collector is about to remove it.
-            if live is not None and owner_uid(live) != service["metadata"]["uid"]:
+            if live is not None and not is_made_by(service, live):
                 await self._writer.delete(kinds.ENDPOINT_SLICE, live)
                 live = None
             if live is None:

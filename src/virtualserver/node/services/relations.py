@@ -9,11 +9,13 @@ from virtualserver.kube import kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node.objects import attached_service, is_final, selects
+from virtualserver.node.ownership import server_of
+from virtualserver.plan.ownership import claimed_owner
 
 if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
 
-__all__ = ["members_of", "services_of", "waiting_vmis"]
+__all__ = ["is_attached", "members_of", "services_of", "waiting_vmis"]
 
 
 def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
@@ -27,9 +29,25 @@ def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
 
 
 def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
-    """Return the VMIs that a Service selects."""
+    """Return the VMIs that a Service sends traffic to.
+
+    A Service that says that it belongs to a VirtualServer leads to that server's machine only, and to nobody before the
+    server is known to live: anybody may give another machine its labels. Any other leads to whom it selects.
+    """
     vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
-    return [vmi for vmi in vmis if selects(service, vmi)]
+    selected = [vmi for vmi in vmis if selects(service, vmi)]
+    if claimed_owner(service) is None:
+        return selected
+    server = server_of(cache, service)
+    return [vmi for vmi in selected if server is not None and server_of(cache, vmi) == server]
+
+
+def is_attached(cache: Cache, service: Manifest) -> bool:
+    """Return whether the addresses of a Service are, or will be, a NIC's own: a machine that may have them asks so."""
+    namespace, name = key_of(service)
+    vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, namespace)
+    server = server_of(cache, service)
+    return any(attached_service(vm["spec"]["template"]) == name and server_of(cache, vm) == server for vm in vms)
 
 
 def waiting_vmis(cache: Cache, service: Manifest) -> list[Key]:

@@ -19,6 +19,7 @@ from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists
 from virtualserver.kube.objects import controller_reference
 from virtualserver.node.objects import attached_service, volume_claims
+from virtualserver.node.ownership import is_made_by
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vm_status
 
@@ -77,7 +78,7 @@ class VmController:
         if vm is None:
             return None
         vmi = self._cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
-        is_foreign = vmi is not None and not _is_owned(vmi, vm)
+        is_foreign = vmi is not None and not is_made_by(vm, vmi)
         if is_foreign:
             # The VMI of an earlier machine of this name: it is on its way out, its end brings us here again.
             vmi = None
@@ -142,11 +143,6 @@ class VmController:
             for name, is_data_volume in volume_claims(spec).items()
         ]
         return [(name, volume) for name, volume, is_data_volume in found if volume is not None or is_data_volume]
-
-
-def _is_owned(vmi: Manifest, vm: Manifest) -> bool:
-    references = fields.items(vmi, "metadata", "ownerReferences")
-    return any(reference["uid"] == vm["metadata"]["uid"] for reference in references)
 
 
 def _waits_for_old_wishes(vm: Manifest, vmi: Manifest) -> bool:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api.mac import derive
 from virtualserver.fabric.desired.state import Address, DhcpLease, GuestLink, Resolver
 from virtualserver.host import resolv_conf
-from virtualserver.node.objects import attached_service
-from virtualserver.node.ownership import owner_of
+from virtualserver.kube import kinds
+from virtualserver.kube.objects import key_of
+from virtualserver.node.objects import addresses_of, attached_service
+from virtualserver.node.ownership import server_of
+from virtualserver.node.services import balancing
 from virtualserver.node.vmi import resolver
 from virtualserver.node.waits import Wait
+from virtualserver.plan.ownership import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from virtualserver.kube.cache import Cache
-    from virtualserver.kube.objects import Key, Manifest
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.machines.launch import Nic
     from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.queues import Queues
     from virtualserver.node.services.controller import ServiceController
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "guest_link", "has_taken"]
 
+_logger = logging.getLogger(__name__)
 _CLOCK_SLACK_SECONDS: Final = 1.0
 
 _MOVE_SECONDS: Final = 0.2
@@ -47,27 +54,66 @@ class Links:
         self._addresses = addresses
         self._services = services
 
-    def of(
-        self, vmi: Manifest, nics: tuple[NicWish, ...], *, has: tuple[Address, ...] = ()
-    ) -> Mapping[str, GuestLink] | Wait:
-        """Return the links of a VMI by the NIC's name, in the order of its wish, or what it waits for.
+    def of(self, vmi: Manifest, nics: tuple[NicWish, ...], *, owner: str) -> Mapping[str, GuestLink] | Wait:
+        """Return the links of a VMI that starts by the NIC's name, in the order of its wish, or what it waits for.
 
         Args:
             vmi: The VMI.
             nics: The NICs that it asks for.
-            has: The addresses that its cluster NIC was started with, which stay whatever became of its Service since;
-                empty: it starts now.
+            owner: On whose behalf it starts.
         """
         links: dict[str, GuestLink] = {}
         for nic in nics:
-            link = self._cluster_link(vmi, nic, has)
+            link = self._cluster_link(vmi, nic, owner)
             if isinstance(link, Wait):
                 return link
             links[nic.name] = link
         return links
 
-    def _cluster_link(self, vmi: Manifest, nic: NicWish, has: tuple[Address, ...]) -> GuestLink | Wait:
-        owner, namespace = owner_of(self._cache, vmi), vmi["metadata"]["namespace"]
+    def of_running(self, vmi: Manifest, nics: Iterable[tuple[NicWish, Nic]], *, user: int) -> Mapping[str, GuestLink]:
+        """Return the links of a VMI whose machine runs by the NIC's name, whatever became of its owners since.
+
+        Its tap says on whose behalf it was started, and the allocations what it was given then. What the API says now
+        is not asked: its owner may be gone, and anybody may have written its annotations.
+
+        Args:
+            vmi: The VMI.
+            nics: Its NICs, each as it is asked for and as the machine was started with.
+            user: Who may open the taps.
+        """
+        links: dict[str, GuestLink] = {}
+        for wish, nic in nics:
+            owner = self._addresses.owner_of_tap(nic.device)
+            if owner is None or self._is_anothers(owner, vmi):
+                _logger.error("%s/%s: tap %s was not made for it: it gets no link", *key_of(vmi), nic.device)
+                continue
+            addresses, is_attached = self._recorded(vmi, owner)
+            if addresses:
+                links[wish.name] = self._link(
+                    vmi, device=nic.device, mac=nic.mac, user=user, addresses=addresses, is_attached=is_attached
+                )
+        return links
+
+    def _is_anothers(self, owner: str, vmi: Manifest) -> bool:
+        """Return whether an owner is a living server whose machine this VMI is not, as it could be once."""
+        servers = self._cache.all(VIRTUAL_SERVER)
+        return any(server["metadata"]["uid"] == owner and key_of(server) != key_of(vmi) for server in servers)
+
+    def _recorded(self, vmi: Manifest, owner: str) -> tuple[tuple[Address, ...], bool]:
+        """Return the addresses that a running VMI was given, and whether they are load balancer addresses."""
+        attached = self._addresses.attached(owner)
+        shown, namespace = addresses_of(vmi), vmi["metadata"]["namespace"]
+        if not attached and attached_service(vmi):
+            # The program before recorded no attachment: the status says it, and the group whose the address is, proves
+            # that it is one of this namespace.
+            groups = {self._addresses.group_of(address) for address in shown}
+            services = self._cache.in_namespace(kinds.SERVICE, namespace)
+            own = {balancing.group_of(service) for service in services}
+            if shown and all(group and (group in own or group.startswith(f"{namespace}/")) for group in groups):
+                attached = () if self._addresses.attach(owner, shown) else shown
+        return (attached, True) if attached else (self._addresses.recorded_guest(owner), False)
+
+    def _cluster_link(self, vmi: Manifest, nic: NicWish, owner: str) -> GuestLink | Wait:
         user = self._addresses.user(owner)
         if isinstance(user, Wait):
             return user
@@ -75,29 +121,53 @@ class Links:
         if isinstance(mac, Wait):
             return mac
         attached = attached_service(vmi)
-        addresses = has or (self._attached((namespace, attached)) if attached else self._addresses.guest(owner))
+        if not attached:
+            self._addresses.detach(owner)
+        addresses = self._attached(vmi, attached, owner) if attached else self._addresses.guest(owner)
         if isinstance(addresses, Wait):
             return addresses
-        return guest_link(
+        return self._link(
             vmi,
             device=self._addresses.tap(owner),
             mac=mac,
             user=user,
             addresses=addresses,
             is_attached=attached is not None,
-            resolver=resolver.resolver_of(vmi["spec"], namespace=namespace, host=resolv_conf.read()),
         )
 
-    def _attached(self, key: Key) -> tuple[Address, ...] | Wait:
+    def _link(
+        self, vmi: Manifest, *, device: str, mac: str, user: int, addresses: tuple[Address, ...], is_attached: bool
+    ) -> GuestLink:
+        return guest_link(
+            vmi,
+            device=device,
+            mac=mac,
+            user=user,
+            addresses=addresses,
+            is_attached=is_attached,
+            resolver=resolver.resolver_of(vmi["spec"], namespace=vmi["metadata"]["namespace"], host=resolv_conf.read()),
+        )
+
+    def _attached(self, vmi: Manifest, name: str, owner: str) -> tuple[Address, ...] | Wait:
+        """Return the addresses of a load balancer Service as a NIC's own, recorded as such, or why they cannot be."""
+        key = vmi["metadata"]["namespace"], name
+        service = self._cache.get(kinds.SERVICE, key)
+        if service is not None and server_of(self._cache, service) != server_of(self._cache, vmi):
+            return Wait(
+                "AddressInUse",
+                f"Service {key[0]}/{key[1]} and this machine do not belong to the same VirtualServer: attach a Service "
+                "of this machine's own",
+            )
         granted = self._services.granted(key)
         if isinstance(granted, Wait):
             return Wait("WaitingForAddress", granted.message)
         # The data plane must stop to answer for the address before the guest does.
-        if self._services.is_announced(granted):
-            self._queues.services.add(key)
+        if announcing := self._services.announcing(granted):
+            for service_key in announcing:
+                self._queues.services.add(service_key)
             message = f"{', '.join(map(str, granted))} is about to move to the guest"
             return Wait("WaitingForAddress", message, retry_seconds=_MOVE_SECONDS)
-        return granted
+        return self._addresses.attach(owner, granted) or granted
 
 
 def guest_link(

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from virtualserver.kube import kinds
 from virtualserver.machines.ends import Ended
-from virtualserver.node.objects import addresses_of
 from virtualserver.node.vmi import lifecycle, specification
-from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Manifest
     from virtualserver.machines.hypervisor import Hypervisor
+    from virtualserver.machines.launch import MachineSpec
     from virtualserver.machines.machine import Machine
     from virtualserver.node.held import Held
     from virtualserver.node.vmi.links import Links
@@ -78,15 +77,14 @@ class Placement:
                 asyncio.get_running_loop().call_later(lifecycle.DISMISSED_SECONDS, machine.retain)
             # An earlier version may have started what this one refuses: its machine goes on.
             with contextlib.suppress(specification.Unsupported):
-                self._hold(vmi)
+                self._hold(vmi, machine.spec)
 
-    def _hold(self, vmi: Manifest) -> None:
-        uid, namespace = vmi["metadata"]["uid"], vmi["metadata"]["namespace"]
-        wish = specification.wish_of(vmi)
-        disks = (self._volumes.identifier_of((namespace, disk.claim)) for disk in wish.disks)
-        self._held.add_disks(uid, [disk for disk in disks if disk is not None])
-        links = self._links.of(vmi, wish.nics, has=addresses_of(vmi))
-        for nic, link in links.items() if not isinstance(links, Wait) else ():
+    def _hold(self, vmi: Manifest, spec: MachineSpec) -> None:
+        """Hold the disks and links that a machine was started with."""
+        uid, wish = vmi["metadata"]["uid"], specification.wish_of(vmi)
+        self._held.add_disks(uid, self._volumes.identifiers_at(disk.path for disk in spec.disks))
+        links = self._links.of_running(vmi, zip(wish.nics, spec.nics, strict=False), user=spec.user)
+        for nic, link in links.items():
             self._held.add_link(uid, nic, link)
 
     async def start(self, uid: str, prepared: Prepared) -> Machine:

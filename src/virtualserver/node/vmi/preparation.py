@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from virtualserver.kube.objects import Manifest, key_of
 from virtualserver.machines import memory
 from virtualserver.machines.hypervisor import Disk, MachineSpec, Nic
-from virtualserver.node.ownership import owner_of
+from virtualserver.node.ownership import look_for_owners, owner_of
 from virtualserver.node.vmi import specification
 from virtualserver.node.waits import Wait
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.desired.state import GuestLink
     from virtualserver.kube.cache import Cache
+    from virtualserver.kube.client import Client
     from virtualserver.machines.accelerator import Accelerator
     from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.held import Held
@@ -50,6 +51,7 @@ class Preparation:
 
     def __init__(
         self,
+        client: Client,
         cache: Cache,
         held: Held,
         addresses: Addresses,
@@ -61,6 +63,7 @@ class Preparation:
         """Name where it collects.
 
         Args:
+            client: Looks for an owner that the cache has not seen yet.
             cache: What the API has.
             held: The memory that is in use.
             addresses: Grants user numbers.
@@ -69,6 +72,7 @@ class Preparation:
             seeds: Writes cloud-init seeds.
             accelerator: How guests run here.
         """
+        self._client = client
         self._cache = cache
         self._held = held
         self._addresses = addresses
@@ -87,11 +91,12 @@ class Preparation:
         disks = await self._find_disks(namespace, wish)
         if isinstance(disks, Wait):
             return disks
+        await look_for_owners(self._cache, self._client, vmi)
         owner = owner_of(self._cache, vmi)
         user = self._addresses.user(owner)
         if isinstance(user, Wait):
             return user
-        links = self._links.of(vmi, wish.nics)
+        links = self._links.of(vmi, wish.nics, owner=owner)
         if isinstance(links, Wait):
             return links
         if shortage := self._shortage(vmi, wish):
@@ -101,7 +106,7 @@ class Preparation:
             seed = await self._seeds.write(vmi, wish.cloud_init, owner=owner, user=user)
             if isinstance(seed, Wait):
                 return seed
-        identifiers = self._hand_over(namespace, disks, user)
+        identifiers = _hand_over([file for _, file in disks], user)
         return Prepared(self._spec(vmi, wish, disks, user, links, seed), links, identifiers)
 
     async def _find_disks(self, namespace: str, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
@@ -123,16 +128,6 @@ class Preparation:
             admitted=self._held.footprints(),
         )
         return Wait("InsufficientMemory", message) if message else None
-
-    def _hand_over(self, namespace: str, disks: list[tuple[DiskWish, DiskFile]], user: int) -> frozenset[str]:
-        """Give the machine's user the disks that are its own, and return their identifiers."""
-        identifiers: set[str] = set()
-        for disk, file in disks:
-            identifier = self._volumes.identifier_of((namespace, disk.claim))
-            if identifier is not None:
-                identifiers.add(identifier)
-                os.chown(file.path, user, user)
-        return frozenset(identifiers)
 
     def _spec(
         self,
@@ -169,3 +164,13 @@ class Preparation:
             serial=wish.serial,
             virtio_transitional=wish.virtio_transitional,
         )
+
+
+def _hand_over(files: list[DiskFile], user: int) -> frozenset[str]:
+    """Give the machine's user the disks that are its own, and return their identifiers."""
+    identifiers: set[str] = set()
+    for file in files:
+        if file.identifier is not None:
+            identifiers.add(file.identifier)
+            os.chown(file.path, user, user)
+    return frozenset(identifiers)

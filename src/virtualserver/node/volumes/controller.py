@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.objects import Key, Manifest, key_of, owner_uid
+from virtualserver.kube.objects import Key, Manifest, key_of
+from virtualserver.node.ownership import is_made_by
 from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of
 from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
 from virtualserver.node.volumes.grants import Grants
@@ -25,6 +26,7 @@ from virtualserver.storage.disks import DiskError
 from virtualserver.storage.images import Image, ImageError, ImageStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from virtualserver.kube.cache import Cache
@@ -46,10 +48,12 @@ class DiskFile:
     Attributes:
         path: The qcow2 file.
         kernel: What its image boots directly; None: the disk itself boots.
+        identifier: Names the disk; None: the file is an image, which no machine owns.
     """
 
     path: Path
     kernel: Kernel | None
+    identifier: str | None = None
 
 
 class VolumeController:
@@ -136,19 +140,19 @@ class VolumeController:
             if image is None:
                 return Wait("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
             return DiskFile(image.disk, image.kernel)
-        identifier = owner_uid(claim)
-        if identifier is None or volume is None or identifier != volume["metadata"]["uid"]:
+        if volume is None or not is_made_by(volume, claim):
             # Whoever makes a claim writes its owner: it must not name another namespace's disk.
             return Wait("ErrorPvcNotFound", f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
+        identifier = volume["metadata"]["uid"]
         path = self._disks.path(identifier)
         if not path.exists():
             return Wait("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} does not exist")
-        return DiskFile(path, image.kernel if image else None)
+        return DiskFile(path, image.kernel if image else None, identifier)
 
-    def identifier_of(self, key: Key) -> str | None:
-        """Return the identifier of the disk that a claim has, None where it has none of its own."""
-        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
-        return (owner_uid(claim) or claim["metadata"]["uid"]) if claim and not image_of(claim) else None
+    def identifiers_at(self, paths: Iterable[Path]) -> list[str]:
+        """Return the identifiers of the disks that are these files; an image's is none."""
+        files = set(paths)
+        return [one for one in self._disks.all() if self._disks.path(one) in files]
 
     def sweep(self) -> list[str]:
         """Remove the disks whose DataVolume is gone and that no machine has; return their identifiers.
@@ -169,7 +173,7 @@ class VolumeController:
         if isinstance(size, Wait):
             return size
         uid = volume["metadata"]["uid"]
-        if claim is not None and owner_uid(claim) != uid:
+        if claim is not None and not is_made_by(volume, claim):
             name = "/".join(key_of(claim))
             return waits_for(
                 "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and belongs to another: delete or rename it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from virtualserver.plan import ownership
 from virtualserver.plan.outcome import Apply
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUFFIX", "secret"]
 
-SUFFIX: Final = "-cloud-init"
+(SUFFIX,) = ownership.SUFFIXES["Secret"]
 """What follows the server's name in the Secret's."""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api.reasons import Reason
 from virtualserver.kube import kinds
-from virtualserver.plan.network import SERVICE_SUFFIXES
+from virtualserver.plan import ownership
 from virtualserver.plan.objects import data_volumes, secret, services, virtual_machine
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class ChildKind:
 
     Attributes:
         resource: The kind.
-        suffixes: What follows the server's name in each name that such an object may ever have.
         taken: Why a server is not ready while one of these names is somebody else's.
         planned: Returns the objects of the kind that the server asks for.
         needed: Returns the names that it needs now. None: all that an object of this kind may ever have.
@@ -44,11 +43,15 @@ class ChildKind:
     """
 
     resource: Resource
-    suffixes: tuple[str, ...]
     taken: Reason
     planned: Callable[[Situation], Sequence[Apply]]
     needed: Callable[[Situation], Sequence[str]] | None = None
     removals: Callable[[Situation], Sequence[Removal]] = _no_removals
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What follows the server's name in each name that such an object may ever have."""
+        return ownership.SUFFIXES[self.resource.kind]
 
     def names(self, server: str) -> tuple[str, ...]:
         """Return every name that an object of this kind may ever have for a server of this name."""
@@ -65,18 +68,17 @@ class ChildKind:
 
 STAGES: Final = (
     (
-        ChildKind(kinds.DATA_VOLUME, ("",), Reason.DATA_VOLUME_NAME_TAKEN, data_volumes.data_volumes),
-        ChildKind(kinds.SECRET, (secret.SUFFIX,), Reason.SECRET_NAME_TAKEN, secret.secret),
+        ChildKind(kinds.DATA_VOLUME, Reason.DATA_VOLUME_NAME_TAKEN, data_volumes.data_volumes),
+        ChildKind(kinds.SECRET, Reason.SECRET_NAME_TAKEN, secret.secret),
         ChildKind(
             kinds.SERVICE,
-            SERVICE_SUFFIXES,
             Reason.SERVICE_NAME_TAKEN,
             services.services,
             needed=lambda situation: situation.network.services,
             removals=services.removals,
         ),
     ),
-    (ChildKind(kinds.VIRTUAL_MACHINE, ("",), Reason.VIRTUAL_MACHINE_NAME_TAKEN, virtual_machine.virtual_machine),),
+    (ChildKind(kinds.VIRTUAL_MACHINE, Reason.VIRTUAL_MACHINE_NAME_TAKEN, virtual_machine.virtual_machine),),
 )
 """The kinds in the order in which they are applied: those of one stage do not need each other."""
 

@@ -62,10 +62,11 @@ class World:
         granted = self.ask(service)
         return granted.reason if isinstance(granted, Wait) else ",".join(map(str, granted))
 
-    def sweep(self, *alive: str, in_use: set[str] | None = None) -> list[str]:
+    def sweep(self, *alive: str, in_use: set[str] | None = None, attaching: set[str] | None = None) -> list[str]:
         known = {one["metadata"]["uid"] for one in self.services} | set(alive)
         wishes = balancing.wishes_of(self.services)
-        return [one.value for one in self.addresses.sweep(alive=known, wishes=wishes, in_use=in_use or set())]
+        freed = self.addresses.sweep(alive=known, wishes=wishes, attaching=attaching or set(), in_use=in_use or set())
+        return [one.value for one in freed]
 
 
 def a_service(
@@ -293,3 +294,31 @@ def test_an_address_is_only_ever_shared_within_a_namespace_and_key_and_never_a_p
             name = taken.setdefault((address, port["protocol"], port["port"]), service["metadata"]["name"])
             assert name == service["metadata"]["name"]
     world.allocations.close()
+
+
+def test_an_address_is_attached_to_one_owner_until_that_gives_it_up(world: World) -> None:
+    """Fault 2."""
+    address = net("203.0.113.0/29")[1]
+    assert world.addresses.attach("one", [address]) is None
+    refused = world.addresses.attach("two", [address])
+    assert refused is not None
+    assert refused.reason == "AddressInUse"
+    assert "another machine" in refused.message
+    assert world.sweep("one", "two", attaching={"one"}) == [], "its machine is about to start"
+    assert world.sweep("one", "two", attaching=set(), in_use={str(address)}) == [], "it runs"
+    assert world.addresses.attached("one") == (address,)
+    assert world.sweep("one", "two") == [str(address)]
+    assert world.addresses.attach("two", [address]) is None
+
+
+def test_what_an_owner_was_given_stays_while_its_machine_has_any_of_it(world: World) -> None:
+    """Fault 3: nothing of a machine that runs is free, whatever became of its owner and its link."""
+    (guest,) = (world.addresses.guest("gone"),)
+    user, tap = world.addresses.user("gone"), world.addresses.tap("gone")
+    assert not isinstance(guest, Wait)
+    assert world.sweep(in_use={tap}) == []
+    assert world.addresses.guest("other") != guest
+    assert world.addresses.owner_of_tap(tap) == "gone"
+    assert world.addresses.recorded_guest("gone") == guest
+    assert set(world.sweep("other")) == {str(guest[0]), str(user), tap}
+    assert world.addresses.owner_of_tap(tap) is None

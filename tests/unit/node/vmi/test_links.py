@@ -9,7 +9,10 @@ import pytest
 
 from virtualserver.api import names
 from virtualserver.fabric.desired.state import DhcpLease, GuestLink, Ranges, Resolver
+from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
+from virtualserver.kube.objects import controller_reference
+from virtualserver.machines.launch import Nic
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.queues import Queues
@@ -17,6 +20,7 @@ from virtualserver.node.vmi.links import Links, guest_link, has_taken
 from virtualserver.node.vmi.specification import NicWish
 from virtualserver.node.waits import Wait
 from virtualserver.node.watches import WATCHES
+from virtualserver.plan.ownership import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.client import Client
-    from virtualserver.kube.objects import Key
+    from virtualserver.kube.objects import Key, Resource
     from virtualserver.node.services.controller import ServiceController
 
 ADDRESS = ipaddress.ip_address("10.42.0.2")
@@ -76,8 +80,8 @@ class Services:
     def granted(self, key: Key) -> tuple[Address, ...] | Wait:
         return (self.granted_address,) if key == ("ns", "one-tcp") else Wait("PoolExhausted", "none is left")
 
-    def is_announced(self, addresses: Sequence[Address]) -> bool:
-        return self.announced and self.granted_address in addresses
+    def announcing(self, addresses: Sequence[Address]) -> list[Key]:
+        return [("ns", "one-tcp"), ("ns", "copy")] if self.announced and self.granted_address in addresses else []
 
 
 class Host:
@@ -88,18 +92,37 @@ class Host:
         self.allocations = Allocations(path)
         self.queues = Queues()
         self.services = Services()
+        self.cache = Cache(cast("Client", None), WATCHES)
+        self.addresses = Addresses(self.allocations, ranges, users=range(100, 103))
         self.links = Links(
-            Cache(cast("Client", None), WATCHES),
+            self.cache,
             self.queues,
-            Addresses(self.allocations, ranges, users=range(100, 103)),
+            self.addresses,
             cast("ServiceController", self.services),
         )
 
-    def of(self, uid: str = "u", *, attach: str | None = None, **more: Any) -> dict[str, GuestLink] | Wait:
-        annotations = {names.ATTACH_LOAD_BALANCER: attach} if attach else {}
-        metadata = {"namespace": "ns", "name": "one", "uid": uid, "annotations": annotations}
-        found = self.links.of({"metadata": metadata, "spec": {}}, (NicWish("lan", more.pop("mac", None)),), **more)
+    def of(self, uid: str = "u", *, mac: str | None = None, **of_vmi: Any) -> dict[str, GuestLink] | Wait:
+        found = self.links.of(a_vmi(uid, **of_vmi), (NicWish("lan", mac),), owner=uid)
         return found if isinstance(found, Wait) else dict(found)
+
+    def of_running(self, device: str, **of_vmi: Any) -> dict[str, GuestLink]:
+        nic = Nic(device=device, mac="02:00:00:00:00:07")
+        return dict(self.links.of_running(a_vmi(**of_vmi), [(NicWish("lan", None), nic)], user=100))
+
+    def knows(self, resource: Resource, name: str, uid: str, *, owner: str | None = None) -> None:
+        references = (
+            [controller_reference(VIRTUAL_SERVER, {"metadata": {"name": "one", "uid": owner}})] if owner else []
+        )
+        metadata = {"namespace": "ns", "name": name, "uid": uid, "ownerReferences": references, "resourceVersion": "1"}
+        self.cache.remember(resource, {"kind": resource.kind, "metadata": metadata, "spec": {}})
+
+
+def a_vmi(uid: str = "u", *, attach: str | None = None, shows: str | None = None) -> dict[str, Any]:
+    annotations = {names.ATTACH_LOAD_BALANCER: attach} if attach else {}
+    metadata = {"namespace": "ns", "name": "one", "uid": uid, "annotations": annotations}
+    interfaces = [{"name": "default", "ipAddresses": [shows]}] if shows else []
+    status = {"phase": "Running", "interfaces": interfaces}
+    return {"kind": "VirtualMachineInstance", "metadata": metadata, "spec": {}, "status": status}
 
 
 @pytest.fixture
@@ -130,7 +153,7 @@ def test_an_address_that_the_data_plane_still_answers_for_is_waited_for_a_moment
     assert isinstance(wait, Wait)
     assert (wait.reason, wait.message) == ("WaitingForAddress", "203.0.113.7 is about to move to the guest")
     assert wait.retry_seconds < 1
-    assert len(host.queues.services) == 1, "its Service is to take it out of the data plane"
+    assert len(host.queues.services) == 2, "every Service that has it is to take it out of the data plane"
 
 
 def test_a_service_without_an_address_is_waited_for_longer(host: Host) -> None:
@@ -139,10 +162,74 @@ def test_a_service_without_an_address_is_waited_for_longer(host: Host) -> None:
     assert (wait.reason, wait.message, wait.retry_seconds) == ("WaitingForAddress", "none is left", 5.0)
 
 
-def test_a_running_guest_keeps_its_address_whatever_its_service_says(host: Host) -> None:
-    links = host.of(attach="other", has=(ADDRESS,))
-    assert isinstance(links, dict)
-    assert links["lan"].addresses == (ADDRESS,)
+def test_an_attached_address_goes_to_one_nic_first_come_and_stays_there(host: Host) -> None:
+    """Fault 2: two machines that attach one Service."""
+    first = host.of("a", attach="one-tcp")
+    second = host.of("b", attach="one-tcp")
+    assert isinstance(second, Wait)
+    assert second.reason == "AddressInUse"
+    assert "203.0.113.7 is the own address of another machine" in second.message
+    assert host.of("a", attach="one-tcp") == first
+    assert isinstance(host.of("a"), dict), "it starts without"
+    assert isinstance(host.of("b", attach="one-tcp"), dict), "so the other may have it"
+
+
+@pytest.mark.parametrize(
+    ("of_service", "of_machine"),
+    [
+        pytest.param("server", None, id="fault 2: a servers Service for another machine"),
+        pytest.param(None, "server", id="anybodys Service for a servers machine"),
+    ],
+)
+def test_a_service_and_the_machine_that_attaches_it_belong_to_the_same_server(
+    host: Host, of_service: str | None, of_machine: str | None
+) -> None:
+    host.knows(VIRTUAL_SERVER, "one", "server")
+    host.knows(kinds.SERVICE, "one-tcp", "service", owner=of_service)
+    host.knows(kinds.VIRTUAL_MACHINE, "one", "vm", owner=of_machine)
+    vmi = a_vmi(attach="one-tcp")
+    vm = {"metadata": {"name": "one", "uid": "vm"}}
+    vmi["metadata"]["ownerReferences"] = [controller_reference(kinds.VIRTUAL_MACHINE, vm)]
+    wait = host.links.of(vmi, (NicWish("lan", None),), owner="server")
+    assert isinstance(wait, Wait)
+    assert wait.reason == "AddressInUse"
+    assert "Service ns/one-tcp" in wait.message
+
+
+def test_a_running_guest_keeps_what_it_was_started_with_whatever_its_objects_say_now(host: Host) -> None:
+    """Fault 3: the owner is gone when the node starts again, and anybody may have written the annotation."""
+    started = host.of("server", attach="one-tcp")
+    assert isinstance(started, dict)
+    running = host.of_running(started["lan"].device, attach="other", shows="10.42.0.5")
+    assert running["lan"].addresses == (host.services.granted_address,)
+    assert not running["lan"].translated
+    assert (running["lan"].mac, running["lan"].user) == ("02:00:00:00:00:07", 100), "as the machine has them"
+
+
+def test_a_running_guest_of_a_gone_owner_keeps_its_own_address(host: Host) -> None:
+    started = host.of("server")
+    assert isinstance(started, dict)
+    assert host.of_running(started["lan"].device, shows="10.42.0.5")["lan"].addresses == started["lan"].addresses
+
+
+def test_a_machine_that_an_earlier_version_gave_anothers_tap_gets_no_link(host: Host) -> None:
+    """Fault 1, in an installation that was taken over while the thief's machine ran."""
+    started = host.of("server")
+    assert isinstance(started, dict)
+    host.knows(VIRTUAL_SERVER, "victim", "server")
+    assert host.of_running(started["lan"].device) == {}
+    assert host.of_running("tap99") == {}, "nobody's"
+
+
+def test_an_attachment_that_an_earlier_version_did_not_record_is_recorded_when_it_is_the_namespaces(host: Host) -> None:
+    own = host.of("server")
+    assert isinstance(own, dict)
+    host.allocations.take("ns/server", "load-balancer/public/4", "address", "203.0.113.7")
+    host.allocations.take("victim/key", "load-balancer/public/4", "address", "203.0.113.8")
+    device = own["lan"].device
+    assert host.of_running(device, attach="one-tcp", shows="203.0.113.8")["lan"].addresses == own["lan"].addresses
+    links = host.of_running(device, attach="one-tcp", shows="203.0.113.7")
+    assert links["lan"].addresses == host.addresses.attached("server") == (ipaddress.ip_address("203.0.113.7"),)
 
 
 def test_a_mac_of_another_server_is_waited_for(host: Host) -> None:

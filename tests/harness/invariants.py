@@ -1,0 +1,193 @@
+"""What is true of an installation at every moment: an address has one owner, wherever one looks.
+
+Scenarios of several tests call `one_owner` after each of their steps. It reads what the node wrote down and what is in
+the kernel and in dnsmasq's folder, and compares them with the API:
+
+* the allocations: whose NIC an address, a MAC, a tap or a user number was given to;
+* the guard: as whom which tap may send; the routes' sets and the map of published ports;
+* the DHCP hosts: which address is leased on which tap;
+* the API: which address which VMI and which Service shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sqlite3
+import subprocess
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.waiting import eventually
+from virtualserver.fabric.desired import entries
+from virtualserver.fabric.kernel import elements
+from virtualserver.kube import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from harness.reading import Reader
+    from virtualserver.fabric.desired.ledger import Entry
+    from virtualserver.installation.installation import Installation
+
+__all__ = ["Seen", "faults", "one_owner"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One look at an installation.
+
+    Attributes:
+        allocations: (owner, purpose, kind, value) of each.
+        elements: Of the namespace's sets and maps.
+        hosts: By tap: the MAC and address that dnsmasq leases there.
+        vmis: Of all namespaces.
+        services: Of all namespaces.
+    """
+
+    allocations: list[tuple[str, str, str, str]]
+    elements: Mapping[Entry, str]
+    hosts: Mapping[str, tuple[str, str]]
+    vmis: list[dict[str, Any]]
+    services: list[dict[str, Any]]
+
+
+def one_owner(installation: Installation, reader: Reader) -> None:
+    """Fail where an address, MAC, tap or user number has not one owner everywhere.
+
+    Two NICs with one address fail at once. What two sources say differently may have changed between the two looks, so
+    that it fails only where it stays.
+
+    Args:
+        installation: A running one.
+        reader: Of its API.
+    """
+
+    def differing() -> list[str]:
+        seen = _look(installation, reader)
+        doubled = list(_doubled(seen))
+        assert not doubled, "\n".join(doubled)
+        return faults(seen)
+
+    last: list[str] = []
+
+    def agree() -> bool:
+        last[:] = differing()
+        return not last
+
+    eventually(agree, seconds=30, what=lambda: "\n".join(last))
+
+
+def _look(installation: Installation, reader: Reader) -> Seen:
+    with contextlib.closing(sqlite3.connect(f"file:{installation.allocations}?mode=ro", uri=True)) as database:
+        allocations = list(database.execute("SELECT owner, purpose, kind, value FROM claims"))
+    command = ["ip", "netns", "exec", installation.namespace, "nft", "--stateless", "list", "ruleset"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    hosts: dict[str, tuple[str, str]] = {}
+    for file in (installation.fabric_run / entries.DHCP_HOST).glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            mac, _, address = file.read_text().strip().partition(",")
+            hosts[file.name] = mac, address
+    return Seen(allocations, elements.elements(text), hosts, reader.all("vmi"), reader.all("service"))
+
+
+def _doubled(seen: Seen) -> Iterator[str]:
+    """An address and a MAC are on one tap, in the one moment in which the guard was read."""
+    for address, holders in _guarded(seen).items():
+        if len(holders) > 1:
+            yield f"guard: {address} may be sent from {sorted(holders)}"
+    for mac, devices in _by((mac, device) for device, mac, *_ in _keys(seen, entries.GUARD_MAC)).items():
+        if len(devices) > 1:
+            yield f"guard: {mac} may be sent from {sorted(devices)}"
+
+
+def faults(seen: Seen) -> list[str]:
+    """Return what is not as it must be: pure."""
+    return [*_guard(seen), *_dhcp(seen), *_maps(seen), *_api(seen)]
+
+
+def _guard(seen: Seen) -> Iterator[str]:
+    """The owner of a tap was given the address and the MAC that may be sent from it."""
+    given = {(kind, value): owner for owner, purpose, kind, value in seen.allocations if not _is_balancer(purpose)}
+    for address, holders in _guarded(seen).items():
+        for device, mac in holders:
+            owner = given.get(("tap", device))
+            whose = given.get(("attached", address)) or given.get(("address", address))
+            if owner is None or owner != whose or owner != given.get(("mac", mac)):
+                yield f"guard: {address} on {device} {mac}: the tap is {owner}'s, the address {whose}'s"
+
+
+def _dhcp(seen: Seen) -> Iterator[str]:
+    """What is leased on a tap is what may be sent from it."""
+    guarded = _guarded(seen)
+    for device, (mac, address) in seen.hosts.items():
+        if guarded.get(address) != {(device, mac)}:
+            yield f"DHCP: {address} is leased to {mac} on {device}, and the guard has {guarded.get(address)}"
+    for address, devices in _by((host[1], device) for device, host in seen.hosts.items()).items():
+        if len(devices) > 1:
+            yield f"DHCP: {address} is leased on {sorted(devices)}"
+
+
+def _maps(seen: Seen) -> Iterator[str]:
+    """What is announced or published is on no NIC, is granted to Services, and leads to a guest that there is."""
+    guarded = _guarded(seen)
+    granted = {value for _, purpose, kind, value in seen.allocations if kind == "address" and _is_balancer(purpose)}
+    cluster = {ip for service in seen.services for ip in fields.mapping(service, "spec").get("clusterIPs") or ()}
+    announced = {key for (key,) in _keys(seen, entries.ANNOUNCED[4])}
+    for address in announced:
+        if address in guarded or address not in granted:
+            yield f"announced: {address} is on the NIC {guarded.get(address)}, granted: {address in granted}"
+    for entry, target in seen.elements.items():
+        if entry.kind != entries.PUBLISHED[4]:
+            continue
+        front, leads_to = entry.key.split(" . ")[0], target.split(" . ")[0]
+        if front in guarded or front not in granted | cluster:
+            yield f"published: {front} is on the NIC {guarded.get(front)}, granted: {front in granted}"
+        if leads_to not in guarded:
+            yield f"published: {front} leads to {leads_to}, which no guest has"
+
+
+def _api(seen: Seen) -> Iterator[str]:
+    """A VMI that shows an address has it on its NIC; what Services show is granted to their group."""
+    guarded = _guarded(seen)
+    showing = _by(
+        (address, "/".join((vmi["metadata"]["namespace"], vmi["metadata"]["name"])))
+        for vmi in seen.vmis
+        for interface in fields.items(vmi, "status", "interfaces")
+        for address in interface.get("ipAddresses") or ()
+    )
+    for address, names in showing.items():
+        if len(names) > 1 or address not in guarded:
+            yield f"API: {address} is shown by {sorted(names)}, and the guard has {guarded.get(address)}"
+    namespaces = _by(
+        (one["ip"], service["metadata"]["namespace"])
+        for service in seen.services
+        for one in fields.items(service, "status", "loadBalancer", "ingress")
+        if one.get("ip")
+    )
+    for address, owners in namespaces.items():
+        if len(owners) > 1:
+            yield f"API: Services of {sorted(owners)} show {address}"
+
+
+def _guarded(seen: Seen) -> dict[str, set[tuple[str, str]]]:
+    """Return by address: tap and MAC of each NIC that may send as it."""
+    return _by((address, (device, mac)) for device, mac, address in _keys(seen, entries.GUARD_IP[4]))
+
+
+def _keys(seen: Seen, kind: str) -> Iterator[list[str]]:
+    return (entry.key.split(" . ") for entry in seen.elements if entry.kind == kind)
+
+
+def _by(pairs: Iterable[tuple[K, V]]) -> dict[K, set[V]]:
+    found: defaultdict[K, set[V]] = defaultdict(set)
+    for key, value in pairs:
+        found[key].add(value)
+    return dict(found)
+
+
+def _is_balancer(purpose: str) -> bool:
+    return purpose.startswith("load-balancer/")

@@ -1,0 +1,140 @@
+"""What a tenant gets who writes that its objects are another's: nothing of the other's, and its own machine runs.
+
+Machines here have no disk, so that a start is a matter of a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.manifests import a_virtual_server
+from harness.node_world import a_service, an_empty_machine
+from virtualserver.api import names
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.objects import controller_reference
+from virtualserver.plan.ownership import VIRTUAL_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from harness.node_world import NodeWorld
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@contextlib.contextmanager
+def another_namespace(node: NodeWorld) -> Generator[str]:
+    """Yield a namespace of another tenant; the test's own is back afterwards."""
+    own, node.namespace = node.namespace, f"other-{uuid.uuid4().hex[:6]}"
+    node.api.kubectl("create", "namespace", node.namespace)
+    try:
+        yield node.namespace
+    finally:
+        other, node.namespace = node.namespace, own
+        node.api.kubectl("-n", other, "delete", "vm,vmi,service,vs", "--all")
+        node.api.kubectl("delete", "namespace", other, "--wait=false")
+
+
+def a_server(node: NodeWorld, name: str = "web") -> dict[str, Any]:
+    """Make a VirtualServer, which nobody carries out, and return the reference that makes its children its own."""
+    node.apply(a_virtual_server(name=name, namespace=node.namespace))
+    return controller_reference(VIRTUAL_SERVER, node.get("vs", name))
+
+
+def started(node: NodeWorld, name: str, namespace: str) -> dict[str, Any]:
+    """Return the NIC's address and MAC and the user of a machine's QEMU, once it runs."""
+
+    def interface() -> dict[str, Any]:
+        vmi = node.get("vmi", name, namespace=namespace)
+        is_running = fields.status_of(vmi).get("phase") == "Running"
+        return next((dict(one) for one in fields.items(vmi, "status", "interfaces") if is_running), dict[str, Any]())
+
+    nic = node.eventually(interface, what=lambda: f"{namespace}/{name} runs: {node.log[-1500:]}")
+    return {"address": nic["ipAddress"], "mac": nic["mac"], "user": user_of(node, f"{namespace}/{name}")}
+
+
+def user_of(node: NodeWorld, guest: str) -> int:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            arguments = path.read_text().split("\0")
+            is_ours = any(str(node.installation.root) in argument for argument in arguments)
+            if is_ours and f"guest={guest},debug-threads=on" in arguments:
+                return path.parent.stat().st_uid
+    raise AssertionError(f"no QEMU of {guest}")
+
+
+def test_fault_1_who_claims_another_namespaces_server_as_owner_gets_nothing_of_it(node: NodeWorld) -> None:
+    owner = a_server(node)
+    victim = node.namespace
+    with another_namespace(node) as thief:
+        stolen = {**owner, "apiVersion": "example.test/v1"}  # that nobody can look up, so it is not collected either
+        machine = an_empty_machine("web", owner=stolen)
+        machine["metadata"]["labels"] = {names.UID: owner["uid"], names.NAME: "web"}
+        instance = an_empty_machine("bare")["spec"]["template"]
+        node.apply(
+            machine,
+            {
+                "apiVersion": kinds.VIRTUAL_MACHINE_INSTANCE.api_version,
+                "kind": kinds.VIRTUAL_MACHINE_INSTANCE.kind,
+                "metadata": {**instance["metadata"], "name": "bare", "ownerReferences": [stolen]},
+                "spec": instance["spec"],
+            },
+        )
+        taken = [started(node, name, thief) for name in ("web", "bare")]
+        node.one_owner()
+        node.namespace = victim
+        node.apply(an_empty_machine("web", owner=owner))
+        own = started(node, "web", victim)
+        node.namespace = thief
+        for what, value in own.items():
+            assert value not in [other[what] for other in taken], f"its {what} is its own"
+        recorded = node.allocations(owner["uid"])
+        assert (recorded["guest/4"], recorded["mac"], recorded["user"]) == (
+            own["address"],
+            own["mac"],
+            str(own["user"]),
+        )
+        for kind, name in (("vm", "web"), ("vmi", "bare")):
+            uid = node.get(kind, name)["metadata"]["uid"]
+            assert node.allocations(uid)["guest/4"] in [other["address"] for other in taken]
+        node.one_owner()
+
+
+def test_fault_2_an_address_goes_to_one_nic_and_the_second_is_told_why_not(node: NodeWorld) -> None:
+    shared = {names.METALLB_ALLOW_SHARED_IP: "key"}
+    service = a_service("web-tcp", annotations=shared, ports=(("TCP", 1),))
+    copy = a_service("copy", annotations=shared, ports=(("TCP", 2),))
+    node.apply(service, copy, an_empty_machine("web", attach="web-tcp"))
+    address = node.address_of("web-tcp")
+    assert node.address_of("copy") == address, "they share it"
+    assert started(node, "web", node.namespace)["address"] == address
+    node.apply(an_empty_machine("second", attach="web-tcp"), an_empty_machine("third", attach="copy"))
+    for name in ("second", "third"):
+        node.eventually(lambda name=name: node.condition("vm", name, "Failure").get("reason") == "AddressInUse")
+        assert address in node.condition("vm", name, "Failure")["message"]
+        node.eventually(lambda name=name: "AddressInUse" in events_of(node, name))
+    node.one_owner()
+    node.delete("vm", "web")
+    node.eventually(lambda: [name for name in ("second", "third") if node.status("vm", name).get("ready")])
+    node.one_owner()
+
+
+def test_fault_2_a_servers_service_is_no_other_machines(node: NodeWorld) -> None:
+    owner = a_server(node)
+    service = a_service("web-tcp", ports=(("TCP", 1),))
+    service["metadata"]["ownerReferences"] = [owner]
+    node.apply(service, an_empty_machine("thief", attach="web-tcp"))
+    node.eventually(lambda: node.condition("vm", "thief", "Failure").get("reason") == "AddressInUse")
+    node.apply(an_empty_machine("web", owner=owner, attach="web-tcp"))
+    assert started(node, "web", node.namespace)["address"] == node.address_of("web-tcp")
+    node.one_owner()
+
+
+def events_of(node: NodeWorld, name: str) -> str:
+    selector = f"involvedObject.name={name}"
+    return node.api.kubectl("-n", node.namespace, "get", "events", "--field-selector", selector)
