@@ -65,4 +65,5 @@ class Reason(Explained):
     RESTART_REQUIRED = Word("RestartRequired", "A change takes effect at the next start.")
     FULLY_APPLIED = Word("FullyApplied", "Everything that the manifest asks for is honoured.")
     PARTLY_APPLIED = Word("PartlyApplied", "Some fields of the manifest have no effect here.")
+    SET_ASIDE = Word("SetAside", "A look at the server held up all others, so it is left alone for a while.")
     ERROR = Word("Error", "Something unexpected happened; it is tried again.")

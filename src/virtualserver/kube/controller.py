@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from virtualserver.kube.errors import ApiError, Conflict, Unavailable
+from virtualserver.kube.trouble import Trouble, fault_of, number_of
 
 if TYPE_CHECKING:
+    from virtualserver.host.pulse import Pulse
+    from virtualserver.kube.aside import Aside
+    from virtualserver.kube.objects import Manifest
     from virtualserver.kube.queue import Queue
 
-__all__ = ["Controller"]
+__all__ = ["Controller", "Oversight", "Subject"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -22,6 +27,33 @@ _UNAVAILABLE_SECONDS: Final = 5.0
 """The longest delay while the server is away: its return is nobody's fault and reported by nobody."""
 _TELLING_SECONDS: Final = 1.0
 """Conflicts are told from this delay on; before that they are the ordinary course of things."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Oversight:
+    """How it is seen, from outside of a process and after its end, at which object its loop stood still.
+
+    Attributes:
+        pulse: Names the work while it is done.
+        aside: Says what is left alone.
+    """
+
+    pulse: Pulse
+    aside: Aside
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Subject(Generic[K]):
+    """What the keys of a controller stand for.
+
+    Attributes:
+        find: Returns the object of a key as it is known, None where it is gone.
+        tell: Says on the object that it is in trouble, in a condition of its own; the next pass that succeeds takes
+            that back. It may fail as any write may.
+    """
+
+    find: Callable[[K], Manifest | None]
+    tell: Callable[[K, Trouble], Awaitable[None]]
 
 
 class Controller(Generic[K]):
@@ -36,18 +68,22 @@ class Controller(Generic[K]):
         resync_seconds: Look at all keys again this often; None for never.
         all_keys: Names these keys; needed with ``resync_seconds``.
         grace_seconds: How long running passes may take to end when the controller is cancelled.
+        subject: The objects of the keys, which are told of faults of ours; None where keys are no objects.
+        oversight: None where nobody watches the process.
     """
 
     def __init__(
         self,
         *,
         name: str,
-        reconcile: Callable[[K], Awaitable[float | None]],
+        reconcile: Callable[[K], Coroutine[Any, Any, float | None]],
         queue: Queue[K],
         workers: int = 4,
         resync_seconds: float | None = None,
         all_keys: Callable[[], Iterable[K]] | None = None,
         grace_seconds: float = 5.0,
+        subject: Subject[K] | None = None,
+        oversight: Oversight | None = None,
     ) -> None:
         self._queue = queue
         self._name = name
@@ -56,6 +92,8 @@ class Controller(Generic[K]):
         self._resync_seconds = resync_seconds
         self._all_keys = all_keys
         self._grace_seconds = grace_seconds
+        self._subject = subject
+        self._oversight = oversight
         self._idle: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self._said: dict[K, str] = {}
@@ -99,30 +137,69 @@ class Controller(Generic[K]):
 
     async def _pass(self, key: K) -> None:
         """Reconcile one key once, and decide when it comes next."""
+        if await self._leave(key):
+            return
         try:
-            after = await self._reconcile(key)
+            after = await self._look(key)
         except Conflict as error:
             delay = self._queue.retry(key)
             if delay >= _TELLING_SECONDS:
-                self._tell(key, error, delay)
+                self._log(key, error, delay)
         except Unavailable as error:
-            self._tell(key, error, self._queue.retry(key, longest=_UNAVAILABLE_SECONDS))
+            self._log(key, error, self._queue.retry(key, longest=_UNAVAILABLE_SECONDS))
+        except ApiError as error:
+            self._log(key, error, self._queue.retry(key))
         except Exception as error:
-            self._tell(key, error, self._queue.retry(key))
+            self._log(key, error, self._queue.retry(key))
+            await self._tell(key, fault_of(error))
         else:
             self._queue.forget(key)
             self._said.pop(key, None)
             if after is not None:
                 self._queue.add(key, after=max(after, 0.001))
 
-    def _tell(self, key: K, error: Exception, delay: float) -> None:
-        """Log a failure unless it was the key's last one too; our own faults come with their traceback."""
+    async def _look(self, key: K) -> float | None:
+        """Do the pass itself, so that what ends it from outside leaves behind what it was."""
+        if self._oversight is None:
+            return await self._reconcile(key)
+        after = await self._oversight.pulse.during(self._work_of(key), self._reconcile(key))
+        self._oversight.aside.over(self._work_of(key))
+        return after
+
+    async def _leave(self, key: K) -> bool:
+        """Leave a key alone whose object is set aside, say so on the object, and return whether that is so."""
+        if self._oversight is None or self._subject is None:
+            return False
+        found = self._oversight.aside.trouble(self._work_of(key), self._subject.find(key))
+        if found is None:
+            return False
+        trouble, seconds = found
+        self._queue.add(key, after=seconds)
+        await self._tell(key, trouble)
+        return True
+
+    async def _tell(self, key: K, trouble: Trouble) -> None:
+        """Say on the object that it is in trouble; where that fails too, the log has it."""
+        if self._subject is None:
+            return
+        try:
+            await self._subject.tell(key, trouble)
+        except Exception as error:
+            _logger.warning("%s: its trouble could not be written: %s", self._work_of(key), error)
+
+    def _work_of(self, key: K) -> str:
+        """Return what a pass over a key is called."""
+        return f"{self._name} {_words(key)}"
+
+    def _log(self, key: K, error: Exception, delay: float) -> None:
+        """Log a failure unless it was the key's last one too; our own faults come with number and traceback."""
         words = f"{type(error).__name__}: {error}"
         if self._said.get(key) == words:
             return
         self._said[key] = words
         trace = None if isinstance(error, ApiError) else error
-        _logger.error("%s %s failed, next try in %.3g s: %s", self._name, _words(key), delay, words, exc_info=trace)
+        number = f" (fault {number_of(error)})" if trace else ""
+        _logger.error("%s failed%s, next try in %.3g s: %s", self._work_of(key), number, delay, words, exc_info=trace)
 
     async def _resync(self) -> None:
         """Look at every key now and then, behind what users wait for."""

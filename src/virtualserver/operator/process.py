@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -17,9 +18,11 @@ from virtualserver.api.faults import InvalidManifest
 from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 from virtualserver.host.followed import Followed
+from virtualserver.host.pulse import Pulse
+from virtualserver.kube.aside import Aside
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
-from virtualserver.kube.controller import Controller
+from virtualserver.kube.controller import Controller, Oversight, Subject
 from virtualserver.kube.events import Recorder
 from virtualserver.kube.kubeconfig import KubeconfigError
 from virtualserver.kube.lease import Lease, LeaseLost
@@ -49,7 +52,12 @@ RESYNC_SECONDS: Final = 600.0
 
 
 async def operate(
-    client: Client, site: Followed[Site], *, announce: Callable[[], None], resync_seconds: float = RESYNC_SECONDS
+    client: Client,
+    site: Followed[Site],
+    *,
+    announce: Callable[[], None],
+    resync_seconds: float = RESYNC_SECONDS,
+    oversight: Oversight | None = None,
 ) -> None:
     """Reconcile all servers until cancelled; the caller holds the Lease.
 
@@ -58,6 +66,7 @@ async def operate(
         site: The site profile; every server is looked at again when it changes.
         announce: Called once, when everything that exists is known and reconciling begins.
         resync_seconds: How often every server is looked at without a reason.
+        oversight: None where nobody watches the process.
     """
     queue: Queue[Key] = Queue()
     cache = Cache(client, watches.WATCHES)
@@ -74,6 +83,8 @@ async def operate(
         workers=WORKERS,
         resync_seconds=resync_seconds,
         all_keys=servers,
+        subject=Subject(find=lambda key: cache.get(VIRTUAL_SERVER, key), tell=reconciler.tell),
+        oversight=oversight,
     )
 
     def receive(resource: Resource, change: Change) -> None:
@@ -117,13 +128,17 @@ async def run(kubeconfig: Path, site: Followed[Site], ready_file: Path, *, ident
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
-    async with Client.from_kubeconfig(kubeconfig, user_agent=names.OPERATOR_MANAGER) as client:
+    pulse = Pulse(ready_file.with_name("pulse"))
+    oversight = Oversight(pulse, Aside(ready_file.parent))
+
+    def announce() -> None:
+        write_atomically(ready_file, f"{os.getpid()}\n", mode=0o644)
+
+    async with pulse.beating(), Client.from_kubeconfig(kubeconfig, user_agent=names.OPERATOR_MANAGER) as client:
         while True:
             try:
                 async with Lease.hold(client, namespace=LEASE_NAMESPACE, name=LEASE_NAME, identity=identity):
-                    await operate(
-                        client, site, announce=lambda: write_atomically(ready_file, f"{os.getpid()}\n", mode=0o644)
-                    )
+                    await operate(client, site, announce=announce, oversight=oversight)
             except LeaseLost as error:
                 _logger.error("%s", error)
                 _withdraw(ready_file)
@@ -143,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.wait:
         sys.stdin.buffer.read()
+    faulthandler.enable()  # what the supervisor ends says where it stood still
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     lock_file: Path = options.ready_file.with_name("lock")
     lock = locks.take(lock_file)

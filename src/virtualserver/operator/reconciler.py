@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.events import Recorder
     from virtualserver.kube.objects import Key
+    from virtualserver.kube.trouble import Trouble
     from virtualserver.plan.children import Children
     from virtualserver.plan.outcome import Apply, Plan, Removal
     from virtualserver.plan.sites.site import Site
@@ -114,6 +115,12 @@ class Reconciler:
             raise outcome.error
         waits = any(condition.reason in _SECRET_WAITS for condition in plan.status.conditions)
         return _SECRET_SECONDS if waits or key in self._obstructed else None
+
+    async def tell(self, key: Key, trouble: Trouble) -> None:
+        """Say in a server's status that it is in trouble, and that the fault is not its owner's."""
+        manifest = self._cache.get(VIRTUAL_SERVER, key)
+        if manifest is not None:
+            await self._reporter.status(key, plan_status.troubled(manifest, trouble))
 
     async def _observe(
         self, server: VirtualServer, key: Key, failures: tuple[FailedWrite, ...] = ()

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from unit.kube.virtual_time import run
-from virtualserver.kube.controller import Controller
+from virtualserver.host.pulse import Pulse
+from virtualserver.kube.aside import Aside
+from virtualserver.kube.controller import Controller, Oversight, Subject
 from virtualserver.kube.errors import Conflict, Invalid, Unavailable
 from virtualserver.kube.queue import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from pathlib import Path
+
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.kube.trouble import Trouble
 
 Key = tuple[str, str]
 A, B = ("n", "a"), ("n", "b")
@@ -233,3 +239,80 @@ def test_the_log_names_keys_that_are_no_tuples_too(caplog: pytest.LogCaptureFixt
 
     run(body())
     assert caplog.records[0].getMessage().startswith("test all failed")
+
+
+def a_subject(told: list[tuple[Key, Trouble]], manifest: Manifest) -> Subject[Key]:
+    async def tell(key: Key, trouble: Trouble) -> None:
+        told.append((key, trouble))
+        raise Unavailable("the server is away")
+
+    return Subject(find=lambda _: manifest, tell=tell)
+
+
+def test_a_fault_of_ours_is_told_on_the_object_with_the_number_that_the_log_has(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Fault 13: no traceback without a condition; and one that cannot be written ends nothing."""
+    told: list[tuple[Key, Trouble]] = []
+    queue: Queue[Key] = Queue()
+
+    async def reconcile(_: Key) -> float | None:
+        raise AttributeError("geheim")
+
+    async def body() -> None:
+        subject = a_subject(told, {"metadata": {}})
+        queue.add(A)
+        await for_a_while(Controller(name="servers", reconcile=reconcile, queue=queue, subject=subject), 100)
+
+    run(body())
+    assert len(told) > 10 and len(set(told)) == 1
+    key, trouble = told[0]
+    assert key == A and trouble.reason == "Error" and "geheim" not in trouble.message
+    number = trouble.message.partition("number ")[2][:8]
+    assert [record.getMessage() for record in caplog.records if "next try" in record.getMessage()] == [
+        f"servers n/a failed (fault {number}), next try in 0.005 s: AttributeError: geheim"
+    ]
+
+
+def test_what_the_api_server_refuses_is_no_fault_of_ours() -> None:
+    told: list[tuple[Key, Trouble]] = []
+    queue: Queue[Key] = Queue()
+
+    async def reconcile(_: Key) -> float | None:
+        raise Invalid("spec.a: is wrong", status=422)
+
+    async def body() -> None:
+        queue.add(A)
+        subject = a_subject(told, {"metadata": {}})
+        await for_a_while(Controller(name="servers", reconcile=reconcile, queue=queue, subject=subject), 10)
+
+    run(body())
+    assert told == []
+
+
+def test_an_object_that_held_up_the_process_before_is_left_alone_and_told_so(tmp_path: Path) -> None:
+    """Fault 12: what stands still once does not do so again and again."""
+    (tmp_path / "held").write_text("servers n/a")
+    told: list[tuple[Key, Trouble]] = []
+    looked: list[Key] = []
+    queue: Queue[Key] = Queue()
+
+    async def reconcile(key: Key) -> float | None:
+        looked.append(key)
+        return None
+
+    async def body() -> None:
+        controller = Controller(
+            name="servers",
+            reconcile=reconcile,
+            queue=queue,
+            subject=a_subject(told, {"metadata": {"uid": "1"}}),
+            oversight=Oversight(Pulse(tmp_path / "pulse"), Aside(tmp_path)),
+        )
+        queue.add(A)
+        queue.add(B)
+        await for_a_while(controller, 5)
+
+    run(body())
+    assert looked == [B]
+    assert [(key, trouble.reason) for key, trouble in told] == [(A, "SetAside")]

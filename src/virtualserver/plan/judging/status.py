@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from virtualserver.api.faults import Fault
     from virtualserver.kube.objects import Manifest
+    from virtualserver.kube.trouble import Trouble
     from virtualserver.plan.children import Children
     from virtualserver.plan.situation import Situation
 
-__all__ = ["invalid", "status"]
+__all__ = ["invalid", "status", "troubled"]
 
 
 def status(situation: Situation, wanted: Children) -> Status:
@@ -56,6 +57,21 @@ def invalid(manifest: Manifest, faults: Sequence[Fault]) -> Status:
     told = Verdict("False", Reason.INVALID_SPEC, "; ".join(str(fault) for fault in faults))
     return Status(
         observed_revision=_revision(fields.annotations_of(manifest)),
+        conditions=_conditions(dict.fromkeys(ConditionType, told), manifest["metadata"].get("generation", 0)),
+    )
+
+
+def troubled(manifest: Manifest, trouble: Trouble) -> Status:
+    """Return the status of a server that cannot be judged, because of us; its addresses are those last known."""
+    told = Verdict("Unknown", Reason(trouble.reason), trouble.message)
+    known = fields.mapping(manifest, "status", "network")
+    try:
+        network = msgspec.convert(known, NetworkStatus)
+    except msgspec.ValidationError:
+        network = NetworkStatus()
+    return Status(
+        observed_revision=_revision(fields.annotations_of(manifest)),
+        network=network,
         conditions=_conditions(dict.fromkeys(ConditionType, told), manifest["metadata"].get("generation", 0)),
     )
 
