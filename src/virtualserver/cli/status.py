@@ -59,6 +59,7 @@ def _component(part: ComponentStatus) -> dict[str, Any]:
         "ready": part.ready,
         "restarts": part.restarts,
         "lastError": part.last_error,
+        "trouble": part.trouble,
         "log": str(part.log),
     }
 
@@ -85,7 +86,7 @@ def _print(found: InstallationStatus) -> None:
         click.echo(f"put back      {line}")
     click.echo()
     parts = [
-        (p.name, str(p.pid or "-"), p.version, "yes" if p.ready else "no", str(p.restarts), p.last_error)
+        (p.name, str(p.pid or "-"), p.version, "yes" if p.ready else "no", str(p.restarts), p.trouble or p.last_error)
         for p in now.components
     ]
     output.table(("COMPONENT", "PID", "VERSION", "READY", "RESTARTS", "LAST ERROR"), parts)

@@ -161,6 +161,7 @@ class Component:
         database: A file that only one process may have open, None for most.
         loads_after: Where not empty: components after which the process is started already; it loads, and begins its
             work when its standard input ends, which is when those in `after` are ready.
+        pulse: The file by which one sees that its event loop turns; None where it has none.
     """
 
     name: str
@@ -172,6 +173,7 @@ class Component:
     after: tuple[str, ...] = ()
     database: Path | None = None
     loads_after: tuple[str, ...] = ()
+    pulse: Path | None = None
 
 
 def table(
@@ -387,4 +389,5 @@ def _ours(name: str, flags: Sequence[str], uid: int, ready: Path, environment: M
         FileProbe(ready),
         after=("kube-apiserver", "bootstrap"),
         loads_after=("etcd",),  # while kube-apiserver loads
+        pulse=ready.with_name("pulse"),
     )

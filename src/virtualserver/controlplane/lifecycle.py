@@ -47,6 +47,7 @@ class ComponentStatus:
         restarts: How often this supervisor started it again.
         last_error: How it ended last; ``""`` where it never did.
         log: Its output.
+        trouble: What is wrong with it while it runs, for people; ``""`` for nothing.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ComponentStatus:
     restarts: int
     last_error: str
     log: Path
+    trouble: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def status(installation: Installation) -> ControlPlaneStatus:
     known = tuple(
         ComponentStatus(**msgspec.structs.asdict(part), log=installation.log(part.name)) for part in answer.components
     )
-    waiting = [part.name for part in known if not part.ready]
+    waiting = [f"{part.name} ({part.trouble})" if part.trouble else part.name for part in known if not part.ready]
     if not waiting and not answer.bootstrapped:
         waiting = ["the API's definitions"]
     refused = "" if answer.bootstrapped else answer.bootstrap_error

@@ -98,15 +98,22 @@ class Process:
         with self.open() as descriptor:
             return descriptor is not None
 
+    def is_stopped(self) -> bool:
+        """Return whether somebody has stopped it, as SIGSTOP and a debugger do."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
-def end(process: Process, *, limit_seconds: float = 15) -> bool:
+
+def end(process: Process, *, limit_seconds: float = 15, by: signal.Signals = signal.SIGTERM) -> bool:
     """Ask a process to end, wait, and kill it when the limit has passed; return whether it ended by itself."""
     with process.open() as descriptor:
         if descriptor is None:
             return True
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        signal.pidfd_send_signal(descriptor, by)
         if poll.poll(limit_seconds * 1000):
             return True
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)

@@ -275,10 +275,15 @@ def _firewalls(installation: Installation) -> Iterator[Finding]:
 
 
 def _left_behind(installation: Installation) -> Iterator[Finding]:
-    if controlplane.status(installation).running:
+    now = controlplane.status(installation)
+    if now.ready:
         yield Finding("instance", Level.OK, f"{installation.name} runs")
         return
-    if controlplane.status(installation).components:
+    if now.running:
+        found = f"{installation.name} runs and waits for {now.waiting_for}."
+        yield Finding("instance", Level.WARNING, found, f"See the logs in {installation.logs}")
+        return
+    if now.components:
         found = f"{installation.name}: its supervisor has ended; what runs goes on."
         yield Finding("instance", Level.WARNING, found, "vs up takes it over, vs down ends it")
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import faulthandler
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ _logger = logging.getLogger("virtualserver.node")
 
 def main() -> int:
     """Run until told to stop; the exit status is 0 then, and 1 with a message where it cannot run at all."""
+    faulthandler.enable()  # what the supervisor ends says where it stood still
     logging.basicConfig(
         level=os.environ.get("VS_LOG_LEVEL", "INFO").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

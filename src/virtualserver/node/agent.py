@@ -21,10 +21,13 @@ from virtualserver.fabric.desired.state import DataPlaneState
 from virtualserver.host.files import write_atomically
 from virtualserver.host.followed import Followed
 from virtualserver.host.process import boot_id
+from virtualserver.host.pulse import Pulse
 from virtualserver.installation import ranges, users
 from virtualserver.installation.errors import InstallationError
+from virtualserver.kube.aside import Aside
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
+from virtualserver.kube.controller import Oversight
 from virtualserver.kube.events import Recorder
 from virtualserver.machines import accelerator
 from virtualserver.machines.ends import Ended, EndReason
@@ -33,6 +36,7 @@ from virtualserver.node import events, nodeobject
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.held import Held, key_of_machine
+from virtualserver.node.overseer import Overseer
 from virtualserver.node.queues import Queues
 from virtualserver.node.reserve import Reserve
 from virtualserver.node.served import registration
@@ -70,7 +74,12 @@ class Agent:
     """All parts of the node of one installation, put together: each is made after what it reads."""
 
     def __init__(
-        self, installation: Installation, client: Client, allocations: Allocations, found: Accelerator
+        self,
+        installation: Installation,
+        client: Client,
+        allocations: Allocations,
+        found: Accelerator,
+        oversight: Oversight,
     ) -> None:
         record = installation.record()
         if record.ranges is None or not record.identifier:
@@ -89,6 +98,7 @@ class Agent:
         self._cache = cache = Cache(client, WATCHES)
         self._recorder = Recorder(client, component=names.NODE_MANAGER)
         writer = NodeWriter(client, cache, self._recorder)
+        overseer = Overseer(cache, writer, oversight)
         self._queues = queues = Queues()
         self._watches = Watches(cache, queues)
 
@@ -111,17 +121,19 @@ class Agent:
         installation.seeds.mkdir(mode=0o711, exist_ok=True)
 
         # What brings the one to the other.
-        self._volumes = volumes = VolumeController(cache, writer, queues, held, images, disks)
-        self._services = services = ServiceController(cache, writer, queues, held, addresses, dataplane, node=name)
+        self._volumes = volumes = VolumeController(cache, writer, queues, held, images, disks, overseer)
+        self._services = services = ServiceController(
+            cache, writer, queues, held, addresses, dataplane, overseer, node=name
+        )
         links = Links(cache, queues, addresses, services)
         seeds = Seeds(client, installation.seeds)
         preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, found)
         self._placement = placement = Placement(cache, held, volumes, links, seeds, hypervisor, dataplane)
         probes = Probes(queues.vmis, dataplane.open_socket)
         self._vmis = VmiController(
-            cache, writer, queues, held, services, preparation, placement, probes, dataplane, node=name
+            cache, writer, queues, held, services, preparation, placement, probes, dataplane, overseer, node=name
         )
-        self._vms = VmController(cache, writer, queues)
+        self._vms = VmController(cache, writer, queues, overseer)
         self._reserve = Reserve(held, state=installation.state)
         self._sweeper = Sweeper(cache, queues, held, addresses, volumes)
         self._subresources = Subresources(client, cache, writer, held, pki=installation.pki)
@@ -182,7 +194,6 @@ class Agent:
         await registration.register(self._client, port=port, authority=authority)
         node = await nodeobject.write(self._client, name=self._name, accelerator=self._accelerator.name)
         ready = self._installation.ready("node")
-        ready.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_atomically(ready, f"{os.getpid()}\n", mode=0o644)
         _logger.info("ready: %d machines run, subresources on port %d", len(self._held.links()), port)
         return node
@@ -218,6 +229,14 @@ async def run(installation: Installation) -> None:
     assert this is not None  # noqa: S101 - a coroutine that runs has its task
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+    folder = installation.run_of("node")
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    pulse = Pulse(folder / "pulse")
+    async with pulse.beating():
+        await _work(installation, Oversight(pulse, Aside(folder)))
+
+
+async def _work(installation: Installation, oversight: Oversight) -> None:
     found = await accelerator.probe(cache=installation.accelerator)
     _logger.info("guests run with %s: %s", found.name, found.reason)
     allocations = Allocations(installation.allocations)
@@ -225,6 +244,6 @@ async def run(installation: Installation) -> None:
         kubeconfig = installation.kubeconfigs / "node"
         async with Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-node") as client:
             with contextlib.suppress(asyncio.CancelledError):
-                await Agent(installation, client, allocations, found).run()
+                await Agent(installation, client, allocations, found, oversight).run()
     finally:
         allocations.close()

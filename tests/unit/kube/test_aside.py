@@ -42,8 +42,8 @@ def test_it_goes_on_waiting_in_a_process_that_is_started_for_another_reason(tmp_
 def test_a_change_ends_the_wait_and_a_status_is_none(tmp_path: Path) -> None:
     aside = a_process(tmp_path, held=WORK)
     assert aside.trouble(WORK, an_object(cloudInit="slow"))
-    told = {**an_object(cloudInit="slow"), "status": {"conditions": []}}
-    told["metadata"]["resourceVersion"] = "8"
+    told = an_object(cloudInit="slow")
+    told["metadata"]["resourceVersion"], told["status"] = "8", {"conditions": []}
     assert aside.trouble(WORK, told)
     assert aside.trouble(WORK, an_object(cloudInit="mended")) is None
     marked = an_object(cloudInit="slow")

@@ -37,6 +37,7 @@ class ComponentReport(msgspec.Struct, frozen=True):
     ready: bool
     restarts: int
     last_error: str
+    trouble: str = ""
 
 
 class SupervisorReport(msgspec.Struct, frozen=True):

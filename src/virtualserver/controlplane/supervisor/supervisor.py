@@ -25,8 +25,9 @@ import yaml
 
 from virtualserver.controlplane import bootstrap, errors, rest
 from virtualserver.controlplane import components as parts
-from virtualserver.controlplane.supervisor import control, logs, probes, processes
-from virtualserver.host import locks
+from virtualserver.controlplane.supervisor import control, logs, probes, processes, watchdog
+from virtualserver.host import locks, pulse
+from virtualserver.host.files import write_atomically
 from virtualserver.host.process import Process, end
 from virtualserver.installation.installation import Installation
 
@@ -42,6 +43,8 @@ _log = logging.getLogger("supervisor")
 
 _FIRST_DELAY: Final = 0.25
 _LONGEST_DELAY: Final = 30.0
+_TRACE_SECONDS: Final = 2.0
+"""How long a component that stands still may take to write where it does, before it is killed."""
 _HEALTHY_SECONDS: Final = 60.0
 """After this long in health, a failure is the first one again."""
 
@@ -57,6 +60,8 @@ class _Watched:
     restarts: int = 0
     failures: int = 0
     last_error: str = ""
+    silent_seconds: float = 0.0
+    broken_off: str = ""
 
     def report(self) -> control.ComponentReport:
         """Return how the component is."""
@@ -67,7 +72,15 @@ class _Watched:
             ready=self.ready.is_set(),
             restarts=self.restarts,
             last_error=self.last_error,
+            trouble=self.trouble,
         )
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with a process that lives, for people; ``""`` for nothing."""
+        if self.silent_seconds < watchdog.DOUBT_SECONDS:
+            return ""
+        return f"its event loop has stood still for {self.silent_seconds:.0f} s"
 
 
 class Supervisor:
@@ -203,7 +216,7 @@ class Supervisor:
         """Probe a running component until it ends, then say how it ended."""
         assert watched.process  # noqa: S101 - the caller looked
         began = time.monotonic()
-        tasks = [asyncio.create_task(self._probe(watched)), asyncio.create_task(self._release(watched))]
+        tasks = [asyncio.create_task(do(watched)) for do in (self._probe, self._release, self._watch)]
         try:
             await _ended(watched.process)
         finally:
@@ -214,8 +227,9 @@ class Supervisor:
             watched.failures = 0
         watched.ready.clear()
         watched.process = None
-        watched.last_error = _ending(watched.child, self._installation.log(watched.component.name))
-        watched.child = None
+        ending = _ending(watched.child, self._installation.log(watched.component.name))
+        watched.last_error = watched.broken_off or ending
+        watched.child, watched.silent_seconds, watched.broken_off = None, 0.0, ""
 
     async def _release(self, watched: _Watched) -> None:
         """Let a component that was started early begin; one that loses us before, begins by itself."""
@@ -227,7 +241,7 @@ class Supervisor:
         assert watched.process  # noqa: S101 - the caller looked
         probe = probes.make(watched.component.probe, watched.process)
         while True:
-            if await asyncio.to_thread(probe):
+            if await asyncio.to_thread(probe) and not watched.trouble:
                 if not watched.ready.is_set():
                     _log.info("%s is ready", watched.component.name)
                 watched.ready.set()
@@ -235,6 +249,29 @@ class Supervisor:
             else:
                 watched.ready.clear()
                 await asyncio.sleep(0.1)
+
+    async def _watch(self, watched: _Watched) -> None:
+        """End a component whose event loop stands still, and note at what: its successor leaves that alone."""
+        component, process = watched.component, watched.process
+        assert process  # noqa: S101 - the caller looked
+        if component.pulse is None:
+            return
+        dog, beat = watchdog.Watchdog(process.pid), None
+        while watched.silent_seconds < watchdog.LIMIT_SECONDS:
+            await asyncio.sleep(watchdog.LOOK_SECONDS)
+            beat = pulse.read(component.pulse)
+            watched.silent_seconds = dog.look(beat, now=time.monotonic())
+            if watched.trouble:
+                watched.ready.clear()
+        # Who is stopped from outside stands still at whatever it did at that moment.
+        work = beat.work if beat and not process.is_stopped() else ""
+        try:
+            write_atomically(component.pulse.with_name("held"), work, mode=0o644)
+        except OSError as error:
+            _log.error("%s: what it stood still at could not be noted: %s", component.name, error)
+        watched.broken_off = f"{watched.trouble}{f' at {work}' if work else ''}, so it was ended: its log says where"
+        _log.error("%s: %s", component.name, watched.broken_off)
+        await asyncio.to_thread(end, process, limit_seconds=_TRACE_SECONDS, by=signal.SIGABRT)
 
     async def _bound_logs(self) -> None:
         while True:

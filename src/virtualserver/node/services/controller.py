@@ -14,6 +14,7 @@ from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.kube.patch import merge_patch
+from virtualserver.node.overseer import PORTS_PUBLISHED
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.services import balancing, relations, rules
 from virtualserver.node.waits import Wait
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.held import Held
+    from virtualserver.node.overseer import Overseer
     from virtualserver.node.queues import Queues
     from virtualserver.node.writer import NodeWriter
 
-__all__ = ["PORTS_PUBLISHED", "ServiceController"]
-
-PORTS_PUBLISHED = f"{names.DOMAIN}/PortsPublished"
-"""Condition of a Service: False where a port of it cannot be published, and why."""
+__all__ = ["ServiceController"]
 
 _OWNED = (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)
 
@@ -48,6 +47,7 @@ class ServiceController:
         held: Held,
         addresses: Addresses,
         dataplane: DataPlane,
+        overseer: Overseer,
         *,
         node: str,
     ) -> None:
@@ -60,6 +60,7 @@ class ServiceController:
             held: The links that guests have.
             addresses: Grants load balancer addresses.
             dataplane: Where the Services go.
+            overseer: Watches over its passes.
             node: The name of the Node that the endpoints run on.
         """
         self._cache = cache
@@ -71,7 +72,13 @@ class ServiceController:
         self._node = node
         self._applied: dict[str, ServiceRules] = {}
         self._uids: dict[Key, str] = {}
-        self._controller: Controller[Key] = Controller(name="service", reconcile=self._reconcile, queue=queues.services)
+        self._controller: Controller[Key] = Controller(
+            name="service",
+            reconcile=self._reconcile,
+            queue=queues.services,
+            subject=overseer.subject(kinds.SERVICE),
+            oversight=overseer.oversight,
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -184,7 +191,7 @@ class ServiceController:
 
     async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> None:
         conditions = _conditions(service, granted)
-        if not conditions and not condition_of(service, names.ADDRESS_ASSIGNED):
+        if not conditions and not any(condition_of(service, type_) for type_ in _OWNED):
             return
         wanted: dict[str, Any] = {
             "conditions": with_conditions(service, conditions, now=time.time(), owned=_OWNED) or None

@@ -26,6 +26,7 @@ from virtualserver.node.vm import status as vm_status
 if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Key, Manifest
+    from virtualserver.node.overseer import Overseer
     from virtualserver.node.queues import Queues
     from virtualserver.node.writer import NodeWriter
 
@@ -63,10 +64,16 @@ def vmi_of(vm: Manifest) -> dict[str, Any]:
 class VmController:
     """Brings VirtualMachines to their run strategy."""
 
-    def __init__(self, cache: Cache, writer: NodeWriter, queues: Queues) -> None:
+    def __init__(self, cache: Cache, writer: NodeWriter, queues: Queues, overseer: Overseer) -> None:
         self._cache = cache
         self._writer = writer
-        self._controller: Controller[Key] = Controller(name="vm", reconcile=self._reconcile, queue=queues.vms)
+        self._controller: Controller[Key] = Controller(
+            name="vm",
+            reconcile=self._reconcile,
+            queue=queues.vms,
+            subject=overseer.subject(kinds.VIRTUAL_MACHINE),
+            oversight=overseer.oversight,
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.dataplane import DataPlane
     from virtualserver.kube.cache import Cache
     from virtualserver.node.held import Held
+    from virtualserver.node.overseer import Overseer
     from virtualserver.node.queues import Queues
     from virtualserver.node.services.controller import ServiceController
     from virtualserver.node.vmi.placement import Placement
@@ -55,6 +56,7 @@ class VmiController:
         placement: Placement,
         probes: Probes,
         dataplane: DataPlane,
+        overseer: Overseer,
         *,
         node: str,
     ) -> None:
@@ -70,6 +72,7 @@ class VmiController:
             placement: Puts machines on this host, and takes them away.
             probes: Says how guests are.
             dataplane: Has the leases that guests took.
+            overseer: Watches over its passes.
             node: The name of the Node that the VMIs run on.
         """
         self._cache = cache
@@ -84,7 +87,12 @@ class VmiController:
         self._node = node
         self._pressed: dict[str, float] = {}
         self._controller: Controller[Key] = Controller(
-            name="vmi", reconcile=self._reconcile, queue=queues.vmis, grace_seconds=2.0
+            name="vmi",
+            reconcile=self._reconcile,
+            queue=queues.vmis,
+            grace_seconds=2.0,
+            subject=overseer.subject(kinds.VIRTUAL_MACHINE_INSTANCE),
+            oversight=overseer.oversight,
         )
 
     async def run(self) -> None:

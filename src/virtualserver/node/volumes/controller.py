@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.cache import Cache
     from virtualserver.node.held import Held
+    from virtualserver.node.overseer import Overseer
     from virtualserver.node.queues import Queues
     from virtualserver.node.writer import NodeWriter
     from virtualserver.storage.disks import DiskStore
@@ -60,7 +61,14 @@ class VolumeController:
     """Makes, grows and removes disks, and reports them."""
 
     def __init__(
-        self, cache: Cache, writer: NodeWriter, queues: Queues, held: Held, images: ImageStore, disks: DiskStore
+        self,
+        cache: Cache,
+        writer: NodeWriter,
+        queues: Queues,
+        held: Held,
+        images: ImageStore,
+        disks: DiskStore,
+        overseer: Overseer,
     ) -> None:
         """Name what it works with.
 
@@ -71,6 +79,7 @@ class VolumeController:
             held: The disks that machines have open.
             images: What disks start from.
             disks: Where they are made.
+            overseer: Watches over its passes.
         """
         self._cache = cache
         self._writer = writer
@@ -82,7 +91,12 @@ class VolumeController:
         self._grants = Grants(cache)
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._controller: Controller[Key] = Controller(
-            name="volume", reconcile=self._reconcile, queue=queues.volumes, workers=2
+            name="volume",
+            reconcile=self._reconcile,
+            queue=queues.volumes,
+            workers=2,
+            subject=overseer.subject(kinds.DATA_VOLUME),
+            oversight=overseer.oversight,
         )
 
     async def run(self) -> None:
