@@ -45,14 +45,25 @@ UEFI_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 UEFI_VARIABLES: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 """The template of a machine's UEFI variables."""
 
+_APART: Final = '"$@" &'
+"""Runs as root where the next process is the first of new namespaces; what it starts has no parent but the host's."""
+
 _WRAPPER: Final = """\
 ulimit -c 0
-[ -z "$1" ] || echo $$ >"$1/cgroup.procs"
-{ cat /proc/sys/kernel/random/boot_id && cat "/proc/$$/stat"; } >"$2.new" && mv "$2.new" "$2" || exit 1
+[ -z "$1" ] || echo 0 >"$1/cgroup.procs"
+read -r it </proc/self/stat || exit 1
+{ cat /proc/sys/kernel/random/boot_id && echo "$it"; } >"$2.new" && mv "$2.new" "$2" || exit 1
+umount -l /run/netns/* 2>/dev/null
+mount -t proc -o nosuid,nodev,noexec proc /proc 2>/dev/null
 shift 2
 exec "$@"
 """
-"""Runs as root in the process that becomes QEMU: no memory dumps, own cgroup, and its PID on disk before it is QEMU."""
+"""Runs as root in the process that becomes QEMU: no memory dumps, own cgroup, and its PID on disk before it is QEMU.
+
+The /proc of whoever launches knows it by that one's number: here it is number 1. Then it gets a /proc in which nobody
+else is; a container may refuse that, and the machine starts all the same. Other network namespaces must not live as
+long as the machine for being mounted here too.
+"""
 
 
 class SpecError(Exception):
@@ -351,8 +362,8 @@ def wrapped(
 ) -> list[str]:
     """Return QEMU's argument vector behind what takes away its rights, one process from first to last.
 
-    Its own session and parent (so that it outlives us), its own cgroup, an empty network namespace, the machine's
-    user, no capability and no way to gain one.
+    Its own session and parent (so that it outlives us), its own cgroup, namespaces of its own for mounts, processes,
+    interprocess communication and network (an empty one), the machine's user, no capability and no way to gain one.
 
     Args:
         arguments: QEMU's argument vector.
@@ -363,8 +374,10 @@ def wrapped(
     """
     more = ["--clear-groups"] if supplementary is None else ["--groups", str(supplementary)]
     return [
-        *("setsid", "--fork", "sh", "-c", _WRAPPER, "vs-machine", str(group or ""), str(process)),
-        *("unshare", "--net", "setpriv", "--reuid", str(user), "--regid", str(user), *more),
+        *("setsid", "--fork", "unshare", "--mount", "--propagation", "slave", "--pid", "--ipc", "--net"),
+        *("sh", "-c", _APART, "vs-machine", "setsid"),
+        *("sh", "-c", _WRAPPER, "vs-machine", str(group or ""), str(process)),
+        *("setpriv", "--reuid", str(user), "--regid", str(user), *more),
         *("--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"),
         *arguments,
     ]

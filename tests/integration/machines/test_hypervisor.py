@@ -85,7 +85,13 @@ async def test_a_machine_has_no_rights_and_no_network_of_the_host(bench: Bench) 
         assert int(status[capabilities], 16) == 0, capabilities
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
-    assert os.stat(f"/proc/{pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino
+    for namespace in ("net", "mnt", "pid", "ipc"):
+        assert os.stat(f"/proc/{pid}/ns/{namespace}").st_ino != os.stat(f"/proc/self/ns/{namespace}").st_ino, namespace
+    assert status["NSpid"].split()[-2:] == [str(pid), "1"]
+    seen = [entry.name for entry in Path(f"/proc/{pid}/root/proc").iterdir() if entry.name.isdecimal()]
+    assert seen == ["1"], "it sees no process but itself"
+    mounts = Path(f"/proc/{pid}/mounts").read_text().splitlines()
+    assert [line for line in mounts if line.split()[1].startswith("/run/netns/")] == []
     links = [line.split(":")[0].strip() for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]]
     assert links == ["lo"]
     folder = machine.console.parent.stat()

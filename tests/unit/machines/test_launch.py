@@ -149,7 +149,8 @@ def test_a_folder_too_long_for_sockets_is_refused_with_the_way_out() -> None:
 def test_what_starts_qemu_takes_every_right_away() -> None:
     wrapped = launch.wrapped(["qemu"], process=Path("/p"), group=None, user=64_000, supplementary=None)
     assert wrapped[:2] == ["setsid", "--fork"]
-    assert wrapped[wrapped.index("unshare") + 1] == "--net"
+    unshared = wrapped[wrapped.index("unshare") : wrapped.index("sh")]
+    assert {"--mount", "--pid", "--ipc", "--net"} <= set(unshared)
     assert {"--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"} <= set(wrapped)
     assert wrapped[-2:] == ["--", "qemu"]
     assert wrapped[wrapped.index("--reuid") + 1] == "64000"
