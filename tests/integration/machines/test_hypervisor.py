@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness import proc
 from harness.guest import image as guest_image
 from harness.guest.machines import Bench, a_bench, guest_of, no_tap
 from virtualserver.machines import hypervisor, launch
@@ -52,11 +53,6 @@ async def end_of(machine: Machine, *, seconds: float = 60) -> Ended:
     raise AssertionError("the changes ended without an end")
 
 
-def status_of(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-
 def the_pid(machine: Machine) -> int:
     assert machine.pid is not None
     return machine.pid
@@ -77,14 +73,9 @@ async def test_a_machine_has_no_rights_and_no_network_of_the_host(bench: Bench) 
     spec = bench.spec()
     machine = await bench.hypervisor.launch(spec, open_tap=no_tap)
     pid = the_pid(machine)
-    status = status_of(pid)
-    assert status["Uid"].split() == [str(spec.user)] * 4
-    assert status["Gid"].split() == [str(spec.user)] * 4
+    status = proc.status_of(pid)
+    proc.assert_powerless(pid, user=spec.user)
     assert status["Groups"] == ""
-    for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-        assert int(status[capabilities], 16) == 0, capabilities
-    assert status["NoNewPrivs"] == "1"
-    assert status["Seccomp"] == "2"
     for namespace in ("net", "mnt", "pid", "ipc"):
         assert os.stat(f"/proc/{pid}/ns/{namespace}").st_ino != os.stat(f"/proc/self/ns/{namespace}").st_ino, namespace
     assert status["NSpid"].split()[-2:] == [str(pid), "1"]
@@ -236,7 +227,7 @@ async def test_quit_returns_when_the_process_is_gone(bench: Bench) -> None:
     await machine.quit()
     assert machine.state == Ended(EndReason.QUIT, "QEMU was told to end")
     with contextlib.suppress(FileNotFoundError):
-        assert status_of(pid)["State"].startswith("Z")
+        assert proc.status_of(pid)["State"].startswith("Z")
     await machine.quit()
     await machine.power_down()
 
@@ -282,7 +273,7 @@ async def test_a_machine_is_never_started_twice(bench: Bench) -> None:
         with pytest.raises(HypervisorError, match="runs"):
             await other.discard("one")
     assert machine.state == Running()
-    assert status_of(the_pid(machine))["State"][0] in "RS"
+    assert proc.status_of(the_pid(machine))["State"][0] in "RS"
 
 
 async def test_two_machines_never_write_one_disk(bench: Bench) -> None:
@@ -299,7 +290,7 @@ async def test_two_machines_never_write_one_disk(bench: Bench) -> None:
 async def test_two_machines_run_and_end_apart(bench: Bench) -> None:
     one, two = await asyncio.gather(bench.launch("one"), bench.launch("two"))
     assert one.pid != two.pid
-    assert status_of(the_pid(one))["Uid"] != status_of(the_pid(two))["Uid"]
+    assert proc.status_of(the_pid(one))["Uid"] != proc.status_of(the_pid(two))["Uid"]
     await one.quit()
     assert two.state == Running()
 

@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from virtualserver.host import confined
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import Process, boot_id
 
@@ -85,25 +86,28 @@ class Records:
 
 def digest(component: Component) -> list[Any]:
     """Return what must be the same for a running process to be kept: all that it was told."""
-    return [component.version, list(component.argv), dict(sorted(component.environment.items())), component.uid]
+    told = [component.version, list(component.argv), dict(sorted(component.environment.items())), component.uid]
+    return [*told, confined.VERSION] if component.uid else told
 
 
 def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen[bytes]:
-    """Start a component in a session of its own, under its user, recorded before and after.
+    """Start a component in a session of its own, under its user and confined to it, recorded before and after.
 
     Args:
         component: What to start.
         records: Where it is recorded.
         log: Its output is appended to this file, which it keeps open: it goes on writing when we are gone.
 
+    Where the program itself cannot be started, the child says so in the log and ends.
+
     Raises:
-        OSError: It cannot be started: no such program, or the user may not execute it.
+        OSError: Nothing can be started.
     """
     token = records.intend(component)
-    changes = component.uid != os.geteuid()
+    argv = component.argv if component.uid == os.geteuid() else confined.argv(component.uid, component.argv)
     with log.open("ab") as output:
         child = subprocess.Popen(
-            component.argv,
+            argv,
             cwd="/",
             env={**component.environment, _TOKEN: token},
             stdin=subprocess.PIPE if component.loads_after else subprocess.DEVNULL,
@@ -111,9 +115,6 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
             stderr=output,
             start_new_session=True,
             umask=0o077,
-            user=component.uid if changes else None,
-            group=component.uid if changes else None,
-            extra_groups=[] if changes else None,
         )
     process = Process.of(child.pid)
     if process:
