@@ -6,6 +6,7 @@ links, nftables, settings and /run. The end of the test takes all of it away, wh
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import fcntl
@@ -15,12 +16,14 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from harness.waiting import eventually
+from virtualserver.fabric.dataplane import DataPlane, Repair
 from virtualserver.fabric.desired import state
 from virtualserver.fabric.kernel.namespace import Namespace
 
@@ -263,6 +266,44 @@ class Guest(Node):
                     os.write(self._tap, bytes(_HEADER) + os.read(self._nic, 70000))
                 if self._tap in readable:
                     os.write(self._nic, os.read(self._tap, 70000)[_HEADER:])
+
+
+class Follower:
+    """Who follows the repairs, as the node does."""
+
+    def __init__(self, plane: DataPlane) -> None:
+        self.told: list[Repair] = []
+        self.adjusted: list[str] = []
+        self._plane = plane
+        self._task = asyncio.ensure_future(self._follow())
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def until_told(self, *, seconds: float = 5) -> float:
+        """Wait until something is told, and return how long that took."""
+        began = time.monotonic()
+        async with asyncio.timeout(seconds):
+            while not self.told:
+                await asyncio.sleep(0.01)
+        return time.monotonic() - began
+
+    async def until_adjusted(self, words: str, *, seconds: float = 5) -> float:
+        """Wait until a change of the host is taken over that has some words, and return how long that took."""
+        began = time.monotonic()
+        async with asyncio.timeout(seconds):
+            while not any(words in one for one in self.adjusted):
+                await asyncio.sleep(0.01)
+        return time.monotonic() - began
+
+    async def _follow(self) -> None:
+        async for told in self._plane.repairs():
+            if isinstance(told, Repair):
+                self.told.append(told)
+            else:
+                self.adjusted.append(told.what)
 
 
 def a_link(number: int, address: str | None = None, **changes: object) -> state.GuestLink:

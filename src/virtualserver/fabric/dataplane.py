@@ -19,9 +19,9 @@ from virtualserver.fabric import orphans, repairs
 from virtualserver.fabric.blockers import Blocker, find_blockers
 from virtualserver.fabric.desired import entries, state
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
-from virtualserver.fabric.desired.repair import Repair, repairs_of
+from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
-from virtualserver.fabric.kernel import attachment, devices, taps
+from virtualserver.fabric.kernel import devices, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["Blocker", "DataPlane", "Repair"]
+__all__ = ["Adjustment", "Blocker", "DataPlane", "Repair"]
 
 _LONGEST_PAUSE: Final = 30.0
 
@@ -185,24 +185,27 @@ class DataPlane:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def repairs(self) -> AsyncIterator[Repair]:
+    async def repairs(self) -> AsyncIterator[Repair | Adjustment]:
         """Watch until cancelled, and yield what somebody else took away or changed of ours, once it is put back.
 
-        Within a second, and written down in the run folder too (`virtualserver.fabric.repairs`). Until then the door is
-        closed. To be followed after `synchronise`, by one only.
+        What became otherwise with the host is yielded too, once it is taken over. Both within a second; repairs are
+        written down in the run folder (`virtualserver.fabric.repairs`). Until then the door is closed. To be followed
+        after `synchronise`, by one only.
         """
         watch = KernelWatch(self._attachment)
         try:
             while True:
-                for repair in await self._look(watch):
-                    yield repair
+                for told in await self._look(watch):
+                    yield told
+                for told in self._attachment.adjustments():
+                    yield told
                 await watch.wait()
         finally:
             await watch.close()
 
     async def blockers(self) -> list[Blocker]:
         """Return the foreign rules of the host that would drop our packets."""
-        return await find_blockers(self._attachment.device, await apart(attachment.uplinks))
+        return await find_blockers(self._attachment.device, await apart(uplinks.find))
 
     async def inventory(self) -> list[dict[str, str]]:
         """List what exists on the host because of this installation: ``{"kind": ..., "name": ..., "detail": ...}``."""
@@ -284,8 +287,12 @@ class DataPlane:
             made, self._untold = self._untold, []
             try:
                 doubts = await watch.look(self._ledger)
+                mtu = self._attachment.mtu
                 if any(doubts):
                     made += await self._attachment.ensure_part(inside=doubts.inside, host=doubts.host)
+                if mtu != self._attachment.mtu:
+                    await self._namespace.visit(lambda: devices.fit(self._attachment.mtu))
+                    await self._ensure_dnsmasq()
                 if doubts.inside or made:
                     made += await self._restore()
                 if doubts.inside or made or self._cut_off:
@@ -365,7 +372,7 @@ class DataPlane:
         return difference(actual, self._ledger.entries())
 
     async def _read(self) -> dict[Entry, str]:
-        return await self._namespace.visit(lambda: devices.read(self._namespace.netfilter()))
+        return await self._namespace.visit(lambda: devices.read(self._namespace.netfilter(), self._attachment.mtu))
 
     async def _apply(self, delta: Delta) -> None:
         if not delta:

@@ -200,8 +200,8 @@ class Agent:
 
     async def _tell_of_repairs(self, node: Manifest) -> None:
         """Tell of what somebody else took away of the data plane: as Events of the Node, and in VMIs' status."""
-        async for repair in self._dataplane.repairs():
-            event = events.event_of_repair(repair)
+        async for told in self._dataplane.repairs():
+            event = events.event_of_data_plane(told)
             _logger.warning("%s", event.message)
             self._recorder.emit(node, event)
             for machine in self._held.machines().values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.events import Event
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.api.faults import Fault
-    from virtualserver.fabric.desired.repair import Repair
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["CUT_OFF", "STANDS_STILL", "event_of_repair", "event_of_site", "events_of"]
+__all__ = ["CUT_OFF", "STANDS_STILL", "event_of_data_plane", "event_of_site", "events_of"]
 
 STANDS_STILL: Final = "GuestStandsStill"
 """Reason of a VMI's Ready: its guest runs, and for a while it cannot go on."""
@@ -33,9 +33,11 @@ _ORDINARY: Final = frozenset({"WaitingForAddress", "WaitingForSecret", "WaitingF
 """Waits in the ordinary course of a start, which end by themselves."""
 
 
-def event_of_repair(repair: Repair) -> Event:
-    """Return what is told of the Node where somebody else took away or changed a part of the data plane: pure."""
-    message = f"{repair.where}: {repair.what}: it was missing or changed, and was put back"
+def event_of_data_plane(told: Repair | Adjustment) -> Event:
+    """Return what is told of the Node where somebody else changed a part of the data plane, or the host did: pure."""
+    if isinstance(told, Adjustment):
+        return Event("Normal", "DataPlaneAdjusted", told.what)
+    message = f"{told.where}: {told.what}: it was missing or changed, and was put back"
     return Event("Warning", "DataPlaneRepaired", message)
 
 

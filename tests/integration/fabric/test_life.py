@@ -11,7 +11,7 @@ import subprocess
 import time
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,10 @@ from virtualserver.fabric.kernel import devices
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.installation import ranges
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator
 
 PUBLIC = ip_address("203.0.113.7")
 MAP = ("inet", "virtualserver", "published")
@@ -324,31 +328,109 @@ async def test_no_program_is_started_but_dnsmasq_and_what_gives_a_lease_back(
     assert started == {"dnsmasq", "dhcp_release"}
 
 
-async def test_the_uplink_that_the_default_route_moves_to_forwards_within_a_second(
-    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
-) -> None:
-    guest = await make_guest(plane, 2)
-    internet.run("ip", "link", "add", "eth1", "type", "veth", "peer", "name", "wifi0")
-    internet.run("ip", "link", "set", "wifi0", "netns", str(os.getpid()))
-    internet.run("ip", "address", "add", "100.64.8.2/24", "dev", "eth1")
-    internet.run("ip", "link", "set", "eth1", "up")
-    world.sh("ip", "address", "add", "100.64.8.1/24", "dev", "wifi0")
-    world.sh("ip", "link", "set", "wifi0", "up")
-
-    async def follow() -> None:
-        async for _ in plane.repairs():
-            pass
-
-    following = asyncio.ensure_future(follow())
+@pytest.fixture
+async def follower(plane: DataPlane) -> AsyncIterator[world.Follower]:
+    follower = world.Follower(plane)
     try:
         await asyncio.sleep(1)
-        world.sh("ip", "route", "replace", "default", "via", "100.64.8.2")
-        await asyncio.sleep(1)
-        assert Path("/proc/sys/net/ipv4/conf/wifi0/forwarding").read_text() == "1\n"
-        assert Path(f"/proc/sys/net/ipv4/conf/{world.UPLINK}/forwarding").read_text() == "0\n"
-        with internet.serving(80):
-            assert await asyncio.to_thread(guest.tcp, "100.64.8.2", 80) == "100.64.8.1"
+        yield follower
     finally:
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        await follower.close()
+
+
+def another_uplink(internet: world.Node, name: str, *, mtu: int = 1500) -> None:
+    """Tie the machine to the internet by one more link, without a route."""
+    internet.run("ip", "link", "add", "eth1", "mtu", str(mtu), "type", "veth", "peer", "name", name, "mtu", str(mtu))
+    internet.run("ip", "link", "set", name, "netns", str(os.getpid()))
+    internet.run("ip", "address", "add", "100.64.8.2/24", "dev", "eth1")
+    internet.run("ip", "address", "add", "192.0.2.99/32", "dev", "lo")
+    internet.run("ip", "link", "set", "eth1", "up")
+    world.sh("ip", "address", "add", "100.64.8.1/24", "dev", name)
+    world.sh("ip", "link", "set", name, "up")
+
+
+def forwards(link: str) -> str:
+    return Path(f"/proc/sys/net/ipv4/conf/{link}/forwarding").read_text().strip()
+
+
+async def test_the_uplink_that_the_default_route_moves_to_forwards_within_a_second(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, follower: world.Follower
+) -> None:
+    """Fault 33: from the office's network to the one at home."""
+    guest = await make_guest(plane, 2)
+    another_uplink(internet, "wifi0")
+    world.sh("ip", "route", "replace", "default", "via", "100.64.8.2")
+    assert await follower.until_adjusted("by wifi0 now, before by wan0") <= 1.1
+    assert (forwards("wifi0"), forwards(world.UPLINK)) == ("1", "0")
+    with internet.serving(80):
+        assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == "100.64.8.1"
+    assert follower.told == []
+
+
+VPNS = {
+    "halves": (
+        ("route", "add", "0.0.0.0/1", "via", "100.64.8.2"),
+        ("route", "add", "128.0.0.0/1", "via", "100.64.8.2"),
+    ),
+    "table of its own": (
+        ("route", "add", "default", "via", "100.64.8.2", "table", "51820"),
+        ("rule", "add", "not", "fwmark", "51820", "table", "51820"),
+        ("rule", "add", "table", "main", "suppress_prefixlength", "0"),
+    ),
+}
+
+
+@pytest.mark.parametrize("vpn", VPNS)
+async def test_a_vpn_carries_what_guests_send_within_a_second_and_gives_back_what_it_took(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, follower: world.Follower, vpn: str
+) -> None:
+    """Fault 33: a VPN leaves the default route where it is, and routes past it."""
+    guest = await make_guest(plane, 2)
+    another_uplink(internet, "vpn0", mtu=1420)
+    with internet.serving(80):
+        assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == world.HOST_ADDRESS
+        for command in VPNS[vpn]:
+            world.sh("ip", *command)
+        assert await follower.until_adjusted("by vpn0, wan0 now") <= 1.1
+        assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == "100.64.8.1"
+        await follower.until_adjusted("is 1420 now, before 1500")
+        assert "mtu 1420" in world.sh(*INSIDE, "ip", "link", "show", "tap-2")
+        follower.adjusted.clear()
+        for command in reversed(VPNS[vpn]):
+            world.sh("ip", *["delete" if word == "add" else word for word in command])
+        assert await follower.until_adjusted("by wan0 now") <= 1.1
+        assert (forwards("vpn0"), forwards(world.UPLINK)) == ("0", "1")
+        assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == world.HOST_ADDRESS
+    assert follower.told == []
+
+
+async def test_a_guest_that_runs_gets_by_with_a_smaller_mtu_and_the_next_lease_tells_it(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, follower: world.Follower
+) -> None:
+    """Fault 33: what the guest was told stays 1500 until it asks again."""
+    guest = await make_guest(plane, 2)
+
+    def exchange(flow: socket.socket) -> bool:
+        heard = b""
+        for _ in range(20):
+            flow.sendall(bytes(20_000))
+            while len(heard) < 20_000:
+                heard += flow.recv(65536)
+            heard = heard[20_000:]
+        return True
+
+    with internet.serving(80), guest.connect(world.CLIENT_ADDRESS, 80) as flow:
+        assert flow.recv(100)
+        for mtu in (1400, 1300):
+            world.sh("ip", "link", "set", world.UPLINK, "mtu", str(mtu))
+            internet.run("ip", "link", "set", "eth0", "mtu", str(mtu))
+            assert await follower.until_adjusted(f"is {mtu} now") <= 1.1
+            assert await asyncio.to_thread(exchange, flow), "a connection that was open"
+            with guest.connect(world.CLIENT_ADDRESS, 80) as another:
+                assert another.recv(100) and await asyncio.to_thread(exchange, another)
+        for link in ("tap-2", "up0"):
+            assert "mtu 1300" in world.sh(*INSIDE, "ip", "link", "show", link)
+        told = await asyncio.to_thread(guest.dhcp)
+        assert told is not None and told["mtu"] == "1300"
+    assert follower.told == []
+    assert await plane.synchronise(DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {})) == 0

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import json
-import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +23,6 @@ from virtualserver.installation import ranges
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from virtualserver.fabric.dataplane import Repair
 
 PUBLIC = ip_address("203.0.113.7")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
@@ -38,37 +35,11 @@ STATE = DataPlaneState(
 )
 
 
-class Follower:
-    """Who follows the repairs, as the node does."""
-
-    def __init__(self, plane: DataPlane) -> None:
-        self.told: list[Repair] = []
-        self._plane = plane
-        self._task = asyncio.ensure_future(self._follow())
-
-    async def close(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
-    async def until_told(self, *, seconds: float = 5) -> float:
-        """Wait until something is told, and return how long that took."""
-        began = time.monotonic()
-        async with asyncio.timeout(seconds):
-            while not self.told:
-                await asyncio.sleep(0.01)
-        return time.monotonic() - began
-
-    async def _follow(self) -> None:
-        async for repair in self._plane.repairs():
-            self.told.append(repair)
-
-
 @pytest.fixture
-async def follower(plane: DataPlane) -> AsyncIterator[Follower]:
+async def follower(plane: DataPlane) -> AsyncIterator[world.Follower]:
     """A data plane with two links and a Service, watched, and quiet by now."""
     await plane.synchronise(STATE)
-    follower = Follower(plane)
+    follower = world.Follower(plane)
     try:
         await asyncio.sleep(1.2)
         assert follower.told == []
@@ -86,6 +57,13 @@ DAMAGES = {
     ("ip", "link", "delete", "tap-2"): "tap tap-2",
     ("ip", "link", "set", "tap-2", "down"): "tap tap-2",
     ("ip", "link", "set", "tap-2", "address", "0a:00:00:00:00:01"): "tap tap-2",
+    ("ip", "link", "set", "tap-2", "mtu", "1300"): "tap tap-2",
+    ("ip", "route", "flush", "table", "local"): "route to 198.19.0.2/32",
+    ("ip", "route", "delete", "local", "169.254.1.1", "dev", "tap-3", "table", "local"): "tap tap-3",
+    ("ip", "link", "set", "up0", "mtu", "1300"): "MTU of up0",
+    ("ip", "link", "set", "up0", "address", "0a:00:00:00:00:01"): "hardware address of up0",
+    ("nft", "add", "rule", "inet", "virtualserver", "forward", "drop"): "nftables rules",
+    ("nft", "insert", "rule", "inet", "virtualserver", "guard", "accept"): "nftables rules",
     ("ip", "tuntap", "add", "dev", "stray0", "mode", "tap"): "tap stray0",
     ("ip", "address", "delete", "169.254.1.1/32", "dev", "tap-2"): "tap tap-2",
     ("ip", "route", "delete", "10.42.0.2"): "route to 10.42.0.2",
@@ -101,6 +79,8 @@ DAMAGES = {
     ("sysctl", "-qw", "net.ipv4.ip_forward=0"): "setting net.ipv4.ip_forward",
     ("sysctl", "-qw", "net.ipv4.conf.tap-2.rp_filter=0"): "tap tap-2",
     ("sysctl", "-qw", "net.ipv4.conf.tap-2.proxy_arp=0"): "tap tap-2",
+    ("sysctl", "-qw", "net.ipv4.conf.tap-3.send_redirects=1"): "tap tap-3",
+    ("sysctl", "-qw", "net.ipv4.conf.tap-2.accept_source_route=1"): "tap tap-2",
     ("sysctl", "-qw", "net.ipv4.conf.all.src_valid_mark=0"): "setting net.ipv4.conf.all.src_valid_mark",
     ("ip", "link", "set", "up0", "down"): "link up0 up",
     ("ip", "link", "delete", "up0"): f"link {VSH}",
@@ -110,6 +90,10 @@ DAMAGES_IN_HOST = {
     ("nft", "delete", "table", "inet", "vs-t1"): "nftables rules",
     ("ip", "link", "delete", VSH): f"link {VSH}",
     ("ip", "link", "set", VSH, "down"): f"link {VSH} up",
+    ("ip", "link", "set", VSH, "mtu", "1300"): f"MTU of {VSH}",
+    ("ip", "link", "set", VSH, "address", "0a:00:00:00:00:01"): f"hardware address of {VSH}",
+    ("ip", "route", "delete", "local", "198.19.0.1", "table", "local"): "route to 198.19.0.1/32",
+    ("nft", "add", "rule", "inet", "vs-t1", "forward", "drop"): "nftables rules",
     ("ip", "address", "flush", "dev", VSH): f"address 198.19.0.1/30 on {VSH}",
     ("ip", "route", "delete", "198.18.0.0/24"): "route to 198.18.0.0/24",
     ("ip", "route", "flush", "dev", VSH): "route to 198.19.0.0/30",
@@ -127,8 +111,9 @@ ALL = [
     ("prefix", "damage", "what"), ALL, ids=[f"{'inside' if p else 'host'}: {' '.join(d)}" for p, d, _ in ALL]
 )
 async def test_what_somebody_took_away_is_back_within_a_second_and_told_once(
-    plane: DataPlane, follower: Follower, prefix: tuple[str, ...], damage: tuple[str, ...], what: str
+    plane: DataPlane, follower: world.Follower, prefix: tuple[str, ...], damage: tuple[str, ...], what: str
 ) -> None:
+    """Fault 31."""
     world.sh(*prefix, *damage)
     assert await follower.until_told() <= 1.1
     assert await plane.synchronise(STATE) == 0, "something was not put back"
@@ -142,7 +127,7 @@ async def test_what_somebody_took_away_is_back_within_a_second_and_told_once(
     assert json.loads(Path("/run/t1", repairs.FILE).read_text())["version"] == 1
 
 
-async def test_what_we_change_ourselves_is_nobody_elses_change(plane: DataPlane, follower: Follower) -> None:
+async def test_what_we_change_ourselves_is_nobody_elses_change(plane: DataPlane, follower: world.Follower) -> None:
     for number in range(4, 8):
         await plane.set_link(f"guest-{number}", world.a_link(number))
         port = PublishedPort(PUBLIC, 8000 + number, "TCP", ip_address(f"10.42.0.{number}"), 22)
@@ -156,7 +141,9 @@ async def test_what_we_change_ourselves_is_nobody_elses_change(plane: DataPlane,
     assert follower.told == []
 
 
-async def test_what_the_machine_itself_becomes_is_nobody_elses_change(plane: DataPlane, follower: Follower) -> None:
+async def test_what_the_machine_itself_becomes_is_nobody_elses_change(
+    plane: DataPlane, follower: world.Follower
+) -> None:
     changes = (
         ("ip", "link", "add", "office0", "type", "veth", "peer", "name", "office1"),
         ("ip", "link", "set", "office1", "up"),
@@ -180,7 +167,7 @@ async def test_what_the_machine_itself_becomes_is_nobody_elses_change(plane: Dat
 
 @pytest.mark.parametrize("meanwhile", ["flush ruleset", "flush chain inet virtualserver forward"])
 async def test_what_somebody_does_while_the_rules_are_loaded_is_not_taken_for_ours(
-    plane: DataPlane, follower: Follower, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+    plane: DataPlane, follower: world.Follower, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     load = Netfilter.load
     rounds: list[str] = []
@@ -207,7 +194,7 @@ async def test_what_somebody_does_while_the_rules_are_loaded_is_not_taken_for_ou
     assert stands()
 
 
-async def test_a_damaged_memory_of_the_rules_is_made_anew(plane: DataPlane, follower: Follower) -> None:
+async def test_a_damaged_memory_of_the_rules_is_made_anew(plane: DataPlane, follower: world.Follower) -> None:
     for name in ("namespace", "host"):
         Path("/run/t1", f"rules-{name}.json").write_text("")
     world.sh(*INSIDE, "nft", "add", "table", "inet", "of_others")
@@ -219,7 +206,7 @@ async def test_a_damaged_memory_of_the_rules_is_made_anew(plane: DataPlane, foll
 
 
 async def test_a_change_in_the_midst_of_a_flush_is_made_and_the_flush_is_told(
-    plane: DataPlane, follower: Follower
+    plane: DataPlane, follower: world.Follower
 ) -> None:
     port = PublishedPort(PUBLIC, 80, "TCP", ip_address("10.42.0.2"), 80)
     world.sh(*INSIDE, "nft", "delete", "table", "inet", "virtualserver")
@@ -237,7 +224,7 @@ async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_seco
     internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:
     guest = await make_guest(plane, 2)
-    follower = Follower(plane)
+    follower = world.Follower(plane)
     try:
         await asyncio.sleep(1.2)
         with internet.serving(22), guest.serving(22):
@@ -276,7 +263,7 @@ async def test_a_deleted_tap_is_given_back_to_whoever_has_it_open(
     plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"), holders=holder)
     await plane.start()
     holder.guest = guest = await make_guest(plane, 2)
-    follower = Follower(plane)
+    follower = world.Follower(plane)
 
     async def until(reached: bool) -> None:
         async with asyncio.timeout(10):
@@ -312,7 +299,7 @@ async def test_a_deleted_tap_is_given_back_to_whoever_has_it_open(
 
 
 async def test_what_cannot_be_put_right_is_said_once_and_tried_until_it_can(
-    plane: DataPlane, follower: Follower, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    plane: DataPlane, follower: world.Follower, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(delta: object) -> object:
         raise KernelError("nftables refused a change: Operation not permitted")

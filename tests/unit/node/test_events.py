@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from virtualserver.api import names
-from virtualserver.fabric.desired.repair import Repair
+from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import kinds
 from virtualserver.kube.events import Event
-from virtualserver.node.events import CUT_OFF, STANDS_STILL, event_of_repair, events_of
+from virtualserver.node.events import CUT_OFF, STANDS_STILL, event_of_data_plane, events_of
 
 INSTANCE, MACHINE, SERVICE = kinds.VIRTUAL_MACHINE_INSTANCE, kinds.VIRTUAL_MACHINE, kinds.SERVICE
 
@@ -102,6 +102,7 @@ def test_a_guest_that_ended_by_itself_is_not_told_to_have_been_stopped_too() -> 
 
 
 def test_a_repair_of_the_data_plane_is_a_warning_that_says_what_and_where() -> None:
-    event = event_of_repair(Repair("route to 203.0.113.0/24", "host"))
+    event = event_of_data_plane(Repair("route to 203.0.113.0/24", "host"))
     assert event[:2] == ("Warning", "DataPlaneRepaired")
     assert event.message.startswith("host: route to 203.0.113.0/24: ")
+    assert event_of_data_plane(Adjustment("by wifi0 now")) == Event("Normal", "DataPlaneAdjusted", "by wifi0 now")

@@ -1,4 +1,4 @@
-"""What was put back because somebody else had taken it away or changed it; pure."""
+"""What was put back because somebody else had changed it, and what became otherwise with the host; pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from virtualserver.fabric.desired import entries
 if TYPE_CHECKING:
     from virtualserver.fabric.desired.ledger import Delta, Entry
 
-__all__ = ["Repair", "repairs_of"]
+__all__ = ["Adjustment", "Repair", "repairs_of"]
 
 _NAMED: Final = 3
 """So many things of a kind are named; more are counted."""
@@ -47,6 +47,16 @@ class Repair(NamedTuple):
 
     what: str
     where: str
+
+
+class Adjustment(NamedTuple):
+    """One thing that is otherwise now because the host itself is: its uplinks, their MTU, its resolvers.
+
+    Attributes:
+        what: In words: what it is, what it was, and what guests that run have of it.
+    """
+
+    what: str
 
 
 def repairs_of(delta: Delta, where: str) -> list[Repair]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
-from ipaddress import ip_network
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from virtualserver.fabric.desired.repair import Repair
+from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel import ruleset, settings
+from virtualserver.fabric.kernel import ruleset, settings, uplinks
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Interface, Network, Ranges
     from virtualserver.host.settings import HostSettings
 
-__all__ = ["INNER", "Attachment", "Differing", "uplinks"]
+__all__ = ["INNER", "Attachment", "Differing"]
 
 INNER: Final = "up0"
 """The namespace's end of the veth pair."""
@@ -39,6 +40,9 @@ _RULES: Final = (
 kernel's own, which ``ip rule flush`` takes away."""
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
+_LOOPBACK_INDEX: Final = 1
+_TAPS_A_LOOK: Final = 32
+"""So many taps' settings are read a second: some kilobytes of ``/proc``, whatever the number of guests."""
 
 
 class Differing(NamedTuple):
@@ -69,6 +73,12 @@ class Attachment:
         self.device = device
         self.ranges = ranges
         self.mtu = _ETHERNET
+        """That of guests' links: the smallest of the uplinks."""
+        self.uplinks: dict[str, int] = {}
+        """The MTU of each link by which the host reaches the outside, as it was last seen, by its name."""
+        self._fitting = False
+        """Whether the MTU was just found to be another one, so that no link can have it yet."""
+        self._adjustments: list[Adjustment] = []
         self._machine: list[Network] = []
         """The machine's own addresses as the namespace's rules have them."""
         self._forwarding: set[str] = set()
@@ -92,20 +102,28 @@ class Attachment:
             inside: Whether the namespace's part is in doubt.
             host: Whether the host's is; with its addresses, on which the namespace's rules depend.
         """
+        mtu = self.mtu
         made = await apart(self._make)
-        if host or made:
+        if host or made or mtu != self.mtu:
             made += await self.ensure_in_host()
-        if inside or made or await apart(own_addresses) != self._machine:
+        if inside or made or mtu != self.mtu or await apart(own_addresses) != self._machine:
             made += await self.ensure_inside()
         return made
 
-    async def settings_differ(self) -> Differing:
-        """Return in which part a setting of ours has another value; a cheap look."""
-        inside = {**settings.NAMESPACE, **settings.of_node_end(INNER)}
+    def adjustments(self) -> list[Adjustment]:
+        """Return what became otherwise with the host since this was last asked."""
+        told, self._adjustments = self._adjustments, []
+        return told
+
+    async def settings_differ(self, turn: int) -> Differing:
+        """Return in which part a setting of ours has another value; a cheap look.
+
+        Args:
+            turn: How often this was asked before: of many taps, it is the turn of some.
+        """
         host = settings.of_host_end(self.device)
         return Differing(
-            inside=bool(await self.namespace.visit(lambda: settings.differing(inside))),
-            host=bool(settings.differing(host)),
+            inside=await self.namespace.visit(lambda: _differs_inside(turn)), host=bool(settings.differing(host))
         )
 
     async def ensure_inside(self) -> list[Repair]:
@@ -164,13 +182,20 @@ class Attachment:
         self._run.mkdir(mode=0o755, parents=True, exist_ok=True)
         made = [Repair(f"namespace {self.namespace.name}", "host")] if self.namespace.create() else []
         with Rtnetlink() as kernel:
-            self.mtu = min([_ETHERNET, *_uplinks(kernel).values()])
+            self._see(uplinks.read(kernel))
             outside = {link.name: link for link in kernel.links()}.get(self.device)
             if outside and self.namespace.call(lambda: _is_there(INNER)):
                 return made
             kernel.delete_link(self.device)
             kernel.add_veth(self.device, INNER, self.namespace.name, self.mtu)
         return [*made, Repair(f"link {self.device}", "host")]
+
+    def _see(self, seen: dict[str, int]) -> None:
+        """Take in by which links the host reaches the outside."""
+        mtu = min([_ETHERNET, *seen.values()])
+        self._adjustments += uplinks.adjustments(self.uplinks, seen, self.mtu, mtu)
+        self._fitting = mtu != self.mtu
+        self.uplinks, self.mtu = seen, mtu
 
     def _inside(self, machine: Iterable[Network]) -> list[str]:
         """Make the namespace's part so; return what was not, in words. Called inside."""
@@ -183,8 +208,30 @@ class Attachment:
         with Rtnetlink() as kernel:
             for version in CARRIED:
                 made += _rules(kernel, version)
-                made += _ends(kernel, INNER, self.ranges.node_end(version))
+                made += self._end(kernel, INNER, self.ranges.node_end(version))
                 made += _routes(kernel, self._inner_routes(kernel, version), version)
+        return made
+
+    def _end(self, kernel: Rtnetlink, name: str, address: Interface) -> list[str]:
+        """Make an end of the veth pair as it should be, unless it is so; in the namespace, the loopback's too."""
+        made: list[str] = []
+        links: dict[str, Link] = {link.name: link for link in kernel.links()}
+        for wanted in (name, _LOOPBACK) if name == INNER else (name,):
+            if wanted not in links:
+                raise KernelError(f"link {wanted}: somebody has just taken it away")
+            if not links[wanted].is_up:
+                kernel.set_up(wanted)
+                made.append(f"link {wanted} up")
+        mac = mac_of(self.device, inner=name == INNER)
+        if links[name].mtu != self.mtu:
+            kernel.set_up(name, mtu=self.mtu)
+            made += [] if self._fitting else [f"MTU of {name}"]
+        if links[name].mac != mac:
+            kernel.set_up(name, mac=mac)
+            made.append(f"hardware address of {name}")
+        if address not in kernel.addresses(address.version).get(links[name].index, ()):
+            kernel.add_address(name, address)
+            made.append(f"address {address} on {name}")
         return made
 
     def _inner_routes(self, kernel: Rtnetlink, version: int) -> list[Route]:
@@ -195,6 +242,8 @@ class Attachment:
         networks = [*self.ranges.pools(version), *self.ranges.guests(version)]
         index = kernel.index(INNER)
         return [
+            *_own_routes(ip_interface("127.0.0.1/8"), _LOOPBACK_INDEX),
+            *_own_routes(self.ranges.node_end(version), index),
             *(Route(network, kind="unreachable") for network in networks),
             _to_link(self.ranges.node_end(version), index),
             Route(_ANYWHERE[version], link=index, gateway=self.ranges.host_end(version).ip),
@@ -204,17 +253,18 @@ class Attachment:
         """Make the host's part so; return what was not, in words."""
         made = settings.write(settings.of_host_end(self.device))
         with Rtnetlink() as kernel:
-            names = _uplinks(kernel)
+            names = uplinks.read(kernel)
             text = ruleset.host_rules(self.table, self.device, self.ranges, names)
             with Netfilter() as netfilter:
                 made += self._rules(netfilter, "host", text, lambda: netfilter.rules([("inet", self.table)]))
             made += self._host_settings(names)
             index = kernel.index(self.device)
             for version in CARRIED:
-                made += _ends(kernel, self.device, self.ranges.host_end(version))
+                made += self._end(kernel, self.device, self.ranges.host_end(version))
                 gateway = self.ranges.node_end(version).ip
                 pools = [Route(pool, link=index, gateway=gateway) for pool in self.ranges.pools(version)]
-                made += _routes(kernel, [_to_link(self.ranges.host_end(version), index), *pools], version)
+                end = self.ranges.host_end(version)
+                made += _routes(kernel, [*_own_routes(end, index), _to_link(end, index), *pools], version)
         return made
 
     def _host_settings(self, names: Iterable[str]) -> list[str]:
@@ -256,19 +306,14 @@ def _remembered(file: Path) -> dict[str, str]:
         return {}
 
 
-def uplinks() -> dict[str, int]:
-    """Return the MTU of each link of the host that has a default route, by its name."""
-    with Rtnetlink() as kernel:
-        return _uplinks(kernel)
+def mac_of(device: str, *, inner: bool) -> str:
+    """Return the hardware address of an end of the veth pair, from the identifier in the name of the host's end; pure.
 
-
-def _uplinks(kernel: Rtnetlink) -> dict[str, int]:
-    default = {
-        route.link
-        for route in kernel.routes(4, MAIN_TABLE)
-        if route.destination.prefixlen == 0 and route.kind == "unicast"
-    }
-    return {link.name: link.mtu for link in kernel.links() if link.index in default}
+    A known one can be put back, and the other end need not ask for it again.
+    """
+    identifier = device[-6:]
+    pairs = (identifier[place : place + 2] for place in (0, 2, 4))
+    return ":".join(("02", "76", "02" if inner else "01", *pairs))
 
 
 def own_addresses() -> list[Network]:
@@ -279,27 +324,21 @@ def own_addresses() -> list[Network]:
     return sorted((one for one in networks if not one.is_loopback), key=str)
 
 
+def _differs_inside(turn: int) -> bool:
+    """Return whether a setting of the namespace has another value; of its taps, one part is looked at each turn."""
+    names = [name for name in settings.devices() if name not in (INNER, _LOOPBACK)]
+    first = turn * _TAPS_A_LOOK % max(len(names), 1)
+    wanted = {**settings.NAMESPACE, **settings.of_node_end(INNER)}
+    for name in (names[first:] + names[:first])[:_TAPS_A_LOOK]:
+        wanted |= settings.of_tap(name)
+    return bool(settings.differing(wanted))
+
+
 def _is_there(name: str) -> bool:
     try:
         return socket.if_nametoindex(name) > 0
     except OSError:
         return False
-
-
-def _ends(kernel: Rtnetlink, name: str, address: Interface) -> list[str]:
-    """Give an end of the veth pair its address and take it up, unless it is so; in a namespace, the loopback too."""
-    made: list[str] = []
-    links: dict[str, Link] = {link.name: link for link in kernel.links()}
-    if address not in kernel.addresses(address.version).get(kernel.index(name), ()):
-        kernel.add_address(name, address)
-        made.append(f"address {address} on {name}")
-    for wanted in (name, _LOOPBACK) if name == INNER else (name,):
-        if wanted not in links:
-            raise KernelError(f"link {wanted}: somebody has just taken it away")
-        if not links[wanted].is_up:
-            kernel.set_up(wanted)
-            made.append(f"link {wanted} up")
-    return made
 
 
 def _rules(kernel: Rtnetlink, version: int) -> list[str]:
@@ -309,13 +348,22 @@ def _rules(kernel: Rtnetlink, version: int) -> list[str]:
     return [f"rule of routing {rule.priority}" for rule in missing]
 
 
+def _own_routes(end: Interface, index: int) -> list[Route]:
+    """Return the routes by which the address of a link is the machine's own, as the kernel makes them with it."""
+    network = end.network
+    first = Route(ip_network(end.ip), "local", index, source=end.ip, protocol=KERNEL, table=LOCAL_TABLE)
+    last = dataclasses.replace(first, destination=ip_network(network.broadcast_address), kind="broadcast")
+    loopback = [dataclasses.replace(first, destination=network)] if end.ip.is_loopback else []
+    return [first, *loopback, last]
+
+
 def _to_link(end: Interface, index: int) -> Route:
     """Return the route to the pair itself as the kernel makes it with the address; somebody may have taken it away."""
     return Route(end.network, link=index, source=end.ip, protocol=KERNEL)
 
 
 def _routes(kernel: Rtnetlink, wanted: Iterable[Route], version: int) -> list[str]:
-    there = set(kernel.routes(version, MAIN_TABLE))
+    there = {route for table in (MAIN_TABLE, LOCAL_TABLE) for route in kernel.routes(version, table)}
     missing = [route for route in wanted if route not in there]
     for route in missing:
         kernel.put_route(route)

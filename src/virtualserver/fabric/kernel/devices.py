@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Interface
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
-__all__ = ["change", "read"]
+__all__ = ["change", "fit", "read"]
 
 _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
 
 
-def read(netfilter: Netfilter) -> dict[Entry, str]:
-    """Return the elements, taps and routes that are there; from now on others' changes of nftables are seen as such."""
+def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
+    """Return the elements, taps and routes that are there; from now on others' changes of nftables are seen as such.
+
+    Args:
+        netfilter: Of the namespace.
+        mtu: Of taps, in bytes; a tap of another one is not as it should be.
+    """
     generation = netfilter.generation()
     found = elements.elements(netfilter.tables())
     netfilter.trust(generation)
@@ -35,11 +40,12 @@ def read(netfilter: Netfilter) -> dict[Entry, str]:
         links = {link.index: link for link in kernel.links()}
         addresses = [kernel.addresses(version) for version in CARRIED]
         routes = [route for version in CARRIED for route in kernel.routes(version)]
+    own = {(route.destination, route.link) for route in routes if route.kind == "local"}
     for link in links.values():
         if link.kind == "tun":
             found[Entry(entries.TAP, link.name)] = str(link.user)
-            there = {one for of in addresses for one in of.get(link.index, ())}
-            is_whole = link.is_up and link.mac == taps.MAC and _gateways() <= there
+            there = {one for of in addresses for one in of.get(link.index, ()) if (one.network, link.index) in own}
+            is_whole = link.is_up and (link.mac, link.mtu) == (taps.MAC, mtu) and _gateways() <= there
             if is_whole and not settings.differing(settings.of_tap(link.name)):
                 found[Entry(entries.TAP_UP, link.name)] = ""
     found.update(route_entries(routes, links))
@@ -107,10 +113,19 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
             settings.write(settings.of_tap(entry.key))
             for gateway in _gateways():
                 kernel.add_address(entry.key, gateway)
+                kernel.add_local_route(entry.key, gateway.ip)
             kernel.set_up(entry.key, mtu=mtu, mac=taps.MAC)
     for entry, value in delta.added.items():
         if entry.kind == entries.ROUTE:
             kernel.put_route(_route(kernel, entry.key, value))
+
+
+def fit(mtu: int) -> None:
+    """Give each tap another MTU, in bytes, since the way to the outside has another."""
+    with Rtnetlink() as kernel:
+        for link in kernel.links():
+            if link.kind == "tun" and link.mtu != mtu:
+                kernel.set_up(link.name, mtu=mtu)
 
 
 def _route(kernel: Rtnetlink, address: str, target: str) -> Route:

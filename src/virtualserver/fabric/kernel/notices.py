@@ -147,13 +147,19 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
     return Changed(links, frozenset(gone), frozenset(addresses), routes, rules, settings, lost)
 
 
-def doubts_inside(changed: Changed, wanted: Container[Entry]) -> bool:
-    """Return whether the namespace may not be what is wanted any more; pure."""
+def doubts_inside(changed: Changed, wanted: Container[Entry], *, mtu: int) -> bool:
+    """Return whether the namespace may not be what is wanted any more; pure.
+
+    Args:
+        changed: What the kernel told of.
+        wanted: The entries that somebody asks for.
+        mtu: Of all links, in bytes.
+    """
     return (
         changed.lost
         or changed.rules
         or bool(changed.addresses - changed.gone)
-        or any(_link_is_doubtful(name, link, wanted) for name, link in changed.links.items())
+        or any(_link_is_doubtful(name, link, wanted, mtu) for name, link in changed.links.items())
         or any(_route_is_doubtful(route, there, changed, wanted) for route, there in changed.routes.items())
         or any(
             index > 0 and index not in changed.gone and values.items() - _OF_A_TAP.items()
@@ -163,40 +169,45 @@ def doubts_inside(changed: Changed, wanted: Container[Entry]) -> bool:
     )
 
 
-def doubts_in_host(changed: Changed, device: str, own: Iterable[Network]) -> bool:
+def doubts_in_host(changed: Changed, device: str, own: Iterable[Network], uplinks: Mapping[str, int]) -> bool:
     """Return whether the host's part may not be what is wanted any more; pure.
 
     Args:
         changed: What the kernel told of.
         device: The host's end of the veth pair.
         own: The networks that are routed to it, and the pair's.
+        uplinks: The MTU of each link by which the host reached the outside, by its name.
     """
     networks = set(own)
     return (
         changed.lost
+        or changed.rules
         or device in changed.links
+        or any(name in uplinks and (not link or link.mtu != uplinks[name]) for name, link in changed.links.items())
         or bool(changed.addresses)
         or bool(changed.settings)
         or any(
-            route.table == LOCAL_TABLE or route.destination in networks or route.destination.prefixlen == 0
+            route.table == LOCAL_TABLE or route.destination in networks or route.destination.prefixlen <= 1
             for route in changed.routes
         )
     )
 
 
-def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry]) -> bool:
-    if name in (INNER, "lo"):
+def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry], mtu: int) -> bool:
+    if name == INNER:
+        return True
+    if name == "lo":
         return link is None or not link.is_up
     tap = Entry(entries.TAP, name)
     if link is None or tap not in wanted:
         return tap in wanted or (link is not None and link.kind == "tun")
-    return Entry(entries.TAP_UP, name) in wanted and not (link.is_up and link.mac == taps.MAC)
+    return Entry(entries.TAP_UP, name) in wanted and not (link.is_up and (link.mac, link.mtu) == (taps.MAC, mtu))
 
 
 def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Container[Entry]) -> bool:
     if route.protocol == KERNEL:
-        # The kernel's own routes come and go with addresses, but for that of the pair, which may be taken away.
-        return not there and route.table != LOCAL_TABLE and route.link not in changed.gone
+        # The kernel's own routes come and go with addresses and links, but may be taken away by themselves.
+        return not there and route.link not in changed.gone
     entry = Entry(entries.ROUTE, str(route.destination.network_address))
     if route.destination.prefixlen != route.destination.max_prefixlen:
         return True

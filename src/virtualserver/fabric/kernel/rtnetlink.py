@@ -34,10 +34,14 @@ _UP: Final = 1
 _ON_LINK: Final = 4
 _KINDS: Final = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _TYPES: Final = {kind: number for number, kind in _KINDS.items()}
-_SCOPES: Final = {"local": 254, "unicast": 0, "unreachable": 0}
 _LINK_SCOPE: Final = 253
+_SCOPES: Final = {"local": 254, "unicast": 0, "unreachable": 0, "broadcast": _LINK_SCOPE}
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _TO_TABLE, _PROHIBIT = 1, 8
+_ABSENT: Final = (2, 3, 19)
+"""ENOENT, ESRCH and ENODEV."""
+_PRESENT: Final = (17,)
+"""EEXIST."""
 _INVERTED: Final = 2
 
 
@@ -153,6 +157,13 @@ class Rtnetlink:
             messages = list(self._socket.get_routes(family=_FAMILIES[version], **selection))
         return [route for message in messages for route in routes_of(message)]
 
+    def way_to(self, address: Address) -> int | None:
+        """Return the index of the link by which the machine would send to an address, None where it has no way."""
+        with contextlib.suppress(KernelError), _asking(f"way to {address}"):
+            messages: list[Any] = list(self._socket.route("get", dst=str(address)))
+            return next((message.get("oif") for message in messages), None)
+        return None
+
     def rules(self, version: int = 4) -> list[Rule]:
         """Return the rules of one IP version that look into a table or refuse."""
         return [rule for message in self._socket.get_rules(family=_FAMILIES[version]) if (rule := rule_of(message))]
@@ -173,7 +184,7 @@ class Rtnetlink:
         """Remove a link, and return whether it was there."""
         with contextlib.suppress(OSError):
             index = socket.if_nametoindex(name)
-            with _asking(f"link {name}", absent_is_fine=True):
+            with _asking(f"link {name}", fine=_ABSENT):
                 self._socket.link("del", index=index)
                 return True
         return False
@@ -190,9 +201,19 @@ class Rtnetlink:
         with _asking(f"route to {route.destination}"):
             self._socket.route("replace", **_asked(route))
 
+    def add_local_route(self, name: str, address: Address) -> None:
+        """Make the route by which an address of a link is the machine's own, beside those of other links that have it.
+
+        The kernel makes it with the address; somebody may have taken it away. One that is there is fine.
+        """
+        network = ip_network(address)
+        route = Route(network, "local", self.index(name), source=address, protocol=KERNEL, table=LOCAL_TABLE)
+        with _asking(f"route to {network}", fine=_PRESENT):
+            self._socket.route("append", **_asked(route))
+
     def delete_route(self, route: Route) -> None:
         """Remove a route; one that is not there is fine."""
-        with _asking(f"route to {route.destination}", absent_is_fine=True):
+        with _asking(f"route to {route.destination}", fine=_ABSENT):
             self._socket.route("del", **_asked(route))
 
     def add_rule(self, rule: Rule, version: int = 4) -> None:
@@ -275,18 +296,14 @@ def _asked(route: Route) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _asking(what: str, *, absent_is_fine: bool = False) -> Generator[None, None, None]:
-    """Say what was asked where the kernel refuses it."""
+def _asking(what: str, *, fine: tuple[int, ...] = ()) -> Generator[None, None, None]:
+    """Say what was asked where the kernel refuses it, but for some numbers of errors."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
         yield
     except (NetlinkError, OSError) as error:
         number: Any = getattr(error, "code", None) or getattr(error, "errno", None)
-        if absent_is_fine and number in _ABSENT:
+        if number in fine:
             return
         raise KernelError(f"{what}: {error.args[-1]}") from error
-
-
-_ABSENT: Final = (2, 3, 19)
-"""ENOENT, ESRCH and ENODEV."""

@@ -51,6 +51,7 @@ table inet virtualserver {{
   chain own_request {{ }}
   chain icmp_from_guest {{ }}
   chain cut {{ type filter hook prerouting priority -140; }}
+  chain fit {{ type filter hook forward priority mangle; }}
   chain translate_target {{ type nat hook prerouting priority dstnat; }}
   chain translate_source {{ type nat hook postrouting priority srcnat; }}
   chain forward {{ type filter hook forward priority filter; policy drop; }}
@@ -124,6 +125,10 @@ table inet virtualserver {{
   chain cut {{
     # flows whose port was taken away lost their conntrack entry: tell both ends instead of letting them wait
     tcp flags & (syn | rst) == 0x0 ct state new reject with tcp reset
+  }}
+  chain fit {{
+    # a guest that runs does not hear that the way to the outside takes less now: its connections fit all the same
+    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
   }}
   chain translate_target {{
     dnat ip to ip daddr . meta l4proto . th dport map @published

@@ -5,15 +5,15 @@ A reader of ``/proc/sys/net`` sees the settings of the network namespace in whic
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NAMESPACE", "differing", "of_host_end", "of_node_end", "of_tap", "write"]
+__all__ = ["NAMESPACE", "devices", "differing", "of_host_end", "of_node_end", "of_tap", "write"]
 
-_FOLDER: Final = Path("/proc/sys")
+_FOLDER: Final = "/proc/sys"
 _QUIET: Final = {
     name: "0" for name in ("send_redirects", "accept_redirects", "accept_source_route", "arp_ignore", "log_martians")
 }
@@ -41,39 +41,52 @@ NAMESPACE: Final[Mapping[str, str]] = {
 
 def of_node_end(device: str) -> dict[str, str]:
     """Return the settings of the namespace's end of the veth pair, which may be there before `NAMESPACE` is written."""
-    return _of_device(device, _QUIET | {"forwarding": "1", "rp_filter": "1", "proxy_arp": "0"})
+    return _of_device(device, _QUIET | {"forwarding": "1", "rp_filter": "1", "proxy_arp": "0", "arp_notify": "1"})
 
 
 def of_host_end(device: str) -> dict[str, str]:
     """Return the settings of the host's end of the veth pair."""
-    return _of_device(device, {"forwarding": "1", "accept_redirects": "0"}) | {
+    return _of_device(device, {"forwarding": "1", "accept_redirects": "0", "arp_notify": "1"}) | {
         f"net/ipv6/conf/{device}/disable_ipv6": "1"
     }
 
 
 def of_tap(device: str) -> dict[str, str]:
-    """Return the settings of a tap: those of which the kernel tells when somebody changes them, and ``arp_notify``.
+    """Return the settings of a tap.
 
-    With that one the guest hears of the gateway's hardware address whenever the tap goes up or gets another one.
+    By ``arp_notify`` the guest hears of the gateway's hardware address whenever the tap goes up or gets another one.
     """
-    return _of_device(device, {"forwarding": "1", "rp_filter": "1", "proxy_arp": "1", "arp_notify": "1"})
+    return _of_device(device, _QUIET | {"forwarding": "1", "rp_filter": "1", "proxy_arp": "1", "arp_notify": "1"})
 
 
 def differing(wanted: Mapping[str, str]) -> list[str]:
     """Return the settings that have another value; those that this kernel lacks are left out."""
-    found: list[str] = []
-    for name, value in wanted.items():
-        try:
-            if (_FOLDER / name).read_text().strip() != value:
-                found.append(name)
-        except OSError:
-            continue
-    return found
+    return [name for name, value in wanted.items() if _read(name) not in (None, value)]
 
 
 def write(wanted: Mapping[str, str]) -> list[str]:
     """Write those settings that have another value, and return them in words."""
     names = differing(wanted)
     for name in names:
-        (_FOLDER / name).write_text(wanted[name])
+        with open(f"{_FOLDER}/{name}", "w") as file:
+            file.write(wanted[name])
     return [f"setting {name.replace('/', '.')}" for name in names]
+
+
+def devices() -> list[str]:
+    """Return the links that have settings, sorted."""
+    return sorted({*os.listdir(f"{_FOLDER}/net/ipv4/conf")} - {"all", "default"})
+
+
+def _read(name: str) -> str | None:
+    """Return a setting's value, None where there is none; in a third of the time that a `Path` takes."""
+    try:
+        descriptor = os.open(f"{_FOLDER}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, 100).decode().strip()
+    except OSError:  # its link has just gone
+        return None
+    finally:
+        os.close(descriptor)

@@ -44,6 +44,7 @@ class KernelWatch:
         self._host_rules: Netfilter | None = None
         self._host_generation = -1
         self._looked = 0.0
+        self._turn = 0
         self._certain = False
 
     async def wait(self) -> None:
@@ -76,11 +77,13 @@ class KernelWatch:
             self._arrived.set()
             return Doubts(inside=True, host=True)
         netfilter = self._attachment.namespace.kept()
-        inside = doubts_inside(told_inside, wanted) or netfilter is None or not netfilter.is_as_left()
-        host = doubts_in_host(told_host, device, own) or self._host_rules_changed()
+        inside = doubts_inside(told_inside, wanted, mtu=self._attachment.mtu)
+        inside = inside or netfilter is None or not netfilter.is_as_left()
+        host = doubts_in_host(told_host, device, own, self._attachment.uplinks) or self._host_rules_changed()
         if time.monotonic() - self._looked >= _PERIOD:
             self._looked = time.monotonic()
-            settings = await self._attachment.settings_differ()
+            settings = await self._attachment.settings_differ(self._turn)
+            self._turn += 1
             return Doubts(inside or settings.inside, host or settings.host)
         return Doubts(inside, host)
 

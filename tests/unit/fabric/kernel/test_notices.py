@@ -34,6 +34,9 @@ def changed(**fields: object) -> Changed:
         changed(rules=True),
         changed(links={"vst-1": None}, gone=frozenset({7})),
         changed(links={"vst-1": DOWN}),
+        changed(links={"vst-1": dataclasses.replace(TAP, mac="0a:00:00:00:00:01")}),
+        changed(links={"vst-1": dataclasses.replace(TAP, mtu=1300)}),
+        changed(routes={GATEWAY: False}),
         changed(links={"stray0": dataclasses.replace(TAP, name="stray0")}),
         changed(links={"up0": None}),
         changed(links={"up0": Link(2, "up0", "veth", False, 1500)}),
@@ -47,7 +50,7 @@ def changed(**fields: object) -> Changed:
     ],
 )
 def test_what_goes_away_or_differs_of_ours_is_a_reason_to_look(told: Changed) -> None:
-    assert doubts_inside(told, WANTED)
+    assert doubts_inside(told, WANTED, mtu=1500)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_what_goes_away_or_differs_of_ours_is_a_reason_to_look(told: Changed) ->
     ],
 )
 def test_what_we_do_ourselves_is_none(told: Changed) -> None:
-    assert not doubts_inside(told, WANTED)
+    assert not doubts_inside(told, WANTED, mtu=1500)
 
 
 def test_of_the_host_only_what_is_ours_its_uplinks_and_its_addresses_count() -> None:
@@ -75,14 +78,19 @@ def test_of_the_host_only_what_is_ours_its_uplinks_and_its_addresses_count() -> 
         changed(routes={Route(ip_network("192.0.2.7/32"), kind="local", link=3, table=LOCAL_TABLE): True}),
         changed(settings={3: {"forwarding": 0}}),
         changed(lost=True),
+        changed(rules=True),
+        changed(routes={Route(ip_network("128.0.0.0/1"), link=3): True}),
+        changed(links={"wan0": Link(3, "wan0", "", True, 1400)}),
+        changed(links={"wan0": None}),
     ):
-        assert doubts_in_host(told, "vsh-1", own)
+        assert doubts_in_host(told, "vsh-1", own, {"wan0": 1500})
     for told in (
         QUIET,
         changed(links={"docker0": None}),
+        changed(links={"wan0": Link(3, "wan0", "", True, 1500)}),
         changed(routes={Route(ip_network("10.9.0.0/16"), link=3): True}),
     ):
-        assert not doubts_in_host(told, "vsh-1", own)
+        assert not doubts_in_host(told, "vsh-1", own, {"wan0": 1500})
 
 
 def message(kind: int, port: int, body: bytes) -> bytes:
