@@ -11,7 +11,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 PUBLIC = "203.0.113.7"
@@ -189,6 +189,73 @@ async def test_taking_a_port_away_cuts_its_flows_and_no_others(
                 cut.recv(100)
         with pytest.raises(ConnectionRefusedError):
             internet.tcp(PUBLIC, 22)
+
+
+async def test_fault_34_a_port_that_is_withheld_takes_no_new_connections_and_open_ones_live_until_it_goes(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    tcp = {published(PUBLIC, port, "10.42.0.2") for port in (22, 80)}
+    udp = published(PUBLIC, 53, "10.42.0.2", "UDP")
+    ready = announced(PUBLIC, *tcp, udp)
+    unready = dataclasses.replace(announced(PUBLIC), withheld=ready.ports)
+    await plane.set_service("one", ready)
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    with (
+        guest.serving(22),
+        guest.serving(80),
+        guest.serving(53, protocol="udp"),
+        internet.connect(PUBLIC, 22) as one,
+        internet.connect(PUBLIC, 80) as other,
+        internet.socket(socket.SOCK_DGRAM) as asking,
+    ):
+        asking.connect((PUBLIC, 53))
+
+        def all_live() -> bool:
+            one.sendall(b"1")
+            other.sendall(b"2")
+            asking.send(b"?")
+            return (one.recv(1), other.recv(1), bool(asking.recv(100))) == (b"1", b"2", True)
+
+        assert one.recv(100)
+        assert other.recv(100)
+        assert all_live()
+        assert await plane.set_service("one", unready)
+        assert all_live()
+        for port in (22, 80):
+            with pytest.raises(ConnectionRefusedError):
+                internet.tcp(PUBLIC, port)
+        # Over a restart of the node too, which reads what is there.
+        links = {LinkKey("guest-2"): world.a_link(2)}
+        assert await plane.synchronise(DataPlaneState(links, {"one": unready})) == 0
+        assert all_live()
+        await plane.set_service("one", ready)
+        assert all_live()
+        assert internet.tcp(PUBLIC, 22)
+        await plane.set_service("one", unready)
+        await plane.set_service("one", dataclasses.replace(unready, withheld=frozenset({udp})))
+        one.sendall(b"gone")
+        with pytest.raises(ConnectionResetError):
+            one.recv(100)
+
+
+async def test_fault_34_a_connection_stays_with_its_guest_while_new_ones_go_to_another_and_ends_with_it(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    first, second = await make_guest(plane, 2), await make_guest(plane, 3)
+    await plane.set_service("tcp", announced(PUBLIC, published(PUBLIC, 22, "10.42.0.2")))
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    with first.serving(22), internet.connect(PUBLIC, 22) as connection:
+        assert connection.recv(100)
+        await plane.set_service("tcp", announced(PUBLIC, published(PUBLIC, 22, "10.42.0.3")))
+        connection.sendall(b"still here")
+        assert connection.recv(100) == b"still here"
+        with second.serving(22):
+            assert internet.tcp(PUBLIC, 22)
+        await plane.remove_link("guest-2")
+        connection.sendall(b"gone")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(100)
 
 
 async def test_a_port_that_moves_to_another_guest_takes_new_connections_there(

@@ -29,6 +29,7 @@ __all__ = [
     "SELF_PAIR",
     "TAP",
     "TAP_UP",
+    "WITHHELD",
     "of_link",
     "of_service",
 ]
@@ -44,6 +45,7 @@ SELF_PAIR: Final = "self_pair"
 DIRECT: Final = {4: "direct"}
 ANNOUNCED: Final = {4: "announced"}
 PUBLISHED: Final = {4: "published"}
+WITHHELD: Final = {4: "withheld"}
 ROUTE: Final = "route"
 """Key: an address. Value: the tap it is routed to, or `LOCAL`."""
 LOCAL: Final = "local"
@@ -104,9 +106,10 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
     """
     _check_service(owner, rules)
     entries: dict[Entry, str] = {}
-    for port in rules.ports:
-        key = f"{port.address} . {port.protocol.lower()} . {port.port}"
-        entries[Entry(PUBLISHED[port.address.version], key)] = f"{port.target} . {port.target_port}"
+    for kinds, ports in ((PUBLISHED, rules.ports), (WITHHELD, rules.withheld)):
+        for port in ports:
+            key = f"{port.address} . {port.protocol.lower()} . {port.port}"
+            entries[Entry(kinds[port.address.version], key)] = f"{port.target} . {port.target_port}"
     for address in rules.announced:
         entries[Entry(ANNOUNCED[address.version], str(address))] = ""
         entries[Entry(ROUTE, str(address))] = LOCAL
@@ -146,7 +149,7 @@ def _check_link(link: GuestLink) -> None:
 
 
 def _check_service(owner: str, rules: ServiceRules) -> None:
-    ports = sorted(rules.ports, key=lambda port: (str(port.address), port.protocol, port.port))
+    ports = sorted(rules.ports | rules.withheld, key=lambda port: (str(port.address), port.protocol, port.port))
     faults = [
         *_not_carried("ports.address", (port.address for port in ports)),
         *_not_carried("ports.target", (port.target for port in ports)),

@@ -18,6 +18,7 @@ _KINDS: Final = {
     entries.TAP_UP: "tap",
     entries.ROUTE: "route to",
     **dict.fromkeys(entries.PUBLISHED.values(), "published port"),
+    **dict.fromkeys(entries.WITHHELD.values(), "withheld port"),
     **dict.fromkeys(entries.ANNOUNCED.values(), "announced address"),
     **dict.fromkeys(entries.DIRECT.values(), "attached address"),
     **dict.fromkeys(

@@ -182,11 +182,19 @@ class ServiceRules:
         announced: LoadBalancer addresses that no guest's NIC has: the data plane owns them, answers for them, and
             refuses every port that is not published.
         names: Fully qualified names without a trailing dot, and the addresses that cluster DNS answers.
+        withheld: Ports that take no new connections, because no guest behind them is ready; open ones live on.
     """
 
     ports: frozenset[PublishedPort] = frozenset()
     announced: frozenset[Address] = frozenset()
     names: Mapping[str, tuple[Address, ...]] = dataclasses.field(default_factory=dict[str, tuple[Address, ...]])
+    withheld: frozenset[PublishedPort] = frozenset()
+
+    @property
+    def addresses(self) -> frozenset[Address]:
+        """Every address that stands in them: none may be another's while they are in the data plane."""
+        ends = {address for port in self.ports | self.withheld for address in (port.address, port.target)}
+        return self.announced | ends | {address for addresses in self.names.values() for address in addresses}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["change", "fit", "read"]
 
+_PORTS = frozenset((*entries.PUBLISHED.values(), *entries.WITHHELD.values()))
+
 _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
 
@@ -85,12 +87,19 @@ def change(netfilter: Netfilter, delta: Delta, mtu: int) -> None:
 
 
 def cuts(delta: Delta) -> list[conntrack.Flows]:
-    """Return the flows of published ports and guests' addresses that a delta takes away or points elsewhere; pure."""
+    """Return the flows of published ports and guests' addresses that a delta takes away; pure.
+
+    A port that leads elsewhere, or to nobody for a while, is still there: its TCP connections stay where they are until
+    they end, or their guest does. A UDP flow, which never ends by itself, follows the port to another guest.
+    Source: kube-proxy, which clears the UDP flows of an endpoint that is no longer ready, and no TCP flows.
+    """
+    stays = {entry.key: value for entry, value in delta.added.items() if entry.kind in _PORTS}
     found: list[conntrack.Flows] = []
     for entry, value in delta.removed.items():
-        if entry.kind in entries.PUBLISHED.values():
+        if entry.kind in _PORTS:
             address, protocol, port = entry.key.split(" . ")
-            found.append(conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port)))
+            if entry.key not in stays or (protocol == "udp" and stays[entry.key] != value):
+                found.append(conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port)))
         elif entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
             found.append(conntrack.Flows(by=ip_address(entry.key)))
             found.append(conntrack.Flows(answered_by=ip_address(entry.key)))

@@ -36,7 +36,7 @@ SETS: Final[Mapping[str, Set]] = {
     **dict.fromkeys(entries.GUARD_IP.values(), Set("inet", 1)),
     **dict.fromkeys(entries.DIRECT.values(), Set("inet", 0)),
     **dict.fromkeys(entries.ANNOUNCED.values(), Set("inet", 0)),
-    **dict.fromkeys(entries.PUBLISHED.values(), Set("inet", 0)),
+    **dict.fromkeys((*entries.PUBLISHED.values(), *entries.WITHHELD.values()), Set("inet", 0)),
 }
 """Each set and map by its name, which is that of the kind of entries."""
 

@@ -36,10 +36,12 @@ table inet virtualserver {{
   set guard_dhcp {{ typeof iifname . @th,288,48; }}
   set guard_own {{ typeof iifname . @th,192,32; }}
   set self_pair {{ type ifname . ifname; }}
-  # directly attached addresses; announced ones, which no guest has; published ports and their targets
+  # directly attached addresses; announced ones, which no guest has; published ports and their targets, and those of
+  # them that take no new connections: no rule asks for these, and while they stand here, flows are not cut
   set direct {{ type ipv4_addr; }}
   set announced {{ type ipv4_addr; }}
   map published {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
+  map withheld {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
   chain guard {{ type filter hook prerouting priority -450; }}
   chain from_guest {{ }}
   chain new_guest {{ }}

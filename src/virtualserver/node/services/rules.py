@@ -60,15 +60,20 @@ def rules_of(
         on_guests: Addresses that guests' NICs have now.
         is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
     """
-    targets = [vmi for vmi in members if addresses_of(vmi) and is_ready(service, vmi)]
+    running = [vmi for vmi in members if addresses_of(vmi)]
     # One port of one address goes to one guest: the oldest that is ready.
-    targets.sort(key=lambda vmi: (vmi["metadata"].get("creationTimestamp") or "", vmi["metadata"]["name"]))
+    running.sort(key=lambda vmi: (vmi["metadata"].get("creationTimestamp") or "", vmi["metadata"]["name"]))
+    targets = [vmi for vmi in running if is_ready(service, vmi)]
     cluster_ips = _cluster_ips(service)
     metadata = service["metadata"]
     own = cluster_ips or list(dict.fromkeys(address for vmi in targets for address in addresses_of(vmi)))
     name = f"{metadata['name']}.{metadata['namespace']}.{_SERVICE_DOMAIN}"
+    fronts = [*granted, *cluster_ips]
+    ports = frozenset(_ports(service, fronts, targets))
+    taken = {_front(port) for port in ports}
     return ServiceRules(
-        ports=frozenset(_ports(service, [*granted, *cluster_ips], targets)),
+        ports=ports,
+        withheld=frozenset(port for port in _ports(service, fronts, running) if _front(port) not in taken),
         announced=frozenset() if is_attached else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
     )
@@ -84,6 +89,10 @@ def _ports(service: Manifest, fronts: Sequence[Address], targets: Sequence[Manif
             target_port = port.get("targetPort") or port["port"]
             if isinstance(target_port, int):
                 yield PublishedPort(front, port["port"], port.get("protocol", "TCP"), target, target_port)
+
+
+def _front(port: PublishedPort) -> tuple[Address, str, int]:
+    return port.address, port.protocol, port.port
 
 
 def endpoint_slices(service: Manifest, members: Sequence[Manifest], *, node: str) -> list[dict[str, Any]]:

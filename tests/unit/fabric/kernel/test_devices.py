@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from virtualserver.fabric.desired.ledger import Delta, Entry
+import pytest
+
+from virtualserver.fabric.desired.ledger import Delta, Entry, difference
 from virtualserver.fabric.kernel.conntrack import Flows
 from virtualserver.fabric.kernel.devices import cuts, route_entries
 from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Route
@@ -27,15 +29,37 @@ def test_a_static_route_to_one_address_is_an_entry_and_others_are_not() -> None:
     }
 
 
-def test_flows_of_a_port_that_goes_away_or_elsewhere_are_cut_and_those_of_a_guest_that_goes_away() -> None:
-    port = Entry("published", "203.0.113.7 . tcp . 22")
+PORT = "203.0.113.7 . tcp . 22"
+TCP = Flows(to=ip_address("203.0.113.7"), protocol="tcp", port=22)
+UDP = Flows(to=ip_address("203.0.113.7"), protocol="udp", port=22)
+
+
+def test_flows_of_a_port_and_of_a_guest_that_go_away_are_cut() -> None:
+    port = Entry("published", PORT)
     guest, moved = Entry("route", "10.42.0.2"), Entry("route", "10.42.0.9")
-    delta = Delta(
-        removed={port: "10.42.0.2 . 22", guest: "vst-1", moved: "a"}, added={port: "10.42.0.3 . 22", moved: "b"}
-    )
-    assert cuts(delta) == [
-        Flows(to=ip_address("203.0.113.7"), protocol="tcp", port=22),
-        Flows(by=ip_address("10.42.0.2")),
-        Flows(answered_by=ip_address("10.42.0.2")),
-    ]
+    delta = Delta(removed={port: "10.42.0.2 . 22", guest: "vst-1", moved: "a"}, added={moved: "b"})
+    assert cuts(delta) == [TCP, Flows(by=ip_address("10.42.0.2")), Flows(answered_by=ip_address("10.42.0.2"))]
     assert cuts(Delta(removed={Entry("route", "203.0.113.7"): "local"}, added={})) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tcp", "udp"),
+    [
+        pytest.param(("published", "2"), None, [TCP], [UDP], id="the port goes"),
+        pytest.param(("withheld", "2"), None, [TCP], [UDP], id="the port goes while its guest is not ready"),
+        pytest.param(("published", "2"), ("withheld", "2"), [], [], id="its guest is not ready any more"),
+        pytest.param(("withheld", "2"), ("published", "2"), [], [], id="its guest is ready again"),
+        pytest.param(("published", "2"), ("published", "3"), [], [UDP], id="another guest is ready"),
+        pytest.param(("withheld", "2"), ("published", "3"), [], [UDP], id="another guest is ready, after a while"),
+        pytest.param(None, ("published", "2"), [], [], id="the port comes"),
+    ],
+)
+def test_fault_34_flows_are_cut_where_the_port_goes_and_live_on_where_its_guest_is_not_ready(
+    before: tuple[str, str] | None, after: tuple[str, str] | None, tcp: list[Flows], udp: list[Flows]
+) -> None:
+    for key, cut in ((PORT, tcp), (PORT.replace("tcp", "udp"), udp)):
+
+        def entries(state: tuple[str, str] | None, key: str = key) -> dict[Entry, str]:
+            return {} if state is None else {Entry(state[0], key): f"10.42.0.{state[1]} . 22"}
+
+        assert cuts(difference(entries(before), entries(after))) == cut

@@ -43,13 +43,17 @@ def test_a_port_is_published_on_the_load_balancers_and_the_clusters_address() ->
 def test_a_stopped_server_keeps_its_address_but_publishes_nothing() -> None:
     for member in ([], [a_vmi(phase="Pending")], [a_vmi(phase="Succeeded")]):
         rules = rules_of(a_service(), member, granted=[PUBLIC])
-        assert rules.ports == frozenset()
+        assert rules.ports == rules.withheld == frozenset()
         assert rules.announced == {PUBLIC}
 
 
-def test_a_guest_that_is_not_ready_is_left_out_unless_the_service_says_otherwise() -> None:
+def test_fault_34_the_ports_of_a_guest_that_is_not_ready_are_withheld_unless_the_service_says_otherwise() -> None:
     members = [a_vmi(ready=False)]
-    assert not rules_of(a_service(), members).ports
+    unready, ready = rules_of(a_service(), members), rules_of(a_service(), [a_vmi()])
+    assert not unready.ports
+    assert unready.withheld == ready.ports
+    assert not ready.withheld
+    assert unready.addresses >= {ip("10.42.0.2"), CLUSTER}
     assert rules_of(a_service(publishNotReadyAddresses=True), members).ports
 
 
@@ -59,7 +63,9 @@ def test_one_port_goes_to_one_guest_the_oldest_that_is_ready() -> None:
         a_vmi("sick", address="10.42.0.3", created="1", ready=False),
         a_vmi("old", address="10.42.0.2", created="2"),
     ]
-    assert {str(port.target) for port in rules_of(a_service(), members, granted=[PUBLIC]).ports} == {"10.42.0.2"}
+    rules = rules_of(a_service(), members, granted=[PUBLIC])
+    assert {str(port.target) for port in rules.ports} == {"10.42.0.2"}
+    assert not rules.withheld
 
 
 def test_a_target_port_is_kept() -> None:
