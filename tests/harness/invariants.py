@@ -141,7 +141,7 @@ def _maps(seen: Seen) -> Iterator[str]:
         if address in guarded or address not in granted:
             yield f"announced: {address} is on the NIC {guarded.get(address)}, granted: {address in granted}"
     for entry, target in seen.elements.items():
-        if entry.kind != entries.PUBLISHED[4]:
+        if entry.kind not in (entries.PUBLISHED[4], entries.WITHHELD[4]):
             continue
         front, leads_to = entry.key.split(" . ")[0], target.split(" . ")[0]
         if front in guarded or front not in granted | cluster:

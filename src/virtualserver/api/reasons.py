@@ -60,6 +60,10 @@ class Reason(Explained):
     POOL_EXHAUSTED = Word("PoolExhausted", "The address pool has no free address.")
     POOL_UNKNOWN = Word("PoolUnknown", "The address pool does not exist.")
     ADDRESS_IN_USE = Word("AddressInUse", "The address belongs to another Service.")
+    ADDRESS_QUOTA_EXCEEDED = Word(
+        "AddressQuotaExceeded", "The namespace has as many addresses of the pool as it may have."
+    )
+    ADDRESS_COOLING_DOWN = Word("AddressCoolingDown", "Another namespace gave the address back a moment ago.")
     IMAGE_NOT_FOUND = Word("ImageNotFound", "The root disk's source does not exist.")
     INSUFFICIENT_MEMORY = Word("InsufficientMemory", "The machine's memory does not fit beside those that run.")
     RESTART_REQUIRED = Word("RestartRequired", "A change takes effect at the next start.")

@@ -11,6 +11,7 @@ __all__ = [
     "CUSTOM_RESOURCE_DEFINITION",
     "DATA_VOLUME",
     "ENDPOINT_SLICE",
+    "NAMESPACE",
     "NODE",
     "PERSISTENT_VOLUME_CLAIM",
     "SECRET",
@@ -26,6 +27,7 @@ SERVICE: Final = Resource("", "v1", "services", "Service")
 SECRET: Final = Resource("", "v1", "secrets", "Secret")
 PERSISTENT_VOLUME_CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+NAMESPACE: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODE: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 API_SERVICE: Final = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
 CUSTOM_RESOURCE_DEFINITION: Final = Resource(

@@ -13,6 +13,7 @@ from virtualserver.fabric.kernel import foreign
 from virtualserver.installation import ranges
 from virtualserver.machines import hypervisor
 from virtualserver.machines.machine import Running
+from virtualserver.node.allocation import allocations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -91,6 +92,7 @@ def of(installation: Installation) -> list[Item]:
         *_processes(installation),
         *asyncio.run(_machines(installation)),
         *([] if plane is None else [Item(**item) for item in asyncio.run(plane.inventory())]),
+        *_claimants(installation),
         *(Item("file", str(path)) for path in _files(installation)),
     ]
 
@@ -111,6 +113,14 @@ async def _machines(installation: Installation) -> list[Item]:
         await machine.close()
     running = [machine for machine in found if isinstance(machine.state, Running)]
     return [Item("process", f"qemu {machine.spec.name}", f"pid {machine.pid}") for machine in running]
+
+
+def _claimants(installation: Installation) -> Iterator[Item]:
+    """Yield whose each address and MAC is while there is a data plane: tenants are not told of each other's."""
+    if has_links(installation):
+        for one in sorted(allocations.read(installation.allocations), key=lambda one: (one.kind, one.value)):
+            if one.kind in ("address", "mac"):
+                yield Item(one.kind, one.value, str(one.claimant) if one.claimant.name else f"owner {one.owner}")
 
 
 def _files(installation: Installation) -> list[Path]:

@@ -135,7 +135,7 @@ class Agent:
         )
         self._vms = VmController(cache, writer, queues, overseer)
         self._reserve = Reserve(held, state=installation.state)
-        self._sweeper = Sweeper(cache, queues, held, addresses, volumes)
+        self._sweeper = Sweeper(cache, queues, held, addresses, services, volumes)
         self._subresources = Subresources(client, cache, writer, held, pki=installation.pki)
 
     async def run(self) -> None:

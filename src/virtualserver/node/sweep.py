@@ -9,15 +9,16 @@ from virtualserver.kube import kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import key_of
-from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
 from virtualserver.node.objects import attached_service, is_final
 from virtualserver.node.ownership import living_owners, owner_of
 from virtualserver.node.services import balancing
 
 if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
+    from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.held import Held
     from virtualserver.node.queues import Queues
+    from virtualserver.node.services.controller import ServiceController
     from virtualserver.node.volumes.controller import VolumeController
 
 __all__ = ["Sweeper"]
@@ -27,12 +28,19 @@ class Sweeper:
     """Looks at everything at once, whenever its queue says that something may be free."""
 
     def __init__(
-        self, cache: Cache, queues: Queues, held: Held, addresses: Addresses, volumes: VolumeController
+        self,
+        cache: Cache,
+        queues: Queues,
+        held: Held,
+        addresses: Addresses,
+        services: ServiceController,
+        volumes: VolumeController,
     ) -> None:
         self._cache = cache
         self._queues = queues
         self._held = held
         self._addresses = addresses
+        self._services = services
         self._volumes = volumes
         self._controller: Controller[str] = Controller(
             name="sweep", reconcile=self._sweep, queue=queues.sweep, workers=1
@@ -43,14 +51,14 @@ class Sweeper:
         self._queues.sweep_soon()
         await self._controller.run()
 
-    async def _sweep(self, _: str) -> float | None:
+    async def _sweep(self, _: str) -> None:
         services = [one for one in self._cache.all(kinds.SERVICE) if balancing.wants_address(one)]
         vmis = self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE)
         freed = self._addresses.sweep(
             alive=living_owners(self._cache),
             wishes=balancing.wishes_of(services),
             attaching={owner_of(self._cache, vmi) for vmi in vmis if attached_service(vmi) and not is_final(vmi)},
-            in_use=self._held.values_in_use(),
+            in_use=self._held.values_in_use() | self._services.addresses_in_use(),
         )
         # A Service without an address may have one now.
         if any(one.kind == "address" for one in freed):
@@ -58,4 +66,3 @@ class Sweeper:
                 if not is_true(service, names.ADDRESS_ASSIGNED):
                     self._queues.services.add(key_of(service))
         self._volumes.sweep()
-        return RESERVED_SECONDS / 4 if self._addresses.has_reserved else None

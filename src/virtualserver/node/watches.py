@@ -25,6 +25,7 @@ WATCHES: Final = {
     VIRTUAL_SERVER: Watch(),
     kinds.VIRTUAL_MACHINE: Watch(),
     kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
+    kinds.NAMESPACE: Watch(),
     kinds.SERVICE: Watch(),
     kinds.DATA_VOLUME: Watch(),
     kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
@@ -43,6 +44,7 @@ class Watches:
             VIRTUAL_SERVER: self._server,
             kinds.VIRTUAL_MACHINE: self._vm,
             kinds.VIRTUAL_MACHINE_INSTANCE: self._vmi,
+            kinds.NAMESPACE: self._namespace,
             kinds.SERVICE: self._service,
             kinds.DATA_VOLUME: self._volume,
             kinds.PERSISTENT_VOLUME_CLAIM: self._claim,
@@ -89,6 +91,13 @@ class Watches:
                     self._queues.services.add(key)
         if change.new is None:
             self._queues.sweep_soon()
+
+    def _namespace(self, change: Change) -> None:
+        if change.new is None:
+            return
+        if change.old is None or fields.annotations_of(change.old) != fields.annotations_of(change.new):
+            for service in self._cache.in_namespace(kinds.SERVICE, change.new["metadata"]["name"]):
+                self._queues.services.add(key_of(service))
 
     def _service(self, change: Change) -> None:
         self._queues.services.add(change.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from harness.node_world import a_machine, a_service, a_volume
 from virtualserver.api import names
+from virtualserver.local import inventory
 
 if TYPE_CHECKING:
     from harness.node_world import NodeWorld
@@ -58,6 +60,83 @@ def test_an_exhausted_pool_is_told_and_waited_for(node: NodeWorld) -> None:
     assert node.address_of("late") == freed
 
 
+def test_fault_4_an_address_is_its_services_until_its_rules_are_gone_whatever_keeps_it(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_service("kept", selects="one"), a_machine("one"))
+    node.wait_taken("one")
+    address = node.address_of("kept")
+    node.eventually(lambda: node.answers(address, 22))
+    finalizers = {"metadata": {"finalizers": ["example.com/keep"]}}
+    node.patch("service", "kept", finalizers)
+    node.api.kubectl("-n", node.namespace, "delete", "service", "kept", "--wait=false")
+    assert node.get("service", "kept")["metadata"]["deletionTimestamp"]
+    thief = a_service("thief", annotations={names.METALLB_LOAD_BALANCER_IPS: address})
+    node.apply(thief)
+    node.eventually(lambda: assigned(node, "thief").get("reason") == "AddressInUse")
+    whose = inventory.Item("address", address, f"Service {node.namespace}/kept")
+    assert whose in inventory.of(node.installation), "the administrator is told whose it is"
+    others = [node.apply(a_service(f"s{number}")) or node.address_of(f"s{number}") for number in range(5)]
+    assert address not in others
+    node.stop_node()
+    node.start_node()
+    assert node.answers(address, 22), "it is still the first one's guest"
+    assert assigned(node, "thief").get("reason") == "AddressInUse"
+    node.patch("service", "kept", {"metadata": {"finalizers": None}})
+    assert node.address_of("thief") == address
+    assert not node.answers(address, 22), "the first one's rules went first"
+
+
+def test_fault_4_a_service_that_is_no_load_balancer_any_more_gives_its_address_back(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_service("one-tcp", selects="one"), a_machine("one"))
+    node.wait_taken("one")
+    address = node.address_of("one-tcp")
+    node.eventually(lambda: node.answers(address, 22))
+    node.patch("service", "one-tcp", {"spec": {"type": "ClusterIP", "allocateLoadBalancerNodePorts": None}})
+    node.apply(a_service("next", annotations={names.METALLB_LOAD_BALANCER_IPS: address}))
+    assert node.address_of("next") == address
+    assert not node.answers(address, 22)
+
+
+def test_fault_5_a_namespace_over_its_quota_is_told_so_and_goes_on_when_there_is_room(node: NodeWorld) -> None:
+    def allow(quota: str) -> None:
+        node.api.kubectl("annotate", "--overwrite", "namespace", node.namespace, f"{names.ADDRESS_QUOTA}={quota}")
+
+    allow("2")
+    services = ["a", "b", "late"]
+    node.apply(*(a_service(name) for name in services))
+    node.eventually(lambda: any(assigned(node, name).get("reason") == "AddressQuotaExceeded" for name in services))
+    held = [name for name in services if assigned(node, name)["status"] == "True"]
+    (late,) = set(services) - set(held)
+    assert assigned(node, late)["message"].startswith("2 of 2 of pool public")
+    allow("1")
+    assert [assigned(node, name)["status"] for name in held] == ["True", "True"], "what is held stays"
+    node.delete("service", *held)
+    assert node.address_of(late)
+    node.apply(a_service("later"))
+    node.eventually(lambda: assigned(node, "later").get("reason") == "AddressQuotaExceeded")
+    allow("3")
+    assert node.address_of("later")
+
+
+def test_attack_a_tenant_who_says_himself_which_address_his_service_has_gets_none_by_it(node: NodeWorld) -> None:
+    node.apply(a_service("victim"))
+    address = node.address_of("victim")
+    thief = a_service("thief", annotations={names.METALLB_ALLOCATED_FROM: "private"})
+    owner = {"apiVersion": "v1", "kind": "Service", "name": "victim", "controller": True}
+    thief["metadata"]["ownerReferences"] = [{**owner, "uid": node.get("service", "victim")["metadata"]["uid"]}]
+    thief["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
+    node.apply(thief)
+    # As a tenant may not: the node puts right what the status says, whoever wrote it.
+    lie = {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
+    node.api.kubectl(
+        "-n", node.namespace, "patch", "service", "thief", "--subresource=status", "--type=merge", "-p", json.dumps(lie)
+    )
+    node.eventually(lambda: node.address_of("thief") != address)
+    node.eventually(
+        lambda: node.get("service", "thief")["metadata"]["annotations"].get(names.METALLB_ALLOCATED_FROM) == "public"
+    )
+    assert node.address_of("victim") == address
+
+
 def test_the_address_moves_between_the_services_of_one_server(node: NodeWorld) -> None:
     node.apply(a_volume("one"), a_machine("one", strategy="Halted"))
     uid = node.get("vm", "one")["metadata"]["uid"]
@@ -65,8 +144,6 @@ def test_the_address_moves_between_the_services_of_one_server(node: NodeWorld) -
     node.apply(a_service("one-tcp", selects="one", annotations=shared))
     address = node.address_of("one-tcp")
     node.delete("service", "one-tcp")
-    node.apply(a_service("other"))
-    assert node.address_of("other") != address
     node.apply(a_service("one-udp", selects="one", annotations=shared, ports=(("UDP", 53),)))
     assert node.address_of("one-udp") == address
     private = {**shared, names.METALLB_ADDRESS_POOL: "private"}

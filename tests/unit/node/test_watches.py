@@ -126,3 +126,16 @@ async def test_whose_a_machine_and_its_services_are_changes_with_the_server(
 async def test_what_a_server_asks_for_is_the_operators_affair(node: Node) -> None:
     node.change(VIRTUAL_SERVER, SERVER, {**SERVER, "status": {}})
     assert len(node.queues.vmis) == len(node.queues.services) == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "looked_at"), [(None, {"a"}), ("4", {"a"}), ("5", frozenset[str]())], ids=["new", "another", "same"]
+)
+async def test_a_namespace_that_comes_or_has_another_quota_lets_its_services_look_again(
+    node: Node, before: str | None, looked_at: set[str]
+) -> None:
+    node.know(kinds.SERVICE, a_service("a"))
+    old = None if before is None else {"metadata": {"name": "ns", "annotations": {names.ADDRESS_QUOTA: before}}}
+    new = {"metadata": {"name": "ns", "labels": {"x": "y"}, "annotations": {names.ADDRESS_QUOTA: "5"}}}
+    node.change(kinds.NAMESPACE, old, new)
+    assert await keys(node.queues.services) == looked_at

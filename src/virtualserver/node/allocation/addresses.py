@@ -11,30 +11,31 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.node.allocation import pools
-from virtualserver.node.allocation.allocations import Allocation, Allocations, AlreadyAllocated, Kind
+from virtualserver.node.allocation.allocations import NOBODY, Allocation, Allocations, AlreadyAllocated, Claimant, Kind
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from virtualserver.fabric.desired.state import Address, Ranges
     from virtualserver.node.allocation.wishes import AddressWish
 
-__all__ = ["RESERVED_SECONDS", "Addresses"]
+__all__ = ["COOLING", "Addresses"]
 
-RESERVED_SECONDS: Final = 60.0
-"""How long a living server keeps an address that none of its Services asks for: the time between two Services of one
-server, when the address moves from one to the other."""
+COOLING: Final = "AddressCoolingDown"
+"""Reason of a wait for a pinned address that somebody else gave back a moment ago: it ends by itself."""
 
 _BALANCER: Final = "load-balancer/"
 _ATTACHED: Final = "attached/"
+_FORMER: Final = "former/"
+"""Purpose of an address that is of no pool of its owner's any more: to be freed as soon as nothing stands for it."""
 
 
 class Addresses:
     """Grants and frees what servers and Services need; every grant is recorded before it is returned."""
 
     def __init__(
-        self, allocations: Allocations, ranges: Ranges, *, users: range, clock: Callable[[], float] = time.monotonic
+        self, allocations: Allocations, ranges: Ranges, *, users: range, clock: Callable[[], float] = time.time
     ) -> None:
         """Name where things come from.
 
@@ -42,20 +43,24 @@ class Addresses:
             allocations: Where grants are recorded.
             ranges: The installation's networks.
             users: The numbers under which QEMU may run.
-            clock: Seconds that only grow.
+            clock: Seconds since the epoch.
         """
         self._allocations = allocations
         self._pools = pools.pools_of(ranges)
         self._guests = pools.Pool("guest", ranges.guest)
         self._users = users
         self._clock = clock
-        self._reserved: dict[Allocation, float] = {}
 
-    def guest(self, owner: str) -> tuple[Address, ...] | Wait:
-        """Return the guest's own addresses, one per family of the guest range, 4 before 6."""
+    def guest(self, owner: str, claimant: Claimant = NOBODY) -> tuple[Address, ...] | Wait:
+        """Return the guest's own addresses, one per family of the guest range, 4 before 6.
+
+        Args:
+            owner: The UID under which they are recorded.
+            claimant: Whom they are for, in words: one of the same name gets them back while they are free.
+        """
         granted: list[Address] = []
         for family in self._guests.families:
-            address = self._granted(owner, f"guest/{family}", self._guests, family)
+            address = self._granted(owner, f"guest/{family}", self._guests, family, claimant)
             if isinstance(address, Wait):
                 return address
             granted.append(address)
@@ -75,14 +80,20 @@ class Addresses:
                 f"all {len(self._users)} user numbers of this instance are in use: delete a server that is not needed",
             )
 
-    def mac(self, owner: str, mac: str) -> str | Wait:
-        """Record the MAC of the owner's cluster NIC, unless another server has it."""
+    def mac(self, owner: str, mac: str, claimant: Claimant = NOBODY) -> str | Wait:
+        """Record the MAC of the owner's cluster NIC, unless another server has it.
+
+        Args:
+            owner: The UID under which it is recorded.
+            mac: Six octets in lower case with colons.
+            claimant: Whom it is for, in words.
+        """
         try:
-            return self._allocations.take(owner, "mac", "mac", mac)
+            return self._allocations.take(owner, "mac", "mac", mac, claimant)
         except AlreadyAllocated as error:
             return Wait(
                 "MACAddressTaken",
-                f"MAC address {mac} belongs to another server of this machine (owner {error.allocation.owner}): "
+                f"MAC address {mac} is in use by {_named(error.allocation, claimant, 'server')}: "
                 "choose another spec.network.macAddress, or leave it out",
             )
 
@@ -115,12 +126,12 @@ class Addresses:
 
     def owner_of_tap(self, device: str) -> str | None:
         """Return on whose behalf a tap was made, None where it is not recorded."""
-        holder = self._allocations.holder("tap", device)
+        holder = self._allocations.of_value("tap", device)
         return holder.owner if holder else None
 
     def group_of(self, address: Address) -> str | None:
         """Return whose Services have a load balancer address, None where nobody's have it."""
-        holder = self._allocations.holder("address", str(address))
+        holder = self._allocations.of_value("address", str(address))
         return holder.owner if holder else None
 
     def _attached(self, owner: str) -> list[Allocation]:
@@ -138,7 +149,8 @@ class Addresses:
             return Wait("PoolUnknown", f"pool {pool.name!r} has no addresses of the Service's families: choose another")
         granted: list[Address] = []
         for family in families:
-            address = self._granted(wish.owner, f"{_BALANCER}{pool.name}/{family}", pool, family)
+            purpose = _purpose(pool.name, family)
+            address = self._granted(wish.owner, purpose, pool, family, wish.claimant, quota=wish.quota)
             if isinstance(address, Wait):
                 return address
             granted.append(address)
@@ -154,36 +166,96 @@ class Addresses:
         if not allowed:
             return self._unknown(wish.pool or "")
         for address in wish.pinned:
-            if pools.pool_of(address, allowed) is None:
+            pool = pools.pool_of(address, allowed)
+            if pool is None:
                 known = ", ".join(f"{pool.name} {', '.join(map(str, pool.networks))}" for pool in allowed)
                 return Wait("AddressNotInPool", f"{address} is in no pool that this Service may use ({known})")
-            holder = self._allocations.holder("address", str(address))
-            if holder and holder.owner != wish.group:
-                return Wait("AddressInUse", f"{address} belongs to {holder.owner}: choose another, or free it there")
-            if holder and wish.clash:
-                return Wait("AddressInUse", f"{address} is shared with Service {wish.clash}, with a port in common")
+            if wait := self._denied(wish, address, pool):
+                return wait
         for address in wish.pinned:
-            if self._allocations.holder("address", str(address)) is None:
-                self._allocations.take(wish.group, f"{_BALANCER}pinned/{address}", "address", str(address))
+            if self._allocations.of_value("address", str(address)) is None:
+                self._allocations.take(
+                    wish.owner, f"{_BALANCER}pinned/{address}", "address", str(address), wish.claimant
+                )
         return wish.pinned
+
+    def _denied(self, wish: AddressWish, address: Address, pool: pools.Pool) -> Wait | None:
+        """Return why a Service may not have the very address that it asks for, None where it may."""
+        held = self._allocations.of_value("address", str(address))
+        if held is None:
+            return self._exceeded(pool, wish.claimant, wish.quota) or self._cooling(address, pool, wish.claimant)
+        if held.owner == wish.service:
+            return None
+        if held.owner != wish.group:
+            named = _named(held, wish.claimant, "Service")
+            return Wait("AddressInUse", f"{address} is in use by {named}: choose another")
+        if wish.clash:
+            return Wait("AddressInUse", f"{address} is shared with Service {wish.clash}, with a port in common")
+        return None
+
+    def _exceeded(self, pool: pools.Pool, claimant: Claimant, quota: int | None) -> Wait | None:
+        """Return that a namespace has as many addresses of a pool as it may, None where it may have one more."""
+        if quota is None:
+            return None
+        count = sum(
+            one.kind == "address"
+            and one.purpose.startswith(_BALANCER)
+            and one.claimant.namespace == claimant.namespace
+            and pool.has(ipaddress.ip_address(one.value))
+            for one in self._allocations.all()
+        )
+        if count < quota:
+            return None
+        return Wait(
+            "AddressQuotaExceeded",
+            f"{count} of {quota} of pool {pool.name}: namespace {claimant.namespace} may have no more of its "
+            "addresses: delete a server or Service that has one, or ask an administrator for a larger quota",
+        )
+
+    def _cooling(self, address: Address, pool: pools.Pool, claimant: Claimant) -> Wait | None:
+        """Return that clients may still mean another namespace by an address, None where it may be given."""
+        history = self._history(claimant)
+        text = str(address)
+        if not history.is_cooling(text) or history.releases[text].claimant.namespace == claimant.namespace:
+            return None
+        if not pool.is_calm(address.version, self._allocations.values("address"), history):
+            return None
+        seconds = history.ends(text) - history.now
+        return Wait(
+            COOLING,
+            f"{address} was in use in another namespace until a moment ago: it is given to others again in "
+            f"{seconds:.0f} s; to have an address at once, ask for none in particular",
+            retry_seconds=seconds,
+        )
+
+    def _history(self, claimant: Claimant) -> pools.History:
+        return pools.History(self._allocations.releases(), claimant, self._clock())
 
     def _unknown(self, name: str) -> Wait:
         known = ", ".join(sorted(self._pools))
         return Wait("PoolUnknown", f"there is no address pool {name!r}: this machine has {known}")
 
-    def _granted(self, owner: str, purpose: str, pool: pools.Pool, family: int) -> Address | Wait:
+    def _granted(
+        self, owner: str, purpose: str, pool: pools.Pool, family: int, claimant: Claimant, *, quota: int | None = None
+    ) -> Address | Wait:
         held = self._allocations.get(owner, purpose)
         if held and pool.has(ipaddress.ip_address(held)):
+            self._allocations.name(owner, purpose, claimant)
             return ipaddress.ip_address(held)
+        if held:
+            # The pool is another one now. What stands for the address is still there, so it is not free yet.
+            self._allocations.rename(owner, purpose, f"{_FORMER}{held}")
+        if wait := self._exceeded(pool, claimant, quota):
+            return wait
         used = self._allocations.values("address")
-        address = pool.first_free(family, used)
+        address = pool.choose(family, used, self._history(claimant))
         if address is None:
             return Wait(
                 "PoolExhausted",
                 f"pool {pool.name!r} ({', '.join(map(str, pool.networks))}) has no free address: {pool.used(used)} of "
                 f"{pool.size(family)} are in use; delete a server or Service that has one, or give the pool more",
             )
-        self._allocations.take(owner, purpose, "address", str(address))
+        self._allocations.take(owner, purpose, "address", str(address), claimant)
         return address
 
     def _numbered(self, owner: str, kind: Kind, candidates: Iterable[str]) -> str:
@@ -214,45 +286,39 @@ class Addresses:
             in_use: Values that a machine or link on this host still uses; they are kept whoever owned them, with all
                 else that their owner was given for its NIC.
         """
-        wanted = _wanted(wishes)
+        wanted = {one for wish in wishes for one in self._wanted(wish)}
         of_nics = [one for one in self._allocations.all() if not one.purpose.startswith(_BALANCER)]
         using = {one.owner for one in of_nics if one.value in in_use}
         kept = {*in_use, *(one.value for one in of_nics if one.owner in using)}
-        groups = {owner for owner, _ in wanted}
         freed: list[Allocation] = []
-        reserved: dict[Allocation, float] = {}
         for one in self._allocations.all():
-            if one.value in kept:
-                continue
             if one.kind == "attached":
-                if one.owner not in attaching:
-                    freed.append(one)
-            elif not one.purpose.startswith(_BALANCER):
-                if one.owner not in alive:
-                    freed.append(one)
-            elif (one.owner, one.purpose) not in wanted and (one.owner, one.value) not in wanted:
-                since = self._reserved.get(one, self._clock())
-                # The server lives, and none of its Services asks for an address: it may be between two of them.
-                is_between = one.owner.rpartition("/")[2] in alive and one.owner not in groups
-                if is_between and self._clock() - since < RESERVED_SECONDS:
-                    reserved[one] = since
-                else:
-                    freed.append(one)
-        self._reserved = reserved
+                is_free = one.owner not in attaching
+            elif one.purpose.startswith(_BALANCER):
+                is_free = (one.owner, one.purpose) not in wanted and (one.owner, one.value) not in wanted
+            else:
+                is_free = one.owner not in alive or one.purpose.startswith(_FORMER)
+            if is_free and one.value not in kept:
+                freed.append(one)
         self._allocations.free(freed)
         return freed
 
-    @property
-    def has_reserved(self) -> bool:
-        """Whether an address waits for the Service that it moves to."""
-        return bool(self._reserved)
-
-
-def _wanted(wishes: Iterable[AddressWish]) -> set[tuple[str, str]]:
-    """Return (owner, purpose) of every wish, and (owner, address) of every pinned one."""
-    wanted: set[tuple[str, str]] = set()
-    for wish in wishes:
-        wanted |= {(wish.group, str(address)) for address in wish.pinned}
+    def _wanted(self, wish: AddressWish) -> Iterator[tuple[str, str]]:
+        """Yield owner and purpose of what a Service may have, or owner and address; nothing where it cannot have it."""
+        allowed = [pool for name, pool in self._pools.items() if wish.pool in (None, name)]
         if not wish.pinned:
-            wanted |= {(wish.owner, f"{_BALANCER}{wish.pool}/{family}") for family in wish.families}
-    return wanted
+            yield from ((wish.owner, _purpose(pool.name, family)) for pool in allowed for family in wish.families)
+        elif all(pools.pool_of(address, allowed) for address in wish.pinned):
+            # The group's, or its own where it had one before it could share.
+            yield from ((owner, str(address)) for address in wish.pinned for owner in (wish.group, wish.service))
+
+
+def _purpose(pool: str, family: int) -> str:
+    return f"{_BALANCER}{pool}/{family}"
+
+
+def _named(held: Allocation, asker: Claimant, kind: str) -> str:
+    """Say who has a value, to somebody who may know it: what is in another namespace is nobody's business."""
+    if held.claimant.namespace != asker.namespace:
+        return f"a {kind} of another namespace"
+    return str(held.claimant) if held.claimant.name else f"another {kind}"

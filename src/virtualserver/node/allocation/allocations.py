@@ -3,25 +3,43 @@
 An allocation is keyed by its owner and purpose, and no two allocations of one kind hold the same value: the database
 refuses the second, so that an address given to two servers cannot happen however the callers err. All allocations are
 read into memory when the file is opened, before anything is granted. The file and its table are called ``claims``.
+
+Of an address that was given back it is kept who had it last and since when: so it comes back to the same name, and goes
+to nobody else for a while, also after a restart.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sqlite3
-from typing import TYPE_CHECKING, Final, Literal
+import time
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["Allocation", "Allocations", "AllocationsError", "AlreadyAllocated", "Kind"]
+__all__ = [
+    "NOBODY",
+    "Allocation",
+    "Allocations",
+    "AllocationsError",
+    "AlreadyAllocated",
+    "Claimant",
+    "Kind",
+    "Release",
+    "read",
+]
 
 Kind = Literal["address", "attached", "mac", "tap", "user"]
 """What a value is; values are unique within their kind. An address is ``attached`` to the NIC whose own it is, and
 belongs to the Services of its group besides."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+
+_REMEMBERED: Final = 1 << 16
+"""So many releases are remembered, the latest ones: a /16 of guests' addresses, whatever the size of the pools."""
 
 _MIGRATIONS: Final = (
     """
@@ -30,6 +48,13 @@ _MIGRATIONS: Final = (
         PRIMARY KEY (owner, purpose), UNIQUE (kind, value)
     ) WITHOUT ROWID;
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE claims ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
+    ALTER TABLE claims ADD COLUMN name TEXT NOT NULL DEFAULT '';
+    CREATE TABLE releases (
+        address TEXT PRIMARY KEY, released REAL NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL
+    ) WITHOUT ROWID;
     """,
 )
 
@@ -50,6 +75,39 @@ class AlreadyAllocated(Exception):
         self.allocation = allocation
 
 
+class Claimant(NamedTuple):
+    """Whom an allocation is for, in words that outlive the owner's UID.
+
+    Attributes:
+        namespace: Of the object; ``""`` where an earlier version of this program wrote the allocation.
+        name: Its kind and name, such as ``Service web``.
+    """
+
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return it as people write it, such as ``Service shop/web``."""
+        kind, _, name = self.name.rpartition(" ")
+        return f"{kind} {self.namespace}/{name}".lstrip()
+
+
+NOBODY: Final = Claimant()
+"""Whom an allocation is for of which an earlier version of this program, or a test, did not say it."""
+
+
+class Release(NamedTuple):
+    """Who gave an address back.
+
+    Attributes:
+        released: When, in seconds since the epoch.
+        claimant: Whom it was for.
+    """
+
+    released: float
+    claimant: Claimant
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Allocation:
     """One thing that one owner holds.
@@ -59,35 +117,40 @@ class Allocation:
         purpose: What for, unique per owner, such as ``guest/4``.
         kind: What the value is.
         value: The address, MAC, tap name or number, as text in its one normal form.
+        claimant: The owner in words.
     """
 
     owner: str
     purpose: str
     kind: Kind
     value: str
+    claimant: Claimant = NOBODY
 
 
 class Allocations:
     """The allocations of one installation; used by the one node process of that installation."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         """Open the file, or make it, and read all allocations.
 
         Args:
             path: The SQLite file; its folder exists.
+            clock: Seconds since the epoch.
 
         Raises:
             AllocationsError: A newer version of this program wrote the file.
         """
+        self._clock = clock
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
         # An allocation must be on the disk before its value is used, also when the power fails.
         self._database.execute("PRAGMA synchronous = FULL")
         self._migrate(path)
-        rows = self._database.execute("SELECT owner, purpose, kind, value FROM claims")
-        allocations = [Allocation(*row) for row in rows]
+        allocations = _allocations(self._database)
         self._allocations = {(one.owner, one.purpose): one for one in allocations}
-        self._holders = {(one.kind, one.value): one for one in allocations}
+        self._by_value = {(one.kind, one.value): one for one in allocations}
+        rows = self._database.execute("SELECT address, released, namespace, name FROM releases ORDER BY released")
+        self._releases = {address: Release(released, Claimant(*claimant)) for address, released, *claimant in rows}
 
     def _migrate(self, path: Path) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -113,15 +176,19 @@ class Allocations:
         allocation = self._allocations.get((owner, purpose))
         return allocation.value if allocation else None
 
-    def holder(self, kind: Kind, value: str) -> Allocation | None:
+    def of_value(self, kind: Kind, value: str) -> Allocation | None:
         """Return the allocation that holds a value, None where it is free."""
-        return self._holders.get((kind, value))
+        return self._by_value.get((kind, value))
 
     def values(self, kind: Kind) -> set[str]:
         """Return every value of a kind that is held."""
-        return {value for held, value in self._holders if held == kind}
+        return {value for held, value in self._by_value if held == kind}
 
-    def take(self, owner: str, purpose: str, kind: Kind, value: str) -> str:
+    def releases(self) -> Mapping[str, Release]:
+        """Return who gave back the addresses that are free, by address."""
+        return self._releases
+
+    def take(self, owner: str, purpose: str, kind: Kind, value: str, claimant: Claimant = NOBODY) -> str:
         """Record that an owner holds a value; what it held for this purpose before is freed.
 
         Returns:
@@ -130,28 +197,75 @@ class Allocations:
         Raises:
             AlreadyAllocated: Another allocation holds the value; nothing was changed.
         """
-        holder = self._holders.get((kind, value))
-        if holder and (holder.owner, holder.purpose) != (owner, purpose):
-            raise AlreadyAllocated(holder)
-        if holder:
+        allocation = Allocation(owner, purpose, kind, value, claimant)
+        other = self._by_value.get((kind, value))
+        if other == allocation:
             return value
-        allocation = Allocation(owner, purpose, kind, value)
-        self._database.execute("REPLACE INTO claims VALUES (?, ?, ?, ?)", dataclasses.astuple(allocation))
-        if before := self._allocations.get((owner, purpose)):
-            del self._holders[before.kind, before.value]
+        if other and (other.owner, other.purpose) != (owner, purpose):
+            raise AlreadyAllocated(other)
+        before = self._allocations.get((owner, purpose))
+        with self._transaction():
+            row = (owner, purpose, kind, value, *claimant)
+            self._database.execute("REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._database.execute("DELETE FROM releases WHERE address = ?", (value,))
+            if before and before.value != value:
+                self._record_release(before)
+        if before:
+            del self._by_value[before.kind, before.value]
+        self._releases.pop(value, None)
         self._allocations[owner, purpose] = allocation
-        self._holders[kind, value] = allocation
+        self._by_value[kind, value] = allocation
         return value
 
+    def name(self, owner: str, purpose: str, claimant: Claimant) -> None:
+        """Say whom an allocation is for, where an earlier version of this program did not."""
+        allocation = self._allocations[owner, purpose]
+        if allocation.claimant == NOBODY:
+            self.take(owner, purpose, allocation.kind, allocation.value, claimant)
+
+    def rename(self, owner: str, purpose: str, other: str) -> None:
+        """Give what an owner holds for a purpose another purpose, for which it holds nothing yet."""
+        before = self._allocations[owner, purpose]
+        self._database.execute("UPDATE claims SET purpose = ? WHERE owner = ? AND purpose = ?", (other, owner, purpose))
+        after = dataclasses.replace(before, purpose=other)
+        del self._allocations[owner, purpose]
+        self._allocations[owner, other] = self._by_value[after.kind, after.value] = after
+
     def free(self, allocations: Iterable[Allocation]) -> None:
-        """Forget allocations; ones that are gone already are no error."""
-        for allocation in allocations:
-            key = allocation.owner, allocation.purpose
-            if self._allocations.get(key) != allocation:
-                continue
-            self._database.execute("DELETE FROM claims WHERE owner = ? AND purpose = ?", key)
-            del self._allocations[key]
-            del self._holders[allocation.kind, allocation.value]
+        """Forget allocations, and remember of addresses who had them; ones that are gone already are no error."""
+        going = [one for one in allocations if self._allocations.get((one.owner, one.purpose)) == one]
+        if not going:
+            return
+        with self._transaction():
+            for one in going:
+                self._database.execute("DELETE FROM claims WHERE owner = ? AND purpose = ?", (one.owner, one.purpose))
+                self._record_release(one)
+        for one in going:
+            del self._allocations[one.owner, one.purpose]
+            del self._by_value[one.kind, one.value]
+
+    def _record_release(self, allocation: Allocation) -> None:
+        """Write down that an address is free from now on."""
+        if allocation.kind != "address":
+            return
+        release = Release(self._clock(), allocation.claimant)
+        row = (allocation.value, release.released, *release.claimant)
+        self._database.execute("REPLACE INTO releases VALUES (?, ?, ?, ?)", row)
+        self._releases[allocation.value] = release
+        if len(self._releases) > _REMEMBERED:
+            oldest = min(self._releases, key=lambda address: self._releases[address].released)
+            self._database.execute("DELETE FROM releases WHERE address = ?", (oldest,))
+            del self._releases[oldest]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
 
     def fact(self, name: str) -> str | None:
         """Return what was remembered under a name, None where nothing was."""
@@ -164,3 +278,22 @@ class Allocations:
             self._database.execute("DELETE FROM facts WHERE name = ?", (name,))
         elif self.fact(name) != value:
             self._database.execute("REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+
+def read(path: Path) -> list[Allocation]:
+    """Return the allocations of a file that the node may have open; none where it is missing or of another version."""
+    with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(_opened_to_read(path)) as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        return _allocations(database) if version == _VERSION else []
+    return []
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _allocations(database: sqlite3.Connection) -> list[Allocation]:
+    rows = database.execute("SELECT owner, purpose, kind, value, namespace, name FROM claims")
+    return [
+        Allocation(owner, purpose, kind, value, Claimant(*claimant)) for owner, purpose, kind, value, *claimant in rows
+    ]

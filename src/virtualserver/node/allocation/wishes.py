@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address
+    from virtualserver.node.allocation.allocations import Claimant
 
 __all__ = ["AddressWish"]
 
@@ -23,6 +24,8 @@ class AddressWish:
         pool: The pool's name; None where only the pinned addresses name it.
         pinned: The addresses that it must have; empty: any.
         families: 4, 6, in the Service's order.
+        claimant: Whom the addresses are for, in words: one of the same name gets them back while they are free.
+        quota: So many addresses of a pool may the Service's namespace have; None: as many as there are.
     """
 
     service: str
@@ -31,6 +34,8 @@ class AddressWish:
     pool: str | None
     pinned: tuple[Address, ...]
     families: tuple[int, ...]
+    claimant: Claimant
+    quota: int | None = None
 
     @property
     def owner(self) -> str:

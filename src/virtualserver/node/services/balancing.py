@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields
-from virtualserver.kube.objects import Manifest, key_of
+from virtualserver.kube.objects import Manifest, controller_of, key_of
+from virtualserver.node.allocation.allocations import Claimant
 from virtualserver.node.allocation.wishes import AddressWish
 from virtualserver.node.waits import Wait
 
@@ -28,21 +29,21 @@ _ALLOW_SHARED_IP_OLD: Final = "metallb.universe.tf/allow-shared-ip"
 
 
 def wants_address(service: Manifest) -> bool:
-    """Return whether a Service asks this node for a load balancer address (one of another class does not)."""
+    """Return whether a Service asks this node for a load balancer address (one of another class does not).
+
+    One that is being deleted does so too, for as long as a finalizer keeps it: what it has is its own until it is gone.
+    """
     spec = service["spec"]
-    return (
-        spec.get("type") == "LoadBalancer"
-        and not spec.get("loadBalancerClass")
-        and not service["metadata"].get("deletionTimestamp")
-    )
+    return spec.get("type") == "LoadBalancer" and not spec.get("loadBalancerClass")
 
 
-def wish_of(service: Manifest, group: Iterable[Manifest] = ()) -> AddressWish | Wait:
+def wish_of(service: Manifest, group: Iterable[Manifest] = (), *, quota: int | None = None) -> AddressWish | Wait:
     """Return what a LoadBalancer Service wishes for, or why that cannot be read.
 
     Args:
         service: A Service that wants addresses.
         group: The Services that want addresses and have its sharing key, itself included or not.
+        quota: So many addresses of a pool may its namespace have; None: as many as there are.
     """
     annotations, spec = fields.annotations_of(service), service["spec"]
     pool = annotations.get(names.METALLB_ADDRESS_POOL) or annotations.get(names.METALLB_ADDRESS_POOL_OLD)
@@ -58,6 +59,13 @@ def wish_of(service: Manifest, group: Iterable[Manifest] = ()) -> AddressWish | 
             pinned.append(ipaddress.ip_address(text))
         except ValueError:
             return Wait("AddressInvalid", f"{field}: {text!r} is no IP address: write one such as 203.0.113.10")
+    families = tuple(6 if family == "IPv6" else 4 for family in spec.get("ipFamilies") or ("IPv4",))
+    for address in pinned:
+        if address.version not in families:
+            return Wait("AddressInvalid", f"{field}: {address} is of a family that spec.ipFamilies does not name")
+        if sum(one.version == address.version for one in pinned) > 1:
+            message = f"{field}: {pins!r} has several addresses of one family: a Service has one, so name one"
+            return Wait("AddressInvalid", message)
     older = _clash(service, group)
     return AddressWish(
         service=service["metadata"]["uid"],
@@ -65,7 +73,9 @@ def wish_of(service: Manifest, group: Iterable[Manifest] = ()) -> AddressWish | 
         clash="/".join(key_of(older)) if older else None,
         pool=pool or (None if pinned else _DEFAULT_POOL),
         pinned=tuple(pinned),
-        families=tuple(6 if family == "IPv6" else 4 for family in spec.get("ipFamilies") or ("IPv4",)),
+        families=families,
+        claimant=_claimant(service),
+        quota=quota,
     )
 
 
@@ -80,10 +90,29 @@ def wishes_of(services: Iterable[Manifest]) -> list[AddressWish]:
 
 def group_of(service: Manifest) -> str:
     """Return the owner of the address: the Services of a namespace with one sharing key are one owner."""
-    annotations = fields.annotations_of(service)
-    key = annotations.get(names.METALLB_ALLOW_SHARED_IP) or annotations.get(_ALLOW_SHARED_IP_OLD)
-    metadata = service["metadata"]
+    key, metadata = _sharing_key(service), service["metadata"]
     return f"{metadata['namespace']}/{key}" if key else metadata["uid"]
+
+
+def _claimant(service: Manifest) -> Claimant:
+    """Return the owner in words that are the same for the next object of that name.
+
+    A server's Services share by its UID, which the next server of that name has not.
+    """
+    key, metadata = _sharing_key(service), service["metadata"]
+    controller = controller_of(service)
+    if not key:
+        name = f"Service {metadata['name']}"
+    elif controller is not None and controller["uid"] == key:
+        name = f"{controller['kind']} {controller['name']}"
+    else:
+        name = f"sharing-key {key}"
+    return Claimant(metadata["namespace"], name)
+
+
+def _sharing_key(service: Manifest) -> str | None:
+    annotations = fields.annotations_of(service)
+    return annotations.get(names.METALLB_ALLOW_SHARED_IP) or annotations.get(_ALLOW_SHARED_IP_OLD)
 
 
 def _ports(service: Manifest) -> set[tuple[str, int]]:

@@ -14,9 +14,10 @@ from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.kube.patch import merge_patch
+from virtualserver.node.allocation.addresses import COOLING
 from virtualserver.node.overseer import PORTS_PUBLISHED
 from virtualserver.node.ownership import is_made_by
-from virtualserver.node.services import balancing, relations, rules
+from virtualserver.node.services import balancing, quotas, relations, rules
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class ServiceController:
         overseer: Overseer,
         *,
         node: str,
+        default_quota: int | None = None,
     ) -> None:
         """Name what it works with.
 
@@ -62,6 +64,8 @@ class ServiceController:
             dataplane: Where the Services go.
             overseer: Watches over its passes.
             node: The name of the Node that the endpoints run on.
+            default_quota: So many addresses of a pool may a namespace have that says nothing; None: as many as there
+                are.
         """
         self._cache = cache
         self._writer = writer
@@ -70,7 +74,10 @@ class ServiceController:
         self._addresses = addresses
         self._dataplane = dataplane
         self._node = node
+        self._default_quota = default_quota
         self._applied: dict[str, ServiceRules] = {}
+        # What rules may stand for, by UID: while a change is written, both what was and what comes.
+        self._standing: dict[str, frozenset[Address]] = {}
         self._uids: dict[Key, str] = {}
         self._controller: Controller[Key] = Controller(
             name="service",
@@ -87,11 +94,17 @@ class ServiceController:
     def adopt(self) -> dict[str, ServiceRules]:
         """Return the rules of all Services by UID, for the first synchronisation; grants what is missing."""
         for service in self._cache.all(kinds.SERVICE):
-            self._uids[key_of(service)] = service["metadata"]["uid"]
-            self._applied[service["metadata"]["uid"]] = self._rules(service, self._grant(service))
+            uid = service["metadata"]["uid"]
+            self._uids[key_of(service)] = uid
+            self._applied[uid] = wanted = self._rules(service, self._grant(service))
+            self._standing[uid] = wanted.addresses
         return dict(self._applied)
 
-    # Questions of the VMI controller --------------------------------------------------------------------------------
+    # Questions of others ----------------------------------------------------------------------------------------------
+
+    def addresses_in_use(self) -> set[str]:
+        """Return every address that a rule of a Service stands for: whoever asks for it, it is not free."""
+        return {str(address) for addresses in self._standing.values() for address in addresses}
 
     def granted(self, key: Key) -> tuple[Address, ...] | Wait:
         """Return the addresses of a load balancer Service that a machine shall have on its NIC."""
@@ -125,22 +138,42 @@ class ServiceController:
         service = self._cache.get(kinds.SERVICE, key)
         uid = service["metadata"]["uid"] if service else None
         if (before := self._uids.get(key)) and before != uid:
-            await self._dataplane.remove_service(before)
-            self._applied.pop(before, None)
+            await self._take_away(before)
             del self._uids[key]
-        if service is None or uid is None or service["metadata"].get("deletionTimestamp"):
+        if service is None or uid is None or self._namespace(service) is None:
             return None
         granted = self._grant(service)
         wanted = self._rules(service, granted)
         if self._applied.get(uid) != wanted:
             self._uids[key] = uid
-            await self._dataplane.set_service(uid, wanted)
-            self._applied[uid] = wanted
+            await self._put(uid, wanted)
             for vmi in relations.waiting_vmis(self._cache, service):
                 self._queues.vmis.add(vmi)
-        await self._write_slices(service)
+        # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
+        if not service["metadata"].get("deletionTimestamp"):
+            await self._write_slices(service)
         await self._write_status(service, granted)
-        return None
+        return granted.retry_seconds if isinstance(granted, Wait) and granted.reason == COOLING else None
+
+    async def _put(self, uid: str, wanted: ServiceRules) -> None:
+        """Bring rules into the data plane; what they stood for before may be freed afterwards, and not earlier."""
+        before = self._standing.get(uid, frozenset())
+        self._standing[uid] = before | wanted.addresses
+        await self._dataplane.set_service(uid, wanted)
+        self._applied[uid], self._standing[uid] = wanted, wanted.addresses
+        if before - wanted.addresses:
+            self._queues.sweep_soon()
+
+    async def _take_away(self, uid: str) -> None:
+        """Remove the rules of a Service that is gone."""
+        await self._dataplane.remove_service(uid)
+        self._applied.pop(uid, None)
+        if self._standing.pop(uid, None):
+            self._queues.sweep_soon()
+
+    def _namespace(self, service: Manifest) -> Manifest | None:
+        """Return a Service's Namespace, None while the cache, which learns of each kind by itself, has it not."""
+        return self._cache.get(kinds.NAMESPACE, ("", service["metadata"]["namespace"]))
 
     def _group(self, service: Manifest) -> list[Manifest]:
         group = balancing.group_of(service)
@@ -153,7 +186,11 @@ class ServiceController:
     def _grant(self, service: Manifest) -> tuple[Address, ...] | Wait:
         if not balancing.wants_address(service):
             return ()
-        wish = balancing.wish_of(service, self._group(service))
+        namespace = self._namespace(service)
+        if namespace is None:
+            return Wait("WaitingForAddress", f"namespace {service['metadata']['namespace']} is not known yet")
+        quota = quotas.quota_of(namespace, default=self._default_quota)
+        wish = balancing.wish_of(service, self._group(service), quota=quota)
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
     def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> ServiceRules:

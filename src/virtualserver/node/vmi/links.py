@@ -10,6 +10,7 @@ from virtualserver.fabric.desired.state import Address, DhcpLease, GuestLink, Re
 from virtualserver.host import resolv_conf
 from virtualserver.kube import kinds
 from virtualserver.kube.objects import key_of
+from virtualserver.node.allocation.allocations import Claimant
 from virtualserver.node.objects import addresses_of, attached_service
 from virtualserver.node.ownership import server_of
 from virtualserver.node.services import balancing
@@ -114,16 +115,17 @@ class Links:
         return (attached, True) if attached else (self._addresses.recorded_guest(owner), False)
 
     def _cluster_link(self, vmi: Manifest, nic: NicWish, owner: str) -> GuestLink | Wait:
+        claimant = Claimant(vmi["metadata"]["namespace"], f"VirtualMachine {vmi['metadata']['name']}")
         user = self._addresses.user(owner)
         if isinstance(user, Wait):
             return user
-        mac = self._addresses.mac(owner, nic.mac or derive(owner))
+        mac = self._addresses.mac(owner, nic.mac or derive(owner), claimant)
         if isinstance(mac, Wait):
             return mac
         attached = attached_service(vmi)
         if not attached:
             self._addresses.detach(owner)
-        addresses = self._attached(vmi, attached, owner) if attached else self._addresses.guest(owner)
+        addresses = self._attached(vmi, attached, owner) if attached else self._addresses.guest(owner, claimant)
         if isinstance(addresses, Wait):
             return addresses
         return self._link(

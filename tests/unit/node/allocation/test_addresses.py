@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from virtualserver.fabric.desired.state import Ranges
-from virtualserver.node.allocation.addresses import RESERVED_SECONDS, Addresses
-from virtualserver.node.allocation.allocations import Allocations
+from virtualserver.node.allocation.addresses import COOLING, Addresses
+from virtualserver.node.allocation.allocations import Allocations, Claimant
+from virtualserver.node.allocation.pools import COOL_DOWN_SECONDS
 from virtualserver.node.services import balancing
 from virtualserver.node.waits import Wait
 
@@ -32,7 +34,7 @@ RANGES = Ranges(
 
 
 class Clock:
-    now = 0.0
+    now = 1_000_000.0
 
     def __call__(self) -> float:
         return self.now
@@ -41,10 +43,11 @@ class Clock:
 class World:
     """Services as the API has them, and the addresses that they were granted."""
 
-    def __init__(self, path: Path) -> None:
-        self.clock = Clock()
-        self.allocations = Allocations(path)
-        self.addresses = Addresses(self.allocations, RANGES, users=range(100, 103), clock=self.clock)
+    def __init__(self, path: Path, clock: Clock | None = None, ranges: Ranges = RANGES) -> None:
+        self.clock = clock or Clock()
+        self.allocations = Allocations(path, clock=self.clock)
+        self.quotas: dict[str, int] = {}
+        self.addresses = Addresses(self.allocations, ranges, users=range(100, 103), clock=self.clock)
         self.services: list[dict[str, Any]] = []
 
     def add(self, name: str, **fields: Any) -> dict[str, Any]:
@@ -54,7 +57,8 @@ class World:
 
     def ask(self, service: dict[str, Any]) -> tuple[Address, ...] | Wait:
         group = [one for one in self.services if balancing.group_of(one) == balancing.group_of(service)]
-        wish = balancing.wish_of(service, group)
+        quota = self.quotas.get(service["metadata"]["namespace"])
+        wish = balancing.wish_of(service, group, quota=quota)
         return wish if isinstance(wish, Wait) else self.addresses.balancer(wish)
 
     def grant(self, service: dict[str, Any]) -> str:
@@ -150,7 +154,7 @@ def test_an_exhausted_pool_says_so_and_gives_again_what_is_freed(world: World) -
     assert "2 of 2 are in use" in fault.message
     world.services.remove(services[0])
     assert world.sweep() == ["203.0.113.17"]
-    assert world.grant(services[2]) == "203.0.113.17"
+    assert world.grant(services[2]) == "203.0.113.17", "the pool is empty otherwise: nobody is held up"
 
 
 def test_services_of_one_key_share_an_address_while_their_ports_differ(world: World) -> None:
@@ -200,28 +204,261 @@ def test_an_address_moves_from_one_service_of_a_server_to_the_other(world: World
     tcp = world.add("tcp", key="server")
     address = world.grant(tcp)
     world.services.remove(tcp)
-    assert world.sweep("server") == []
-    assert world.addresses.has_reserved
-    other = world.add("other")
-    assert world.grant(other) != address, "it waits for its server, not for the next one"
-    udp = world.add("udp", key="server", protocol="UDP")
-    assert world.grant(udp) == address
+    assert world.sweep("server") == [address], "a sharing key keeps no address that nobody uses"
+    assert world.grant(world.add("other")) != address, "it waits for its server, not for the next one"
+    assert world.grant(world.add("udp", key="server", protocol="UDP")) == address
 
 
-def test_an_address_that_no_service_takes_up_is_freed_after_a_while(world: World) -> None:
-    tcp = world.add("tcp", key="server")
-    address = world.grant(tcp)
-    world.services.remove(tcp)
-    assert world.sweep("server") == []
-    world.clock.now += RESERVED_SECONDS + 1
-    assert world.sweep("server") == [address]
+def test_fault_5_rotated_sharing_keys_hold_one_address(world: World) -> None:
+    service = world.add("a")
+    for number in range(4):
+        service["metadata"]["annotations"]["metallb.io/allow-shared-ip"] = f"key-{number}"
+        world.grant(service)
+        world.sweep("server", "a", "uid-default-a")
+    assert world.allocations.values("address") == {world.grant(service)}
 
 
-def test_a_deleted_servers_address_is_freed_at_once(world: World) -> None:
-    tcp = world.add("tcp", key="server")
-    address = world.grant(tcp)
-    world.services.remove(tcp)
+def test_fault_5_a_pin_that_changes_from_one_to_the_next_collects_nothing(world: World) -> None:
+    service = world.add("a", key="k")
+    for number in range(1, 6):
+        service["metadata"]["annotations"]["metallb.io/loadBalancerIPs"] = f"203.0.113.{number}"
+        assert world.grant(service) == f"203.0.113.{number}"
+        world.sweep()
+    assert world.allocations.values("address") == {"203.0.113.5"}
+
+
+def test_fault_5_services_that_no_longer_stand_in_each_others_way_hold_one_address(world: World) -> None:
+    older, younger = world.add("a", key="U"), world.add("b", key="U")
+    assert world.grant(older) != world.grant(younger)
+    world.services.remove(older)
+    held = world.grant(younger)
+    world.sweep()
+    assert world.allocations.values("address") == {held}
+
+
+@pytest.mark.parametrize(
+    ("pins", "families"), [("203.0.113.1,203.0.113.2", ["IPv4"]), ("203.0.113.1,2001:db8::1", ["IPv4"])]
+)
+def test_fault_5_a_list_of_pins_is_refused_where_a_service_would_have_two_of_a_family(
+    world: World, pins: str, families: list[str]
+) -> None:
+    fault = world.ask(world.add("a", pins=pins, ipFamilies=families))
+    assert isinstance(fault, Wait)
+    assert fault.reason == "AddressInvalid"
+    assert "metadata.annotations[metallb.io/loadBalancerIPs]" in fault.message
+    assert world.allocations.values("address") == set()
+
+
+def test_fault_5_a_namespace_has_so_many_addresses_of_a_pool_as_its_quota_says(world: World) -> None:
+    world.quotas["default"] = 2
+    first, second, third = (world.add(name) for name in "abc")
+    assert [world.grant(one) for one in (first, second, third)] == [
+        "203.0.113.1",
+        "203.0.113.2",
+        "AddressQuotaExceeded",
+    ]
+    fault = world.ask(third)
+    assert isinstance(fault, Wait)
+    assert fault.message.startswith("2 of 2 of pool public")
+    assert world.grant(world.add("pinned", pins="203.0.113.6")) == "AddressQuotaExceeded"
+    assert world.grant(world.add("d", pool="private")) == "198.18.0.1", "counted for each pool"
+    assert world.grant(world.add("e", namespace="other")) == "203.0.113.3", "counted for each namespace"
+    world.services.remove(first)
+    world.sweep()
+    assert world.grant(third) == "203.0.113.4", "one that nobody had goes first"
+
+
+def test_what_is_held_is_never_taken_away_by_a_smaller_quota(world: World, tmp_path: Path) -> None:
+    services = [world.add(name) for name in "ab"]
+    held = [world.grant(one) for one in services]
+    world.quotas["default"] = 0
+    assert [world.grant(one) for one in services] == held
+    assert world.sweep() == []
+    world.allocations.close()
+    again = World(tmp_path / "claims")
+    again.services, again.quotas = services, world.quotas
+    assert [again.grant(one) for one in services] == held
+    assert again.grant(again.add("c")) == "AddressQuotaExceeded"
+    again.allocations.close()
+
+
+def test_services_that_share_an_address_count_once(world: World) -> None:
+    world.quotas["default"] = 1
+    tcp, udp = world.add("tcp", key="U"), world.add("udp", key="U", protocol="UDP")
+    assert world.grant(tcp) == world.grant(udp) == "203.0.113.1"
+
+
+def test_fault_6_whose_an_address_is_stays_in_its_namespace(world: World) -> None:
+    world.grant(world.add("secret-name", namespace="theirs"))
+    fault = world.ask(world.add("a", pins="203.0.113.1"))
+    assert isinstance(fault, Wait)
+    assert fault.reason == "AddressInUse"
+    assert "in use by a Service of another namespace" in fault.message
+    assert "theirs" not in fault.message
+    assert "secret-name" not in fault.message
+    sibling = world.ask(world.add("b", pins="203.0.113.1", namespace="theirs"))
+    assert isinstance(sibling, Wait)
+    assert "in use by Service theirs/secret-name" in sibling.message
+
+
+def test_fault_6_whose_a_mac_is_stays_in_its_namespace(world: World) -> None:
+    theirs = Claimant("theirs", "VirtualMachine secret-name")
+    world.addresses.mac("uid-of-theirs", "02:00:00:00:00:01", theirs)
+    fault = world.addresses.mac("a", "02:00:00:00:00:01", Claimant("default", "VirtualMachine web"))
+    assert isinstance(fault, Wait)
+    assert "in use by a server of another namespace" in fault.message
+    assert all(word not in fault.message for word in ("theirs", "secret-name"))
+    sibling = world.addresses.mac("a", "02:00:00:00:00:01", Claimant("theirs", "VirtualMachine web"))
+    assert isinstance(sibling, Wait)
+    assert "VirtualMachine theirs/secret-name" in sibling.message
+
+
+def test_fault_4_an_address_is_kept_while_a_finalizer_keeps_its_service(world: World, tmp_path: Path) -> None:
+    service = world.add("a")
+    address = world.grant(service)
+    service["metadata"]["deletionTimestamp"] = "2026-01-01T00:01:00Z"
+    assert world.sweep() == []
+    world.allocations.close()
+    again = World(tmp_path / "claims")
+    again.services = [service]
+    assert again.grant(again.add("b", namespace="other")) != address
+    assert again.grant(service) == address
+    again.allocations.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"type": "ClusterIP"}, {"loadBalancerClass": "example.com/other"}, {"loadBalancerIP": "nonsense"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_fault_4_an_address_whose_rules_stand_is_kept_whatever_became_of_its_service(
+    world: World, change: dict[str, str]
+) -> None:
+    service = world.add("a")
+    address = world.grant(service)
+    service["spec"].update(change)
+    world.services = [one for one in world.services if balancing.wants_address(one)]
+    assert world.sweep(in_use={address}) == []
+    assert world.grant(world.add("b", namespace="other", pins=address)) == "AddressInUse"
     assert world.sweep() == [address]
+
+
+def test_fault_4_an_address_that_is_of_no_pool_any_more_is_kept_until_its_rules_are_gone(
+    world: World, tmp_path: Path
+) -> None:
+    service = world.add("a")
+    address, guests = world.grant(service), world.addresses.guest("uid")
+    assert isinstance(guests, tuple)
+    world.allocations.close()
+    public, guest = (net("192.0.2.0/29"), RANGES.public["public"][0]), (net("10.43.0.0/29"),)
+    moved = dataclasses.replace(RANGES, public={"public": public[:1], "other": public[1:]}, guest=guest)
+    again = World(tmp_path / "claims", ranges=moved)
+    again.services = [service]
+    assert again.grant(service) == "192.0.2.1"
+    assert again.addresses.guest("uid") == (ipaddress.ip_address("10.43.0.1"),)
+    assert again.grant(again.add("thief", pool="other", pins=address, namespace="other")) == "AddressInUse"
+    stands = {address, str(guests[0])}
+    assert again.sweep("uid", in_use=stands) == []
+    assert set(again.sweep("uid")) == stands
+    again.allocations.close()
+
+
+def test_fault_4_a_pin_that_no_pool_of_the_service_has_keeps_nothing(world: World) -> None:
+    service = world.add("a", pins="203.0.113.2")
+    assert world.grant(service) == "203.0.113.2"
+    service["metadata"]["annotations"]["metallb.io/address-pool"] = "private"
+    assert world.grant(service) == "AddressNotInPool"
+    assert world.sweep() == ["203.0.113.2"]
+
+
+def test_a_former_address_comes_back_to_a_service_of_the_same_name_also_after_a_restart(
+    world: World, tmp_path: Path
+) -> None:
+    world.grant(world.add("first"))
+    service = world.add("web")
+    address = world.grant(service)
+    world.services.remove(service)
+    world.sweep()
+    world.allocations.close()
+    again = World(tmp_path / "claims", world.clock)
+    assert again.grant(again.add("web", namespace="other")) != address
+    assert again.grant(again.add("web")) == address
+    again.allocations.close()
+
+
+def test_a_former_address_comes_back_to_a_server_of_the_same_name_whichever_service_asks_first(world: World) -> None:
+    def add(name: str, uid: str, protocol: str) -> dict[str, Any]:
+        service = world.add(name, key=uid, protocol=protocol)
+        reference = {"kind": "VirtualServer", "name": "web", "uid": uid, "controller": True}
+        service["metadata"]["ownerReferences"] = [reference]
+        return service
+
+    address = world.grant(add("web-tcp", "uid-1", "TCP"))
+    world.services.clear()
+    world.sweep()
+    assert world.grant(add("web-udp", "uid-2", "UDP")) == address
+
+
+def test_an_address_goes_to_nobody_else_for_five_minutes_where_the_pool_has_another(world: World) -> None:
+    (service,) = [world.add("a")]
+    address = world.grant(service)
+    world.services.remove(service)
+    world.sweep()
+    others = [world.grant(world.add(f"o{number}", namespace="other")) for number in range(6)]
+    assert address not in others[:5]
+    assert others[5] == address, "the last one: nobody is held up"
+
+
+def test_a_pin_waits_until_an_address_has_cooled_down_unless_its_own_namespace_gave_it_back(world: World) -> None:
+    service = world.add("a")
+    address = world.grant(service)
+    world.services.remove(service)
+    world.sweep()
+    thief = world.add("thief", namespace="other", pins=address)
+    world.clock.now += 1
+    fault = world.ask(thief)
+    assert isinstance(fault, Wait)
+    assert fault.reason == COOLING
+    assert fault.retry_seconds == COOL_DOWN_SECONDS - 1
+    world.clock.now += fault.retry_seconds
+    assert world.grant(thief) == address
+    world.services.remove(thief)
+    world.sweep()
+    assert world.grant(world.add("again", namespace="other", pins=address)) == address, "the same tenant, at once"
+
+
+def test_a_pin_does_not_wait_where_all_that_is_free_is_cooling_down(world: World) -> None:
+    services = [world.add(f"s{number}") for number in range(6)]
+    for service in services:
+        world.grant(service)
+    world.services = services[1:]
+    (address,) = world.sweep()
+    assert world.grant(world.add("b", namespace="other", pins=address)) == address
+
+
+def test_attack_300_services_made_and_deleted_in_a_loop_wear_out_no_pause_but_their_own(world: World) -> None:
+    victim = world.add("victim", namespace="theirs")
+    address = world.grant(victim)
+    world.services.remove(victim)
+    world.sweep()
+    got: set[str] = set()
+    for number in range(300):
+        service = world.add(f"s{number}")
+        got.add(world.grant(service))
+        world.services.remove(service)
+        world.sweep()
+        world.clock.now += 0.5
+    assert address not in got
+    assert len(got) == 5
+    assert world.grant(world.add("victim", namespace="theirs")) == address
+
+
+def test_attack_a_sharing_key_that_spells_another_namespaces_owner_shares_nothing(world: World) -> None:
+    theirs = world.add("a", key="U", namespace="theirs")
+    address = world.grant(theirs)
+    for key in ("theirs/U", "U", "../theirs/U", theirs["metadata"]["uid"]):
+        assert world.grant(world.add(f"b{len(world.services)}", key=key, ports=(81,))) != address
+    assert world.grant(world.add("c", key="U", pins=address, ports=(82,))) == "AddressInUse"
 
 
 def test_a_change_of_pool_gives_a_new_address_and_frees_the_old_one(world: World) -> None:
@@ -247,6 +484,14 @@ def test_guests_keep_their_address_tap_and_user_and_never_share_one(world: World
     assert (world.addresses.guest("a"), world.addresses.tap("a"), world.addresses.user("a")) == first
     assert world.sweep("b")
     assert world.addresses.guest("b") == second[0]
+
+
+def test_a_guests_former_address_comes_back_to_a_server_of_the_same_name_and_to_no_other(world: World) -> None:
+    web, other = Claimant("shop", "VirtualMachine web"), Claimant("shop", "VirtualMachine other")
+    address = world.addresses.guest("uid-1", web)
+    world.sweep()
+    assert world.addresses.guest("uid-2", other) != address
+    assert world.addresses.guest("uid-3", web) == address
 
 
 def test_a_mac_of_another_server_is_refused_with_the_field(world: World) -> None:

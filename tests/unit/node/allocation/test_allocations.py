@@ -10,7 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from virtualserver.node.allocation.allocations import Allocation, Allocations, AllocationsError, AlreadyAllocated
+from virtualserver.node.allocation.allocations import (
+    NOBODY,
+    Allocation,
+    Allocations,
+    AllocationsError,
+    AlreadyAllocated,
+    Claimant,
+    Release,
+    read,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +81,66 @@ def test_a_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(AllocationsError, match="version 99"):
         Allocations(tmp_path / "claims")
+
+
+WEB = Claimant("shop", "Service web")
+
+
+def test_who_gave_an_address_back_and_when_outlives_a_restart_until_it_is_taken_again(tmp_path: Path) -> None:
+    allocations = Allocations(tmp_path / "claims", clock=lambda: 77.5)
+    allocations.take("a", "guest/4", "address", "10.0.0.1", WEB)
+    allocations.take("a", "tap", "tap", "tap1", WEB)
+    assert allocations.releases() == {}
+    allocations.free(allocations.all())
+    allocations.close()
+    again = Allocations(tmp_path / "claims")
+    assert again.releases() == {"10.0.0.1": Release(77.5, WEB)}, "of addresses only"
+    again.take("b", "guest/4", "address", "10.0.0.1", NOBODY)
+    assert again.releases() == {}
+    again.close()
+    third = Allocations(tmp_path / "claims")
+    assert third.releases() == {}
+    third.close()
+
+
+def test_an_address_that_makes_room_for_another_is_given_back(tmp_path: Path) -> None:
+    allocations = Allocations(tmp_path / "claims", clock=lambda: 5.0)
+    allocations.take("a", "guest/4", "address", "10.0.0.1", WEB)
+    allocations.take("a", "guest/4", "address", "10.0.0.2", WEB)
+    assert allocations.releases() == {"10.0.0.1": Release(5.0, WEB)}
+    allocations.close()
+
+
+def test_a_file_of_the_first_version_is_taken_over_and_named_when_its_owners_come(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "claims")
+    database.executescript("""
+        CREATE TABLE claims (
+            owner TEXT NOT NULL, purpose TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
+            PRIMARY KEY (owner, purpose), UNIQUE (kind, value)
+        ) WITHOUT ROWID;
+        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        INSERT INTO claims VALUES ('a', 'guest/4', 'address', '10.0.0.1');
+        INSERT INTO facts VALUES ('boot', 'x');
+        PRAGMA user_version = 1;
+    """)
+    database.close()
+    assert read(tmp_path / "claims") == []
+    allocations = Allocations(tmp_path / "claims")
+    assert allocations.all() == [Allocation("a", "guest/4", "address", "10.0.0.1", NOBODY)]
+    assert allocations.fact("boot") == "x"
+    allocations.name("a", "guest/4", WEB)
+    allocations.name("a", "guest/4", Claimant("other", "Service web"))
+    assert read(tmp_path / "claims") == [Allocation("a", "guest/4", "address", "10.0.0.1", WEB)]
+    allocations.close()
+
+
+def test_a_file_that_is_not_there_is_read_as_empty_and_not_made(tmp_path: Path) -> None:
+    assert read(tmp_path / "claims") == []
+    assert not (tmp_path / "claims").exists()
+
+
+def test_a_holder_is_called_as_people_write_it() -> None:
+    assert str(WEB) == "Service shop/web"
 
 
 def test_every_write_reaches_the_disk_before_it_counts(tmp_path: Path) -> None:
