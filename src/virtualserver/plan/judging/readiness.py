@@ -87,7 +87,8 @@ def _not_running(situation: Situation) -> Iterator[Verdict]:
         yield Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {server.name} waits to be taken up by a node")
     elif phase is Phase.STOPPED:
         message = f"the machine is stopped; to start it: {driver.command(server, 'start')}"
-        yield Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, "; ".join([message, *_without_effect(situation)]))
+        told = [message, _disk_being_made(situation), *_without_effect(situation)]
+        yield Verdict("False", Reason.VIRTUAL_SERVER_STOPPED, "; ".join(filter(None, told)))
     elif phase is Phase.STOPPING:
         yield Verdict("False", Reason.STOPPING, "the guest is shutting down")
     elif phase is Phase.PAUSED:
@@ -111,11 +112,17 @@ def _told(situation: Situation, reason: Reason, message: str) -> Verdict:
     return Verdict("False", reason, f"{field}{message}")
 
 
-def _starting(situation: Situation) -> Verdict:
+def _disk_being_made(situation: Situation) -> str:
+    """Say how far the root disk is, ``""`` where it is there or is not asked for yet."""
     disk = fields.status_of(situation.root_disk or {})
-    if disk.get("phase") not in ("Succeeded", None):
-        why = _condition(situation.root_disk, "Ready").get("message")
-        message = f"the root disk is being made: {why or disk.get('phase')} {disk.get('progress') or ''}".rstrip()
+    if situation.root_disk is None or disk.get("phase") == "Succeeded":
+        return ""
+    why = _condition(situation.root_disk, "Ready").get("message") or disk.get("phase") or "it waits for its turn"
+    return f"the root disk is being made: {why} {disk.get('progress') or ''}".rstrip()
+
+
+def _starting(situation: Situation) -> Verdict:
+    if message := _disk_being_made(situation):
         return Verdict("Unknown", Reason.PROVISIONING, message)
     # A guest does not start before it has its own address; ports are published while it starts.
     attached = [balancer for balancer in situation.network.load_balancers if balancer.is_attached]
