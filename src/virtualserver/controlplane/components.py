@@ -341,6 +341,9 @@ def _kube_controller_manager(
         leader_elect="false",
         profiling="false",
         controllers=",".join(CONTROLLERS),
+        # Its default of 20 requests a second makes the deletion of many servers wait for itself, not for the machine.
+        kube_api_qps=400,
+        kube_api_burst=800,
     )
     return Component(
         "kube-controller-manager",
