@@ -102,6 +102,11 @@ class Options:
     bind: str = "127.0.0.1"
     components: frozenset[str] = frozenset(NAMES)
 
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The addresses at which kube-apiserver is reached: they stand in its certificate."""
+        return (self.bind, *(str(network[1]) for network in self.service_ranges))
+
     def encode(self) -> RecordedOptions:
         """Return what is recorded in the installation's record."""
         return RecordedOptions(

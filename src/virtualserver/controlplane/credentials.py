@@ -42,7 +42,7 @@ def ensure(
     addresses: Iterable[str],
     now: datetime.datetime,
     admin: tuple[int, int] | None = None,
-) -> None:
+) -> bool:
     """Write every key, certificate and kubeconfig that is missing or near its end; what serves stays as it is.
 
     Args:
@@ -51,7 +51,10 @@ def ensure(
         server: The API server's URL.
         addresses: Addresses at which the API server is reached, beside 127.0.0.1.
         now: The time.
-        admin: UID and GID whose the administrator's kubeconfig is; None: our own.
+        admin: UID and GID whose the administrator's kubeconfig is; None: whose it is already, else our own.
+
+    Returns:
+        Whether a certificate was written, so that whoever has read the one before has to read again.
     """
     folders = {
         "etcd": uids.etcd,
@@ -65,15 +68,24 @@ def ensure(
     for name, owner in folders.items():
         _folder(installation.pki / name, owner)
     authorities = {name: pki.Authority(installation.pki, name, now) for name in ("ca", "etcd-ca", "front-proxy-ca")}
-    for authority in authorities.values():
-        authority.ensure()
+    written = [authority.ensure() for authority in authorities.values()]
     for authority, folder, name, wanted in _certificates(addresses):
         target = installation.pki / folder / name
         files = target.with_suffix(".crt"), target.with_suffix(".key")
-        authorities[authority].issue(wanted, *files, owner=folders[folder])
+        written.append(authorities[authority].issue(wanted, *files, owner=folders[folder]))
     _ensure_service_account_keys(installation, uids)
     _ensure_encryption_key(installation, uids.kube_apiserver)
-    _ensure_kubeconfigs(installation, uids, server, admin or (os.geteuid(), os.getegid()))
+    _ensure_kubeconfigs(installation, uids, server, admin or _admin(installation.kubeconfig))
+    return any(written)
+
+
+def _admin(kubeconfig: Path) -> tuple[int, int]:
+    """Return UID and GID whose the administrator's kubeconfig is, our own where there is none."""
+    try:
+        found = kubeconfig.stat()
+    except FileNotFoundError:
+        return os.geteuid(), os.getegid()
+    return found.st_uid, found.st_gid
 
 
 def _ensure_service_account_keys(installation: Installation, uids: UidRange) -> None:

@@ -220,7 +220,7 @@ def _prepare(
         installation,
         uids,
         server=f"https://127.0.0.1:{chosen['kube-apiserver']}",
-        addresses=[options.bind, *(str(network[1]) for network in options.service_ranges)],
+        addresses=options.served,
         now=datetime.datetime.now(datetime.UTC),
         admin=admin,
     )

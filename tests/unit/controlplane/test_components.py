@@ -63,8 +63,13 @@ def test_the_api_server_has_the_ranges_and_the_address_that_were_chosen() -> Non
     assert {"--bind-address=0.0.0.0", "--advertise-address=127.0.0.1"} <= set(argv)
 
 
+def test_many_objects_are_deleted_as_fast_as_the_machine_can() -> None:
+    """Fault 41: its default of 20 requests a second made 1,000 servers wait for minutes."""
+    assert "--kube-api-qps=400" in a_table()["kube-controller-manager"].argv
+
+
 def test_quotas_and_deletions_have_their_controllers() -> None:
-    controllers = a_table()["kube-controller-manager"].argv[-1]
+    controllers = next(flag for flag in a_table()["kube-controller-manager"].argv if flag.startswith("--controllers="))
     for name in ("resourcequota", "namespace", "garbage-collector", "clusterrole-aggregation"):
         assert f"{name}-controller" in controllers
 

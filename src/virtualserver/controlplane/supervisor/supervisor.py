@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime
 import functools
 import logging
 import os
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import yaml
 
-from virtualserver.controlplane import bootstrap, errors, rest
+from virtualserver.controlplane import bootstrap, credentials, errors, rest
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.supervisor import control, logs, probes, processes, watchdog
 from virtualserver.host import locks, pulse
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from virtualserver.installation.record import ControlPlaneSettings
+    from virtualserver.installation.record import ControlPlaneSettings, UidRange
 
 __all__ = ["Supervisor", "main", "stop_all"]
 
@@ -45,6 +46,7 @@ _FIRST_DELAY: Final = 0.25
 _LONGEST_DELAY: Final = 30.0
 _TRACE_SECONDS: Final = 2.0
 """How long a component that stands still may take to write where it does, before it is killed."""
+_RENEWAL_SECONDS: Final = 600.0
 _HEALTHY_SECONDS: Final = 60.0
 """After this long in health, a failure is the first one again."""
 
@@ -91,6 +93,8 @@ class Supervisor:
         components: What to run, in the order of their start.
         settings: The record that the components were made from; `vs` compares it with what it wants.
         prepare: Called in a thread once kube-apiserver is ready: applies the manifests.
+        renew: Called in a thread now and then: writes the certificates that are near their end, and returns whether it
+            wrote any.
     """
 
     def __init__(
@@ -100,10 +104,12 @@ class Supervisor:
         *,
         settings: ControlPlaneSettings,
         prepare: Callable[[], None],
+        renew: Callable[[], bool],
     ) -> None:
         self._installation = installation
         self._settings = settings
         self._prepare = prepare
+        self._renew = renew
         self._records = processes.Records(installation.processes)
         self._watched = {component.name: _Watched(component) for component in components}
         self._bootstrapped = asyncio.Event()
@@ -122,6 +128,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._keep(watched)) for watched in self._watched.values()]
                 tasks += [group.create_task(self._bootstrap()), group.create_task(self._bound_logs())]
+                tasks.append(group.create_task(self._follow_time()))
                 await self._over.wait()
                 for task in tasks:
                     task.cancel()
@@ -273,6 +280,19 @@ class Supervisor:
         _log.error("%s: %s", component.name, watched.broken_off)
         await asyncio.to_thread(end, process, limit_seconds=_TRACE_SECONDS, by=signal.SIGABRT)
 
+    async def _follow_time(self) -> None:
+        """Renew certificates in time, also where nobody starts anything for a year: each start reads them."""
+        while True:
+            try:
+                if await asyncio.to_thread(self._renew):
+                    _log.info("certificates were renewed: starting all components again")
+                    for watched in reversed(self._watched.values()):
+                        if watched.process:
+                            await asyncio.to_thread(end, watched.process)
+            except (OSError, ValueError):
+                _log.exception("renewing the certificates")
+            await asyncio.sleep(_RENEWAL_SECONDS)
+
     async def _bound_logs(self) -> None:
         while True:
             for name in (*self._watched, "supervisor"):
@@ -340,7 +360,13 @@ async def _run(installation: Installation) -> None:
         table,
         settings=settings,
         prepare=functools.partial(bootstrap.apply_all, installation, url),
+        renew=functools.partial(_renew, installation, parts.Options.decode(settings.options), uids, url),
     ).run()
+
+
+def _renew(installation: Installation, options: parts.Options, uids: UidRange, url: str) -> bool:
+    now = datetime.datetime.now(datetime.UTC)
+    return credentials.ensure(installation, uids, server=url, addresses=options.served, now=now)
 
 
 def main() -> int:

@@ -91,7 +91,9 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
         pulse=folder / "pulse",
     )
     settings = ControlPlaneSettings("", controlplane.Options().encode(), "")
-    work = supervisor.Supervisor(installation, (component,), settings=settings, prepare=lambda: None)
+    work = supervisor.Supervisor(
+        installation, (component,), settings=settings, prepare=lambda: None, renew=lambda: False
+    )
     task = asyncio.create_task(work.run())
     try:
         yield World(installation, folder)
