@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["ComponentStatus", "ControlPlaneStatus", "address_of", "launch", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
+_LET_GO_LIMIT = 15.0
+"""Seconds that a supervisor which does not answer may take to end."""
 _GIVE_UP_AFTER: Final = 3
 """Restarts of a component during a start before the start is given up."""
 
@@ -69,7 +71,8 @@ class ControlPlaneStatus:
         ready: Whether every component is ready and the manifests are applied.
         url: The API server's address; ``""`` before the first start.
         kubeconfig: The administrator's kubeconfig.
-        supervisor_pid: None where none lives.
+        supervisor_pid: None where none lives. Where nothing is said to run, it is a supervisor that has this data and
+            answers in another run folder, or is just beginning or ending.
         components: In the order of their start.
         waiting_for: What is not ready yet, for people; ``""`` when ready or not running.
         refused: Why our definitions cannot be applied, ``""`` where nothing speaks against it.
@@ -95,7 +98,8 @@ def status(installation: Installation) -> ControlPlaneStatus:
             ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", installation.log(name))
             for name, process in left.items()
         )
-        return ControlPlaneStatus(False, False, url, installation.kubeconfig, None, found, "")
+        other = locks.holder(installation.supervisor_lock)
+        return ControlPlaneStatus(False, False, url, installation.kubeconfig, other, found, "")
     known = tuple(
         ComponentStatus(**msgspec.structs.asdict(part), log=installation.log(part.name)) for part in answer.components
     )
@@ -151,6 +155,8 @@ def start(
             return _wait_ready(installation, progress)
         if running:
             _let_go(installation, "detach" if not running.stopping else "stop")
+        else:
+            _refuse_second(installation)
         _prepare(installation, programs, chosen, admin)
         with installation.changing() as record:
             record.controlplane = settings
@@ -177,7 +183,8 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
         return
     with lock.held(installation, progress):
         end = time.monotonic() + limit_seconds
-        control.ask(installation.socket, "stop")
+        if control.ask(installation.socket, "stop") is None:
+            _refuse_second(installation)
         while (descriptor := locks.take(installation.supervisor_lock)) is None:
             left = list(processes.Records(installation.processes).all())
             if time.monotonic() > end:
@@ -270,6 +277,27 @@ def _let_go(installation: Installation, how: control.Request) -> None:
     """Make the running supervisor end, with or without its components."""
     control.ask(installation.socket, how)
     while (descriptor := locks.take(installation.supervisor_lock)) is None:
+        time.sleep(0.05)
+    os.close(descriptor)
+
+
+def _refuse_second(installation: Installation) -> None:
+    """Refuse to go on where a supervisor has this data and does not answer here: two would work on one etcd.
+
+    A supervisor that is ending is waited for.
+
+    Raises:
+        ControlPlaneError: There is such a supervisor.
+    """
+    end = time.monotonic() + _LET_GO_LIMIT
+    while (descriptor := locks.take(installation.supervisor_lock)) is None:
+        if time.monotonic() > end:
+            pid = locks.holder(installation.supervisor_lock)
+            raise errors.ControlPlaneError(
+                f"{installation.supervisor_lock}: a supervisor{f' (PID {pid})' if pid else ''} runs on this data and "
+                f"does not answer in {installation.run}: it stands still, or was started with another run folder: "
+                "stop it where it was started (vs down), or choose another folder with VS_STATE"
+            )
         time.sleep(0.05)
     os.close(descriptor)
 

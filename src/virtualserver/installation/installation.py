@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Installation"]
 
 _NAME: Final = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
+_ROOT: Final = Path("/var/lib/virtualserver")
+_RUN_ROOT: Final = Path("/run/virtualserver")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Installation:
     """
 
     name: str = "default"
-    root: Path = Path("/var/lib/virtualserver")
-    run_root: Path = Path("/run/virtualserver")
+    root: Path = _ROOT
+    run_root: Path = _RUN_ROOT
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -52,10 +54,17 @@ class Installation:
 
     @classmethod
     def from_environment(cls) -> Installation:
-        """Return the installation that ``VS_INSTANCE`` and ``VS_STATE`` name, else the default one."""
+        """Return the installation that ``VS_INSTANCE`` and ``VS_STATE`` name, else the default one.
+
+        One place is one installation, however it is written: relative, through a link, or as the default.
+        """
         name = os.environ.get("VS_INSTANCE") or "default"
         state = os.environ.get("VS_STATE")
-        return cls.below(Path(state).resolve(), name) if state else cls(name)
+        if state and not _is_same(Path(state), _ROOT):
+            return cls.below(Path(state).resolve(), name)
+        found, earlier = cls(name, _ROOT, _RUN_ROOT), cls.below(_ROOT, name)
+        # Earlier versions put the run folder there where VS_STATE named the default. What runs goes on there.
+        return earlier if earlier.run.exists() and not found.run.exists() else found
 
     @classmethod
     def below(cls, root: Path, name: str = "default") -> Installation:
@@ -280,3 +289,11 @@ class Installation:
         for folder in (self.state, self.run, self.logs):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)  # another's end may just have removed run_root
         migrations.migrate(self.state)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one folder, which need not exist."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()

@@ -88,6 +88,9 @@ class InstallationStatus:
             return "ready" if now.ready else f"waiting for {now.waiting_for}"
         if any(part.pid for part in now.components):
             return "its supervisor has ended; what runs goes on, and `vs up` takes it over"
+        if now.supervisor_pid is not None:
+            run = self.installation.run
+            return f"supervisor {now.supervisor_pid} has this data and does not answer in {run}: see `vs up`"
         return "stopped"
 
 

@@ -102,3 +102,10 @@ def test_a_folder_is_a_lock_that_is_waited_for(tmp_path: Path) -> None:
     assert order == ["first", "second"]
     with locks.wait_for(tmp_path / "lock"):
         assert locks.take(tmp_path / "lock") is None
+
+
+def test_who_has_a_lock_is_seen_without_touching_it(tmp_path: Path, another: subprocess.Popen[str]) -> None:
+    assert locks.holder(tmp_path / "none") is None
+    assert locks.holder(tmp_path / "lock") == another.pid
+    (tmp_path / "free").touch()
+    assert locks.holder(tmp_path / "free") is None

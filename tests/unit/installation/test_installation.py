@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from virtualserver.host.files import write_atomically
+from virtualserver.installation import installation as installation_module
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.record import Record
@@ -35,6 +36,73 @@ def test_without_an_environment_it_is_the_default_one(monkeypatch: pytest.Monkey
     monkeypatch.delenv("VS_STATE", raising=False)
     found = Installation.from_environment()
     assert (found.state, found.run) == (Path("/var/lib/virtualserver/default"), Path("/run/virtualserver/default"))
+
+
+@pytest.fixture
+def default_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Stand in for the documented default folders."""
+    monkeypatch.setattr(installation_module, "_ROOT", tmp_path / "lib/virtualserver")
+    monkeypatch.setattr(installation_module, "_RUN_ROOT", tmp_path / "run/virtualserver")
+    monkeypatch.delenv("VS_INSTANCE", raising=False)
+    monkeypatch.delenv("VS_STATE", raising=False)
+    return tmp_path / "lib/virtualserver"
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_fault_40_the_default_folder_is_the_default_installation_however_it_is_written(
+    default_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exists: bool
+) -> None:
+    default = Installation.from_environment()
+    assert default.run == tmp_path / "run/virtualserver/default"
+    if exists:
+        default_root.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "lib")
+    for written in (
+        default_root,
+        f"{default_root}/",
+        "lib/virtualserver",
+        "./lib/../lib/virtualserver",
+        "link/virtualserver",
+    ):
+        monkeypatch.setenv("VS_STATE", str(written))
+        assert Installation.from_environment() == default
+        assert Installation.from_environment().environment() == {"VS_INSTANCE": "default"}
+
+
+def test_fault_40_a_link_in_the_place_of_the_default_folder_is_the_default_too(
+    default_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    default_root.parent.mkdir()
+    default_root.symlink_to(tmp_path / "data")
+    default = Installation.from_environment()
+    monkeypatch.setenv("VS_STATE", str(tmp_path / "data"))
+    assert Installation.from_environment() == default
+
+
+def test_fault_40_another_folder_is_one_installation_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    for written in (f"{tmp_path}/mine/", "mine", "link", "mine/../mine"):
+        monkeypatch.setenv("VS_STATE", written)
+        assert Installation.from_environment() == Installation.below(tmp_path / "mine")
+
+
+def test_fault_40_what_an_earlier_version_runs_elsewhere_is_found_until_it_is_stopped(
+    default_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = Installation.from_environment()
+    (default_root / ".run/default").mkdir(parents=True)
+    for state in (None, str(default_root)):
+        if state:
+            monkeypatch.setenv("VS_STATE", state)
+        assert Installation.from_environment() == Installation.below(default_root)
+    (default_root / ".run/default").rmdir()
+    assert Installation.from_environment() == default
 
 
 def test_the_identifier_stays(tmp_path: Path) -> None:

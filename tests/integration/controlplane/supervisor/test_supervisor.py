@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -170,6 +172,23 @@ def test_a_second_supervisor_ends_at_once(running: plane.ControlPlane) -> None:
     log = running.installation.log("supervisor")
     eventually(lambda: "runs already" in log.read_text(), what="the second says so")
     assert controlplane.status(running.installation).supervisor_pid == supervisor
+
+
+def test_fault_40_a_start_from_another_run_folder_on_the_same_data_is_refused(
+    running: plane.ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from virtualserver.controlplane import lifecycle
+
+    monkeypatch.setattr(lifecycle, "_LET_GO_LIMIT", 0.5)
+    before = pids(running.installation)
+    supervisor = controlplane.status(running.installation).supervisor_pid
+    other = dataclasses.replace(running.installation, run_root=tmp_path / "run")
+    assert controlplane.status(other).supervisor_pid == supervisor
+    for attempt in (lambda: controlplane.start(other, plane.programs()), lambda: controlplane.stop(other)):
+        said = re.escape(f"a supervisor (PID {supervisor}) runs on this data")
+        with pytest.raises(controlplane.ControlPlaneError, match=said):
+            attempt()
+    assert pids(running.installation) == before
 
 
 def test_a_second_etcd_on_the_same_data_is_refused(running: plane.ControlPlane) -> None:
