@@ -17,10 +17,11 @@ from virtualserver.kube.errors import ApiError, Conflict, Forbidden, Invalid
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
 from virtualserver.operator.observation import children_of, read_secrets, surroundings_of
 from virtualserver.operator.report import Reporter
-from virtualserver.plan import planning
+from virtualserver.plan import passwords, planning
 from virtualserver.plan.judging import status as plan_status
 from virtualserver.plan.objects import secret
 from virtualserver.plan.situation import FailedWrite
+from virtualserver.plan.user_data import passwords_of
 
 if TYPE_CHECKING:
     from virtualserver.api.virtualserver import VirtualServer
@@ -39,6 +40,9 @@ __all__ = ["Reconciler"]
 
 _SECRET_SECONDS: Final = 3.0
 """How often a Secret that is not ours, which is not followed, is looked for while a server waits for it."""
+_HASH_SECONDS: Final = 0.2
+"""How long passwords are hashed before other servers have their turn."""
+_AGAIN_SECONDS: Final = 0.001
 _SECRET_WAITS: Final = {Reason.WAITING_FOR_SECRET, Reason.SECRET_NAME_TAKEN}
 
 
@@ -103,6 +107,8 @@ class Reconciler:
             return None
         site = self._site.value
         children, surroundings = await self._observe(server, key)
+        if not await _hash(server, surroundings):
+            return _AGAIN_SECONDS
         plan = planning.plan(server, children, surroundings, site)
         outcome = await self._carry_out(server, plan, children)
         if outcome.is_obstructed:
@@ -183,3 +189,15 @@ class Reconciler:
         """Delete one object of ours."""
         await self._client.delete(BY_KIND[removal.kind], removal.name, namespace=removal.namespace, uid=removal.uid)
         outcome.done.setdefault("Deleted", []).append(f"{removal.kind} {removal.name}")
+
+
+async def _hash(server: VirtualServer, surroundings: Surroundings) -> bool:
+    """Hash passwords for a while, beside the loop, and return whether all are: planning is not to wait for them."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _HASH_SECONDS
+    for password in passwords_of(server, surroundings.secrets):
+        if not passwords.is_known(password):
+            if loop.time() > end:
+                return False
+            await asyncio.to_thread(passwords.hashed, password)
+    return True

@@ -13,7 +13,7 @@ from virtualserver.kube.objects import Manifest
 if TYPE_CHECKING:
     from virtualserver.api.virtualserver import SecretKey, User, VirtualServer
 
-__all__ = ["Reference", "Secrets", "authorized_keys", "cloud_init", "password", "references", "text_of"]
+__all__ = ["Reference", "Secrets", "authorized_keys", "beyond", "cloud_init", "password", "references", "text_of"]
 
 Secrets = Mapping[str, Manifest]
 """The Secrets that exist of those that a manifest refers to, by name."""
@@ -57,6 +57,19 @@ def authorized_keys(index: int, user: User) -> Reference | None:
 def cloud_init(server: VirtualServer) -> Reference | None:
     """Return where the second part of the owner's cloud-config is, None where the manifest names no Secret for it."""
     return _reference("spec.cloudInitSecretRef", server.spec.cloud_init_secret_ref, "userdata")
+
+
+def beyond(server: VirtualServer, secrets: Secrets, *, limit: int) -> Reference | None:
+    """Return the reference with which all that the manifest refers to, each time it does, has more bytes than a limit.
+
+    None where it all fits. Nothing is decoded for it.
+    """
+    total = 0
+    for reference in references(server):
+        total += len(fields.mapping(secrets.get(reference.name, {}), "data").get(reference.key) or "") * 3 // 4
+        if total > limit:
+            return reference
+    return None
 
 
 def text_of(reference: Reference | None, secrets: Secrets) -> str | None:

@@ -6,14 +6,10 @@ Passwords leave this module hashed only, and no message holds what a Secret hold
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from passlib.handlers.sha2_crypt import sha512_crypt
-
 from virtualserver.api.faults import Fault
-from virtualserver.plan import bounded_yaml, cloud_config, dns, references
+from virtualserver.plan import bounded_yaml, cloud_config, dns, passwords, references
 from virtualserver.plan.references import Reference, Secrets, text_of
 
 if TYPE_CHECKING:
@@ -21,16 +17,10 @@ if TYPE_CHECKING:
 
     from virtualserver.api.virtualserver import User, VirtualServer
 
-__all__ = ["UserData", "user_data_of"]
+__all__ = ["UserData", "passwords_of", "user_data_of"]
 
 _SECRET_LIMIT: Final = 1024 * 1024
 """Bytes in a Secret. Source: Kubernetes, "Secrets"."""
-
-_PASSWORD_LIMIT: Final = 4096
-"""Bytes of a password: what is hashed at most."""
-
-_METHOD: Any = sha512_crypt
-_SALT_CHARACTERS: Final = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +47,10 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
         server: As decoded.
         secrets: Those that exist of the Secrets that its manifest refers to, by name.
     """
+    beyond = references.beyond(server, secrets, limit=_SECRET_LIMIT)
+    if beyond is not None:
+        message = f"with what the Secrets before it hold, Secret {beyond.name} does not fit in a Secret of 1 MiB"
+        return UserData(bad_cloud_init=(Fault(beyond.path, f"{message}: let the guest fetch the rest itself"),))
     messages = (_missing(reference, secrets) for reference in references.references(server))
     missing = tuple(message for message in messages if message)
     bad_passwords = tuple(_password_faults(server, secrets))
@@ -75,6 +69,17 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     return UserData(text)
 
 
+def passwords_of(server: VirtualServer, secrets: Secrets) -> list[passwords.Password]:
+    """Return the passwords that `user_data_of` hashes; whoever has little time hashes them before, one by one."""
+    if references.beyond(server, secrets, limit=_SECRET_LIMIT) or any(_password_faults(server, secrets)):
+        return []
+    found = (
+        passwords.Password(server.uid, user.username, _password(index, user, secrets))
+        for index, user in enumerate(server.spec.users)
+    )
+    return [one for one in found if one.password]
+
+
 def _missing(reference: Reference, secrets: Secrets) -> str:
     """Say what is waited for, ``""`` for nothing."""
     if reference.name not in secrets:
@@ -91,8 +96,10 @@ def _password_faults(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]
         field = "password" if user.password else "passwordSecretRef"
         if "\0" in password:
             yield Fault(f"spec.users[{index}].{field}", "the password holds a NUL character: choose one without")
-        if len(password.encode()) > _PASSWORD_LIMIT:
-            message = f"the password is longer than {_PASSWORD_LIMIT} bytes: choose a shorter one"
+        if len(password.encode()) > passwords.LONGEST:
+            message = (
+                f"the password is longer than {passwords.LONGEST} bytes, so no login takes it: choose a shorter one"
+            )
             yield Fault(f"spec.users[{index}].{field}", message)
 
 
@@ -135,7 +142,7 @@ def _user(server: VirtualServer, index: int, user: User, secrets: Secrets) -> di
     password = _password(index, user, secrets)
     if password:
         entry["lock_passwd"] = False
-        entry["passwd"] = _hashed(server.uid, user.username, password)
+        entry["passwd"] = passwords.hashed(passwords.Password(server.uid, user.username, password))
     keys = text_of(references.authorized_keys(index, user), secrets)
     lines = [line.strip() for text in (user.sshpublickey, keys) if text for line in text.splitlines()]
     authorized = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
@@ -148,14 +155,3 @@ def _password(index: int, user: User, secrets: Secrets) -> str:
     """Return the password of either field, ``""`` for none; the end of a Secret's last line is none of it."""
     found = user.password or text_of(references.password(index, user), secrets)
     return (found or "").rstrip("\n")
-
-
-@functools.lru_cache(maxsize=1024)
-def _hashed(uid: str, username: str, password: str) -> str:
-    """Return the password as crypt(5) has it; the salt is derived, so that the same input gives the same bytes.
-
-    It differs between servers, between users and between passwords, which is all that a salt is for.
-    """
-    digest = hashlib.sha512("\0".join((uid, username, hashlib.sha512(password.encode()).hexdigest())).encode()).digest()
-    salt = "".join(_SALT_CHARACTERS[octet % 64] for octet in digest[:16])
-    return str(_METHOD.using(salt=salt, rounds=5000).hash(password))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import yaml
 from passlib.handlers.sha2_crypt import sha512_crypt
 
 from harness.virtualservers import a_secret, a_server
-from virtualserver.plan.user_data import user_data_of
+from virtualserver.plan import passwords
+from virtualserver.plan.user_data import passwords_of, user_data_of
 
 
 def config(secrets: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def test_a_user_without_a_password_cannot_log_in_with_one() -> None:
     assert "passwd" not in made["users"][0] and "ssh_pwauth" not in made
 
 
-@pytest.mark.parametrize(("password", "words"), [("one\0two", "NUL character"), ("ö" * 2049, "longer than 4096 bytes")])
+@pytest.mark.parametrize(("password", "words"), [("one\0two", "NUL character"), ("ö" * 256, "longer than 511 bytes")])
 def test_a_password_that_cannot_be_hashed_is_refused_with_its_field_and_not_shown(password: str, words: str) -> None:
     users = [{"username": "alice", "password": password}, {"username": "bob", "passwordSecretRef": {"name": "bob"}}]
     found = user_data_of(a_server(users=users), {"bob": a_secret("bob", password=password)})
@@ -88,6 +90,28 @@ def test_what_is_wrong_with_a_secret_is_told_with_its_place_and_without_a_word_o
         (fault,) = user_data_of(server, {"setup": a_secret("setup", userdata=text)}).bad_cloud_init
         assert fault.path == "spec.cloudInitSecretRef" and "geheim" not in fault.message
         assert fault.message.startswith("the key userdata of Secret setup ")
+
+
+def test_one_large_secret_that_all_users_refer_to_is_refused_in_no_time() -> None:
+    """Fault 12's kind: 256 users with one Secret of a mebibyte would be 256 MiB of cloud-config."""
+    keys = {"keys": a_secret("keys", authorized_keys="ssh-ed25519 A\n" * 74_000)}
+    users = [{"username": f"u{number}", "sshPublicKeysSecretRef": {"name": "keys"}} for number in range(256)]
+    server = a_server(users=users)
+    began = time.process_time()
+    (fault,) = user_data_of(server, keys).bad_cloud_init
+    assert time.process_time() - began < 1
+    assert fault.path == "spec.users[1].sshPublicKeysSecretRef" and "does not fit in a Secret of 1 MiB" in fault.message
+
+
+def test_passwords_are_hashed_by_whoever_has_the_time_and_planning_finds_them() -> None:
+    """Fault 12's kind: 256 passwords take seconds to hash."""
+    users = [{"username": "alice", "password": "x" * 511}, {"username": "bob", "passwordSecretRef": {"name": "bob"}}]
+    server, secrets = a_server(users=users), {"bob": a_secret("bob", password=f"{time.time()}\n")}
+    found = passwords_of(server, secrets)
+    assert [(one.username, passwords.is_known(one)) for one in found][1:] == [("bob", False)]
+    told = [passwords.hashed(one) for one in found]
+    assert all(passwords.is_known(one) for one in found)
+    assert [user["passwd"] for user in config(secrets, users=users)["users"]] == told
 
 
 def test_user_data_that_do_not_fit_in_a_secret_are_refused() -> None:
