@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import time
 import urllib.parse
 import weakref
@@ -34,7 +35,10 @@ _TRIES: Final = 5
 _CLOSING_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 30.0
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_DEEPEST: Final = 10_100
+"""Levels of JSON that an API server lets in, and some. Source: sigs.k8s.io/json."""
+
+_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -210,6 +214,23 @@ async def _split(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
         del rest[:begin]
     if rest.strip():
         raise aiohttp.ClientPayloadError("it ended within a line")
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    """Read JSON as deep as an API server lets in.
+
+    Whoever may write an object may give it ``managedFields`` of thousands of levels, which Python's own bound refuses:
+    every listing and watch with such an object in it would fail, for all. A level takes 200 bytes of stack.
+    """
+    try:
+        return _decoder.decode(data)
+    except RecursionError:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(limit + _DEEPEST)
+        try:
+            return _decoder.decode(data)
+        finally:
+            sys.setrecursionlimit(limit)
 
 
 def _words(error: BaseException) -> str:

@@ -170,7 +170,11 @@ class Controller(Generic[K]):
         """Leave a key alone whose object is set aside, say so on the object, and return whether that is so."""
         if self._oversight is None or self._subject is None:
             return False
-        found = self._oversight.aside.trouble(self._work_of(key), self._subject.find(key))
+        try:
+            found = self._oversight.aside.trouble(self._work_of(key), self._subject.find(key))
+        except Exception:
+            _logger.exception("%s: whether it is set aside cannot be said", self._work_of(key))
+            return False
         if found is None:
             return False
         trouble, seconds = found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
     from harness.control_plane import ControlPlane
     from virtualserver.kube.objects import Manifest
+
+
+def with_deep_fields(manifest: dict[str, Any], levels: int) -> str:
+    """Return an object as JSON whose ``managedFields`` have that many levels; no encoder of Python's writes it."""
+    fields = '{"f:a":' * levels + "{}" + "}" * levels
+    entry = '{"manager":"me","operation":"Update","apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":' + fields + "}"
+    manifest["metadata"]["managedFields"] = []
+    return json.dumps(manifest).replace('"managedFields": []', f'"managedFields": [{entry}]')
 
 
 class Mirror:
@@ -174,3 +183,21 @@ async def test_a_server_that_is_killed_is_followed_again_when_it_is_back(own_con
         await until(lambda: "after" in mirror.names(), "what is made after the restart is seen")
         await client.delete(CONFIG_MAPS, "after", namespace="default")
         await until(lambda: "after" not in mirror.names(), "and its deletion")
+
+
+async def test_an_object_of_thousands_of_levels_keeps_nobody_from_seeing_the_others(
+    client: Client, control_plane: ControlPlane, namespace: str
+) -> None:
+    """Fault 12's kind: a ConfigMap of 100 KB, made with `edit` in one namespace, ended operator and node for all."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+
+    def create(name: str) -> None:
+        text = with_deep_fields(a_config_map(namespace, name), 9_000)
+        control_plane.kubectl("create", "--raw", path, "-f", "-", stdin=text)
+
+    create("listed")
+    async with running(Mirror(client, namespace)) as mirror:
+        create("watched")
+        await client.create(CONFIG_MAPS, a_config_map(namespace, "other"), field_manager="test")
+        await until(lambda: mirror.names() == ["listed", "other", "watched"])
+        assert "managedFields" not in str(mirror.store.all())

@@ -181,7 +181,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
         return {}
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         message = f"the body is no JSON object: {error}; send {{}} or nothing"
         raise web.HTTPBadRequest(
             text=_status_text(400, "BadRequest", message), content_type="application/json"
