@@ -10,7 +10,7 @@ from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Manifest, Resource, key_of
 from virtualserver.node.objects import attached_service, volume_claims
-from virtualserver.node.services import balancing, relations
+from virtualserver.node.services import balancing, relations, source_ranges
 from virtualserver.plan.ownership import SUFFIXES, VIRTUAL_SERVER
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _face(vmi: Manifest | None) -> tuple[tuple[str, ...], object, object] | None
 
 
 def _wish(service: Manifest | None) -> object:
-    """Return what decides about a Service's address."""
+    """Return what decides about a Service's address, and about those that it shares it with."""
     if service is None or not balancing.wants_address(service):
         return None
-    return balancing.wish_of(service), service["spec"].get("ports")
+    return balancing.wish_of(service), service["spec"].get("ports"), source_ranges.clients_of(service)

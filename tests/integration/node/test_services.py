@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -165,6 +166,47 @@ def test_an_attached_address_is_the_guests_own_and_stays(node: NodeWorld) -> Non
     node.eventually(lambda: node.get("vmi", "one").get("metadata", {}).get("uid", before) != before)
     node.wait_taken("one")
     assert node.guest("one").address() == address
+
+
+def _restrict(node: NodeWorld, service: str, ranges: str, *, by_annotation: bool = False) -> None:
+    """Let a Service be called from one network only, or from everywhere (``""``)."""
+    if by_annotation:
+        annotations = {"service.beta.kubernetes.io/load-balancer-source-ranges": ranges or None}
+        node.patch("service", service, {"metadata": {"annotations": annotations}})
+    else:
+        node.patch("service", service, {"spec": {"loadBalancerSourceRanges": [ranges] if ranges else None}})
+
+
+def _is_reset(opened: socket.socket) -> bool:
+    try:
+        opened.sendall(b"still?")
+        opened.recv(100)
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("attached", [True, False], ids=["attached", "published"])
+def test_fault_16_source_ranges_are_carried_out_while_a_guest_runs(node: NodeWorld, attached: bool) -> None:
+    own = a_service("one-tcp", ports=(("TCP", 1),)) if attached else a_service("one-tcp", selects="one")
+    node.apply(a_volume("one"), own, a_machine("one", attach="one-tcp" if attached else None))
+    address = node.address_of("one-tcp")
+    node.wait_taken("one")
+    node.eventually(lambda: node.answers(address, 22))
+    for by_annotation in (False, True):
+        with socket.create_connection((address, 22), timeout=10) as opened:
+            assert opened.recv(100)
+            _restrict(node, "one-tcp", "192.0.2.0/24", by_annotation=by_annotation)
+            node.eventually(lambda: not node.answers(address, 22))
+            node.eventually(lambda: _is_reset(opened))  # new connections are refused a moment earlier
+        _restrict(node, "one-tcp", str(node.data_plane().ranges.host_end().network), by_annotation=by_annotation)
+        node.eventually(lambda: node.answers(address, 22))
+        _restrict(node, "one-tcp", "", by_annotation=by_annotation)
+    _restrict(node, "one-tcp", "2001:db8::/32")
+    node.eventually(lambda: not node.answers(address, 22))
+    kind = f"{names.DOMAIN}/PortsPublished"
+    node.eventually(lambda: node.condition("service", "one-tcp", kind).get("reason") == "SourceRangeInvalid")
+    assert "spec.loadBalancerSourceRanges" in node.condition("service", "one-tcp", kind)["message"]
 
 
 def test_a_running_guest_keeps_its_address_when_its_service_goes(node: NodeWorld) -> None:

@@ -65,6 +65,14 @@ async def test_a_service_that_goes_lets_the_others_of_its_group_look_again(node:
     assert await node.queues.sweep.get() == "all"
 
 
+async def test_a_change_of_source_ranges_lets_those_that_share_the_address_look_again(node: Node) -> None:
+    before = a_service("a", key="server")
+    node.know(kinds.SERVICE, a_service("b", key="server"))
+    node.know(kinds.SERVICE, a_service("c"))
+    node.change(kinds.SERVICE, before, a_service("a", key="server", loadBalancerSourceRanges=["192.0.2.0/24"]))
+    assert await keys(node.queues.services) == {"a", "b"}
+
+
 async def test_a_new_service_wakes_the_vmis_that_wait_for_its_address(node: Node) -> None:
     node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("one", annotations={names.ATTACH_LOAD_BALANCER: "one-tcp"}))
     node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("two"))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.ledger import Entry
-from virtualserver.fabric.desired.state import CARRIED, GATEWAYS, Address, GuestLink, ServiceRules
+from virtualserver.fabric.desired.state import CARRIED, GATEWAYS, Address, GuestLink, Network, ServiceRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "ADMITTED",
     "ANNOUNCED",
     "DHCP_HOST",
     "DHCP_OPTIONS",
@@ -25,6 +26,8 @@ __all__ = [
     "LOCAL",
     "NAMES",
     "PUBLISHED",
+    "PUBLISHED_TO",
+    "RESTRICTED",
     "ROUTE",
     "SELF_PAIR",
     "TAP",
@@ -45,7 +48,15 @@ SELF_PAIR: Final = "self_pair"
 DIRECT: Final = {4: "direct"}
 ANNOUNCED: Final = {4: "announced"}
 PUBLISHED: Final = {4: "published"}
+"""Key: address, protocol and port. Value: the guest's address and port."""
 WITHHELD: Final = {4: "withheld"}
+PUBLISHED_TO: Final = {4: "published_to"}
+"""As `PUBLISHED`, for some clients only. Value: ``CLIENTS : TARGET`` for each of their networks, joined by commas."""
+WITHHELD_TO: Final = {4: "withheld_to"}
+RESTRICTED: Final = {4: "restricted"}
+"""Key: an attached address that only those who are `ADMITTED` may call."""
+ADMITTED: Final = {4: "admitted"}
+"""Key: an attached address. Value: the networks that may call it, joined by commas."""
 ROUTE: Final = "route"
 """Key: an address. Value: the tap it is routed to, or `LOCAL`."""
 LOCAL: Final = "local"
@@ -106,17 +117,42 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
     """
     _check_service(owner, rules)
     entries: dict[Entry, str] = {}
-    for kinds, ports in ((PUBLISHED, rules.ports), (WITHHELD, rules.withheld)):
+    for flat, ranged, ports in (
+        (PUBLISHED, PUBLISHED_TO, rules.ports),
+        (WITHHELD, WITHHELD_TO, rules.withheld),
+    ):
         for port in ports:
+            version, target = port.address.version, f"{port.target} . {port.target_port}"
             key = f"{port.address} . {port.protocol.lower()} . {port.port}"
-            entries[Entry(kinds[port.address.version], key)] = f"{port.target} . {port.target_port}"
+            clients = _clients(port.clients, version)
+            if clients is None:
+                entries[Entry(flat[version], key)] = target
+            elif clients:
+                entries[Entry(ranged[version], key)] = ",".join(f"{network} : {target}" for network in clients)
     for address in rules.announced:
         entries[Entry(ANNOUNCED[address.version], str(address))] = ""
         entries[Entry(ROUTE, str(address))] = LOCAL
+    for address, networks in rules.restricted.items():
+        clients = _clients(networks, address.version)
+        if clients is not None:
+            entries[Entry(RESTRICTED[address.version], str(address))] = ""
+        if clients:
+            entries[Entry(ADMITTED[address.version], str(address))] = ",".join(clients)
     lines = [f"{address} {name}\n" for name in sorted(rules.names) for address in rules.names[name]]
     if lines:
         entries[Entry(NAMES, owner)] = "".join(lines)
     return entries
+
+
+def _clients(networks: tuple[Network, ...] | None, version: int) -> list[str] | None:
+    """Return the networks of one family, none of them in another, as nft prints them; None for everywhere."""
+    if networks is None:
+        return None
+    own = [network for network in networks if isinstance(network, IPv4Network) and version == network.version]
+    found = list(collapse_addresses(own))
+    if found and found[0].prefixlen == 0:
+        return None
+    return [str(one.network_address if one.prefixlen == one.max_prefixlen else one) for one in found]
 
 
 def _dhcp_options(link: GuestLink) -> str:
@@ -154,6 +190,7 @@ def _check_service(owner: str, rules: ServiceRules) -> None:
         *_not_carried("ports.address", (port.address for port in ports)),
         *_not_carried("ports.target", (port.target for port in ports)),
         *_not_carried("announced", rules.announced),
+        *_not_carried("restricted", rules.restricted),
     ]
     for port in ports:
         if not (1 <= port.port <= 65535 and 1 <= port.target_port <= 65535):

@@ -17,10 +17,12 @@ _KINDS: Final = {
     entries.TAP: "tap",
     entries.TAP_UP: "tap",
     entries.ROUTE: "route to",
-    **dict.fromkeys(entries.PUBLISHED.values(), "published port"),
-    **dict.fromkeys(entries.WITHHELD.values(), "withheld port"),
+    **dict.fromkeys((*entries.PUBLISHED.values(), *entries.PUBLISHED_TO.values()), "published port"),
+    **dict.fromkeys((*entries.WITHHELD.values(), *entries.WITHHELD_TO.values()), "withheld port"),
     **dict.fromkeys(entries.ANNOUNCED.values(), "announced address"),
-    **dict.fromkeys(entries.DIRECT.values(), "attached address"),
+    **dict.fromkeys(
+        (*entries.DIRECT.values(), *entries.RESTRICTED.values(), *entries.ADMITTED.values()), "attached address"
+    ),
     **dict.fromkeys(
         (
             entries.GUARD_MAC,

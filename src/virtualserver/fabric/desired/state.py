@@ -164,6 +164,8 @@ class PublishedPort:
         protocol: TCP or UDP.
         target: The guest's own address, of the same family.
         target_port: 1..65535.
+        clients: From where the port may be called, networks of either family; those of the address's own family count.
+            None: from everywhere.
     """
 
     address: Address
@@ -171,6 +173,7 @@ class PublishedPort:
     protocol: Protocol
     target: Address
     target_port: int
+    clients: tuple[Network, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,18 +186,24 @@ class ServiceRules:
             refuses every port that is not published.
         names: Fully qualified names without a trailing dot, and the addresses that cluster DNS answers.
         withheld: Ports that take no new connections, because no guest behind them is ready; open ones live on.
+        restricted: LoadBalancer addresses that a guest's NIC has and that only these networks, of either family, may
+            call. Any other address of a NIC may be called from everywhere.
     """
 
     ports: frozenset[PublishedPort] = frozenset()
     announced: frozenset[Address] = frozenset()
     names: Mapping[str, tuple[Address, ...]] = dataclasses.field(default_factory=dict[str, tuple[Address, ...]])
     withheld: frozenset[PublishedPort] = frozenset()
+    restricted: Mapping[Address, tuple[Network, ...]] = dataclasses.field(
+        default_factory=dict[Address, tuple[Network, ...]]
+    )
 
     @property
     def addresses(self) -> frozenset[Address]:
         """Every address that stands in them: none may be another's while they are in the data plane."""
         ends = {address for port in self.ports | self.withheld for address in (port.address, port.target)}
-        return self.announced | ends | {address for addresses in self.names.values() for address in addresses}
+        named = {address for addresses in self.names.values() for address in addresses}
+        return self.announced | ends | named | self.restricted.keys()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

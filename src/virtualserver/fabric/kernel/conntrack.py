@@ -7,6 +7,7 @@ import importlib
 import os
 import socket
 import struct
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from virtualserver.fabric.kernel.errors import KernelError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from virtualserver.fabric.desired.state import Address
+    from virtualserver.fabric.desired.state import Address, Network
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
 __all__ = ["Flows", "forget"]
@@ -40,7 +41,8 @@ class Flows:
         to: Whom the opener called, before any translation; with a protocol and a port.
         answered_by: Who answers, after translation.
         protocol: ``tcp`` or ``udp``.
-        port: That the opener called.
+        port: That the opener called; None with `to`: any, of any protocol.
+        spared: Flows that were opened from these networks do not count.
     """
 
     by: Address | None = None
@@ -48,6 +50,7 @@ class Flows:
     answered_by: Address | None = None
     protocol: str = "tcp"
     port: int | None = None
+    spared: tuple[Network, ...] = ()
 
 
 def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
@@ -67,7 +70,10 @@ def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
     for flows in several:
         original, reply = _selection(flows)
         for found in _ask(netfilter.socket, _message(flows, original, reply), _GET, _DUMP):
-            message = _message(flows, _tuple(flows, found.get_attr("CTA_TUPLE_ORIG")), None)
+            opened = _tuple(flows, found.get_attr("CTA_TUPLE_ORIG"))
+            if any(ip_address(opened.saddr) in network for network in flows.spared):
+                continue
+            message = _message(flows, opened, None)
             _ask(netfilter.socket, message, _DELETE, _ACKNOWLEDGE)
 
 
@@ -79,6 +85,8 @@ def _selection(flows: Flows) -> tuple[Any, Any]:
         return None, kind(family=family, saddr=str(flows.answered_by))
     if flows.by is not None:
         return kind(family=family, saddr=str(flows.by)), None
+    if flows.port is None:
+        return kind(family=family, daddr=str(flows.to)), None
     return kind(family=family, daddr=str(flows.to), proto=_PROTOCOLS[flows.protocol], dport=flows.port), None
 
 

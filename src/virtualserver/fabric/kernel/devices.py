@@ -5,11 +5,12 @@ A device that stands in no set may send nothing, so the door is closed before a 
 
 from __future__ import annotations
 
+import dataclasses
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.fabric.desired import entries
-from virtualserver.fabric.desired.ledger import Delta, Entry
+from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
 from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
 from virtualserver.fabric.kernel import conntrack, elements, settings, taps
 from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
@@ -17,15 +18,23 @@ from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Rou
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from virtualserver.fabric.desired.state import Interface
+    from virtualserver.fabric.desired.state import Interface, Network
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
 __all__ = ["change", "fit", "read"]
 
-_PORTS = frozenset((*entries.PUBLISHED.values(), *entries.WITHHELD.values()))
+_FLAT: Final = frozenset((*entries.PUBLISHED.values(), *entries.WITHHELD.values()))
+_PORTS: Final = _FLAT | frozenset((*entries.PUBLISHED_TO.values(), *entries.WITHHELD_TO.values()))
 
 _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
+
+
+class _Port(NamedTuple):
+    """What an entry of a port says: whom it leads to, and from where; None: from everywhere."""
+
+    target: str
+    clients: tuple[Network, ...] | None
 
 
 def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
@@ -89,21 +98,50 @@ def change(netfilter: Netfilter, delta: Delta, mtu: int) -> None:
 def cuts(delta: Delta) -> list[conntrack.Flows]:
     """Return the flows of published ports and guests' addresses that a delta takes away; pure.
 
+    So are those of clients that may not call it any more.
     A port that leads elsewhere, or to nobody for a while, is still there: its TCP connections stay where they are until
     they end, or their guest does. A UDP flow, which never ends by itself, follows the port to another guest.
     Source: kube-proxy, which clears the UDP flows of an endpoint that is no longer ready, and no TCP flows.
     """
-    stays = {entry.key: value for entry, value in delta.added.items() if entry.kind in _PORTS}
+    stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _PORTS}
     found: list[conntrack.Flows] = []
     for entry, value in delta.removed.items():
         if entry.kind in _PORTS:
             address, protocol, port = entry.key.split(" . ")
-            if entry.key not in stays or (protocol == "udp" and stays[entry.key] != value):
-                found.append(conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port)))
+            before, after = _port(entry, value), stays.get(entry.key)
+            flows = conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port))
+            if after is None or (protocol == "udp" and after.target != before.target):
+                found.append(flows)
+            elif after.clients is not None and after.clients != before.clients:
+                found.append(dataclasses.replace(flows, spared=after.clients))
         elif entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
             found.append(conntrack.Flows(by=ip_address(entry.key)))
             found.append(conntrack.Flows(answered_by=ip_address(entry.key)))
-    return found
+    return found + [
+        conntrack.Flows(to=ip_address(address), spared=_admitted(address, delta.added))
+        for address in _newly_restricted(delta)
+    ]
+
+
+def _newly_restricted(delta: Delta) -> list[str]:
+    """Return the attached addresses that somebody may have lost the right to call."""
+    restricted, admitted = entries.RESTRICTED.values(), entries.ADMITTED.values()
+    free = {entry.key for entry in delta.removed if entry.kind in restricted}
+    found = [entry.key for entry in delta.added if entry.kind in restricted]
+    found += [entry.key for entry in delta.removed if entry.kind in admitted and entry.key not in free]
+    return list(dict.fromkeys(found))
+
+
+def _admitted(address: str, added: Entries) -> tuple[Network, ...]:
+    clients = added.get(Entry(entries.ADMITTED[ip_address(address).version], address), "")
+    return tuple(ip_network(network) for network in clients.split(",") if network)
+
+
+def _port(entry: Entry, value: str) -> _Port:
+    if entry.kind in _FLAT:
+        return _Port(value, None)
+    parts = [part.partition(" : ") for part in value.split(",")]
+    return _Port(parts[0][2], tuple(ip_network(network) for network, _, _ in parts))
 
 
 def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:

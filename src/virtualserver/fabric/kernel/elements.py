@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.fabric.desired import entries
@@ -21,10 +22,12 @@ class Set(NamedTuple):
     Attributes:
         family: Of the table.
         devices: How many of an element's first fields are interface names, to be quoted.
+        several: Whether an entry is several elements, whose last field is in its value.
     """
 
     family: str
     devices: int
+    several: bool = False
 
 
 SETS: Final[Mapping[str, Set]] = {
@@ -37,6 +40,9 @@ SETS: Final[Mapping[str, Set]] = {
     **dict.fromkeys(entries.DIRECT.values(), Set("inet", 0)),
     **dict.fromkeys(entries.ANNOUNCED.values(), Set("inet", 0)),
     **dict.fromkeys((*entries.PUBLISHED.values(), *entries.WITHHELD.values()), Set("inet", 0)),
+    **dict.fromkeys((*entries.PUBLISHED_TO.values(), *entries.WITHHELD_TO.values()), Set("inet", 0, several=True)),
+    **dict.fromkeys(entries.RESTRICTED.values(), Set("inet", 0)),
+    **dict.fromkeys(entries.ADMITTED.values(), Set("inet", 0, several=True)),
 }
 """Each set and map by its name, which is that of the kind of entries."""
 
@@ -57,6 +63,7 @@ def transaction(delta: Delta) -> list[str]:
 def elements(text: str) -> dict[Entry, str]:
     """Return the elements that nft prints in our sets and maps, as entries."""
     found: dict[Entry, str] = {}
+    several: dict[Entry, list[str]] = {}
     family, kind = "", ""
     for match in _PRINTED.finditer(text):
         if match["table"]:
@@ -66,8 +73,12 @@ def elements(text: str) -> dict[Entry, str]:
         elif kind in SETS and SETS[kind].family == family:
             for element in match["elements"].split(","):
                 key, _, value = element.strip().partition(" : ")
-                found[Entry(kind, _canonical(kind, key))] = value
-    return found
+                if SETS[kind].several:
+                    key, _, last = key.rpartition(" . ")
+                    several.setdefault(Entry(kind, key), []).append(f"{last} : {value}" if value else last)
+                else:
+                    found[Entry(kind, _canonical(kind, key))] = value
+    return found | {entry: ",".join(sorted(parts, key=_place)) for entry, parts in several.items()}
 
 
 def _commands(verb: str, changed: Entries) -> Iterator[str]:
@@ -75,7 +86,11 @@ def _commands(verb: str, changed: Entries) -> Iterator[str]:
     for (kind, key), value in changed.items():
         if kind in SETS:
             quoted = _quoted(key, SETS[kind].devices)
-            elements_of.setdefault(kind, []).append(f"{quoted} : {value}" if value else quoted)
+            some = elements_of.setdefault(kind, [])
+            if SETS[kind].several:
+                some += [f"{quoted} . {part}" for part in value.split(",")]
+            else:
+                some.append(f"{quoted} : {value}" if value else quoted)
     for kind, some in elements_of.items():
         yield f"{verb} element {SETS[kind].family} {TABLE} {kind} {{ {', '.join(some)} }}"
 
@@ -83,6 +98,15 @@ def _commands(verb: str, changed: Entries) -> Iterator[str]:
 def _quoted(key: str, devices: int) -> str:
     fields = key.split(" . ")
     return " . ".join(f'"{field}"' if index < devices else field for index, field in enumerate(fields))
+
+
+def _place(part: str) -> tuple[int, str]:
+    """Return what sorts the parts of a value as `collapse_addresses` does: by the network that each begins with."""
+    network = part.partition(" : ")[0]
+    try:
+        return int(ip_network(network).network_address), part
+    except ValueError:  # somebody else's, to be taken away
+        return 0, part
 
 
 def _canonical(kind: str, key: str) -> str:

@@ -28,6 +28,8 @@ MARK: Final = 0x5653
 _VERSION: Final = 4
 """The IP version of these rules; those of another are to stand beside them."""
 
+_LINK_LOCAL: Final = IPv4Network("169.254.0.0/16")
+
 _NAMESPACE: Final = """\
 table inet virtualserver {{
   # what each guest may send as: a device that is in none of these may send nothing
@@ -42,6 +44,15 @@ table inet virtualserver {{
   set announced {{ type ipv4_addr; }}
   map published {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
   map withheld {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
+  # the same for some clients only; attached addresses that some may call only, and who
+  map published_to {{
+    type ipv4_addr . inet_proto . inet_service . ipv4_addr : ipv4_addr . inet_service; flags interval;
+  }}
+  map withheld_to {{
+    type ipv4_addr . inet_proto . inet_service . ipv4_addr : ipv4_addr . inet_service; flags interval;
+  }}
+  set restricted {{ type ipv4_addr; }}
+  set admitted {{ type ipv4_addr . ipv4_addr; flags interval; }}
   chain guard {{ type filter hook prerouting priority -450; }}
   chain from_guest {{ }}
   chain new_guest {{ }}
@@ -53,10 +64,15 @@ table inet virtualserver {{
   chain own_request {{ }}
   chain icmp_from_guest {{ }}
   chain cut {{ type filter hook prerouting priority -140; }}
+  chain lost {{ }}
+  chain lost_by_attached {{ }}
+  chain lost_by_client {{ }}
   chain fit {{ type filter hook forward priority mangle; }}
   chain translate_target {{ type nat hook prerouting priority dstnat; }}
   chain translate_source {{ type nat hook postrouting priority srcnat; }}
   chain forward {{ type filter hook forward priority filter; policy drop; }}
+  chain new_flow {{ }}
+  chain to_restricted {{ }}
   chain input {{ type filter hook input priority filter; policy drop; }}
   chain refuse {{ }}
 }}
@@ -125,14 +141,32 @@ table inet virtualserver {{
     drop
   }}
   chain cut {{
-    # flows whose port was taken away lost their conntrack entry: tell both ends instead of letting them wait
-    tcp flags & (syn | rst) == 0x0 ct state new reject with tcp reset
+    tcp flags & (syn | rst) == 0x0 ct state new goto lost
+  }}
+  # A flow lost its conntrack entry. Where nothing is translated and it might begin anew, it goes on. Where its port was
+  # taken away, or is not for this client any more, both ends are told instead of being left to wait.
+  chain lost {{
+    ip saddr @restricted goto lost_by_attached
+    ip daddr @restricted goto lost_by_client
+    ip saddr @direct accept
+    ip daddr @direct accept
+    ip daddr {{ {guests} }} accept
+    reject with tcp reset
+  }}
+  chain lost_by_attached {{
+    ip saddr . ip daddr @admitted accept
+    reject with tcp reset
+  }}
+  chain lost_by_client {{
+    ip daddr . ip saddr @admitted accept
+    reject with tcp reset
   }}
   chain fit {{
     # a guest that runs does not hear that the way to the outside takes less now: its connections fit all the same
     tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
   }}
   chain translate_target {{
+    meta l4proto {{ tcp, udp }} dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @published_to
     dnat ip to ip daddr . meta l4proto . th dport map @published
   }}
   chain translate_source {{
@@ -142,16 +176,22 @@ table inet virtualserver {{
   }}
   chain forward {{
     ct state established,related accept
-    meta nfproto != ipv4 drop
-    ct state invalid drop
+    ct state new meta nfproto ipv4 goto new_flow
+  }}
+  chain new_flow {{
     iifname "up0" ct status dnat accept
+    # what is translated was called by another address, whose clients are known already
+    ip daddr @restricted ct status & dnat == 0 goto to_restricted
     iifname "up0" ip daddr @direct accept
     iifname "up0" drop
-    # link-local is never forwarded (RFC 3927): no guest reaches a cloud's metadata service in the machine's name
-    ip daddr 169.254.0.0/16 drop
-    # nor does a guest reach the machine itself; its own table says so too, but somebody may flush that one
-    ip daddr {{ {machine} }} drop
-    accept
+    # link-local is never forwarded (RFC 3927): no guest reaches a cloud's metadata service in the machine's name. Nor
+    # does a guest reach the machine itself; its own table says so too, but somebody may flush that one.
+    ip daddr != {{ {closed} }} accept
+    drop
+  }}
+  chain to_restricted {{
+    ip daddr . ip saddr @admitted accept
+    drop
   }}
   chain input {{
     iifname "lo" accept
@@ -222,7 +262,8 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network]) -> str:
         service=_listed(network for network in ranges.service if network.version == _VERSION),
         gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == _VERSION),
         node=ranges.node_end(_VERSION).ip,
-        machine=_listed(collapse_addresses(own)),
+        guests=_listed(network for network in ranges.guest if network.version == _VERSION),
+        closed=_listed(collapse_addresses([*own, _LINK_LOCAL])),
         mark=f"{MARK:#x}",
     )
 

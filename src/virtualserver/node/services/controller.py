@@ -17,7 +17,7 @@ from virtualserver.kube.patch import merge_patch
 from virtualserver.node.allocation.addresses import COOLING
 from virtualserver.node.overseer import PORTS_PUBLISHED
 from virtualserver.node.ownership import is_made_by
-from virtualserver.node.services import balancing, quotas, relations, rules
+from virtualserver.node.services import balancing, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from virtualserver.node.writer import NodeWriter
 
 __all__ = ["ServiceController"]
+
+_NAMED_FAULTS = 5
+"""So many of a Service's faults are named; the others show when these are mended."""
 
 _OWNED = (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)
 
@@ -194,13 +197,15 @@ class ServiceController:
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
     def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> ServiceRules:
+        sharing = self._group(service)
         return rules.rules_of(
             service,
             relations.members_of(self._cache, service),
             granted=() if isinstance(granted, Wait) else granted,
             on_guests=self._held.addresses(),
             # One of those that share the address is enough: it goes to one NIC.
-            is_attached=any(relations.is_attached(self._cache, one) for one in self._group(service)),
+            is_attached=any(relations.is_attached(self._cache, one) for one in sharing),
+            sharing=sharing,
         )
 
     async def _write_slices(self, service: Manifest) -> None:
@@ -250,17 +255,17 @@ class ServiceController:
 
 def _conditions(service: Manifest, granted: tuple[Address, ...] | Wait) -> list[dict[str, Any]]:
     conditions: list[dict[str, Any]] = []
+    faults: dict[str, str] = {}
+    if named := rules.named_target_ports(service):
+        quoted = ", ".join(map(repr, named))
+        faults["NamedTargetPort"] = f"targetPort {quoted}: a machine has no port names, write a number"
     if balancing.wants_address(service):
         conditions.append(_address_condition(granted))
-    if named := rules.named_target_ports(service):
-        conditions.append(
-            {
-                "type": PORTS_PUBLISHED,
-                "status": "False",
-                "reason": "NamedTargetPort",
-                "message": f"targetPort {', '.join(map(repr, named))}: a machine has no port names, write a number",
-            }
-        )
+        if unreadable := source_ranges.clients_of(service).faults:
+            faults["SourceRangeInvalid"] = "; ".join(unreadable[:_NAMED_FAULTS])
+    if faults:
+        reason, message = next(iter(faults)), "; ".join(faults.values())
+        conditions.append({"type": PORTS_PUBLISHED, "status": "False", "reason": reason, "message": message})
     return conditions
 
 

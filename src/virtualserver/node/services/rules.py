@@ -9,11 +9,12 @@ import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.fabric.desired.state import Address, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import Address, Network, PublishedPort, ServiceRules
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import controller_reference
 from virtualserver.node.objects import addresses_of
+from virtualserver.node.services import source_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -50,6 +51,7 @@ def rules_of(
     granted: Collection[Address] = (),
     on_guests: Collection[Address] = (),
     is_attached: bool = False,
+    sharing: Sequence[Manifest] = (),
 ) -> ServiceRules:
     """Return what a Service puts into the data plane.
 
@@ -59,6 +61,7 @@ def rules_of(
         granted: Its load balancer addresses.
         on_guests: Addresses that guests' NICs have now.
         is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
+        sharing: The Services that the granted addresses are shared with.
     """
     running = [vmi for vmi in members if addresses_of(vmi)]
     # One port of one address goes to one guest: the oldest that is ready.
@@ -68,19 +71,27 @@ def rules_of(
     metadata = service["metadata"]
     own = cluster_ips or list(dict.fromkeys(address for vmi in targets for address in addresses_of(vmi)))
     name = f"{metadata['name']}.{metadata['namespace']}.{_SERVICE_DOMAIN}"
-    fronts = [*granted, *cluster_ips]
+    clients = source_ranges.clients_of(service).networks
+    on_nics = granted if is_attached else [address for address in granted if address in on_guests]
+    restricted = source_ranges.of_all([service, *sharing]) if on_nics else None
+    # A Service's source ranges are about its load balancer addresses.
+    fronts = dict[Address, "tuple[Network, ...] | None"].fromkeys(cluster_ips) | dict.fromkeys(granted, clients)
     ports = frozenset(_ports(service, fronts, targets))
     taken = {_front(port) for port in ports}
     return ServiceRules(
         ports=ports,
         withheld=frozenset(port for port in _ports(service, fronts, running) if _front(port) not in taken),
+        restricted={} if restricted is None else dict.fromkeys(on_nics, restricted),
         announced=frozenset() if is_attached else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
     )
 
 
-def _ports(service: Manifest, fronts: Sequence[Address], targets: Sequence[Manifest]) -> Iterable[PublishedPort]:
-    for front in fronts:
+def _ports(
+    service: Manifest, fronts: Mapping[Address, tuple[Network, ...] | None], targets: Sequence[Manifest]
+) -> Iterable[PublishedPort]:
+    """Yield a Service's ports of some addresses, each with its clients."""
+    for front, clients in fronts.items():
         target = next((a for vmi in targets for a in addresses_of(vmi) if a.version == front.version), None)
         # A guest that has the address itself gets all of its traffic already.
         if target is None or target == front:
@@ -88,7 +99,8 @@ def _ports(service: Manifest, fronts: Sequence[Address], targets: Sequence[Manif
         for port in fields.items(service, "spec", "ports"):
             target_port = port.get("targetPort") or port["port"]
             if isinstance(target_port, int):
-                yield PublishedPort(front, port["port"], port.get("protocol", "TCP"), target, target_port)
+                protocol = port.get("protocol", "TCP")
+                yield PublishedPort(front, port["port"], protocol, target, target_port, clients)
 
 
 def _front(port: PublishedPort) -> tuple[Address, str, int]:

@@ -63,7 +63,9 @@ class Local:
     }
     """Reasons in the node's conditions for which a VirtualServer has a word of its own."""
 
-    passed_to_services: Final = frozenset({"external-dns.alpha.kubernetes.io/hostname"})
+    passed_to_services: Final = frozenset(
+        {"external-dns.alpha.kubernetes.io/hostname", "service.beta.kubernetes.io/load-balancer-source-ranges"}
+    )
     """The annotations of a VirtualServer that its load balancer Services get. Any other could claim what is not the
     owner's (an address, another pool): an allow-list, never a deny-list."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import pytest
 
@@ -63,6 +63,50 @@ def test_a_service_is_its_ports_addresses_and_names() -> None:
         Entry("route", "203.0.113.7"): "local",
         Entry("names", "uid"): "10.42.0.2 web.a.svc.cluster.local\n",
     }
+
+
+def clients_of(*texts: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("clients", "expected"),
+    [
+        (None, {Entry("published", "203.0.113.7 . tcp . 22"): "10.42.0.2 . 22"}),
+        (clients_of("0.0.0.0/0", "10.0.0.0/8"), {Entry("published", "203.0.113.7 . tcp . 22"): "10.42.0.2 . 22"}),
+        (
+            clients_of("192.0.2.7/32", "10.128.0.0/9", "10.0.0.0/9", "10.1.0.0/16", "2001:db8::/32"),
+            {Entry("published_to", "203.0.113.7 . tcp . 22"): "10.0.0.0/8 : 10.42.0.2 . 22,192.0.2.7 : 10.42.0.2 . 22"},
+        ),
+        (clients_of("::/0"), {}),
+        ((), {}),
+    ],
+    ids=["everybody", "the whole family", "some", "IPv6 only", "nobody"],
+)
+def test_fault_16_a_port_is_published_to_its_clients_only(
+    clients: tuple[IPv4Network | IPv6Network, ...] | None, expected: dict[Entry, str]
+) -> None:
+    port = PublishedPort(ip_address("203.0.113.7"), 22, "TCP", ip_address("10.42.0.2"), 22, clients)
+    assert of_service("uid", ServiceRules(frozenset({port}))) == expected
+
+
+@pytest.mark.parametrize(
+    ("clients", "expected"),
+    [
+        (clients_of("0.0.0.0/0"), {}),
+        (
+            clients_of("10.0.0.0/8", "192.0.2.7/32"),
+            {Entry("restricted", "203.0.113.9"): "", Entry("admitted", "203.0.113.9"): "10.0.0.0/8,192.0.2.7"},
+        ),
+        (clients_of("::/0"), {Entry("restricted", "203.0.113.9"): ""}),
+        ((), {Entry("restricted", "203.0.113.9"): ""}),
+    ],
+    ids=["everybody", "some", "IPv6 only", "nobody"],
+)
+def test_fault_16_an_attached_address_is_open_to_its_clients_only(
+    clients: tuple[IPv4Network | IPv6Network, ...], expected: dict[Entry, str]
+) -> None:
+    assert of_service("uid", ServiceRules(restricted={ip_address("203.0.113.9"): clients})) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -63,3 +64,52 @@ def test_fault_34_flows_are_cut_where_the_port_goes_and_live_on_where_its_guest_
             return {} if state is None else {Entry(state[0], key): f"10.42.0.{state[1]} . 22"}
 
         assert cuts(difference(entries(before), entries(after))) == cut
+
+
+TEN = "10.0.0.0/8 : 10.42.0.2 . 22"
+TWO = "10.0.0.0/8 : 10.42.0.2 . 22,192.0.2.7 : 10.42.0.2 . 22"
+ELSEWHERE = "10.0.0.0/8 : 10.42.0.3 . 22"
+
+
+@pytest.mark.parametrize("withheld", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after", "spared"),
+    [
+        pytest.param(("published", "10.42.0.2 . 22"), ("published_to", TEN), ("10.0.0.0/8",), id="restricted"),
+        pytest.param(("published_to", TWO), ("published_to", TEN), ("10.0.0.0/8",), id="fewer"),
+        pytest.param(("published_to", TEN), ("published_to", TWO), ("10.0.0.0/8", "192.0.2.7/32"), id="more"),
+        pytest.param(("published_to", TWO), ("published_to", ELSEWHERE), ("10.0.0.0/8",), id="fewer, elsewhere"),
+        pytest.param(("published_to", TEN), ("published_to", ELSEWHERE), None, id="elsewhere"),
+        pytest.param(("published_to", TWO), None, (), id="nobody"),
+        pytest.param(("published_to", TEN), ("published", "10.42.0.2 . 22"), None, id="everybody"),
+    ],
+)
+def test_fault_16_flows_of_clients_that_are_not_admitted_any_more_are_cut_and_no_others(
+    before: tuple[str, str], after: tuple[str, str] | None, spared: tuple[str, ...] | None, withheld: bool
+) -> None:
+    flows = dataclasses.replace(TCP, spared=tuple(ip_network(one) for one in spared or ()))
+    added: dict[Entry, str] = {}
+    if after is not None:
+        added = {Entry(after[0].replace("published", "withheld") if withheld else after[0], PORT): after[1]}
+    assert cuts(Delta({Entry(before[0], PORT): before[1]}, added)) == ([] if spared is None else [flows])
+
+
+RESTRICTED, ADMITTED = Entry("restricted", "203.0.113.9"), Entry("admitted", "203.0.113.9")
+
+
+@pytest.mark.parametrize(
+    ("removed", "added", "spared"),
+    [
+        ({}, {RESTRICTED: "", ADMITTED: "10.0.0.0/8,192.0.2.7"}, ("10.0.0.0/8", "192.0.2.7/32")),
+        ({}, {RESTRICTED: ""}, ()),
+        ({ADMITTED: "10.0.0.0/8"}, {ADMITTED: "192.0.2.7"}, ("192.0.2.7/32",)),
+        ({ADMITTED: "10.0.0.0/8"}, {}, ()),
+        ({RESTRICTED: "", ADMITTED: "10.0.0.0/8"}, {}, None),
+        ({}, {ADMITTED: "10.0.0.0/8"}, None),
+    ],
+)
+def test_flows_to_an_attached_address_are_cut_by_who_may_still_call_it(
+    removed: dict[Entry, str], added: dict[Entry, str], spared: tuple[str, ...] | None
+) -> None:
+    flows = Flows(to=ip_address("203.0.113.9"), spared=tuple(ip_network(one) for one in spared or ()))
+    assert cuts(Delta(removed, added)) == ([] if spared is None else [flows])

@@ -21,6 +21,16 @@ def test_a_delta_is_one_transaction_that_takes_away_before_it_adds() -> None:
     assert transaction(Delta(removed={}, added={})) == []
 
 
+def test_an_entry_for_several_networks_is_an_element_for_each() -> None:
+    port, address = Entry("published_to", "203.0.113.7 . tcp . 22"), Entry("admitted", "203.0.113.9")
+    value = "10.0.0.0/8 : 10.42.0.2 . 22,192.0.2.7 : 10.42.0.2 . 22"
+    assert transaction(Delta(removed={address: "10.0.0.0/8,192.0.2.7"}, added={port: value})) == [
+        "delete element inet virtualserver admitted { 203.0.113.9 . 10.0.0.0/8, 203.0.113.9 . 192.0.2.7 }",
+        "add element inet virtualserver published_to { 203.0.113.7 . tcp . 22 . 10.0.0.0/8 : 10.42.0.2 . 22, "
+        "203.0.113.7 . tcp . 22 . 192.0.2.7 : 10.42.0.2 . 22 }",
+    ]
+
+
 PRINTED = """\
 table inet virtualserver {
 	set direct {
@@ -47,6 +57,13 @@ table inet virtualserver {
 	map published {
 		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
 		elements = { 203.0.113.7 . tcp . 22 : 10.42.0.2 . 2222, 203.0.113.7 . udp . 53 : 10.42.0.2 . 53 }
+	}
+
+	map published_to {
+		type ipv4_addr . inet_proto . inet_service . ipv4_addr : ipv4_addr . inet_service
+		flags interval
+		elements = { 203.0.113.7 . tcp . 23 . 192.0.2.7 : 10.42.0.2 . 22,
+				203.0.113.7 . tcp . 23 . 10.0.0.0/8 : 10.42.0.2 . 22 }
 	}
 
 	chain input {
@@ -78,6 +95,7 @@ def test_what_nft_prints_is_read_as_entries_and_foreign_sets_are_not() -> None:
         Entry("guard_own", "vst-1 . 0x0a2a0002"): "",
         Entry("published", "203.0.113.7 . tcp . 22"): "10.42.0.2 . 2222",
         Entry("published", "203.0.113.7 . udp . 53"): "10.42.0.2 . 53",
+        Entry("published_to", "203.0.113.7 . tcp . 23"): ("10.0.0.0/8 : 10.42.0.2 . 22,192.0.2.7 : 10.42.0.2 . 22"),
         Entry("guard_arp", "vst-1 . 02:54:00:00:00:01 . 02:54:00:00:00:01 . 0.0.0.0"): "",
     }
     assert elements("") == {}

@@ -23,8 +23,10 @@ def test_pools_are_masqueraded_on_uplinks_unless_the_network_beyond_routes_them(
     assert "oifname {" not in host_rules("vs-default", "vsh-0000a1", both, ["eth0", "wlan0"])
 
 
-def test_no_set_is_of_intervals_which_do_not_stay_flat() -> None:
-    assert "interval" not in namespace_rules(RANGES, [])
+def test_no_set_is_of_intervals_which_do_not_stay_flat_but_where_clients_are_networks() -> None:
+    text = namespace_rules(RANGES, [])
+    assert text.count("interval") == 3
+    assert "map published { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }" in text
 
 
 def test_networks_of_the_other_family_are_left_out() -> None:
@@ -36,4 +38,4 @@ def test_the_machines_own_addresses_are_dropped_and_neighbouring_ones_are_one() 
     text = namespace_rules(
         RANGES, [ip_network("192.0.2.8/32"), ip_network("192.0.2.9/32"), ip_network("192.0.2.255/32")]
     )
-    assert "ip daddr { 192.0.2.8/31, 192.0.2.255/32, 198.19.0.1/32 } drop" in text
+    assert "ip daddr != { 169.254.0.0/16, 192.0.2.8/31, 192.0.2.255/32, 198.19.0.1/32 } accept" in text

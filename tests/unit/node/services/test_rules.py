@@ -114,3 +114,20 @@ def test_an_endpoint_slice_names_its_service_its_guests_and_their_state() -> Non
 
 def test_without_guests_there_is_no_slice() -> None:
     assert endpoint_slices(a_service(), [a_vmi(phase="Pending")], node="host") == []
+
+
+def test_fault_16_source_ranges_are_for_the_load_balancers_addresses() -> None:
+    rules = rules_of(a_service(loadBalancerSourceRanges=["192.0.2.0/24"]), [a_vmi()], granted=[PUBLIC])
+    clients = {port.address: port.clients for port in rules.ports}
+    assert clients == {PUBLIC: (ipaddress.ip_network("192.0.2.0/24"),), CLUSTER: None}
+    assert not rules.restricted
+
+
+def test_fault_16_source_ranges_restrict_an_attached_address_as_a_whole() -> None:
+    ranged, plain = a_service(loadBalancerSourceRanges=["192.0.2.0/24"]), a_service()
+    restricted = {PUBLIC: (ipaddress.ip_network("192.0.2.0/24"),)}
+    assert rules_of(ranged, [], granted=[PUBLIC], is_attached=True).restricted == restricted
+    assert rules_of(plain, [], granted=[PUBLIC], is_attached=True, sharing=[ranged, plain]).restricted == restricted
+    assert rules_of(ranged, [], granted=[PUBLIC], on_guests=[PUBLIC]).restricted == restricted, "its VM is gone"
+    assert not rules_of(plain, [], granted=[PUBLIC], is_attached=True).restricted
+    assert not rules_of(ranged, [], granted=[PUBLIC]).restricted
