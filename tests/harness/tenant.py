@@ -6,8 +6,11 @@ import base64
 import http.client
 import json
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Tenant"]
 
@@ -39,7 +42,14 @@ class Tenant:
         self._connection.close()
 
     def call(
-        self, method: str, path: str, body: object = None, *, kind: str = "", token: str = ""
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        kind: str = "",
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """Send a request and return the answer's status and object.
 
@@ -49,12 +59,14 @@ class Tenant:
             body: What is sent as JSON; None: nothing.
             kind: The body's content type.
             token: Another one than the kubeconfig's.
+            headers: More of them.
         """
-        headers = {
+        sent = {
+            **(headers or {}),
             "Authorization": f"Bearer {token or self._token}",
             "Content-Type": kind or _TYPES.get(method, "application/json"),
         }
-        self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+        self._connection.request(method, path, None if body is None else json.dumps(body), sent)
         answer = self._connection.getresponse()
         content = answer.read()
         try:

@@ -1,16 +1,16 @@
-"""How networks are written on the command line."""
+"""How networks and addresses are written on the command line."""
 
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 if TYPE_CHECKING:
     from virtualserver.fabric.desired import state
 
-__all__ = ["NETWORK"]
+__all__ = ["LISTEN", "NETWORK"]
 
 
 class _NetworkType(click.ParamType["state.Network"]):
@@ -24,5 +24,23 @@ class _NetworkType(click.ParamType["state.Network"]):
             self.fail(f"{error}; write it as 192.0.2.0/24", param, ctx)
 
 
+class _ListenType(click.ParamType["state.Address | Literal['none']"]):
+    name = "address"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> state.Address | Literal["none"]:
+        """Return the address, or ``none``; a name is refused, since what it stands for may change."""
+        if value == "none":
+            return "none"
+        try:
+            return ipaddress.ip_address(value)
+        except ValueError as error:
+            self.fail(f"{error}; write it as 192.0.2.7, or `none`", param, ctx)
+
+
 NETWORK = _NetworkType()
 """A network in prefix notation, IPv4 or IPv6."""
+
+LISTEN = _ListenType()
+"""An address, IPv4 or IPv6, or the word ``none``."""

@@ -37,6 +37,7 @@ def encode(found: InstallationStatus) -> dict[str, Any]:
         "ready": now.ready,
         "waitingFor": now.waiting_for,
         "url": now.url,
+        "listen": None if found.listen is None else dataclasses.asdict(found.listen),
         "kubeconfig": str(now.kubeconfig),
         "supervisor": now.supervisor_pid,
         "components": [_component(part) for part in now.components],
@@ -75,6 +76,8 @@ def _print(found: InstallationStatus) -> None:
     click.echo(f"kubeconfig    {now.kubeconfig}")
     if now.url:
         click.echo(f"API server    {now.url}")
+    if found.listen:
+        click.echo(f"listens on    {found.listen.url}" + (f": {found.listen.fault}" if found.listen.fault else ""))
     click.echo(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
     for blocker in found.blockers:
         click.echo(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")

@@ -29,6 +29,7 @@ def encode(summary: up.Summary) -> dict[str, Any]:
         "instance": found.installation.name,
         "kubeconfig": str(found.control_plane.kubeconfig),
         "path": str(found.installation.commands),
+        "listen": None if found.listen is None else dataclasses.asdict(found.listen),
         "servers": [] if summary.server is None else [_server(summary.server, summary.login)],
         "accelerator": dataclasses.asdict(found.accelerator),
         "blockers": [dataclasses.asdict(blocker) for blocker in found.blockers],
@@ -71,6 +72,11 @@ def _lines(summary: up.Summary) -> Iterator[str]:
     yield ""
     yield "Use it as any cluster (kubectl get vs, kubectl explain vs.spec.network):"
     yield f"  export KUBECONFIG={found.control_plane.kubeconfig} PATH=$PATH:{found.installation.commands}"
+    if found.listen:
+        yield ""
+        yield f"Other machines reach the API server at {found.listen.url}; `vs user add` makes kubeconfigs for them."
+        if found.listen.fault:
+            yield f"  not now: {found.listen.fault}; `vs up --listen ADDRESS` takes another one, `none` gives it up."
     yield ""
     stop = "make down" if os.environ.get("VS_FROM_MAKE") else "vs down"
     yield f"Stop it with `{stop}`; disks and objects stay. After a reboot, start it again the same way as now."
@@ -101,6 +107,12 @@ def _announce(start: up.Start, report: progress.StepPrinter) -> None:
     help="Folder with kube-apiserver, etcd, kube-controller-manager and kubectl; nothing is built then.",
 )
 @click.option("--official", is_flag=True, help="Download Kubernetes' official release instead of building it.")
+@click.option(
+    "--listen",
+    type=networks.LISTEN,
+    metavar="ADDRESS|none",
+    help="Open the API server to other machines, on this address of this machine alone; stays until `none`.",
+)
 @click.option("--hello/--no-hello", "with_hello", default=True, help="Start a first server.", show_default=True)
 @click.option(
     "--timeout",

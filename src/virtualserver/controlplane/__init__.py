@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from virtualserver.controlplane.components import ETCD_VERSION, KUBERNETES_VERSION, Options
+from virtualserver.controlplane.components import ETCD_VERSION, KUBERNETES_VERSION
 from virtualserver.controlplane.errors import ControlPlaneError
 from virtualserver.controlplane.lifecycle import (
     ComponentStatus,
@@ -15,6 +15,7 @@ from virtualserver.controlplane.lifecycle import (
     status,
     stop,
 )
+from virtualserver.controlplane.options import Options
 from virtualserver.controlplane.programs import Programs, find, obtain, plan_of
 
 __all__ = [

@@ -8,15 +8,15 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.controlplane import sources
-from virtualserver.installation.record import RecordedOptions
+from virtualserver.controlplane import relay, sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from virtualserver.controlplane.options import Address, Options
     from virtualserver.installation.installation import Installation
     from virtualserver.installation.record import UidRange
 
@@ -24,10 +24,8 @@ __all__ = [
     "CONTROLLERS",
     "ETCD_VERSION",
     "KUBERNETES_VERSION",
-    "NAMES",
     "Component",
     "FileProbe",
-    "Options",
     "UrlProbe",
     "table",
 ]
@@ -37,11 +35,6 @@ KUBERNETES_VERSION: Final = "v1.36.3"
 
 ETCD_VERSION: Final = "3.6.8"
 """The etcd that this Kubernetes release requires."""
-
-NAMES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "operator", "node")
-"""All components, in the order in which they start; they stop in reverse."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Groups that need pods or controllers which do not run here. Off together with the admission plugins that watch them:
 # with the plugin on and its group off, /readyz stays 500 for ever.
@@ -89,43 +82,6 @@ _PYTHON_NEEDS: Final = ("PYTHONPATH", "TZ")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Options:
-    """What the owner of an installation may choose about its control plane.
-
-    Attributes:
-        service_ranges: Where ClusterIPs come from: one network, or one of each family.
-        bind: The address that kube-apiserver listens on; everything else listens on loopback only.
-        components: The components that run; the control plane's own three are always among them.
-    """
-
-    service_ranges: tuple[Network, ...] = (ipaddress.IPv4Network("10.96.0.0/16"),)
-    bind: str = "127.0.0.1"
-    components: frozenset[str] = frozenset(NAMES)
-
-    @property
-    def served(self) -> tuple[str, ...]:
-        """The addresses at which kube-apiserver is reached: they stand in its certificate."""
-        return (self.bind, *(str(network[1]) for network in self.service_ranges))
-
-    def encode(self) -> RecordedOptions:
-        """Return what is recorded in the installation's record."""
-        return RecordedOptions(
-            service_ranges=[str(network) for network in self.service_ranges],
-            bind=self.bind,
-            components=sorted(self.components),
-        )
-
-    @classmethod
-    def decode(cls, recorded: RecordedOptions) -> Options:
-        """Return the options that `encode` recorded."""
-        return cls(
-            service_ranges=tuple(ipaddress.ip_network(text) for text in recorded.service_ranges),
-            bind=recorded.bind,
-            components=frozenset(recorded.components),
-        )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class UrlProbe:
     """Ready when a GET with our client certificate answers 200.
 
@@ -156,7 +112,7 @@ class Component:
     """One process that the supervisor keeps running.
 
     Attributes:
-        name: One of `NAMES`.
+        name: One of `options.NAMES`.
         version: What `vs status` shows.
         argv: The program and its arguments.
         environment: All of its environment.
@@ -208,6 +164,7 @@ def table(
         _kube_controller_manager(installation, ports, uids, programs),
         _operator(installation, uids.operator, environment, host),
         _node(installation, environment),
+        *([_relay(installation, options.listen, ports, uids.relay)] if options.listen else []),
     )
     return tuple(component for component in every if component.name in options.components)
 
@@ -379,6 +336,16 @@ def _node(installation: Installation, environment: Mapping[str, str]) -> Compone
     needed = {key: environment[key] for key in passed if key in environment}
     flags = ["--instance", installation.name]
     return _ours("node", flags, 0, installation.ready("node"), {"VS_INSTANCE": installation.name, **needed})
+
+
+def _relay(installation: Installation, listen: Address, ports: Mapping[str, int], uid: int) -> Component:
+    ready = installation.ready("relay")
+    flags = _flags(listen=listen, port=ports["kube-apiserver"], ready_file=ready)
+    # By its path, and nothing of the environment: it is a program of the standard library.
+    argv = (sys.executable, "-I", str(Path(relay.__file__)), *flags)
+    return Component(
+        "relay", sources.version(), argv, _go_environment(), uid, FileProbe(ready), after=("kube-apiserver",)
+    )
 
 
 def _ours(name: str, flags: Sequence[str], uid: int, ready: Path, environment: Mapping[str, str]) -> Component:

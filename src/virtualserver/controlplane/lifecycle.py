@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from virtualserver.controlplane import audit, components, credentials, errors, pki, site, sources, supervisor
+from virtualserver.controlplane import audit, credentials, errors, pki, site, sources, supervisor
+from virtualserver.controlplane.options import Options
 from virtualserver.controlplane.supervisor import control, logs, processes
 from virtualserver.host import locks
 from virtualserver.installation import lock, ports, users
@@ -42,7 +43,7 @@ class ComponentStatus:
     """How one component is.
 
     Attributes:
-        name: One of `components.NAMES`.
+        name: One of `options.NAMES`.
         pid: None while it does not run.
         version: Its release.
         ready: Whether it does its work.
@@ -91,7 +92,8 @@ class ControlPlaneStatus:
 def status(installation: Installation) -> ControlPlaneStatus:
     """Return how the control plane is, also where it does not run."""
     answer = control.ask(installation.socket, "status")
-    url = address_of(installation)
+    port = installation.record().ports.get("kube-apiserver")
+    url = f"https://127.0.0.1:{port}" if port else ""
     if answer is None:
         left = processes.Records(installation.processes).all() if installation.processes.exists() else {}
         found = tuple(
@@ -120,16 +122,22 @@ def status(installation: Installation) -> ControlPlaneStatus:
 
 
 def address_of(installation: Installation) -> str:
-    """Return the URL at which users reach the API server, ``""`` before the first start."""
-    port = installation.record().ports.get("kube-apiserver")
-    return f"https://127.0.0.1:{port}" if port else ""
+    """Return the URL at which users reach the API server, ``""`` before the first start.
+
+    It names the address that the relay listens on, where there is one; loopback otherwise.
+    """
+    record = installation.record()
+    port = record.ports.get("kube-apiserver")
+    listen = Options.decode(record.controlplane.options).listen if record.controlplane else None
+    host = "127.0.0.1" if listen is None else f"[{listen}]" if listen.version == 6 else str(listen)
+    return f"https://{host}:{port}" if port else ""
 
 
 def start(
     installation: Installation,
     programs: Programs,
     *,
-    options: components.Options | None = None,
+    options: Options | None = None,
     admin: tuple[int, int] | None = None,
     progress: Update = lambda what, share: None,
 ) -> ControlPlaneStatus:
@@ -196,7 +204,7 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
             time.sleep(0.05)
         try:
             supervisor.stop_all(installation)  # what a killed supervisor left
-            for path in (installation.processes, installation.run_of("operator"), installation.run_of("node")):
+            for path in (installation.processes, *map(installation.run_of, ("operator", "node", "relay"))):
                 shutil.rmtree(path, ignore_errors=True)
             installation.socket.unlink(missing_ok=True)
             installation.supervisor_lock.unlink(missing_ok=True)
@@ -206,18 +214,17 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
             os.close(descriptor)
 
 
-def _last_options(installation: Installation) -> components.Options:
+def _last_options(installation: Installation) -> Options:
     recorded = installation.record().controlplane
-    return components.Options.decode(recorded.options) if recorded else components.Options()
+    return Options.decode(recorded.options) if recorded else Options()
 
 
-def _prepare(
-    installation: Installation, programs: Programs, options: components.Options, admin: tuple[int, int] | None
-) -> None:
+def _prepare(installation: Installation, programs: Programs, options: Options, admin: tuple[int, int] | None) -> None:
     uids = users.recorded(installation)
     chosen = ports.recorded(installation)
     own = [process.pid for process in processes.Records(installation.processes).all().values()]
-    faults = ports.faults(chosen, address=options.bind, own=own, record=installation.record_file)
+    listen = str(options.listen) if options.listen else ""
+    faults = ports.faults(chosen, address=options.bind, own=own, record=installation.record_file, listen=listen)
     faults += [
         fault for path in (installation.state, installation.run, programs.folder) for fault in _unreachable(path)
     ]
@@ -237,6 +244,7 @@ def _prepare(
         installation.etcd_data: uids.etcd,
         installation.audit: uids.kube_apiserver,
         installation.run_of("operator"): uids.operator,
+        installation.run_of("relay"): uids.relay,
     }
     for folder, owner in {**owners, installation.run_of("node"): 0}.items():
         folder.mkdir(mode=0o700, exist_ok=True)

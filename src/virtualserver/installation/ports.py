@@ -113,6 +113,7 @@ def faults(
     address: str,
     own: Collection[int],
     record: Path,
+    listen: str = "",
     is_free: Callable[[int, str], bool] = is_free,
 ) -> list[str]:
     """Return one sentence for every port that another program holds, ``[]`` where all are ours or free.
@@ -122,12 +123,21 @@ def faults(
         address: The address that kube-apiserver listens on; all else listens on 127.0.0.1.
         own: PIDs of this installation's running processes.
         record: The installation's record, named in the remedy.
+        listen: An address of this machine on which kube-apiserver's port is listened on too; ``""``: none.
         is_free: Tells whether a port of an address is free.
     """
     found: list[str] = []
-    for name, port in ports.items():
-        if is_free(port, address if name == "kube-apiserver" else "127.0.0.1"):
-            continue
+    listeners = [(name, port, address if name == "kube-apiserver" else "127.0.0.1") for name, port in ports.items()]
+    if listen:
+        listeners.append(("kube-apiserver", ports["kube-apiserver"], listen))
+    for name, port, at in listeners:
+        try:
+            if is_free(port, at):
+                continue
+        except InstallationError:
+            if at != listen:
+                raise
+            continue  # the address is not there now, so nobody listens on it
         by = holder(port)
         if by and by.pid in own:
             continue

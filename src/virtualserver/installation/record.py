@@ -53,6 +53,11 @@ class UidRange(msgspec.Struct, frozen=True):
         return self.base + 4
 
     @property
+    def relay(self) -> int:
+        """The UID of the relay, which listens for users of other machines."""
+        return self.base + 5
+
+    @property
     def guests(self) -> range:
         """The UIDs that QEMU runs under, one for each server."""
         return range(self.base + 16, self.base + self.size)
@@ -78,18 +83,22 @@ class RecordedRanges(msgspec.Struct, frozen=True):
     routed: list[str] | bool
 
 
-class RecordedOptions(msgspec.Struct, frozen=True):
+class RecordedOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the owner chose about the control plane, as text; `controlplane.Options` makes values of it.
 
     Attributes:
         service_ranges: Where ClusterIPs come from.
         bind: The address that kube-apiserver listens on.
         components: The names of the components that run, sorted.
+        listen: The address on which the relay listens; ``""``: there is none.
+        names: What else the API server's certificate says.
     """
 
     service_ranges: list[str]
     bind: str
     components: list[str]
+    listen: str = ""
+    names: list[str] = []
 
 
 class ControlPlaneSettings(msgspec.Struct, frozen=True):

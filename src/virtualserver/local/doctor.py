@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from virtualserver import controlplane
 from virtualserver.controlplane import site
 from virtualserver.installation import ports, ranges
-from virtualserver.local import inventory, networks
+from virtualserver.local import inventory, listening, networks
 from virtualserver.machines import accelerator
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def findings(installation: Installation) -> Iterator[Finding]:
     yield from prerequisites(installation)
     yield from _image_programs()
     yield from _accelerator()
-    for look in (_ports, _ranges, _firewalls, _left_behind):
+    for look in (_ports, _listening, _ranges, _firewalls, _left_behind):
         yield from look(installation)
 
 
@@ -239,6 +239,17 @@ def _ports(installation: Installation) -> Iterator[Finding]:
         yield Finding("ports", Level.FAILED, fault)
     if not faults:
         yield Finding("ports", Level.OK, listed)
+
+
+def _listening(installation: Installation) -> Iterator[Finding]:
+    found = listening.now(installation)
+    if found is None:
+        yield Finding("other machines", Level.OK, "cannot reach the API server: vs up --listen ADDRESS opens it")
+    elif found.fault:
+        remedy = "vs up --listen ADDRESS takes another one, vs up --listen none gives it up."
+        yield Finding("other machines", Level.WARNING, f"are to reach {found.url}, but {found.fault}.", remedy)
+    else:
+        yield Finding("other machines", Level.OK, f"reach the API server at {found.url}")
 
 
 def _ranges(installation: Installation) -> Iterator[Finding]:

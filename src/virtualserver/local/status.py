@@ -11,7 +11,7 @@ from virtualserver import controlplane
 from virtualserver.controlplane import site
 from virtualserver.fabric import repairs
 from virtualserver.installation import ranges
-from virtualserver.local import inventory
+from virtualserver.local import inventory, listening
 from virtualserver.local.errors import MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.node.allocation import pools
@@ -68,6 +68,7 @@ class InstallationStatus:
         pools: Its load balancer pools; empty before the first start.
         accelerator: What guests run with.
         blockers: Rules of others that drop our packets; only root sees them.
+        listen: Where the API server is reached from other machines; None: nowhere.
         repairs: What others took away of the data plane lately and the node put back, the last one last.
         site_faults: What is wrong with the administrator's ``site.yaml``: what held before it goes on holding.
     """
@@ -77,6 +78,7 @@ class InstallationStatus:
     pools: tuple[PoolUse, ...]
     accelerator: AcceleratorFound
     blockers: tuple[Blocker, ...]
+    listen: listening.Listening | None
     repairs: tuple[RecordedRepair, ...]
     site_faults: tuple[Fault, ...]
 
@@ -122,6 +124,7 @@ def of(installation: Installation) -> InstallationStatus:
         pools=pools_of(installation, services),
         accelerator=accelerator_of(installation),
         blockers=tuple(inventory.blockers(installation)) if os.getuid() == 0 else (),
+        listen=listening.now(installation),
         repairs=tuple(repairs.read(installation.fabric_run)),
         site_faults=site.faults(installation),
     )

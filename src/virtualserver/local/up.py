@@ -12,13 +12,13 @@ import dataclasses
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from virtualserver import controlplane
 from virtualserver.host.files import write_atomically
 from virtualserver.installation import lock, ranges
 from virtualserver.installation.errors import InstallationError
-from virtualserver.local import caller, doctor, hello, images, inventory, networks, status
+from virtualserver.local import caller, doctor, hello, images, inventory, listening, networks, status
 from virtualserver.local.errors import ConflictError, LocalError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.local.takeover import take_over
@@ -72,6 +72,7 @@ class Start:
         official: True downloads the official release instead of building it.
         seconds: How long to wait for the first server.
         with_hello: False starts no first server.
+        listen: Where users of other machines reach the API server; None: as before, ``"none"``: nowhere.
         server: The first server, once it answers.
         held: What is released once the control plane runs, or the run ends.
     """
@@ -85,6 +86,7 @@ class Start:
     official: bool = False
     seconds: float = 900
     with_hello: bool = True
+    listen: state.Address | Literal["none"] | None = None
     server: hello.Reachable | None = None
     held: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack)
 
@@ -125,6 +127,8 @@ def check_machine(start: Start, update: Update) -> None:
     blocking = [finding for finding in doctor.prerequisites(start.installation) if finding.level is doctor.Level.FAILED]
     if blocking:
         raise LocalError("\n  ".join(f"{f.subject}: {f.found} {f.remedy}".strip() for f in blocking))
+    if start.listen is not None and start.listen != "none":
+        listening.check(start.listen)
 
 
 def choose_ranges(start: Start, update: Update) -> None:
@@ -202,10 +206,12 @@ def start_control_plane(start: Start, update: Update) -> None:
     recorded = start.installation.record().ranges
     assert recorded is not None  # noqa: S101 - the step before has chosen them
     chosen = ranges.decode(recorded)
+    listen = listening.recorded(start.installation) if start.listen is None else start.listen
+    listen = None if listen == "none" else listen
     controlplane.start(
         start.installation,
         start.programs,
-        options=controlplane.Options(service_ranges=chosen.service),
+        options=controlplane.Options(service_ranges=chosen.service, listen=listen, names=listening.names_for(listen)),
         admin=(start.by.uid, start.by.gid),
         progress=update,
     )

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from virtualserver.controlplane import components
+from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.programs import gobuild
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.record import RecordedOptions, UidRange
@@ -21,7 +22,7 @@ PORTS = {"etcd": 1, "etcd-peer": 2, "kube-apiserver": 3, "kube-controller-manage
 def a_table(**chosen: object) -> dict[str, components.Component]:
     table = components.table(
         INSTALLATION,
-        options=components.Options(**chosen),  # pyright: ignore[reportArgumentType]
+        options=Options(**chosen),  # pyright: ignore[reportArgumentType]
         ports=PORTS,
         uids=UidRange(1000, 4096),
         programs=Path("/bin"),
@@ -32,14 +33,14 @@ def a_table(**chosen: object) -> dict[str, components.Component]:
 
 
 def test_all_start_in_order_under_users_of_their_own() -> None:
-    table = a_table()
-    assert tuple(table) == components.NAMES
-    assert [component.uid for component in table.values()] == [1000, 1001, 1002, 1003, 0]
+    table = a_table(listen=ipaddress.ip_address("192.0.2.7"))
+    assert tuple(table) == NAMES
+    assert [component.uid for component in table.values()] == [1000, 1001, 1002, 1003, 0, 1005]
 
 
 @pytest.mark.parametrize("component", a_table().values(), ids=lambda component: component.name)
 def test_nothing_waits_for_what_starts_after_it(component: components.Component) -> None:
-    before = (*components.NAMES[: components.NAMES.index(component.name)], "bootstrap")
+    before = (*NAMES[: NAMES.index(component.name)], "bootstrap")
     assert set(component.after) <= set(before)
 
 
@@ -97,10 +98,20 @@ def test_the_control_plane_alone_can_be_asked_for() -> None:
     assert tuple(a_table(components=frozenset({"etcd", "kube-apiserver"}))) == ("etcd", "kube-apiserver")
 
 
+def test_nobody_listens_beyond_loopback_unless_an_address_was_chosen() -> None:
+    assert "relay" not in a_table()
+    chosen = a_table(listen=ipaddress.ip_address("192.0.2.7"))
+    assert {"--listen=192.0.2.7", "--port=3"} <= set(chosen["relay"].argv)
+    assert chosen["kube-apiserver"] == a_table()["kube-apiserver"], "which stays on loopback"
+
+
 def test_options_survive_the_record() -> None:
-    options = components.Options(bind="10.0.0.1", components=frozenset({"etcd"}))
+    listen = ipaddress.ip_address("192.0.2.7")
+    options = Options(bind="10.0.0.1", components=frozenset({"etcd"}), listen=listen, names=("myhost",))
     recorded = msgspec.json.decode(msgspec.json.encode(options.encode()), type=RecordedOptions)
-    assert components.Options.decode(recorded) == options
+    assert Options.decode(recorded) == options
+    before = {"service_ranges": ["10.96.0.0/16"], "bind": "127.0.0.1", "components": []}
+    assert Options.decode(msgspec.convert(before, RecordedOptions)).listen is None
 
 
 def test_the_versions_are_those_that_are_built() -> None:

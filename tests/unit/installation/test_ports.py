@@ -49,3 +49,15 @@ def test_only_the_api_server_is_looked_for_on_the_address_that_was_asked_for() -
 
     ports.faults({"etcd": 1, "kube-apiserver": 2}, address="0.0.0.0", own=(), record=RECORD, is_free=is_free)
     assert asked == [(1, "127.0.0.1"), (2, "0.0.0.0")]
+
+
+def test_an_address_that_is_listened_on_is_looked_at_and_may_be_gone() -> None:
+    def is_free(port: int, address: str) -> bool:
+        if address == "192.0.2.8":
+            raise InstallationError("no address of this machine")
+        return address != "192.0.2.7"
+
+    known = {"kube-apiserver": 2}
+    [found] = ports.faults(known, address="127.0.0.1", own=(), record=RECORD, listen="192.0.2.7", is_free=is_free)
+    assert "TCP port 2" in found
+    assert ports.faults(known, address="127.0.0.1", own=(), record=RECORD, listen="192.0.2.8", is_free=is_free) == []

@@ -26,6 +26,7 @@ import yaml
 
 from virtualserver.controlplane import bootstrap, credentials, errors, rest
 from virtualserver.controlplane import components as parts
+from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.supervisor import control, logs, probes, processes, watchdog
 from virtualserver.host import locks, pulse
 from virtualserver.host.files import write_atomically
@@ -306,7 +307,7 @@ def stop_all(installation: Installation) -> None:
     Only whoever holds the supervisor's lock may call this.
     """
     records = processes.Records(installation.processes)
-    for name in reversed(parts.NAMES):
+    for name in reversed(NAMES):
         process = records.find(name)
         if process:
             _log.info("stopping %s, PID %d", name, process.pid)
@@ -347,7 +348,7 @@ async def _run(installation: Installation) -> None:
     assert settings and uids  # noqa: S101 - both are recorded before a supervisor is launched
     table = parts.table(
         installation,
-        options=parts.Options.decode(settings.options),
+        options=Options.decode(settings.options),
         ports=record.ports,
         uids=uids,
         programs=Path(settings.programs),
@@ -360,11 +361,11 @@ async def _run(installation: Installation) -> None:
         table,
         settings=settings,
         prepare=functools.partial(bootstrap.apply_all, installation, url),
-        renew=functools.partial(_renew, installation, parts.Options.decode(settings.options), uids, url),
+        renew=functools.partial(_renew, installation, Options.decode(settings.options), uids, url),
     ).run()
 
 
-def _renew(installation: Installation, options: parts.Options, uids: UidRange, url: str) -> bool:
+def _renew(installation: Installation, options: Options, uids: UidRange, url: str) -> bool:
     now = datetime.datetime.now(datetime.UTC)
     return credentials.ensure(installation, uids, server=url, addresses=options.served, now=now)
 

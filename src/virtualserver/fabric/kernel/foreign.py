@@ -1,4 +1,4 @@
-"""Routes of the host that lead into networks of an installation without being its own."""
+"""What the host has without us: its addresses, and routes into networks of an installation that are not its own."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ from virtualserver.fabric.kernel.rtnetlink import MAIN_TABLE, Route, Rtnetlink
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from virtualserver.fabric.desired.state import Network
+    from virtualserver.fabric.desired.state import Address, Network
 
-__all__ = ["foreign_routes", "routes_into"]
+__all__ = ["addresses", "foreign_routes", "routes_into"]
+
+
+def addresses() -> dict[Address, str]:
+    """Return the host's addresses, each with the name of its link."""
+    with Rtnetlink() as kernel:
+        names = {link.index: link.name for link in kernel.links()}
+        found = [kernel.addresses(version) for version in (4, 6)]
+    return {one.ip: names.get(index, "") for by_link in found for index, ends in by_link.items() for one in ends}
 
 
 def foreign_routes(own: Iterable[Network], device: str, *, exactly: bool = False) -> list[tuple[Network, str]]:

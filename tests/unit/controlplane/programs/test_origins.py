@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from virtualserver.controlplane import errors
-from virtualserver.controlplane.components import Options
+from virtualserver.controlplane.options import Options
 from virtualserver.controlplane.programs import gobuild, origins, toolchain
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.record import ControlPlaneSettings
