@@ -222,3 +222,26 @@ def test_an_instance_of_the_same_name_in_another_folder_leaves_this_one_alone(
         assert client.probe("tcp", address, 22)["result"] == "open"
     finally:
         product.delete("vs", "mine")
+
+
+def test_a_node_that_stands_still_keeps_no_namespace_from_being_deleted(product: Product) -> None:
+    """Fault 45: discovery failed for everybody until the node answered again."""
+    served = {"v1.subresources.kubevirt.io", "v1alpha3.subresources.kubevirt.io"}
+
+    def registered() -> set[str]:
+        return set(
+            product.kubectl("get", "apiservices", "-o", "name")
+            .replace("apiservice.apiregistration.k8s.io/", "")
+            .split()
+        )
+
+    product.kubectl("create", "namespace", "leaves")
+    node = product.process("node")
+    os.kill(node, signal.SIGSTOP)
+    try:
+        eventually(lambda: not served & registered(), what="the node's APIs to go", seconds=60)
+        product.kubectl("delete", "namespace", "leaves", "--timeout=60s")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(node, signal.SIGCONT)
+    eventually(lambda: served <= registered(), what="the node's APIs to come back", seconds=120)

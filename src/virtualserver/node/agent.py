@@ -28,6 +28,7 @@ from virtualserver.kube.aside import Aside
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Oversight
+from virtualserver.kube.errors import ApiError
 from virtualserver.kube.events import Recorder
 from virtualserver.machines import accelerator
 from virtualserver.machines.ends import Ended, EndReason
@@ -66,6 +67,8 @@ __all__ = ["Agent", "run"]
 
 _PORT: Final = "subresources-port"
 """Under what the allocations keep the port of the aggregated API, so that it is the same after a restart."""
+
+_REGISTRATION_SECONDS: Final = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -161,6 +164,7 @@ class Agent:
                 self._allocations.remember(_PORT, str(port))
                 node = await self._announce(port)
                 tasks.append(asyncio.create_task(self._tell_of_repairs(node)))
+                tasks.append(asyncio.create_task(self._stay_registered(port)))
                 tasks.append(asyncio.create_task(self._follow_site(node)))
                 await asyncio.gather(*tasks)
         finally:
@@ -190,13 +194,25 @@ class Agent:
 
     async def _announce(self, port: int) -> Manifest:
         """Say in the API that the node is there, and to the supervisor that it works."""
-        authority = (self._installation.pki / "ca.crt").read_bytes()
-        await registration.register(self._client, port=port, authority=authority)
+        await registration.register(self._client, port=port, authority=self._authority())
         node = await nodeobject.write(self._client, name=self._name, accelerator=self._accelerator.name)
         ready = self._installation.ready("node")
         write_atomically(ready, f"{os.getpid()}\n", mode=0o644)
         _logger.info("ready: %d machines run, subresources on port %d", len(self._held.links()), port)
         return node
+
+    def _authority(self) -> bytes:
+        return (self._installation.pki / "ca.crt").read_bytes()
+
+    async def _stay_registered(self, port: int) -> None:
+        """Tell of our API again where somebody took it away, as the supervisor does while we do not answer."""
+        while True:
+            await asyncio.sleep(_REGISTRATION_SECONDS)
+            try:
+                if await registration.register(self._client, port=port, authority=self._authority()):
+                    _logger.warning("the API of guests was not registered any more, and is again")
+            except ApiError as error:
+                _logger.debug("looking at the registration of the API of guests: %s", error)
 
     async def _tell_of_repairs(self, node: Manifest) -> None:
         """Tell of what somebody else took away of the data plane: as Events of the Node, and in VMIs' status."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import yaml
 
-from virtualserver.controlplane import bootstrap, credentials, errors, rest
+from virtualserver.controlplane import aggregation, bootstrap, credentials, errors, rest
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.supervisor import control, logs, probes, processes, watchdog
@@ -48,6 +48,9 @@ _LONGEST_DELAY: Final = 30.0
 _TRACE_SECONDS: Final = 2.0
 """How long a component that stands still may take to write where it does, before it is killed."""
 _RENEWAL_SECONDS: Final = 600.0
+_SILENT_SECONDS: Final = 5
+"""After so many seconds in which the node is not ready its APIs are withdrawn."""
+
 _HEALTHY_SECONDS: Final = 60.0
 """After this long in health, a failure is the first one again."""
 
@@ -96,6 +99,8 @@ class Supervisor:
         prepare: Called in a thread once kube-apiserver is ready: applies the manifests.
         renew: Called in a thread now and then: writes the certificates that are near their end, and returns whether it
             wrote any.
+        withdraw: Called in a thread where the node does not answer: takes its APIs out of discovery, and returns their
+            names.
     """
 
     def __init__(
@@ -106,11 +111,13 @@ class Supervisor:
         settings: ControlPlaneSettings,
         prepare: Callable[[], None],
         renew: Callable[[], bool],
+        withdraw: Callable[[], list[str]],
     ) -> None:
         self._installation = installation
         self._settings = settings
         self._prepare = prepare
         self._renew = renew
+        self._withdraw = withdraw
         self._records = processes.Records(installation.processes)
         self._watched = {component.name: _Watched(component) for component in components}
         self._bootstrapped = asyncio.Event()
@@ -129,7 +136,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._keep(watched)) for watched in self._watched.values()]
                 tasks += [group.create_task(self._bootstrap()), group.create_task(self._bound_logs())]
-                tasks.append(group.create_task(self._follow_time()))
+                tasks += [group.create_task(self._follow_time()), group.create_task(self._guard_discovery())]
                 await self._over.wait()
                 for task in tasks:
                     task.cancel()
@@ -281,6 +288,22 @@ class Supervisor:
         _log.error("%s: %s", component.name, watched.broken_off)
         await asyncio.to_thread(end, process, limit_seconds=_TRACE_SECONDS, by=signal.SIGABRT)
 
+    async def _guard_discovery(self) -> None:
+        """Take the node's APIs away while it does not answer, so that it holds up nobody else's objects."""
+        node = self._watched.get("node")
+        silent = 0
+        while node is not None:
+            await asyncio.sleep(1)
+            silent = 0 if node.ready.is_set() else silent + 1
+            if silent < _SILENT_SECONDS or not self._bootstrapped.is_set():
+                continue
+            try:
+                if withdrawn := await asyncio.to_thread(self._withdraw):
+                    _log.warning("the node does not answer: withdrew its %s", ", ".join(withdrawn))
+                silent = -_SILENT_SECONDS  # it may have come back, and told of them, in between
+            except (OSError, rest.RestError) as error:
+                _log.debug("withdrawing the node's APIs: %s", error)
+
     async def _follow_time(self) -> None:
         """Renew certificates in time, also where nobody starts anything for a year: each start reads them."""
         while True:
@@ -362,6 +385,7 @@ async def _run(installation: Installation) -> None:
         settings=settings,
         prepare=functools.partial(bootstrap.apply_all, installation, url),
         renew=functools.partial(_renew, installation, Options.decode(settings.options), uids, url),
+        withdraw=functools.partial(aggregation.withdraw, installation, url),
     ).run()
 
 

@@ -92,7 +92,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     )
     settings = ControlPlaneSettings("", controlplane.Options().encode(), "")
     work = supervisor.Supervisor(
-        installation, (component,), settings=settings, prepare=lambda: None, renew=lambda: False
+        installation, (component,), settings=settings, prepare=lambda: None, renew=lambda: False, withdraw=list
     )
     task = asyncio.create_task(work.run())
     try:
