@@ -29,9 +29,9 @@ def command(context: click.Context, form: str) -> None:
         output.as_json([dataclasses.asdict(finding) for finding in found])
     else:
         for finding in found:
-            marked = click.style(f"{finding.level:9}{finding.subject:19}", fg=_COLOURS[finding.level])
-            click.echo(f"{marked} {finding.found}")
+            heading = f"{finding.level:9}{finding.subject:19}"
+            output.say(finding.found, heading=heading, colour=_COLOURS[finding.level])
             if finding.remedy:
-                click.echo(f"{'':9}{'':20}{finding.remedy}")
+                output.say(f"{'':9}{'':20}{finding.remedy}")
     if any(finding.level is Level.FAILED for finding in found):
         context.exit(1)

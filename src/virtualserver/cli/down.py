@@ -44,7 +44,7 @@ def command(installation: Installation, form: str, purged: bool, yes: bool) -> N
     else:
         done = _stop(installation, purged=purged, yes=yes)
     if form == "text":
-        click.echo(done.said)
+        output.say(done.said)
         return
     result = {"instance": installation.name, "running": False, "purged": done.purged}
     output.as_json({**result, "disksRemoved": list(done.disks), "switchedOff": list(done.switched_off)})
@@ -70,9 +70,9 @@ def _line(disk: ServersDisk) -> str:
 
 def _ask(installation: Installation, disks: tuple[str, ...]) -> None:
     """List what a purge removes, and ask; returns only where the answer is yes."""
-    click.echo(f"This removes instance {installation.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
+    output.say(f"This removes instance {installation.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
     for disk in disks:
-        click.echo(f"  {disk}", err=True)
+        output.say(f"  {disk}", err=True)
     try:
         agreed = click.confirm("Remove them for good?", err=True)
     except click.Abort as error:

@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 
 import click
 
+from virtualserver.cli import output
 from virtualserver.local.errors import EXPECTED, ConflictError, LocalError, MissingError, TimedOutError
 
 __all__ = ["CommandFailure", "Commands", "failure_of"]
@@ -27,9 +28,10 @@ class CommandFailure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message and the remedy."""
-        click.secho(f"error: {self.message}", file=file, err=True, fg="red")
+        del file  # click's own errors go to standard error too
+        output.say(f"error: {self.message}", colour="red", err=True)
         if self.remedy:
-            click.echo(f"  {self.remedy}", file=file, err=True)
+            output.say(f"  {self.remedy}", err=True)
 
 
 class _Missing(CommandFailure):

@@ -76,7 +76,7 @@ def alias_command(installation: Installation, alias: str, image: str) -> None:
     if not slash:
         raise click.UsageError(f"{alias!r} is no NAMESPACE/NAME; for example vd-images/ubuntu2004-docker-master")
     images.alias(installation, image, namespace=_valid_label(namespace), name=name)
-    click.echo(f"{alias} is another name of {image}")
+    output.say(f"{alias} is another name of {image}")
 
 
 @group.command("remove")
@@ -86,7 +86,7 @@ def remove_command(installation: Installation, image: str) -> None:
     """Remove an image and its other names; disks that were cloned from it keep working."""
     caller.require_root("vs image remove")
     images.remove(installation, image, report=progress.StepPrinter())
-    click.echo(f"image {image} is removed")
+    output.say(f"image {image} is removed")
 
 
 def _valid_label(name: str) -> str:

@@ -44,7 +44,7 @@ def version(form: str) -> None:
         output.as_json(versions)
         return
     for name, value in versions.items():
-        click.echo(f"{name} {value}")
+        output.say(f"{name} {value}")
 
 
 @vs.command("completion")
@@ -56,7 +56,7 @@ def completion(shell: str) -> None:
         "zsh": shell_completion.ZshComplete,
         "fish": shell_completion.FishComplete,
     }
-    click.echo(classes[shell](vs, {}, "vs", "_VS_COMPLETE").source())
+    output.data(classes[shell](vs, {}, "vs", "_VS_COMPLETE").source() + "\n")
 
 
 vs.add_command(up.command)
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         _needs_root(error, sys.argv[1:] if arguments is None else arguments).show()
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; run it again to go on", err=True)
+        output.say("interrupted; run it again to go on", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # nobody reads any more; a second message about that helps nobody
@@ -105,5 +105,5 @@ def complete_plugin() -> None:
     words = sys.argv[1:]
     completer = shell_completion.ShellComplete(vs, {}, "vs", "_VS_COMPLETE")
     for item in completer.get_completions(words[:-1], words[-1] if words else ""):
-        click.echo(f"{item.value}\t{item.help}" if item.help else item.value)
-    click.echo(":4")
+        output.data((f"{item.value}\t{item.help}" if item.help else item.value) + "\n")
+    output.data(":4\n")

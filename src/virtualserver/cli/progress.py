@@ -15,6 +15,8 @@ from typing import IO, TYPE_CHECKING
 import rich.console
 import rich.progress
 
+from virtualserver.cli import output
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -42,7 +44,7 @@ class StepPrinter:
 
     def say(self, text: str) -> None:
         """Print a sentence."""
-        self._console.print(text, markup=False)
+        self._console.print(output.sentence(text), markup=False)
 
     def once(self, text: str, share: float | None = None) -> None:
         """Say a sentence that is repeated while something lasts, the first time only."""
@@ -74,10 +76,10 @@ class StepPrinter:
             rich.progress.TextColumn("{task.fields[share]} {task.fields[waits_for]}", markup=False),
         )
         with rich.progress.Progress(*columns, console=self._console, transient=True) as live:
-            task = live.add_task(title, total=None, waits_for="", share="")
+            task = live.add_task(output.sentence(title), total=None, waits_for="", share="")
 
             def update(waits_for: str, share: float | None = None) -> None:
-                live.update(task, waits_for=waits_for, share="" if share is None else f"{share:4.0%}")
+                live.update(task, waits_for=output.sentence(waits_for), share="" if share is None else f"{share:4.0%}")
 
             yield update
 

@@ -72,28 +72,28 @@ def _pool(pool: PoolUse) -> dict[str, Any]:
 
 def _print(found: InstallationStatus) -> None:
     now = found.control_plane
-    click.echo(f"instance      {found.installation.name}: {found.summary}")
-    click.echo(f"kubeconfig    {now.kubeconfig}")
+    output.say(f"instance      {found.installation.name}: {found.summary}")
+    output.say(f"kubeconfig    {now.kubeconfig}")
     if now.url:
-        click.echo(f"API server    {now.url}")
+        output.say(f"API server    {now.url}")
     if found.listen:
-        click.echo(f"listens on    {found.listen.url}" + (f": {found.listen.fault}" if found.listen.fault else ""))
-    click.echo(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
+        output.say(f"listens on    {found.listen.url}" + (f": {found.listen.fault}" if found.listen.fault else ""))
+    output.say(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
     for blocker in found.blockers:
-        click.echo(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")
+        output.say(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")
     if found.site_faults:
-        click.echo(f"site          {found.installation.site_file} is refused, what held before it goes on holding:")
+        output.say(f"site          {found.installation.site_file} is refused, what held before it goes on holding:")
     for fault in found.site_faults:
-        click.echo(f"              {fault}")
+        output.say(f"              {fault}")
     for line in incidents(found.repairs)[-_INCIDENTS:]:
-        click.echo(f"put back      {line}")
-    click.echo()
+        output.say(f"put back      {line}")
+    output.say()
     parts = [
         (p.name, str(p.pid or "-"), p.version, "yes" if p.ready else "no", str(p.restarts), p.trouble or p.last_error)
         for p in now.components
     ]
     output.table(("COMPONENT", "PID", "VERSION", "READY", "RESTARTS", "LAST ERROR"), parts)
-    click.echo()
+    output.say()
     pools = [(p.name, ",".join(map(str, p.networks)), str(p.size), str(p.in_use)) for p in found.pools]
     output.table(("POOL", "NETWORKS", "SIZE", "IN USE"), pools)
 

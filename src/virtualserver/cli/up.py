@@ -135,4 +135,4 @@ def command(installation: Installation, form: str, **asked: Any) -> None:
     if form == "json":
         output.as_json(encode(summary))
     else:
-        click.echo(text(summary))
+        output.say(text(summary))

@@ -89,12 +89,12 @@ def add_command(installation: Installation, name: str, target: str, **asked: Any
     access = users.add(installation, name, report=progress.StepPrinter(), **asked)
     if file is not None:
         caller.write_for(caller.Caller.find(), file, access.kubeconfig)
-        click.echo(f"{file}: the kubeconfig of {name}. {_said(access)}")
+        output.say(f"{file}: the kubeconfig of {name}. {_said(access)}")
     elif target == "json":
         output.as_json({**_encode(access), "kubeconfig": json.loads(access.kubeconfig)})
     else:
-        click.echo(access.kubeconfig, nl=False)
-        click.echo(f"The kubeconfig of {name} is on standard output. {_said(access)}", err=True)
+        output.data(access.kubeconfig)
+        output.say(f"The kubeconfig of {name} is on standard output. {_said(access)}", err=True)
 
 
 @group.command("list")
@@ -143,8 +143,8 @@ def remove_command(installation: Installation, name: str, ends: bool, yes: bool,
         return
     for right in revoked.rights:
         where = f"RoleBinding {right.namespace}/" if right.namespace else "ClusterRoleBinding "
-        click.echo(f"{where}{right.binding} still names {name}: it gives {right.role} to the next user of this name.")
-    click.echo(f"{name} is removed: the API server refuses the kubeconfig within 10 seconds.")
+        output.say(f"{where}{right.binding} still names {name}: it gives {right.role} to the next user of this name.")
+    output.say(f"{name} is removed: the API server refuses the kubeconfig within 10 seconds.")
 
 
 def _said(access: users.Access) -> str:
@@ -184,7 +184,7 @@ def _refuse_others(file: Path, name: str) -> None:
 
 
 def _name(accounts: Sequence[users.Account], name: str) -> None:
-    click.echo(f"{name} could make tokens of these ServiceAccounts, and they go on working:", err=True)
+    output.say(f"{name} could make tokens of these ServiceAccounts, and they go on working:", err=True)
     for one in accounts:
-        click.echo(f"  {one.namespace}/{one.name} ({', '.join(one.roles) or 'no rights'})", err=True)
-    click.echo("  --end-tokens ends them; by hand: kubectl delete serviceaccount, and make it again", err=True)
+        output.say(f"  {one.namespace}/{one.name} ({', '.join(one.roles) or 'no rights'})", err=True)
+    output.say("  --end-tokens ends them; by hand: kubectl delete serviceaccount, and make it again", err=True)

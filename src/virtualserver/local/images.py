@@ -18,6 +18,7 @@ from virtualserver.local.kubectl import Kubectl
 from virtualserver.storage import builds, disks, images
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from virtualserver.host.progress import Update
@@ -38,6 +39,7 @@ __all__ = [
     "is_there",
     "listed",
     "make",
+    "named_by",
     "remove",
     "store_of",
 ]
@@ -181,8 +183,27 @@ def add(installation: Installation, source: DiskSource, *, name: str, report: Re
 def listed(installation: Installation) -> list[NamedImage]:
     """Return the images and their other names."""
     stored = {image.digest: image for image in store_of(installation).all()}
-    claims = [c for c in Kubectl(installation).list("pvc") if names.IMAGE in c["metadata"].get("annotations", {})]
-    return [_of_claim(c, stored.get(c["metadata"]["annotations"][names.IMAGE])) for c in claims]
+    return named_by(Kubectl(installation).list("pvc"), stored)
+
+
+def named_by(claims: Iterable[dict[str, Any]], stored: Mapping[str, images.Image]) -> list[NamedImage]:
+    """Return the images and other names that claims stand for: pure.
+
+    An annotation alone says nothing, since who owns a claim may have written it. A claim of the namespace of images
+    counts; one elsewhere counts as another name of such a claim, where both stand for one image of the store.
+
+    Args:
+        claims: Of all namespaces.
+        stored: The store's images by digest.
+    """
+    marked = [claim for claim in claims if names.IMAGE in claim["metadata"].get("annotations", {})]
+    found = [_of_claim(claim, stored.get(claim["metadata"]["annotations"][names.IMAGE])) for claim in marked]
+    own = {f"{one.namespace}/{one.name}": one.digest for one in found if one.namespace == names.IMAGE_NAMESPACE}
+    return [
+        one
+        for one in found
+        if one.namespace == names.IMAGE_NAMESPACE or (one.image is not None and own.get(one.alias_of) == one.digest)
+    ]
 
 
 def alias(installation: Installation, image: str, *, namespace: str, name: str) -> None:

@@ -19,6 +19,7 @@ from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 from virtualserver.host.followed import Followed
 from virtualserver.host.pulse import Pulse
+from virtualserver.host.visible import LogFormatter
 from virtualserver.kube.aside import Aside
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
@@ -159,7 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.wait:
         sys.stdin.buffer.read()
     faulthandler.enable()  # what the supervisor ends says where it stood still
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     lock_file: Path = options.ready_file.with_name("lock")
     lock = locks.take(lock_file)
     if lock is None:
