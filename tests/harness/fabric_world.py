@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.waiting import eventually
-from virtualserver.fabric.dataplane import DataPlane, Repair
+from virtualserver.fabric.dataplane import Contest, DataPlane, Repair
 from virtualserver.fabric.desired import state
 from virtualserver.fabric.kernel.namespace import Namespace
 
@@ -273,6 +273,7 @@ class Follower:
 
     def __init__(self, plane: DataPlane) -> None:
         self.told: list[Repair] = []
+        self.contested: list[Contest] = []
         self.adjusted: list[str] = []
         self._plane = plane
         self._task = asyncio.ensure_future(self._follow())
@@ -302,6 +303,8 @@ class Follower:
         async for told in self._plane.repairs():
             if isinstance(told, Repair):
                 self.told.append(told)
+            elif isinstance(told, Contest):
+                self.contested.append(told)
             else:
                 self.adjusted.append(told.what)
 

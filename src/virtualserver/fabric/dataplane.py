@@ -13,13 +13,16 @@ import functools
 import logging
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import orphans, repairs
 from virtualserver.fabric.blockers import Blocker, find_blockers
 from virtualserver.fabric.desired import entries, state
+from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
+from virtualserver.fabric.dhcp.configuration import resolver_adjustments
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
 from virtualserver.fabric.kernel import devices, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["Adjustment", "Blocker", "DataPlane", "Repair"]
+__all__ = ["Adjustment", "Blocker", "Contest", "DataPlane", "Repair"]
 
 _LONGEST_PAUSE: Final = 30.0
 
@@ -85,6 +88,7 @@ class DataPlane:
         self._lock = asyncio.Lock()
         self._certain = True
         self._complaint = ""
+        self._resolvers: tuple[str, ...] | None = None
         self._holders = holders
         self._cut_off: dict[str, str] = {}
         self._untold: list[Repair] = []
@@ -185,21 +189,21 @@ class DataPlane:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def repairs(self) -> AsyncIterator[Repair | Adjustment]:
+    async def repairs(self) -> AsyncIterator[Repair | Contest | Adjustment]:
         """Watch until cancelled, and yield what somebody else took away or changed of ours, once it is put back.
 
         What became otherwise with the host is yielded too, once it is taken over. Both within a second; repairs are
         written down in the run folder (`virtualserver.fabric.repairs`). Until then the door is closed. To be followed
         after `synchronise`, by one only.
         """
-        watch = KernelWatch(self._attachment)
+        watch, contests = KernelWatch(self._attachment), Contests()
         try:
             while True:
-                for told in await self._look(watch):
-                    yield told
-                for told in self._attachment.adjustments():
-                    yield told
-                await watch.wait()
+                told, begun = contests.take(await self._look(watch), time.monotonic())
+                repairs.record(self._run, [*told, *begun], datetime.datetime.now(datetime.UTC))
+                for one in (*told, *begun, *self._adjustments()):
+                    yield one
+                await watch.wait(contests.pause(time.monotonic()))
         finally:
             await watch.close()
 
@@ -286,6 +290,7 @@ class DataPlane:
         async with self._lock:
             made, self._untold = self._untold, []
             try:
+                self._dnsmasq.follow_resolver()
                 doubts = await watch.look(self._ledger)
                 mtu = self._attachment.mtu
                 if any(doubts):
@@ -302,9 +307,11 @@ class DataPlane:
                 if str(error) != self._complaint:  # not once a second for as long as it lasts
                     self._complaint = str(error)
                     _logger.warning("the data plane is not as it should be, and cannot be put right now: %s", error)
-            if made:
-                repairs.record(self._run, made, datetime.datetime.now(datetime.UTC))
             return made
+
+    def _adjustments(self) -> list[Adjustment]:
+        resolvers, self._resolvers = self._resolvers, self._dnsmasq.upstream()
+        return [*self._attachment.adjustments(), *resolver_adjustments(resolvers, self._resolvers)]
 
     async def _restore(self) -> list[Repair]:
         """Make dnsmasq and the entries so on a base that is so, and return what was not."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from virtualserver.fabric.desired.contest import Contest
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
@@ -53,14 +54,20 @@ def read(run: Path) -> list[RecordedRepair]:
         return []
 
 
-def record(run: Path, repairs: Iterable[Repair], now: datetime.datetime) -> None:
-    """Write down what was put back, and forget all but the last 20.
+def record(run: Path, repairs: Iterable[Repair | Contest], now: datetime.datetime) -> None:
+    """Write down what was put back or is fought over, and forget all but the last 20; nothing where there is nothing.
 
     Args:
         run: The data plane's run folder.
-        repairs: What was put back.
+        repairs: What was put back, and over what a fight has begun.
         now: The time, with its zone.
     """
     time = now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    recorded = [*read(run), *(RecordedRepair(time, what, where) for what, where in repairs)]
+    new = [
+        RecordedRepair(time, f"{one.what}, again and again" if isinstance(one, Contest) else one.what, one.where)
+        for one in repairs
+    ]
+    if not new:
+        return
+    recorded = [*read(run), *new]
     write_atomically(run / FILE, msgspec.json.encode(_File(repairs=recorded[-_KEPT:])), mode=0o644)

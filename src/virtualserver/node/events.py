@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.fabric.desired.contest import Contest
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
@@ -33,10 +34,16 @@ _ORDINARY: Final = frozenset({"WaitingForAddress", "WaitingForSecret", "WaitingF
 """Waits in the ordinary course of a start, which end by themselves."""
 
 
-def event_of_data_plane(told: Repair | Adjustment) -> Event:
+def event_of_data_plane(told: Repair | Contest | Adjustment) -> Event:
     """Return what is told of the Node where somebody else changed a part of the data plane, or the host did: pure."""
     if isinstance(told, Adjustment):
         return Event("Normal", "DataPlaneAdjusted", told.what)
+    if isinstance(told, Contest):
+        message = (
+            f"{told.where}: {told.what}: something takes it away or changes it again and again, so it is put back only "
+            "every few seconds; look at what runs on this machine and changes the same"
+        )
+        return Event("Warning", "DataPlaneContested", message)
     message = f"{told.where}: {told.what}: it was missing or changed, and was put back"
     return Event("Warning", "DataPlaneRepaired", message)
 

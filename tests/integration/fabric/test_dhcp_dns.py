@@ -208,6 +208,58 @@ async def test_other_names_are_asked_of_the_machines_resolver_and_refused_where_
         world.sh("umount", "/etc/resolv.conf")
 
 
+async def test_the_machines_resolver_is_followed_however_its_file_becomes_another(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    """Fault 33: replaced, a link that leads elsewhere, empty; and what the old one said is forgotten."""
+    guest = await make_guest(plane, 2)
+    for folder in ("/run/etc", "/run/resolvers"):
+        Path(folder).mkdir()
+    world.sh("cp", "-a", "/etc/.", "/run/etc")
+    world.sh("mount", "--bind", "/run/etc", "/etc")
+    servers = {"192.0.2.80": world.CLIENT_ADDRESS, "192.0.2.81": "100.64.7.3"}
+    internet.run("ip", "address", "add", "100.64.7.3/24", "dev", "eth0")
+    for answer, server in servers.items():
+        Path(f"/run/resolvers/{answer}").write_text(f"nameserver {server}\n")
+        Path(f"/run/resolvers/{answer}.conf").write_text(
+            f"no-resolv\nno-hosts\nport=53\nlisten-address={server}\nbind-interfaces\nuser=root\nlocal-ttl=600\n"
+            f"address=/example.org/{answer}\npid-file=/run/resolvers/{answer}.pid\n"
+        )
+        internet.run("dnsmasq", f"--conf-file=/run/resolvers/{answer}.conf")
+    file = Path("/etc/resolv.conf")
+    follower = world.Follower(plane)
+
+    async def follows(expected: tuple[int, list[str]], name: str = "www.example.org") -> None:
+        began = time.monotonic()
+        await asyncio.to_thread(eventually_asked, guest, name, expected)
+        assert time.monotonic() - began < 5
+
+    try:
+        file.unlink()
+        file.write_text(f"nameserver {servers['192.0.2.80']}\n")
+        await follows((0, ["192.0.2.80"]))
+        Path("/etc/new").write_text(f"nameserver {servers['192.0.2.81']}\n")
+        Path("/etc/new").rename(file)
+        await follows((0, ["192.0.2.81"]))
+        for answer in servers:
+            Path("/etc/new").symlink_to(f"/run/resolvers/{answer}")
+            Path("/etc/new").rename(file)
+            await follows((0, [answer]))
+        file.unlink()
+        file.write_text("# nobody\n")
+        await follower.until_adjusted("are none that guests reach now")
+        await follows((5, []), "not-asked-yet.example.org")
+        file.write_text(f"nameserver {servers['192.0.2.80']}\n")
+        await follows((0, ["192.0.2.80"]))
+        await follower.until_adjusted(f"are {servers['192.0.2.80']} now, before none that guests reach")
+        assert follower.told == []
+    finally:
+        await follower.close()
+        for answer in servers:
+            os.kill(int(Path(f"/run/resolvers/{answer}.pid").read_text()), signal.SIGKILL)
+        world.sh("umount", "/etc")
+
+
 async def test_the_resolver_answers_guests_only(
     internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:

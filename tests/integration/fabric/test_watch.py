@@ -14,6 +14,7 @@ import pytest
 from harness import fabric_world as world
 from virtualserver.fabric import repairs
 from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.desired import contest
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.fabric.kernel import elements
 from virtualserver.fabric.kernel.errors import KernelError
@@ -235,6 +236,31 @@ async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_seco
                 assert await asyncio.to_thread(guest.tcp, world.CLIENT_ADDRESS, 22) == world.HOST_ADDRESS
     finally:
         await follower.close()
+
+
+async def test_who_takes_rules_away_for_ever_is_told_once_and_the_door_stays_closed(
+    plane: DataPlane, follower: world.Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contest, "_SECONDS", 60.0)  # for a slow machine
+    async with asyncio.timeout(60):
+        while not follower.contested:
+            world.sh(*INSIDE, "nft", "flush", "ruleset")
+            await asyncio.sleep(0.03)
+    rules = [told for told in follower.told if told.what == "nftables rules of the namespace"]
+    assert len(rules) == 19
+    assert any(one.what.startswith("nftables rules of the namespace") for one in follower.contested)
+    follower.contested.clear()
+    follower.told.clear()
+    for _ in range(5):
+        world.sh(*INSIDE, "nft", "flush", "ruleset")
+        assert "50:\tnot from all fwmark 0x5653 prohibit" in world.sh(*INSIDE, "ip", "rule")
+        await asyncio.sleep(0.2)
+    assert not any(told.what.startswith("nftables rules") for told in (*follower.told, *follower.contested))
+    async with asyncio.timeout(10):
+        while "policy drop" not in world.sh(*INSIDE, *FORWARD, check=False):
+            await asyncio.sleep(0.1)
+    lines = [repair.what for repair in repairs.read(Path("/run/t1"))]
+    assert any(line.startswith("nftables rules") and line.endswith(", again and again") for line in lines)
 
 
 class Holder:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from virtualserver.api import names
+from virtualserver.fabric.desired.contest import Contest
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import kinds
 from virtualserver.kube.events import Event
@@ -105,4 +106,7 @@ def test_a_repair_of_the_data_plane_is_a_warning_that_says_what_and_where() -> N
     event = event_of_data_plane(Repair("route to 203.0.113.0/24", "host"))
     assert event[:2] == ("Warning", "DataPlaneRepaired")
     assert event.message.startswith("host: route to 203.0.113.0/24: ")
+    contested = event_of_data_plane(Contest("nftables rules of the host", "host"))
+    assert contested[:2] == ("Warning", "DataPlaneContested")
+    assert contested.message.startswith("host: nftables rules of the host: something takes it away")
     assert event_of_data_plane(Adjustment("by wifi0 now")) == Event("Normal", "DataPlaneAdjusted", "by wifi0 now")

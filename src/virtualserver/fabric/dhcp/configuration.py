@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired.repair import Adjustment
 from virtualserver.fabric.desired.state import GATEWAYS
 from virtualserver.fabric.dhcp.leases import LEASE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from virtualserver.fabric.desired.state import Network
     from virtualserver.host.resolv_conf import ResolvConf
 
-__all__ = ["configuration", "upstream"]
+__all__ = ["configuration", "resolver_adjustments", "upstream"]
 
 _VERSION: Final = 4
 """The IP version of DHCP; that of IPv6 is to stand beside it."""
@@ -44,6 +45,7 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
         "local=/cluster.local/",
         "bogus-priv",
         "cache-size=1000",
+        "clear-on-reload",  # other name servers may know other answers
         f"hostsdir={run}/{entries.NAMES}",
         f"pid-file={run}/dnsmasq.pid",
         f"log-facility={run}/dnsmasq.log",
@@ -70,6 +72,14 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
         lines.append(f"shared-network={gateway},{network.network_address}")
         lines.append(f"dhcp-range={network.network_address},static,{network.netmask},{LEASE_SECONDS}s")
     return "".join(f"{line}\n" for line in lines)
+
+
+def resolver_adjustments(before: Sequence[str] | None, now: Sequence[str] | None) -> list[Adjustment]:
+    """Return what is told of other name servers, ``None`` where they are not known; pure."""
+    if before is None or now is None or before == now:
+        return []
+    names, were = (", ".join(servers) or "none that guests reach" for servers in (now, before))
+    return [Adjustment(f"the host's name servers are {names} now, before {were}: guests' names are asked there")]
 
 
 def upstream(host: ResolvConf) -> str:

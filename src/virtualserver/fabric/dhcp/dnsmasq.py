@@ -104,7 +104,7 @@ class Dnsmasq:
         """Make the process run with the right configuration in the right namespace; return the number of changes."""
         for kind in _KINDS:
             (self._run / kind).mkdir(mode=0o755, parents=True, exist_ok=True)
-        changes = int(_write(self._run / "resolv.conf", upstream(resolv_conf.read(family=4))))
+        changes = int(self.follow_resolver())
         changed = _write(self._file, configuration(self._run, networks, mtu))
         pid = self.find()
         if pid is not None and not changed and self._place.holds(pid):
@@ -112,6 +112,20 @@ class Dnsmasq:
         await self._terminate()
         await self._place.run("dnsmasq", f"--conf-file={self._file}")
         return changes + 1
+
+    def follow_resolver(self) -> bool:
+        """Have the process ask those name servers that the host asks now; return whether they were others.
+
+        Read anew each time, since the host's file may be replaced, or be a link that leads elsewhere.
+        """
+        return self._run.exists() and _write(self._run / "resolv.conf", upstream(resolv_conf.read(family=4)))
+
+    def upstream(self) -> tuple[str, ...] | None:
+        """Return the name servers that the process asks, None before it was told any."""
+        try:
+            return tuple((self._run / "resolv.conf").read_text().split()[1::2])
+        except FileNotFoundError:
+            return None
 
     async def remove(self, delta: Delta) -> None:
         """Take away the hosts, options and names that a delta removes, and give back the leases of removed hosts.

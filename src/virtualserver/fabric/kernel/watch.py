@@ -47,8 +47,15 @@ class KernelWatch:
         self._turn = 0
         self._certain = False
 
-    async def wait(self) -> None:
-        """Wait until the kernel tells of something, a second at most."""
+    async def wait(self, pause: float = 0.0) -> None:
+        """Wait until the kernel tells of something, a second at most.
+
+        Args:
+            pause: Seconds to wait in any case, whatever it tells.
+        """
+        if pause:
+            await asyncio.sleep(pause)
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PERIOD):
                 await self._arrived.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from virtualserver.fabric.desired.state import DhcpLease
-from virtualserver.fabric.dhcp.configuration import configuration, upstream
+from virtualserver.fabric.dhcp.configuration import configuration, resolver_adjustments, upstream
 from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.host.resolv_conf import parse
 
@@ -32,6 +32,21 @@ def test_dnsmasq_asks_the_hosts_servers_off_the_loopback() -> None:
     )
     assert upstream(parse("nameserver ::1\nnameserver fe80::1%eth0\nnameserver 127.0.0.53\nnameserver x\n")) == ""
     assert upstream(parse("nameserver 2001:db8::53\n")) == "", "the namespace has IPv4 only"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (None, ("192.0.2.1",), ""),
+        (("192.0.2.1",), ("192.0.2.1",), ""),
+        (("192.0.2.1",), ("192.0.2.2", "192.0.2.3"), "192.0.2.2, 192.0.2.3 now, before 192.0.2.1"),
+        (("192.0.2.1",), (), "none that guests reach now, before 192.0.2.1"),
+    ],
+)
+def test_other_name_servers_are_told(before: tuple[str, ...] | None, now: tuple[str, ...], told: str) -> None:
+    """Fault 33."""
+    found = resolver_adjustments(before, now)
+    assert len(found) == bool(told) and all(told in one.what for one in found)
 
 
 def test_every_network_has_a_static_range_on_the_gateways_shared_network() -> None:
