@@ -24,12 +24,14 @@ from virtualserver.host.process import boot_id
 from virtualserver.host.pulse import Pulse
 from virtualserver.installation import ranges, users
 from virtualserver.installation.errors import InstallationError
+from virtualserver.kube import kinds
 from virtualserver.kube.aside import Aside
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
 from virtualserver.kube.controller import Oversight
 from virtualserver.kube.errors import ApiError
 from virtualserver.kube.events import Recorder
+from virtualserver.kube.objects import key_of
 from virtualserver.machines import accelerator
 from virtualserver.machines.ends import Ended, EndReason
 from virtualserver.machines.hypervisor import Hypervisor
@@ -126,7 +128,7 @@ class Agent:
         # What brings the one to the other.
         self._volumes = volumes = VolumeController(cache, writer, queues, held, images, disks, overseer)
         self._services = services = ServiceController(
-            cache, writer, queues, held, addresses, dataplane, overseer, node=name
+            cache, writer, queues, held, addresses, dataplane, overseer, self._site, node=name
         )
         links = Links(cache, queues, addresses, services)
         seeds = Seeds(client, installation.seeds)
@@ -232,6 +234,8 @@ class Agent:
                 _logger.error("%s: %s", self._installation.site_file, found)
             else:
                 self._tell_of_site(node, found)
+                for service in self._cache.all(kinds.SERVICE):  # they may have an address now
+                    self._queues.services.add(key_of(service))
 
     def _tell_of_site(self, node: Manifest, found: site.SiteFound) -> None:
         event = events.event_of_site(self._installation.site_file, found.faults)

@@ -116,6 +116,17 @@ def test_fault_5_a_namespace_over_its_quota_is_told_so_and_goes_on_when_there_is
     node.eventually(lambda: assigned(node, "later").get("reason") == "AddressQuotaExceeded")
     allow("3")
     assert node.address_of("later")
+    node.api.kubectl("annotate", "namespace", node.namespace, f"{names.ADDRESS_QUOTA}-")
+    file = node.installation.site_file
+    try:
+        file.write_text("quotas: {addresses: {public: 2}}\n")
+        node.eventually(lambda: "public: 2" in node.installation.effective_site.read_text())
+        node.apply(a_service("last"))
+        node.eventually(lambda: assigned(node, "last").get("reason") == "AddressQuotaExceeded")
+        file.write_text("quotas: {addresses: {public: 2}, namespaces: {%s: {addresses: 3}}}\n" % node.namespace)
+        assert node.address_of("last")
+    finally:
+        file.unlink()
 
 
 def test_attack_a_tenant_who_says_himself_which_address_his_service_has_gets_none_by_it(node: NodeWorld) -> None:

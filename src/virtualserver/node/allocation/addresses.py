@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.node.allocation import pools
 from virtualserver.node.allocation.allocations import NOBODY, Allocation, Allocations, AlreadyAllocated, Claimant, Kind
 from virtualserver.node.waits import Wait
+from virtualserver.plan.sites.quotas import NO_QUOTA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from virtualserver.fabric.desired.state import Address, Ranges
     from virtualserver.node.allocation.wishes import AddressWish
+    from virtualserver.plan.sites.quotas import AddressQuota
 
 __all__ = ["COOLING", "Addresses"]
 
@@ -193,9 +195,10 @@ class Addresses:
             return Wait("AddressInUse", f"{address} is shared with Service {wish.clash}, with a port in common")
         return None
 
-    def _exceeded(self, pool: pools.Pool, claimant: Claimant, quota: int | None) -> Wait | None:
+    def _exceeded(self, pool: pools.Pool, claimant: Claimant, quota: AddressQuota) -> Wait | None:
         """Return that a namespace has as many addresses of a pool as it may, None where it may have one more."""
-        if quota is None:
+        limit = quota.of(pool.name)
+        if limit is None:
             return None
         count = sum(
             one.kind == "address"
@@ -204,11 +207,11 @@ class Addresses:
             and pool.has(ipaddress.ip_address(one.value))
             for one in self._allocations.all()
         )
-        if count < quota:
+        if count < limit:
             return None
         return Wait(
             "AddressQuotaExceeded",
-            f"{count} of {quota} of pool {pool.name}: namespace {claimant.namespace} may have no more of its "
+            f"{count} of {limit} of pool {pool.name}: namespace {claimant.namespace} may have no more of its "
             "addresses: delete a server or Service that has one, or ask an administrator for a larger quota",
         )
 
@@ -236,7 +239,14 @@ class Addresses:
         return Wait("PoolUnknown", f"there is no address pool {name!r}: this machine has {known}")
 
     def _granted(
-        self, owner: str, purpose: str, pool: pools.Pool, family: int, claimant: Claimant, *, quota: int | None = None
+        self,
+        owner: str,
+        purpose: str,
+        pool: pools.Pool,
+        family: int,
+        claimant: Claimant,
+        *,
+        quota: AddressQuota = NO_QUOTA,
     ) -> Address | Wait:
         held = self._allocations.get(owner, purpose)
         if held and pool.has(ipaddress.ip_address(held)):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from virtualserver.plan.sites.quotas import NO_QUOTA
+
 if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address
     from virtualserver.node.allocation.allocations import Claimant
+    from virtualserver.plan.sites.quotas import AddressQuota
 
 __all__ = ["AddressWish"]
 
@@ -25,7 +28,7 @@ class AddressWish:
         pinned: The addresses that it must have; empty: any.
         families: 4, 6, in the Service's order.
         claimant: Whom the addresses are for, in words: one of the same name gets them back while they are free.
-        quota: So many addresses of a pool may the Service's namespace have; None: as many as there are.
+        quota: So many addresses of each pool may the Service's namespace have.
     """
 
     service: str
@@ -35,7 +38,7 @@ class AddressWish:
     pinned: tuple[Address, ...]
     families: tuple[int, ...]
     claimant: Claimant
-    quota: int | None = None
+    quota: AddressQuota = NO_QUOTA
 
     @property
     def owner(self) -> str:

@@ -15,11 +15,13 @@ from virtualserver.kube.objects import Manifest, controller_of, key_of
 from virtualserver.node.allocation.allocations import Claimant
 from virtualserver.node.allocation.wishes import AddressWish
 from virtualserver.node.waits import Wait
+from virtualserver.plan.sites.quotas import NO_QUOTA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from virtualserver.fabric.desired.state import Address
+    from virtualserver.plan.sites.quotas import AddressQuota
 
 __all__ = ["group_of", "wants_address", "wish_of", "wishes_of"]
 
@@ -37,13 +39,13 @@ def wants_address(service: Manifest) -> bool:
     return spec.get("type") == "LoadBalancer" and not spec.get("loadBalancerClass")
 
 
-def wish_of(service: Manifest, group: Iterable[Manifest] = (), *, quota: int | None = None) -> AddressWish | Wait:
+def wish_of(service: Manifest, group: Iterable[Manifest] = (), *, quota: AddressQuota = NO_QUOTA) -> AddressWish | Wait:
     """Return what a LoadBalancer Service wishes for, or why that cannot be read.
 
     Args:
         service: A Service that wants addresses.
         group: The Services that want addresses and have its sharing key, itself included or not.
-        quota: So many addresses of a pool may its namespace have; None: as many as there are.
+        quota: So many addresses of each pool may its namespace have.
     """
     annotations, spec = fields.annotations_of(service), service["spec"]
     pool = annotations.get(names.METALLB_ADDRESS_POOL) or annotations.get(names.METALLB_ADDRESS_POOL_OLD)

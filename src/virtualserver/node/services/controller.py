@@ -23,8 +23,10 @@ from virtualserver.node.waits import Wait
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from virtualserver.controlplane.site import SiteFound
     from virtualserver.fabric.dataplane import DataPlane
     from virtualserver.fabric.desired.state import Address, ServiceRules
+    from virtualserver.host.followed import Followed
     from virtualserver.kube.cache import Cache
     from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.held import Held
@@ -52,9 +54,9 @@ class ServiceController:
         addresses: Addresses,
         dataplane: DataPlane,
         overseer: Overseer,
+        site: Followed[SiteFound],
         *,
         node: str,
-        default_quota: int | None = None,
     ) -> None:
         """Name what it works with.
 
@@ -66,9 +68,8 @@ class ServiceController:
             addresses: Grants load balancer addresses.
             dataplane: Where the Services go.
             overseer: Watches over its passes.
+            site: Has the quotas of namespaces that say nothing themselves.
             node: The name of the Node that the endpoints run on.
-            default_quota: So many addresses of a pool may a namespace have that says nothing; None: as many as there
-                are.
         """
         self._cache = cache
         self._writer = writer
@@ -77,7 +78,7 @@ class ServiceController:
         self._addresses = addresses
         self._dataplane = dataplane
         self._node = node
-        self._default_quota = default_quota
+        self._site = site
         self._applied: dict[str, ServiceRules] = {}
         # What rules may stand for, by UID: while a change is written, both what was and what comes.
         self._standing: dict[str, frozenset[Address]] = {}
@@ -192,7 +193,7 @@ class ServiceController:
         namespace = self._namespace(service)
         if namespace is None:
             return Wait("WaitingForAddress", f"namespace {service['metadata']['namespace']} is not known yet")
-        quota = quotas.quota_of(namespace, default=self._default_quota)
+        quota = quotas.quota_of(namespace, self._site.value.site.quotas)
         wish = balancing.wish_of(service, self._group(service), quota=quota)
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 

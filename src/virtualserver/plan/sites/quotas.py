@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AddressQuota", "Quotas"]
+__all__ = ["NO_QUOTA", "AddressQuota", "Quotas"]
 
 
 def _no_pools() -> dict[str, int]:
@@ -36,7 +36,8 @@ class AddressQuota:
         return self.pools.get(pool, self.each)
 
 
-_NOTHING_SAID: Final = AddressQuota()
+NO_QUOTA: Final = AddressQuota()
+"""As many as there are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,10 +49,12 @@ class Quotas:
         namespaces: Of a namespace, by its name: what is said here wins over `addresses`, pool by pool.
     """
 
-    addresses: AddressQuota = _NOTHING_SAID
+    addresses: AddressQuota = NO_QUOTA
     namespaces: Mapping[str, AddressQuota] = dataclasses.field(default_factory=_no_namespaces)
 
-    def limit(self, namespace: str, pool: str) -> int | None:
-        """Return how many addresses of a pool a namespace may hold, None where there is no bound."""
-        own = self.namespaces.get(namespace, _NOTHING_SAID).of(pool)
-        return self.addresses.of(pool) if own is None else own
+    def of(self, namespace: str) -> AddressQuota:
+        """Return what a namespace may hold."""
+        own = self.namespaces.get(namespace, NO_QUOTA)
+        if own.each is not None:
+            return own
+        return AddressQuota(self.addresses.each, {**self.addresses.pools, **own.pools})

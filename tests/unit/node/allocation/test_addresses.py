@@ -16,6 +16,7 @@ from virtualserver.node.allocation.allocations import Allocations, Claimant
 from virtualserver.node.allocation.pools import COOL_DOWN_SECONDS
 from virtualserver.node.services import balancing
 from virtualserver.node.waits import Wait
+from virtualserver.plan.sites.quotas import AddressQuota
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ class World:
 
     def ask(self, service: dict[str, Any]) -> tuple[Address, ...] | Wait:
         group = [one for one in self.services if balancing.group_of(one) == balancing.group_of(service)]
-        quota = self.quotas.get(service["metadata"]["namespace"])
+        quota = AddressQuota(self.quotas.get(service["metadata"]["namespace"]))
         wish = balancing.wish_of(service, group, quota=quota)
         return wish if isinstance(wish, Wait) else self.addresses.balancer(wish)
 

@@ -17,6 +17,7 @@ from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.allocation.pools import COOL_DOWN_SECONDS
 from virtualserver.node.services import balancing
 from virtualserver.node.waits import Wait
+from virtualserver.plan.sites.quotas import AddressQuota
 
 net = ipaddress.ip_network
 POOLS = {"public": net("203.0.113.0/29"), "private": net("198.18.0.0/30")}
@@ -133,7 +134,7 @@ class Life(RuleBasedStateMachine):
         group = balancing.group_of(service)
         others = [one for one in self.services.values() if balancing.wants_address(one)]
         others = [one for one in others if balancing.group_of(one) == group]
-        wish = balancing.wish_of(service, others, quota=self.quota)
+        wish = balancing.wish_of(service, others, quota=AddressQuota(self.quota))
         before = self.allocations.values("address")
         granted = wish if isinstance(wish, Wait) else self.addresses.balancer(wish)
         for address in self.allocations.values("address") - before:

@@ -155,7 +155,6 @@ quotas:
     [
         ("verbs: [use-public, direct-attach]", "site.verbs[0]"),
         ("betweenNamespaces: closed", "site.betweenNamespaces"),
-        ("quotas: {addresses: 3}", "site.quotas"),
         ("imageNamespaces: []", "site.imageNamespaces"),
     ],
 )
@@ -185,9 +184,9 @@ def test_what_is_said_of_a_namespace_wins_pool_by_pool(namespace: str, pool: str
         AddressQuota(each=5, pools={"public": 2}),
         {"a": AddressQuota(pools={"public": 1}), "b": AddressQuota(each=7)},
     )
-    assert quotas.limit(namespace, pool) == limit
+    assert quotas.of(namespace).of(pool) == limit
 
 
 def test_without_a_quota_there_is_no_bound() -> None:
-    assert Site().quotas.limit("a", "public") is None
+    assert Site().quotas.of("a").of("public") is None
     assert yaml.safe_load(sites.dump(Site()))["quotas"] == {"namespaces": {}}
