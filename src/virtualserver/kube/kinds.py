@@ -14,6 +14,7 @@ __all__ = [
     "NAMESPACE",
     "NODE",
     "PERSISTENT_VOLUME_CLAIM",
+    "RESOURCE_QUOTA",
     "SECRET",
     "SERVICE",
     "VIRTUAL_MACHINE",
@@ -24,6 +25,7 @@ VIRTUAL_MACHINE: Final = Resource("kubevirt.io", "v1", "virtualmachines", "Virtu
 VIRTUAL_MACHINE_INSTANCE: Final = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance")
 DATA_VOLUME: Final = Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume")
 SERVICE: Final = Resource("", "v1", "services", "Service")
+RESOURCE_QUOTA: Final = Resource("", "v1", "resourcequotas", "ResourceQuota")
 SECRET: Final = Resource("", "v1", "secrets", "Secret")
 PERSISTENT_VOLUME_CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")

@@ -6,11 +6,16 @@ freed, is seen. Secrets are followed only where they are ours: others are read o
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
-from virtualserver.kube import kinds
+from virtualserver.api.conditions import ConditionType
+from virtualserver.api.quantity import parse
+from virtualserver.api.reasons import Reason
+from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Watch
+from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
 from virtualserver.operator.manifests import is_image, machine_mac, server_mac, source_claim
@@ -46,6 +51,7 @@ WATCHES: Final[Mapping[Resource, Watch]] = {
     VIRTUAL_SERVER: Watch(indexes={BY_MAC: _mac_values, _BY_SOURCE: _source_values}),
     **dict.fromkeys(BY_KIND.values(), Watch()),
     kinds.SECRET: Watch(label_selector=names.UID),
+    kinds.RESOURCE_QUOTA: Watch(),
 }
 """What the operator's cache follows."""
 
@@ -67,6 +73,8 @@ def concerned(cache: Cache, resource: Resource, change: Change) -> list[Key]:
         found += _rivals(cache, change, [machine_mac(one) for one in (change.old, change.new) if one])
     if resource is kinds.PERSISTENT_VOLUME_CLAIM:
         found += _waiting_for_image(cache, change)
+    if resource is kinds.RESOURCE_QUOTA and _has_more_room(change):
+        found += _refused_an_object(cache, change.key[0])
     return list(dict.fromkeys(found))
 
 
@@ -103,3 +111,29 @@ def _waiting_for_image(cache: Cache, change: Change) -> Iterator[Key]:
             wanted = source_claim(server)
             if wanted and not cache.get(kinds.PERSISTENT_VOLUME_CLAIM, wanted):
                 yield key_of(server)
+
+
+def _has_more_room(change: Change) -> bool:
+    """Return whether a ResourceQuota may let something through that it refused before."""
+    if change.old is None or change.new is None:
+        return change.new is None
+    before, after = _room(change.old), _room(change.new)
+    return any(name not in after or after[name] > left for name, left in before.items())
+
+
+def _room(quota: Manifest) -> dict[str, Fraction]:
+    """Return how much a ResourceQuota leaves of each thing that it bounds: none before it has counted it."""
+    status = fields.status_of(quota)
+    hard, used = fields.mapping(status, "hard"), fields.mapping(status, "used")
+    return {
+        name: parse(hard[name]) - parse(used[name]) if name in hard and name in used else Fraction()
+        for name in fields.mapping(quota, "spec", "hard")
+    }
+
+
+def _refused_an_object(cache: Cache, namespace: str) -> Iterator[Key]:
+    """Yield the servers of a namespace of which the API server refused an object."""
+    for server in cache.in_namespace(VIRTUAL_SERVER, namespace):
+        ready = condition_of(server, ConditionType.READY.value)
+        if ready is not None and ready.get("reason") == Reason.ERROR.value:
+            yield key_of(server)

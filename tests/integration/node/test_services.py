@@ -123,7 +123,8 @@ def test_fault_5_a_namespace_over_its_quota_is_told_so_and_goes_on_when_there_is
         node.eventually(lambda: "public: 2" in node.installation.effective_site.read_text())
         node.apply(a_service("last"))
         node.eventually(lambda: assigned(node, "last").get("reason") == "AddressQuotaExceeded")
-        file.write_text("quotas: {addresses: {public: 2}, namespaces: {%s: {addresses: 3}}}\n" % node.namespace)
+        quotas = {"addresses": {"public": 2}, "namespaces": {node.namespace: {"addresses": 3}}}
+        file.write_text(json.dumps({"quotas": quotas}))
         assert node.address_of("last")
     finally:
         file.unlink()

@@ -8,12 +8,14 @@ import pytest
 
 from virtualserver.api import names
 from virtualserver.kube import kinds
+from virtualserver.kube.errors import Forbidden
 from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.operator_cluster import Cluster
+    from virtualserver.kube.objects import Resource
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -277,22 +279,39 @@ async def test_events_say_what_was_done_and_once_what_is_waited_for(cluster: Clu
     assert any(reason == "Created" and "VirtualMachine web" in message for reason, message in events)
 
 
-async def test_a_quota_that_refuses_an_object_is_told_and_its_lifting_is_used(cluster: Cluster) -> None:
-    from virtualserver.kube.objects import Resource
+@pytest.mark.parametrize(
+    ("counted", "refused", "network"),
+    [
+        ("count/virtualmachines.kubevirt.io", kinds.VIRTUAL_MACHINE, PRIVATE),
+        ("services.loadbalancers", kinds.SERVICE, {"public": False, "tcp": {"ports": [22]}}),
+    ],
+    ids=["machines", "Services"],
+)
+async def test_a_quota_that_refuses_an_object_is_told_and_its_lifting_is_used(
+    cluster: Cluster, counted: str, refused: Resource, network: dict[str, Any]
+) -> None:
+    def hard(count: str) -> dict[str, Any]:
+        return {"spec": {"hard": {counted: count}}}
 
-    quota = Resource("", "v1", "resourcequotas", "ResourceQuota")
-    hard = {"count/virtualmachines.kubevirt.io": "0"}
-    metadata = {"name": "none", "namespace": cluster.namespace}
-    manifest = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": hard}}
-    await cluster.client.create(quota, manifest, field_manager="admin")
+    metadata = {"name": "few", "namespace": cluster.namespace}
+    manifest = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, **hard("0")}
+    await cluster.client.create(kinds.RESOURCE_QUOTA, manifest, field_manager="admin")
 
-    async def counted() -> bool:
-        return (await cluster.client.get(quota, "none", namespace=cluster.namespace)).get("status", {}).get(
-            "hard"
-        ) == hard
+    async def is_counted() -> bool:
+        quota = await cluster.client.get(kinds.RESOURCE_QUOTA, "few", namespace=cluster.namespace)
+        return quota.get("status", {}).get("used") == {counted: "0"}
 
-    await cluster.until(counted)
-    await cluster.create(network=PRIVATE)
-    assert "quota" in (await cluster.reason("Error"))["message"]
-    await cluster.client.delete(quota, "none", namespace=cluster.namespace)
-    await cluster.object(kinds.VIRTUAL_MACHINE, "web")
+    await cluster.until(is_counted)
+    if refused is kinds.SERVICE:
+        spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+        own = {"apiVersion": "v1", "kind": "Service", "metadata": {**metadata, "name": "own"}, "spec": spec}
+        with pytest.raises(Forbidden, match="exceeded quota: few"):
+            await cluster.client.create(kinds.SERVICE, own, field_manager="user")
+    await cluster.create(network=network)
+    message = (await cluster.reason("Error"))["message"]
+    assert f"{refused.kind} web" in message
+    assert f"exceeded quota: few, requested: {counted}=1, used: {counted}=0, limited: {counted}=0" in message
+    await cluster.client.patch(
+        kinds.RESOURCE_QUOTA, "few", hard("1"), namespace=cluster.namespace, field_manager="admin"
+    )
+    await cluster.object(refused, "web" if refused is kinds.VIRTUAL_MACHINE else "web-tcp")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from harness import virtualservers
 from unit.operator.known import Known, a_server, an_object
 from virtualserver.kube import kinds
@@ -45,3 +47,33 @@ def test_servers_that_claim_one_mac_address_are_concerned_by_each_others_machine
     machine = an_object("VirtualMachine", "one")
     machine["spec"]["template"] = {"spec": {"domain": {"devices": {"interfaces": [network]}}}}
     assert known.put(kinds.VIRTUAL_MACHINE, machine) == [("default", "one"), ("default", "two")]
+
+
+def a_quota(hard: str, used: str | None) -> dict[str, Any]:
+    """Return a quota of Services, and of memory, of which there is always room; used: None before it has counted."""
+    bounds = {"services": hard, "requests.memory": "1Gi"}
+    counted = {"requests.memory": "512Mi"} if used is None else {"services": used, "requests.memory": "512Mi"}
+    return {
+        **an_object("ResourceQuota", "few"),
+        "spec": {"hard": bounds},
+        "status": {"hard": bounds, "used": counted},
+    }
+
+
+def test_servers_of_which_an_object_was_refused_are_tried_again_when_a_quota_leaves_more_room() -> None:
+    known = Known()
+    refused = a_server("refused")
+    refused["status"] = {"conditions": [{"type": "Ready", "status": "False", "reason": "Error"}]}
+    for server in (refused, a_server("well")):
+        known.put(VIRTUAL_SERVER, server)
+    again = [("default", "refused")]
+    assert known.put(kinds.RESOURCE_QUOTA, a_quota("1", None)) == []
+    assert known.put(kinds.RESOURCE_QUOTA, a_quota("1", "0")) == again, "nothing passes before it has counted"
+    assert known.put(kinds.RESOURCE_QUOTA, a_quota("1", "1")) == [], "our own object, or another's"
+    assert known.put(kinds.RESOURCE_QUOTA, a_quota("2", "1")) == again
+    assert known.put(kinds.RESOURCE_QUOTA, a_quota("2", "2")) == []
+    assert known.put(kinds.RESOURCE_QUOTA, a_quota("2", "1")) == again
+    no_longer_bounded = a_quota("2", "1")
+    del no_longer_bounded["spec"]["hard"]["services"]
+    assert known.put(kinds.RESOURCE_QUOTA, no_longer_bounded) == again
+    assert known.drop(kinds.RESOURCE_QUOTA, no_longer_bounded) == again
