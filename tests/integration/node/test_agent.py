@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -194,11 +195,56 @@ def test_the_guest_is_told_exactly_what_its_dns_fields_say(node: NodeWorld) -> N
     assert "search a.test b.test" in text
 
 
-def test_readiness_follows_its_probe(node: NodeWorld) -> None:
-    probe = {"tcpSocket": {"port": 22}, "periodSeconds": 1}
-    node.apply(a_volume("one"), a_machine("one", readinessProbe=probe))
+def test_fault_34_a_guest_that_is_not_ready_takes_no_new_connections_and_keeps_open_ones(node: NodeWorld) -> None:
+    probe = {"tcpSocket": {"port": 7000}, "periodSeconds": 1, "failureThreshold": 1}
+    service = a_service("one-tcp", selects="one", ports=(("TCP", 22), ("TCP", 2222)))
+    node.apply(a_volume("one"), service, a_machine("one", readinessProbe=probe))
     node.eventually(lambda: node.condition("vmi", "one", "Ready").get("reason") == "ReadinessProbeFailing")
-    node.eventually(lambda: node.status("vm", "one").get("ready") is True)
+    address, guest = node.address_of("one-tcp"), node.guest("one")
+    guest.serve("tcp", 2222)
+
+    def become(*, ready: bool) -> None:
+        start = "httpd -f -p 7000 -h /tmp >/dev/null 2>&1 & echo $! >/tmp/server"
+        guest.run(start if ready else "kill $(cat /tmp/server)")
+        node.eventually(lambda: node.status("vm", "one").get("ready", False) is ready)
+        node.eventually(lambda: node.answers(address, 22) is ready)
+
+    become(ready=True)
+    with (
+        socket.create_connection((address, 22), timeout=60) as one,
+        socket.create_connection((address, 2222), timeout=60) as other,
+    ):
+        assert is_open(one)
+        assert is_open(other)
+        become(ready=False)
+        assert is_open(one)
+        assert is_open(other)
+        node.stop_node()
+        node.start_node()
+        become(ready=True)
+        become(ready=False)
+        assert is_open(one)
+        node.patch("service", "one-tcp", {"spec": {"ports": service["spec"]["ports"][1:]}})
+        node.eventually(lambda: not is_open(one), what="the port was taken away")
+        assert is_open(other)
+        node.ask("one", "stop")
+        node.eventually(lambda: not is_open(other), what="the guest was stopped")
+    node.one_owner()
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Return whether the guest still echoes what it hears over a connection."""
+    word, heard = b"[still here]", b""
+    try:
+        connection.sendall(word)
+        while word not in heard:
+            part = connection.recv(100)
+            if not part:
+                return False
+            heard += part
+    except ConnectionError:
+        return False
+    return True
 
 
 def test_a_failing_liveness_probe_ends_the_guest(node: NodeWorld) -> None:

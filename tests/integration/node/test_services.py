@@ -84,6 +84,7 @@ def test_fault_4_an_address_is_its_services_until_its_rules_are_gone_whatever_ke
     node.patch("service", "kept", {"metadata": {"finalizers": None}})
     assert node.address_of("thief") == address
     assert not node.answers(address, 22), "the first one's rules went first"
+    node.one_owner()
 
 
 def test_fault_4_a_service_that_is_no_load_balancer_any_more_gives_its_address_back(node: NodeWorld) -> None:
@@ -133,21 +134,27 @@ def test_fault_5_a_namespace_over_its_quota_is_told_so_and_goes_on_when_there_is
 def test_attack_a_tenant_who_says_himself_which_address_his_service_has_gets_none_by_it(node: NodeWorld) -> None:
     node.apply(a_service("victim"))
     address = node.address_of("victim")
-    thief = a_service("thief", annotations={names.METALLB_ALLOCATED_FROM: "private"})
+    tenant = f"tenant-of-{node.namespace}"
+    kubectl = ("-n", node.namespace, f"--as={tenant}")
+    node.api.kubectl("-n", node.namespace, "create", "rolebinding", "tenant", "--clusterrole=edit", f"--user={tenant}")
+    thief = a_service("thief", annotations={names.METALLB_ALLOCATED_FROM: "private"}, externalIPs=[address])
     owner = {"apiVersion": "v1", "kind": "Service", "name": "victim", "controller": True}
     thief["metadata"]["ownerReferences"] = [{**owner, "uid": node.get("service", "victim")["metadata"]["uid"]}]
-    thief["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
-    node.apply(thief)
-    # As a tenant may not: the node puts right what the status says, whoever wrote it.
     lie = {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
-    node.api.kubectl(
-        "-n", node.namespace, "patch", "service", "thief", "--subresource=status", "--type=merge", "-p", json.dumps(lie)
+    node.api.kubectl(*kubectl, "apply", "-f", "-", stdin=json.dumps({**thief, **lie}))
+    of_status = ("patch", "service", "thief", "--subresource=status", "--type=merge", "-p", json.dumps(lie))
+    assert "forbidden" in node.api.kubectl(*kubectl, *of_status, check=False)
+    assert "forbidden" in node.api.kubectl(
+        f"--as={tenant}", "annotate", "namespace", node.namespace, f"{names.ADDRESS_QUOTA}=99", check=False
     )
+    # Whoever could write it: the node puts right what a status says.
+    node.api.kubectl("-n", node.namespace, *of_status)
     node.eventually(lambda: node.address_of("thief") != address)
     node.eventually(
         lambda: node.get("service", "thief")["metadata"]["annotations"].get(names.METALLB_ALLOCATED_FROM) == "public"
     )
     assert node.address_of("victim") == address
+    node.one_owner()
 
 
 def test_the_address_moves_between_the_services_of_one_server(node: NodeWorld) -> None:
