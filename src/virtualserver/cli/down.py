@@ -9,7 +9,7 @@ import click
 
 from virtualserver.cli import output, progress
 from virtualserver.cli.failures import CommandFailure
-from virtualserver.local import caller, down
+from virtualserver.local import caller, down, inventory
 from virtualserver.local.takeover import take_over
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def command(installation: Installation, form: str, purged: bool, yes: bool) -> N
     caller.require_root("vs down")
     if yes and not purged:
         raise click.UsageError("--yes answers the question that only --purge asks.")
-    if not installation.state.exists():
+    if not installation.state.exists() and not inventory.of(installation):
         done = _Done(f"There is no instance {installation.name!r} in {installation.root}: nothing to do.")
     else:
         done = _stop(installation, purged=purged, yes=yes)

@@ -111,6 +111,8 @@ def incidents(repairs: Iterable[RecordedRepair]) -> list[str]:
 def _inventory(installation: Installation, form: str) -> None:
     caller.require_root("vs status --inventory")
     items = inventory.of(installation)
+    if not items:
+        status.require(installation)
     if form == "json":
         output.as_json([dataclasses.asdict(item) for item in items])
     else:
@@ -128,10 +130,10 @@ def _inventory(installation: Installation, form: str) -> None:
 @click.pass_obj
 def command(installation: Installation, form: str, listed: bool) -> None:
     """Show what runs, where it is reached, and how many addresses are in use."""
-    status.require(installation)
     if listed:
         _inventory(installation, form)
         return
+    status.require(installation)
     found = status.of(installation)
     if form == "json":
         output.as_json(encode(found))

@@ -23,6 +23,7 @@ from virtualserver.installation import lock, ports, users
 from virtualserver.installation.record import ControlPlaneSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from virtualserver.controlplane.programs import Programs
@@ -187,13 +188,13 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
     Raises:
         ControlPlaneError: Something still runs after the limit.
     """
-    if not installation.state.exists():
+    if not installation.state.exists() and not installation.run.exists():
         return
-    with lock.held(installation, progress):
+    with lock.held(installation, progress), _lasting(installation.state):
         end = time.monotonic() + limit_seconds
         if control.ask(installation.socket, "stop") is None:
             _refuse_second(installation)
-        while (descriptor := locks.take(installation.supervisor_lock)) is None:
+        while (descriptor := _take_from_supervisor(installation)) is None:
             left = list(processes.Records(installation.processes).all())
             if time.monotonic() > end:
                 raise errors.ControlPlaneError(
@@ -212,6 +213,25 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
                 installation.run.rmdir()  # others keep theirs in it too
         finally:
             os.close(descriptor)
+
+
+def _take_from_supervisor(installation: Installation) -> int | None:
+    """Take the supervisor's lock, None while a supervisor lives: one whose state folder was lost has no lock to see."""
+    if control.ask(installation.socket, "status") is not None:
+        return None
+    return locks.take(installation.supervisor_lock)
+
+
+@contextlib.contextmanager
+def _lasting(state: Path) -> Generator[None]:
+    """Have the state folder for the time of a stop, also where it was lost while processes go on."""
+    lost = not state.exists()
+    state.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if lost:
+            shutil.rmtree(state)
 
 
 def _last_options(installation: Installation) -> Options:

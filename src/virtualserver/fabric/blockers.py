@@ -11,6 +11,7 @@ import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from virtualserver.fabric.desired.names import NAMESPACE_PREFIX
 from virtualserver.fabric.kernel.namespace import apart
 from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.host.commands import CommandError, run
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocker", "blockers_in", "find_blockers", "legacy_listing"]
 
-_OURS: Final = "vs-"
+_OURS: Final = NAMESPACE_PREFIX
 _FAMILIES: Final = ("ip", "inet")
 _LEGACY: Final = "iptables-legacy"
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import orphans, repairs
 from virtualserver.fabric.blockers import Blocker, find_blockers
-from virtualserver.fabric.desired import entries, state
+from virtualserver.fabric.desired import entries, names, state
 from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
@@ -64,13 +64,14 @@ class DataPlane:
         """Name the data plane.
 
         Args:
-            installation: The installation's name; the namespace is ``vs-INSTANCE``, the host's nftables table likewise.
-            identifier: 6 hexadecimal digits for link names (``vsh-IDENTIFIER`` is the host's end of the veth pair).
+            installation: The installation's name, by which the namespace and the host's nftables table are named.
+            identifier: 6 hexadecimal digits for link names; ``""`` where they are not known any more, so that what is
+                left can only be looked at and removed.
             ranges: The installation's networks.
             run: Folder for dnsmasq's files; made if missing. Every user must be able to enter it.
             holders: The machines that have taps open; None where nobody looks after them.
         """
-        name = f"vs-{installation}"
+        name = names.namespace_of(installation)
         self._installation = installation
         self._run = run
         self.ranges = ranges
@@ -78,7 +79,7 @@ class DataPlane:
         self._attachment = Attachment(
             namespace=self._namespace,
             table=name,
-            device=f"vsh-{identifier}",
+            device=names.link_of(identifier),
             ranges=ranges,
             run_folder=run,
             record=HostSettings(),
@@ -218,6 +219,11 @@ class DataPlane:
         def add(kind: str, name: str, detail: str = "") -> None:
             found.append({"kind": kind, "name": name, "detail": detail})
 
+        orphan = await orphans.find(self._namespace, self._attachment.device)
+        if orphan is not None and orphan.users_elsewhere(self._run.parent):
+            return []  # all of this name is another installation's
+        if orphan is not None:
+            add("link", orphan.device, "veth of an installation of this name whose state folder was lost")
         if self._attachment.device_exists():
             add("link", self._attachment.device, f"veth, its other end is {INNER} in {self._namespace.name}")
         if await apart(self._attachment.host_table):
@@ -235,6 +241,8 @@ class DataPlane:
             add("namespace", self._namespace.name, str(self._namespace.path))
             for entry, value in sorted((await self._read()).items()):
                 add(entry.kind, entry.key, value)
+        elif self._namespace.path.exists():
+            add("file", str(self._namespace.path), "of a namespace that is gone")
         for lease in self._dnsmasq.leases().values():
             add("lease", lease.mac, str(lease.address))
         return found

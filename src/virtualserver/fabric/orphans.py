@@ -15,6 +15,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.fabric.desired.names import namespace_of
 from virtualserver.fabric.kernel.attachment import INNER
 from virtualserver.fabric.kernel.namespace import apart
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
@@ -79,9 +80,8 @@ def refusal(installation: str, run: Path, orphan: Orphan) -> str:
     elsewhere = orphan.users_elsewhere(run)
     shown = elsewhere or orphan.users
     processes = ", ".join(f"{pid} ({Path(line.split(' ')[0]).name})" for pid, line in sorted(shown.items())[:3])
-    begin = (
-        f"network namespace vs-{installation} hangs on link {orphan.device}, which this state folder knows nothing of"
-    )
+    name = namespace_of(installation)
+    begin = f"network namespace {name} hangs on link {orphan.device}, which this state folder knows nothing of"
     if elsewhere:
         return (
             f"{begin}: an instance of the same name, in another state folder, uses it (PID {processes}); "

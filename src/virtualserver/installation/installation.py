@@ -15,6 +15,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.fabric.desired import names
 from virtualserver.installation import migrations, record
 from virtualserver.installation.errors import InstallationError
 
@@ -245,7 +246,7 @@ class Installation:
     @property
     def namespace(self) -> str:
         """The network namespace that holds the data plane."""
-        return f"vs-{self.name}"
+        return names.namespace_of(self.name)
 
     def record(self) -> Record:
         """Return everything recorded about this installation, an empty record before its first start.

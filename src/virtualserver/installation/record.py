@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from virtualserver.fabric.desired import names
 from virtualserver.host.files import write_atomically
 from virtualserver.installation.errors import InstallationError
 
@@ -135,7 +136,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     @property
     def link(self) -> str:
         """The name of the host's end of the link to the data plane; only after `identifier` was chosen."""
-        return f"vsh-{self.identifier}"
+        return names.link_of(self.identifier)
 
 
 def read(path: Path) -> Record:

@@ -74,11 +74,10 @@ def stop(
         with report.step("Servers") as update:
             switched_off = asyncio.run(stop_machines(inventory.machines(installation), update, grace_seconds))
             asyncio.run(inventory.machines(installation).end_orphans())
+            inventory.machines(installation).remove_groups()
         with report.step("Network") as update:
-            plane = inventory.data_plane(installation)
-            if plane is not None:
-                update("removing namespace, links, rules and routes", None)
-                asyncio.run(plane.stop())
+            update("removing namespace, links, rules and routes", None)
+            asyncio.run(inventory.remains(installation).stop())
         shutil.rmtree(installation.run, ignore_errors=True)
         with contextlib.suppress(OSError):
             installation.run_root.rmdir()  # others may have theirs in it

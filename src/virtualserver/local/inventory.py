@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
 from virtualserver.fabric import dataplane
+from virtualserver.fabric.desired import state
 from virtualserver.fabric.kernel import foreign
 from virtualserver.installation import ranges
 from virtualserver.machines import hypervisor
@@ -18,10 +20,9 @@ from virtualserver.node.allocation import allocations
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from virtualserver.fabric.desired import state
     from virtualserver.installation.installation import Installation
 
-__all__ = ["Item", "blockers", "data_plane", "foreign_routes", "has_links", "machines", "of"]
+__all__ = ["Item", "blockers", "data_plane", "foreign_routes", "has_links", "machines", "of", "remains"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ def data_plane(installation: Installation) -> dataplane.DataPlane | None:
         identifier=record.identifier,
         ranges=ranges.decode(record.ranges),
         run=installation.fabric_run,
+    )
+
+
+def remains(installation: Installation) -> dataplane.DataPlane:
+    """Return the installation's data plane to look at and to remove, also where the record of it was lost."""
+    nothing = state.Ranges(public={}, private={}, guest=(), service=(), link=())
+    return data_plane(installation) or dataplane.DataPlane(
+        installation=installation.name, identifier="", ranges=nothing, run=installation.fabric_run
     )
 
 
@@ -86,11 +95,12 @@ def foreign_routes(installation: Installation, own: Iterable[state.Network], *, 
 
 
 def of(installation: Installation) -> list[Item]:
-    """Return everything that exists on the host because of the installation, whether or not it runs."""
-    plane = data_plane(installation)
+    """Return everything that exists on the host because of the installation, whether or not it runs; root sees all."""
+    plane = remains(installation) if os.geteuid() == 0 else data_plane(installation)
     return [
         *_processes(installation),
         *asyncio.run(_machines(installation)),
+        *(Item("cgroup", str(group)) for group in machines(installation).groups()),
         *([] if plane is None else [Item(**item) for item in asyncio.run(plane.inventory())]),
         *_claimants(installation),
         *(Item("file", str(path)) for path in _files(installation)),
@@ -112,7 +122,13 @@ async def _machines(installation: Installation) -> list[Item]:
     for machine in found:
         await machine.close()
     running = [machine for machine in found if isinstance(machine.state, Running)]
-    return [Item("process", f"qemu {machine.spec.name}", f"pid {machine.pid}") for machine in running]
+    return [
+        *(Item("process", f"qemu {machine.spec.name}", f"pid {machine.pid}") for machine in running),
+        *(
+            Item("process", f"qemu {identifier}", f"pid {process.pid}, its description was lost")
+            for process, identifier in machines(installation).orphans()
+        ),
+    ]
 
 
 def _claimants(installation: Installation) -> Iterator[Item]:
@@ -124,10 +140,7 @@ def _claimants(installation: Installation) -> Iterator[Item]:
 
 
 def _files(installation: Installation) -> list[Path]:
-    """Return the installation's folders and what lies directly in them."""
-    return [
-        path
-        for folder in (installation.state, installation.run)
-        if folder.exists()
-        for path in (folder, *sorted(folder.iterdir()))
-    ]
+    """Return the installation's folders and what lies directly in them, and its lock."""
+    folders = [folder for folder in (installation.state, installation.run) if folder.exists()]
+    inside = [path for folder in folders for path in (folder, *sorted(folder.iterdir()))]
+    return [*inside, *([installation.change_lock] if installation.change_lock.exists() else [])]

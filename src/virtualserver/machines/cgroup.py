@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 from pathlib import Path
 
-__all__ = ["cgroup_root", "leave_group"]
+__all__ = ["cgroup_root", "group_of", "groups", "leave_group", "remove_empty"]
 
 
 def cgroup_root() -> Path | None:
@@ -17,6 +18,27 @@ def cgroup_root() -> Path | None:
         if kind == "cgroup2" and os.access(folder, os.W_OK):
             return Path(folder)
     return None
+
+
+def group_of(installation: str, identifier: str) -> Path | None:
+    """Return the folder of a machine's cgroup; None where there is no cgroup v2 that we may write."""
+    whole = _whole(installation)
+    return None if whole is None else whole / identifier
+
+
+def groups(installation: str) -> list[Path]:
+    """Return the cgroups of an installation that there are, whoever made them: the machines', then the one above."""
+    whole = _whole(installation)
+    if whole is None or not whole.is_dir():
+        return []
+    return [*sorted(entry for entry in whole.iterdir() if entry.is_dir()), whole]
+
+
+def remove_empty(installation: str) -> None:
+    """Remove the cgroups of an installation in which no process is."""
+    for group in groups(installation):
+        with contextlib.suppress(OSError):  # somebody is in it, or it has just gone
+            group.rmdir()
 
 
 async def leave_group(group: Path | None) -> None:
@@ -30,6 +52,11 @@ async def leave_group(group: Path | None) -> None:
         if _left(group):
             return
         await asyncio.sleep(0.02)
+
+
+def _whole(installation: str) -> Path | None:
+    root = cgroup_root()
+    return None if root is None else root / f"virtualserver-{installation}"
 
 
 def _left(group: Path | None) -> bool:

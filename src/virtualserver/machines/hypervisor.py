@@ -20,7 +20,7 @@ from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import Process, end
 from virtualserver.machines import launch
-from virtualserver.machines.cgroup import cgroup_root, leave_group
+from virtualserver.machines.cgroup import group_of, groups, leave_group, remove_empty
 from virtualserver.machines.launch import Disk, Files, Kernel, MachineSpec, Nic
 from virtualserver.machines.machine import Ended, Machine, last_lines
 from virtualserver.storage import qemu_img
@@ -60,7 +60,7 @@ class Hypervisor:
         Args:
             machines: The folder of the machines' descriptions and logs, which outlives a reboot.
             run: The folder of their sockets; its path should be short (a unix socket's name has 107 bytes).
-            installation: The installation's name; the machines' cgroups lie below ``virtualserver-INSTANCE``.
+            installation: The installation's name, by which the machines' cgroups are named.
         """
         self._machines = machines
         self._run = run
@@ -184,13 +184,21 @@ class Hypervisor:
         Returns:
             The PIDs that they had.
         """
-        found = list(self._orphans())
+        found = list(self.orphans())
         for process, identifier in found:
             await asyncio.to_thread(end, process, limit_seconds=_ORPHAN_SECONDS)
             await leave_group(self._group(identifier))
         return [process.pid for process, _ in found]
 
-    def _orphans(self) -> Iterator[tuple[Process, str]]:
+    def groups(self) -> list[Path]:
+        """Return the cgroups of machines that there are, also of those that nothing else tells of any more."""
+        return groups(self._installation)
+
+    def remove_groups(self) -> None:
+        """Remove the cgroups in which no process is; to be called when no machine is being started."""
+        remove_empty(self._installation)
+
+    def orphans(self) -> Iterator[tuple[Process, str]]:
         """Yield process and identifier of each machine that only its command line tells of."""
         known = {files.run / "pid" for files, _ in self._described()}
         for folder in Path("/proc").glob("[0-9]*"):
@@ -274,8 +282,7 @@ class Hypervisor:
 
     def _group(self, identifier: str) -> Path | None:
         """Return the folder of a machine's cgroup; None where there is no cgroup v2 that we may write."""
-        root = cgroup_root()
-        return None if root is None else root / f"virtualserver-{self._installation}" / identifier
+        return group_of(self._installation, identifier)
 
     def _make_group(self, identifier: str) -> Path | None:
         """Make a machine's cgroup, outside ours; None where that is not possible, which is no fault."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -132,7 +133,8 @@ class Agent:
         )
         links = Links(cache, queues, addresses, services)
         seeds = Seeds(client, installation.seeds)
-        preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, found)
+        probe = functools.partial(accelerator.probe, cache=installation.accelerator)
+        preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, probe)
         self._placement = placement = Placement(cache, held, volumes, links, seeds, hypervisor, dataplane)
         probes = Probes(queues.vmis, dataplane.open_socket)
         self._vmis = VmiController(

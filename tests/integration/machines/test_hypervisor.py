@@ -20,7 +20,7 @@ import pytest
 from harness import proc
 from harness.guest import image as guest_image
 from harness.guest.machines import Bench, a_bench, guest_of, no_tap
-from virtualserver.machines import hypervisor, launch
+from virtualserver.machines import cgroup, launch
 from virtualserver.machines.hypervisor import Disk, HypervisorError, Nic
 from virtualserver.machines.machine import Ended, EndReason, Machine, Running
 from virtualserver.machines.seed import write_seed
@@ -93,7 +93,7 @@ async def test_a_machine_has_no_rights_and_no_network_of_the_host(bench: Bench) 
 
 
 async def test_a_machine_has_a_cgroup_of_its_own_which_goes_with_it(bench: Bench) -> None:
-    root = hypervisor.cgroup_root()
+    root = cgroup.cgroup_root()
     if root is None:
         pytest.skip("this machine has no cgroup v2 that we may write")
     machine = await bench.launch()
@@ -355,7 +355,7 @@ async def test_a_launch_that_is_cancelled_leaves_nothing(bench: Bench, seconds: 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert list(bench.machines.iterdir()) + list(bench.run.iterdir()) == []
-    root = hypervisor.cgroup_root()
+    root = cgroup.cgroup_root()
     assert root is None or not (root / f"virtualserver-{bench.installation}").exists()
     assert str(bench.folder) not in await asyncio.to_thread(subprocess.getoutput, "ps -e -o args")
 

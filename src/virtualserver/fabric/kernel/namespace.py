@@ -111,7 +111,7 @@ class Namespace:
         self.leave()
         if self.exists():
             _LIBC.umount2(os.fsencode(self.path), _DETACH)
-            self.path.unlink()
+        self.path.unlink(missing_ok=True)
         if not _MADE.exists() or (_FOLDER.exists() and any(_FOLDER.iterdir())):
             return  # the mount is somebody else's, or somebody needs it
         if _mounted() and _LIBC.umount2(os.fsencode(_FOLDER), 0) != 0:

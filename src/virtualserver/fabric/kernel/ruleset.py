@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.fabric.desired.names import LINK_PREFIX
 from virtualserver.fabric.desired.state import GATEWAYS, Network, Ranges
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ table inet {table} {{
     oifname "{device}" ip daddr != {{ {pools} }} drop
   }}
   chain translate_source {{
-    ip saddr {node} oifname != "vsh-*" masquerade{masquerade}
+    ip saddr {node} oifname != "{links}" masquerade{masquerade}
   }}
 }}
 """
@@ -289,6 +290,7 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
         pools=_listed(pools),
         node=node,
         masquerade=extra,
+        links=f"{LINK_PREFIX}*",
     )
 
 

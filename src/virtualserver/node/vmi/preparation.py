@@ -14,13 +14,13 @@ from virtualserver.node.vmi import specification
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from virtualserver.fabric.desired.state import GuestLink
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
-    from virtualserver.machines.accelerator import Accelerator
+    from virtualserver.machines.accelerator import Accelerator, AcceleratorName
     from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.held import Held
     from virtualserver.node.vmi.links import Links
@@ -58,7 +58,7 @@ class Preparation:
         volumes: VolumeController,
         links: Links,
         seeds: Seeds,
-        accelerator: Accelerator,
+        accelerator: Callable[[], Awaitable[Accelerator]],
     ) -> None:
         """Name where it collects.
 
@@ -70,7 +70,7 @@ class Preparation:
             volumes: Has the disks.
             links: Says what links the NICs have.
             seeds: Writes cloud-init seeds.
-            accelerator: How guests run here.
+            accelerator: Returns how guests run here, which is looked at before each start.
         """
         self._client = client
         self._cache = cache
@@ -99,7 +99,8 @@ class Preparation:
         links = self._links.of(vmi, wish.nics, owner=owner)
         if isinstance(links, Wait):
             return links
-        if shortage := self._shortage(vmi, wish):
+        accelerator = (await self._accelerator()).name
+        if shortage := self._shortage(vmi, wish, accelerator):
             return shortage
         seed = None
         if wish.cloud_init is not None:
@@ -107,7 +108,7 @@ class Preparation:
             if isinstance(seed, Wait):
                 return seed
         identifiers = _hand_over([file for _, file in disks], user)
-        return Prepared(self._spec(vmi, wish, disks, user, links, seed), links, identifiers)
+        return Prepared(self._spec(vmi, wish, disks, user, links, seed, accelerator), links, identifiers)
 
     async def _find_disks(self, namespace: str, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
         found: list[tuple[DiskWish, DiskFile]] = []
@@ -119,11 +120,11 @@ class Preparation:
             found.append((disk, file))
         return found
 
-    def _shortage(self, vmi: Manifest, wish: MachineWish) -> Wait | None:
+    def _shortage(self, vmi: Manifest, wish: MachineWish, accelerator: AcceleratorName) -> Wait | None:
         message = memory.fault(
             f"Server {'/'.join(key_of(vmi))}",
             wish.memory_bytes,
-            accelerator=self._accelerator.name,
+            accelerator=accelerator,
             available=memory.available_bytes(),
             admitted=self._held.footprints(),
         )
@@ -137,13 +138,14 @@ class Preparation:
         user: int,
         links: Mapping[str, GuestLink],
         seed: Path | None,
+        accelerator: AcceleratorName,
     ) -> MachineSpec:
         return MachineSpec(
             identifier=vmi["metadata"]["uid"],
             name="/".join(key_of(vmi)),
             cpus=wish.cpus,
             memory_bytes=wish.memory_bytes,
-            accelerator=self._accelerator.name,
+            accelerator=accelerator,
             user=user,
             disks=tuple(
                 Disk(

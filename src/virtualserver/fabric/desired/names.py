@@ -1,0 +1,23 @@
+"""What an installation's things are called in the kernel: said here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["LINK_PREFIX", "NAMESPACE_PREFIX", "link_of", "namespace_of"]
+
+NAMESPACE_PREFIX: Final = "vs-"
+"""With what the names of all installations' namespaces, and of their tables in the host, begin."""
+
+LINK_PREFIX: Final = "vsh-"
+"""With what the names of the host's ends of all installations' veth pairs begin."""
+
+
+def namespace_of(installation: str) -> str:
+    """Return the name of the network namespace of an installation, and of its nftables table in the host."""
+    return f"{NAMESPACE_PREFIX}{installation}"
+
+
+def link_of(identifier: str) -> str:
+    """Return the name of the host's end of the veth pair of the installation of an identifier."""
+    return f"{LINK_PREFIX}{identifier}"

@@ -1,0 +1,170 @@
+"""Everything that an installation makes on a machine is listed while it is there, and gone after a purge (fault 44)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import fabric_world as world
+from harness.waiting import eventually
+from virtualserver.controlplane.components import Component, FileProbe
+from virtualserver.controlplane.supervisor import processes
+from virtualserver.installation import ranges
+from virtualserver.installation.installation import Installation
+from virtualserver.local import down, inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from virtualserver.host.progress import Update
+
+KINDS = {
+    "process",
+    "cgroup",
+    "link",
+    "namespace",
+    "nftables table",
+    "route",
+    "setting",
+    "tap",
+    "file",
+}
+"""What an installation makes; entries of the namespace (`tap` for all of them) go with it."""
+SLEEPS = (sys.executable, "-c", "import time; time.sleep(1000)")
+
+
+class Unseen:
+    """A report that nobody reads."""
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Generator[Update]:
+        yield lambda _text, _share: None
+
+    def once(self, text: str, share: float | None = None) -> None:
+        del text, share
+
+
+class Made:
+    """One thing of each kind, as an installation makes it.
+
+    Attributes:
+        installation: Whose it is.
+        children: Its processes.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.installation = installation = Installation("t9", root, Path("/run/virtualserver"))
+        with installation.changing() as record:
+            record.identifier = "0000a9"
+            record.ranges = ranges.encode(ranges.choose(asyncio.run(ranges.networks_in_use())))
+        installation.change_lock.touch()
+        plane = inventory.data_plane(installation)
+        assert plane is not None
+
+        async def start() -> None:
+            await plane.start()
+            await plane.set_link("guest", world.a_link(2))
+
+        asyncio.run(start())
+        (group,) = (Path("/sys/fs/cgroup/virtualserver-t9/of-a-guest-that-nobody-knows"),)
+        group.mkdir(parents=True)
+        machine = installation.machines_run / "lost"
+        machine.mkdir(parents=True)
+        component = Component("etcd", "", SLEEPS, {}, 0, FileProbe(machine))
+        self.children = [
+            processes.spawn(component, processes.Records(installation.processes), installation.log("etcd")),
+            subprocess.Popen([*SLEEPS, "-pidfile", str(machine / "pid")]),
+        ]
+
+    def items(self) -> set[tuple[str, str]]:
+        """Return kind and name of what the inventory lists, without files within the folders."""
+        return {(item.kind, item.name) for item in inventory.of(self.installation)}
+
+    def have_ended(self) -> bool:
+        """Return whether all processes have ended."""
+        return all(child.poll() is not None for child in self.children)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Generator[Made]:
+    with world.a_machine():
+        world.internet()
+        world.sh("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
+        made = Made(tmp_path)
+        try:
+            yield made
+        finally:
+            for child in made.children:
+                child.kill()
+                child.wait()
+            for group in Path("/sys/fs/cgroup").glob("virtualserver-t9/*"):
+                group.rmdir()
+                group.parent.rmdir()
+
+
+def assert_gone(made: Made) -> None:
+    """Assert that nothing is there, as the machine's own programs tell it."""
+    eventually(made.have_ended, what="all processes have ended")
+    assert inventory.of(made.installation) == []
+    assert "vsh-" not in world.sh("ip", "-brief", "link", "show")
+    assert "vs-t9" not in world.sh("ip", "netns", "list")
+    assert "vs-t9" not in world.sh("nft", "list", "tables")
+    assert Path("/proc/sys/net/ipv4/conf", world.UPLINK, "forwarding").read_text() == "0\n"
+    assert not Path("/sys/fs/cgroup/virtualserver-t9").exists()
+    left = [path for path in Path("/run").rglob("*virtualserver*") if path != made.installation.run_root]
+    assert left == []
+    assert [path for path in made.installation.root.iterdir() if path.name != ".run"] == []
+
+
+def test_fault_44_each_kind_is_listed_and_a_purge_leaves_none(made: Made) -> None:
+    installation = made.installation
+    found = made.items()
+    assert {kind for kind, _ in found} >= KINDS
+    assert {
+        ("process", "etcd"),
+        ("process", "dnsmasq"),
+        ("process", "qemu lost"),
+        ("cgroup", "/sys/fs/cgroup/virtualserver-t9"),
+        ("cgroup", "/sys/fs/cgroup/virtualserver-t9/of-a-guest-that-nobody-knows"),
+        ("link", installation.record().link),
+        ("namespace", installation.namespace),
+        ("nftables table", f"inet {installation.namespace}"),
+        ("file", str(installation.state)),
+        ("file", str(installation.run)),
+        ("file", str(installation.change_lock)),
+    } <= found
+    down.stop(installation, report=Unseen(), purged=True)
+    assert_gone(made)
+
+
+def test_fault_44_what_a_lost_state_folder_left_is_listed_and_goes_too(made: Made) -> None:
+    installation = made.installation
+    shutil.rmtree(installation.state)
+    found = made.items()
+    assert {
+        ("process", "dnsmasq"),
+        ("process", "qemu lost"),
+        ("cgroup", "/sys/fs/cgroup/virtualserver-t9"),
+        ("link", "vsh-0000a9"),
+        ("namespace", "vs-t9"),
+        ("nftables table", "inet vs-t9"),
+    } <= found
+    down.stop(installation, report=Unseen(), purged=True)
+    assert_gone(made)
+
+
+def test_fault_44_the_file_of_a_namespace_that_is_gone_is_listed_and_removed(made: Made) -> None:
+    down.stop(made.installation, report=Unseen(), purged=True)
+    file = Path("/run/netns/vs-t9")
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    assert ("file", str(file)) in made.items()
+    down.stop(made.installation, report=Unseen(), purged=True)
+    assert_gone(made)
