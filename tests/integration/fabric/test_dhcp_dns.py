@@ -28,13 +28,7 @@ def ask(
     node: world.Node, name: str, *, server: str = GATEWAY, kind: int = 1, seconds: float = 5
 ) -> tuple[int, list[str]]:
     """Return the answer's code (0 NOERROR, 3 NXDOMAIN, 5 REFUSED) and its addresses."""
-    question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
-    query = struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + question + struct.pack(">2H", kind, 1)
-    with node.socket(socket.SOCK_DGRAM) as asking:
-        asking.settimeout(seconds)
-        asking.connect((server, 53))
-        asking.send(query)
-        answer = asking.recv(2000)
+    query, answer = exchange(node, name, server=server, kind=kind, seconds=seconds)
     _, flags, _, count, _, _ = struct.unpack(">6H", answer[:12])
     position, addresses = len(query), list[str]()
     for _ in range(count):
@@ -43,6 +37,17 @@ def ask(
             addresses.append(socket.inet_ntoa(answer[position + 12 : position + 16]))
         position += 12 + length
     return flags & 15, addresses
+
+
+def exchange(node: world.Node, name: str, *, server: str, kind: int, seconds: float) -> tuple[bytes, bytes]:
+    """Return what was asked and the answer, as they were on the wire."""
+    question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+    query = struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + question + struct.pack(">2H", kind, 1)
+    with node.socket(socket.SOCK_DGRAM) as asking:
+        asking.settimeout(seconds)
+        asking.connect((server, 53))
+        asking.send(query)
+        return query, asking.recv(2000)
 
 
 def eventually_asked(node: world.Node, name: str, expected: tuple[int, list[str]]) -> None:
@@ -175,6 +180,11 @@ async def test_names_of_services_resolve_to_guests_and_unknown_ones_do_not_exist
     eventually_asked(guest, "db.team.svc.cluster.local", (0, ["10.96.0.9"]))
     assert sorted(ask(guest, name)[1]) == ["10.42.0.2", "10.42.0.3"]
     assert ask(guest, "nobody.team.svc.cluster.local") == (3, [])
+    for address in ("10.42.0.2", "10.42.0.3", "10.96.0.9"):
+        reverse = ".".join(reversed(address.split("."))) + ".in-addr.arpa"
+        _, answer = exchange(guest, reverse, server=GATEWAY, kind=12, seconds=5)
+        assert b"team" not in answer, "an address does not say whose it is"
+        assert address.replace(".", "-").encode() in answer
     await plane.set_service("s1", ServiceRules(names={name: (ip_address("10.42.0.4"),)}))
     eventually_asked(guest, name, (0, ["10.42.0.4"]))
     await plane.remove_service("s1")

@@ -138,10 +138,18 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
             entries[Entry(RESTRICTED[address.version], str(address))] = ""
         if clients:
             entries[Entry(ADMITTED[address.version], str(address))] = ",".join(clients)
-    lines = [f"{address} {name}\n" for name in sorted(rules.names) for address in rules.names[name]]
+    lines = [f"{address} {_reverse(address)} {name}\n" for name in sorted(rules.names) for address in rules.names[name]]
     if lines:
         entries[Entry(NAMES, owner)] = "".join(lines)
     return entries
+
+
+def _reverse(address: Address) -> str:
+    """Return what an address is called where its name is asked for: the first name of its lines, which tells of nobody.
+
+    Else a guest could ask through all addresses, and read whose servers there are.
+    """
+    return f"{str(address).replace('.', '-').replace(':', '-')}.ip.cluster.local"
 
 
 def _clients(networks: tuple[Network, ...] | None, version: int) -> list[str] | None:

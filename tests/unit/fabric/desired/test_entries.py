@@ -61,7 +61,7 @@ def test_a_service_is_its_ports_addresses_and_names() -> None:
         Entry("published", "203.0.113.7 . udp . 53"): "10.42.0.2 . 53",
         Entry("announced", "203.0.113.7"): "",
         Entry("route", "203.0.113.7"): "local",
-        Entry("names", "uid"): "10.42.0.2 web.a.svc.cluster.local\n",
+        Entry("names", "uid"): "10.42.0.2 10-42-0-2.ip.cluster.local web.a.svc.cluster.local\n",
     }
 
 
