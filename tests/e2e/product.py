@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from harness import invariants
 from harness.guest.driver import Guest
 from harness.reading import Reader
 from harness.waiting import eventually
@@ -38,7 +39,8 @@ class Product:
         self.state = state
         self.programs = programs
         self.enter = list(enter)
-        self._reader = Reader(Installation.below(state, instance))
+        self._files = Installation.below(state, instance)
+        self._reader = Reader(self._files)
         self.environment = {
             **os.environ,
             "VS_INSTANCE": instance,
@@ -147,6 +149,10 @@ class Product:
     def pools(self) -> list[dict[str, Any]]:
         """Return the address pools, as ``vs status`` tells them."""
         return json.loads(self.vs("status", "-o", "json"))["pools"]
+
+    def one_owner(self) -> None:
+        """Fail where an address, MAC, tap or user number has not one owner everywhere."""
+        invariants.one_owner(self._files, self._reader)
 
     def condition(self, name: str, kind: str = "Ready", *, namespace: str = "default") -> dict[str, Any]:
         """Return one condition of a VirtualServer."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from e2e.attacks import CLAIMS, Claim, Wanted, a_service, an_endpoint_slice
 from e2e.manifests import a_server
 from harness.tenant import Tenant
 from harness.waiting import eventually
@@ -266,3 +267,164 @@ def test_a_user_cannot_be_another(world: World) -> None:
         headers = {"Impersonate-User": name, **({"Impersonate-Group": group} if group else {})}
         status, _ = world.thief.call("GET", SERVERS.format(world.victim.namespace), headers=headers)
         assert status == 403, name
+
+
+@pytest.fixture(scope="module")
+def wanted(world: World) -> Wanted:
+    """What the victim's server has."""
+    product, namespace = world.product, world.victim.namespace
+
+    def uid(kind: str, name: str = "wanted") -> str:
+        return product.get(kind, name, namespace=namespace)["metadata"]["uid"]
+
+    nic = product.get("vmi", "wanted", namespace=namespace)["status"]["interfaces"][0]
+    return Wanted(
+        namespace=namespace,
+        server=uid("vs"),
+        machine=uid("vm"),
+        instance=uid("vmi"),
+        service=uid("service", "wanted-tcp"),
+        disk=uid("dv"),
+        address=product.get("vs", "wanted", namespace=namespace)["status"]["network"]["externalIP"],
+        guest=nic["ipAddress"],
+        mac=nic["mac"],
+    )
+
+
+_PATHS = {
+    "VirtualServer": SERVERS,
+    "VirtualMachine": KUBEVIRT + "/virtualmachines",
+    "VirtualMachineInstance": KUBEVIRT + "/virtualmachineinstances",
+    "DataVolume": CDI,
+    "Service": CORE + "/services",
+    "Secret": CORE + "/secrets",
+    "PersistentVolumeClaim": CORE + "/persistentvolumeclaims",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+}
+
+
+def _path(manifest: dict[str, Any], namespace: str, *, named: bool = False) -> str:
+    path = _PATHS[manifest["kind"]].format(namespace)
+    return f"{path}/{manifest['metadata']['name']}" if named else path
+
+
+def _looked_at(world: World, made: dict[str, Any]) -> dict[str, Any]:
+    """Return an object once the node or the operator has said something about it, ``{}`` before."""
+    status, live = world.thief.call("GET", _path(made, world.thief.namespace, named=True))
+    if status == 404:  # its owner is in no namespace that it could be in: collected as such
+        return {**made, "status": {}}
+    told = live.get("status", {})
+    if live["kind"] in ("Secret", "EndpointSlice", "PersistentVolumeClaim"):
+        return live
+    if live["kind"] == "Service" and live["spec"]["type"] == "LoadBalancer":
+        return live if told.get("conditions") or told["loadBalancer"] else {}
+    is_told = told.get("conditions") or told.get("phase") or told.get("printableStatus")
+    return live if is_told or live["kind"] == "Service" or "deletionTimestamp" in live["metadata"] else {}
+
+
+@pytest.fixture(scope="module")
+def claimed(world: World, wanted: Wanted) -> Generator[dict[str, tuple[int, dict[str, Any]]]]:
+    """What came of each claim: the API server's status, and the object once it was looked at, or the refusal."""
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    namespace = world.thief.namespace
+    try:
+        for claim in CLAIMS:
+            manifest = claim.manifest(wanted)
+            manifest["metadata"]["namespace"] = namespace
+            found[claim.what] = world.thief.call("POST", _path(manifest, namespace), manifest)
+        for what, (status, made) in found.items():
+            if status == 201:
+                found[what] = status, eventually(lambda made=made: _looked_at(world, made), what=what)
+        yield found
+    finally:
+        for status, made in found.values():
+            if status == 201:
+                path = _path(made, namespace, named=True)
+                world.thief.call("PATCH", path, {"metadata": {"finalizers": None}})
+                world.thief.call("DELETE", path)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.what)
+def test_who_claims_what_is_anothers_gets_none_of_it(
+    claimed: dict[str, tuple[int, dict[str, Any]]], wanted: Wanted, claim: Claim
+) -> None:
+    status, answer = claimed[claim.what]
+    expected = {True: (403, 422), False: (201,), None: (201, 403, 422)}
+    assert status in expected[claim.refused], answer
+    state = answer.get("status", {})
+    told = json.dumps(state)
+    assert not claim.waits or "Running" not in (state.get("phase"), state.get("printableStatus")), told
+    for mine in (wanted.address, wanted.guest, wanted.mac):
+        assert f'"{mine}"' not in told, told
+    if wanted.namespace not in json.dumps(claim.manifest(wanted)):
+        assert wanted.namespace not in json.dumps(answer), "whose it is, is not told"
+
+
+def test_events_tell_nobody_what_another_has(
+    claimed: dict[str, tuple[int, dict[str, Any]]], world: World, wanted: Wanted
+) -> None:
+    del claimed
+    _, answer = world.thief.call("GET", CORE.format(world.thief.namespace) + "/events")
+    told = [event["message"] for event in answer["items"]]
+    assert told
+    assert [message for message in told if wanted.namespace in message] == []
+
+
+def test_what_was_claimed_is_its_owners_as_before(
+    claimed: dict[str, tuple[int, dict[str, Any]]], world: World, wanted: Wanted, client: Internet
+) -> None:
+    product = world.product
+    server = product.wait_ready("wanted", namespace=wanted.namespace)
+    nic = product.get("vmi", "wanted", namespace=wanted.namespace)["status"]["interfaces"][0]
+    assert server["status"]["network"]["externalIP"] == wanted.address
+    assert (nic["ipAddress"], nic["mac"]) == (wanted.guest, wanted.mac)
+    product.one_owner()
+    assert _greeting(client, wanted.address).endswith(" host=wanted\n")
+    others = [
+        ingress["ip"]
+        for status, live in claimed.values()
+        if status == 201 and live["kind"] == "Service"
+        for ingress in live["status"].get("loadBalancer", {}).get("ingress", ())
+    ]
+    assert wanted.address not in others
+    assert [address for address in others if _greeting(client, address).endswith(" host=wanted\n")] == []
+
+
+def test_who_may_write_endpoint_slices_besides_leads_nobody_to_anothers_guest_or_to_the_machine(
+    world: World, wanted: Wanted, client: Internet
+) -> None:
+    product, namespace = world.product, world.thief.namespace
+    account = world.thief.kubeconfig["current-context"].partition("@")[0]
+    product.kubectl(
+        "create", "role", "slices", "-n", namespace, "--verb=*", "--resource=endpointslices.discovery.k8s.io"
+    )
+    product.kubectl(
+        "create", "rolebinding", "slices", "-n", namespace, "--role=slices", f"--serviceaccount=vs-users:{account}"
+    )
+    targets = {"guest": wanted.guest, "published": wanted.address, "machine": world.address, "api": "10.96.0.1"}
+    slices = _PATHS["EndpointSlice"].format(namespace)
+    tried = an_endpoint_slice("tried", "mine-tcp", "192.0.2.1")
+    eventually(lambda: world.thief.status("POST", f"{slices}?dryRun=All", tried) == 201, what="the right in force")
+    # What is of the machine by its kind, the API server itself refuses.
+    for number, target in enumerate(("127.0.0.1", "169.254.1.1")):
+        assert world.thief.status("POST", slices, an_endpoint_slice(f"own-{number}", "mine-tcp", target)) == 422
+    for name, target in targets.items():
+        for manifest in (a_service(f"to-{name}"), an_endpoint_slice(f"to-{name}", f"to-{name}", target)):
+            assert world.thief.status("POST", _path(manifest, namespace), manifest) == 201, name
+    try:
+        for name in targets:
+
+            def address(name: str = name) -> str:
+                _, live = world.thief.call("GET", CORE.format(namespace) + f"/services/to-{name}")
+                return next((one["ip"] for one in live["status"]["loadBalancer"].get("ingress", ())), "")
+
+            granted = eventually(address, what="an address", seconds=60)
+            assert client.probe("tcp", granted, 22)["result"] != "open", name
+    finally:
+        for name in targets:
+            world.thief.call("DELETE", CORE.format(namespace) + f"/services/to-{name}")
+
+
+def _greeting(client: Internet, address: str) -> str:
+    """Return what a guest of the tests' image says on port 22, its name last; ``""`` where nothing answers."""
+    return str(client.probe("tcp", address, 22).get("answer", ""))

@@ -66,13 +66,24 @@ class Tenant:
             "Authorization": f"Bearer {token or self._token}",
             "Content-Type": kind or _TYPES.get(method, "application/json"),
         }
-        self._connection.request(method, path, None if body is None else json.dumps(body), sent)
-        answer = self._connection.getresponse()
-        content = answer.read()
+        encoded = None if body is None else json.dumps(body)
         try:
-            return answer.status, json.loads(content) if content else {}
+            status, content = self._send(method, path, encoded, sent)
+        except ConnectionError:  # the server, or the relay before it, was started again since
+            status, content = self._send(method, path, encoded, sent)
+        try:
+            return status, json.loads(content) if content else {}
         except ValueError:
-            return answer.status, {"message": content.decode(errors="replace")}
+            return status, {"message": content.decode(errors="replace")}
+
+    def _send(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        try:
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
+            return answer.status, answer.read()
+        except BaseException:
+            self._connection.close()  # the next request connects anew
+            raise
 
     def status(self, method: str, path: str, body: object = None, *, token: str = "") -> int:
         """Send a request and return the answer's status alone."""
