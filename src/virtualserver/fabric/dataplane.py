@@ -76,6 +76,7 @@ class DataPlane:
         self._run = run
         self.ranges = ranges
         self._namespace = Namespace(name)
+        self._dnsmasq = Dnsmasq(self._namespace, run)
         self._attachment = Attachment(
             namespace=self._namespace,
             table=name,
@@ -83,8 +84,8 @@ class DataPlane:
             ranges=ranges,
             run_folder=run,
             record=HostSettings(),
+            inhabitant=self._dnsmasq.find,
         )
-        self._dnsmasq = Dnsmasq(self._namespace, run)
         self._ledger = Ledger()
         self._lock = asyncio.Lock()
         self._certain = True

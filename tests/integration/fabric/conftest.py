@@ -47,7 +47,7 @@ def make_guest() -> Iterator[world.MakeGuest]:
     ) -> world.Guest:
         link = world.a_link(number, address)
         await plane.set_link(f"guest-{number}", link)
-        guest = world.Guest(f"g{number}-{len(guests)}", plane.open_tap(link.device), link.mac)
+        guest = world.Guest(f"g{number}-{len(guests)}", link.device, plane.open_tap(link.device), link.mac)
         guests.append(guest)
         if configured:
             guest.configure(str(link.addresses[0]))

@@ -80,7 +80,7 @@ async def test_two_guests_are_told_different_resolvers_and_one_without_resolver_
     await plane.set_link("guest-2", dataclasses.replace(world.a_link(2), resolver=own))
     await plane.set_link("guest-3", dataclasses.replace(world.a_link(3), resolver=Resolver((), ())))
     links = [world.a_link(number) for number in (2, 3)]
-    guests = [world.Guest(f"r{n}", plane.open_tap(link.device), link.mac) for n, link in enumerate(links)]
+    guests = [world.Guest(f"r{n}", link.device, plane.open_tap(link.device), link.mac) for n, link in enumerate(links)]
     try:
         first, second = [guest.dhcp() for guest in guests]
         assert first is not None
@@ -153,7 +153,7 @@ async def test_a_removed_guests_address_and_mac_serve_another_at_once(
     for number, changes in ((3, {"addresses": (ip_address("10.42.0.2"),)}), (4, {"mac": guest.mac})):
         link = dataclasses.replace(world.a_link(number), **changes)
         await plane.set_link(f"guest-{number}", link)
-        other = world.Guest(f"next{number}", plane.open_tap(link.device), link.mac)
+        other = world.Guest(f"next{number}", link.device, plane.open_tap(link.device), link.mac)
         try:
             told = other.dhcp()
             assert told is not None

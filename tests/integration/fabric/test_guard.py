@@ -356,7 +356,7 @@ async def test_the_door_is_closed_before_a_tap_has_an_address(village: Village) 
     inside = ("nsenter", "--net=/run/netns/vs-t1")
     world.sh(*inside, "ip", "tuntap", "add", "dev", "unknown0", "mode", "tap", "vnet_hdr")
     world.sh(*inside, "ip", "link", "set", "unknown0", "up")
-    stranger = world.Guest("stranger", village.plane.open_tap("unknown0"), MAC)
+    stranger = world.Guest("stranger", "unknown0", village.plane.open_tap("unknown0"), MAC)
     try:
         village.liar, honest = stranger, village.liar
         mac = world.sh(*inside, "ip", "-o", "link", "show", "unknown0").split("link/ether ")[1].split()[0]

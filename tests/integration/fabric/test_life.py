@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PUBLIC = ip_address("203.0.113.7")
+VSH = "vsh-0000a1"
 MAP = ("inet", "virtualserver", "published")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
 
@@ -98,6 +99,58 @@ def comparable(inventory: list[dict[str, str]]) -> list[tuple[str, str, str]]:
     return sorted(
         (item["kind"], item["name"], "" if item["kind"] == "process" else item["detail"]) for item in inventory
     )
+
+
+LEFT = {
+    "host: ip route flush dev": ("ip", "route", "flush", "dev", VSH),
+    "host: ip address flush dev": ("ip", "address", "flush", "dev", VSH),
+    "inside: ip route flush dev": (*INSIDE, "ip", "route", "flush", "dev", "up0"),
+    "inside: ip address flush dev": (*INSIDE, "ip", "address", "flush", "dev", "up0"),
+    "inside: tables local and main": (*INSIDE, "sh", "-c", "ip route flush table local; ip route flush table main"),
+    "all addresses": ("sh", "-c", f"ip address flush dev {VSH}; {' '.join(INSIDE)} ip address flush dev up0"),
+    "no pair": ("ip", "link", "delete", VSH),
+    "half a pair elsewhere": ("sh", "-c", f"ip netns add other && {' '.join(INSIDE)} ip link set up0 netns other"),
+    "foreign devices of both names": (
+        "sh",
+        "-c",
+        f"ip link delete {VSH} && ip link add {VSH} type veth peer name other0"
+        f" && {' '.join(INSIDE)} ip link add up0 type veth peer name other1",
+    ),
+    "a bridge of guests' tap's name": (
+        *INSIDE,
+        "sh",
+        "-c",
+        "ip link delete tap-2 && ip link add tap-2 type veth peer name other0",
+    ),
+    "a foreign table of our name": (
+        "sh",
+        "-c",
+        "nft delete table inet vs-t1 && nft 'add table inet vs-t1; add chain inet vs-t1 input { type nat hook output"
+        " priority 0; }'",
+    ),
+    "no rules of routing": (*INSIDE, "sh", "-c", "ip rule flush; ip rule delete pref 0"),
+    "no run folder": ("rm", "-r", "/run/t1"),
+    "no name": ("ip", "netns", "delete", "vs-t1"),
+    "a file instead of the namespace": ("sh", "-c", "ip netns delete vs-t1 && touch /run/netns/vs-t1"),
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+async def test_a_start_makes_the_base_whatever_is_left_of_it(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, left: str
+) -> None:
+    """Fault 32."""
+    guest = await make_guest(plane, 2)
+    world.sh(*LEFT[left])
+    chosen = ranges.decode(ranges.encode(plane.ranges))
+    successor = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"), holders=guest)
+    await successor.start()
+    desired = DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {})
+    await successor.synchronise(desired)
+    assert await successor.synchronise(desired) == 0
+    with internet.serving(80):
+        told = world.eventually(lambda: guest.tcp(world.CLIENT_ADDRESS, 80, seconds=2), what="the way out")
+        assert told == world.HOST_ADDRESS
 
 
 async def test_a_delta_that_does_not_fit_what_is_there_is_mended_at_once(plane: DataPlane) -> None:
@@ -360,7 +413,7 @@ async def test_the_uplink_that_the_default_route_moves_to_forwards_within_a_seco
     guest = await make_guest(plane, 2)
     another_uplink(internet, "wifi0")
     world.sh("ip", "route", "replace", "default", "via", "100.64.8.2")
-    assert await follower.until_adjusted("by wifi0 now, before by wan0") <= 1.1
+    assert world.is_in_time(await follower.until_adjusted("by wifi0 now, before by wan0"))
     assert (forwards("wifi0"), forwards(world.UPLINK)) == ("1", "0")
     with internet.serving(80):
         assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == "100.64.8.1"
@@ -391,14 +444,14 @@ async def test_a_vpn_carries_what_guests_send_within_a_second_and_gives_back_wha
         assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == world.HOST_ADDRESS
         for command in VPNS[vpn]:
             world.sh("ip", *command)
-        assert await follower.until_adjusted("by vpn0, wan0 now") <= 1.1
+        assert world.is_in_time(await follower.until_adjusted("by vpn0, wan0 now"))
         assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == "100.64.8.1"
         await follower.until_adjusted("is 1420 now, before 1500")
         assert "mtu 1420" in world.sh(*INSIDE, "ip", "link", "show", "tap-2")
         follower.adjusted.clear()
         for command in reversed(VPNS[vpn]):
             world.sh("ip", *["delete" if word == "add" else word for word in command])
-        assert await follower.until_adjusted("by wan0 now") <= 1.1
+        assert world.is_in_time(await follower.until_adjusted("by wan0 now"))
         assert (forwards("vpn0"), forwards(world.UPLINK)) == ("0", "1")
         assert await asyncio.to_thread(guest.tcp, "192.0.2.99", 80) == world.HOST_ADDRESS
     assert follower.told == []
@@ -424,7 +477,7 @@ async def test_a_guest_that_runs_gets_by_with_a_smaller_mtu_and_the_next_lease_t
         for mtu in (1400, 1300):
             world.sh("ip", "link", "set", world.UPLINK, "mtu", str(mtu))
             internet.run("ip", "link", "set", "eth0", "mtu", str(mtu))
-            assert await follower.until_adjusted(f"is {mtu} now") <= 1.1
+            assert world.is_in_time(await follower.until_adjusted(f"is {mtu} now"))
             assert await asyncio.to_thread(exchange, flow), "a connection that was open"
             with guest.connect(world.CLIENT_ADDRESS, 80) as another:
                 assert another.recv(100) and await asyncio.to_thread(exchange, another)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -32,12 +31,15 @@ INNER: Final = "up0"
 
 _ETHERNET: Final = 1500
 _RULES: Final = (
+    Rule(0, table=LOCAL_TABLE),
     Rule(40, entering="lo", table=MAIN_TABLE),
     Rule(50, without_mark=ruleset.MARK),
     Rule(32766, table=MAIN_TABLE),
 )
-"""The namespace's own packets go their way; others are refused unless the guard marked them. The last one is the
-kernel's own, which ``ip rule flush`` takes away."""
+"""The namespace's own packets go their way; others are refused unless the guard marked them. The first and the last one
+are the kernel's own, which somebody may take away too. No other is to be there: it could lead past these."""
+_DEFAULT_RULE: Final = 32767
+"""The kernel's own look into a table that is empty."""
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
 _LOOPBACK_INDEX: Final = 1
@@ -56,7 +58,15 @@ class Attachment:
     """Makes it, checks it, removes it; each part is made whatever is left of the others."""
 
     def __init__(
-        self, *, namespace: Namespace, table: str, device: str, ranges: Ranges, run_folder: Path, record: HostSettings
+        self,
+        *,
+        namespace: Namespace,
+        table: str,
+        device: str,
+        ranges: Ranges,
+        run_folder: Path,
+        record: HostSettings,
+        inhabitant: Callable[[], int | None],
     ) -> None:
         """Name it.
 
@@ -67,6 +77,7 @@ class Attachment:
             ranges: The installation's networks.
             run_folder: Where what was loaded is remembered.
             record: Of the host's settings.
+            inhabitant: Returns the PID of a process of ours that lives in the namespace, None where there is none.
         """
         self.namespace = namespace
         self.table = table
@@ -85,6 +96,7 @@ class Attachment:
         """The uplinks that were made to forward."""
         self._run = run_folder
         self._record = record
+        self._inhabitant = inhabitant
 
     async def ensure(self) -> list[Repair]:
         """Make all of it so, and return what was not.
@@ -180,12 +192,15 @@ class Attachment:
     def _make(self) -> list[Repair]:
         """Make the namespace and the veth pair."""
         self._run.mkdir(mode=0o755, parents=True, exist_ok=True)
-        made = [Repair(f"namespace {self.namespace.name}", "host")] if self.namespace.create() else []
+        # Somebody who deletes a namespace takes its name away only, as long as a process lives in it.
+        found = not self.namespace.exists() and self.namespace.name_again(self._inhabitant())
+        made = [Repair(f"namespace {self.namespace.name}", "host")] if found or self.namespace.create() else []
         with Rtnetlink() as kernel:
             self._see(uplinks.read(kernel))
             outside = {link.name: link for link in kernel.links()}.get(self.device)
-            if outside and self.namespace.call(lambda: _is_there(INNER)):
+            if outside and _are_a_pair(outside, self.namespace.call(lambda: _link(INNER))):
                 return made
+            self.namespace.call(lambda: _delete_link(INNER))
             kernel.delete_link(self.device)
             kernel.add_veth(self.device, INNER, self.namespace.name, self.mtu)
         return [*made, Repair(f"link {self.device}", "host")]
@@ -202,7 +217,8 @@ class Attachment:
         netfilter = self.namespace.netfilter()
         text = ruleset.namespace_rules(self.ranges, machine)
         # All at once, with the elements that are read next anyway.
-        made = self._rules(netfilter, "namespace", text, lambda: rules_of(netfilter.tables(), ruleset.TABLES))
+        names = [" ".join(table) for table in ruleset.TABLES]
+        made = self._rules(netfilter, "namespace", names, text, lambda: rules_of(netfilter.tables(), ruleset.TABLES))
         made += settings.write(settings.NAMESPACE)
         made += settings.write(settings.of_node_end(INNER))  # into which the kernel copies new defaults
         with Rtnetlink() as kernel:
@@ -256,7 +272,8 @@ class Attachment:
             names = uplinks.read(kernel)
             text = ruleset.host_rules(self.table, self.device, self.ranges, names)
             with Netfilter() as netfilter:
-                made += self._rules(netfilter, "host", text, lambda: netfilter.rules([("inet", self.table)]))
+                name = ("inet", self.table)
+                made += self._rules(netfilter, "host", [" ".join(name)], text, lambda: netfilter.rules([name]))
             made += self._host_settings(names)
             index = kernel.index(self.device)
             for version in CARRIED:
@@ -279,8 +296,13 @@ class Attachment:
         changed, self._forwarding = sorted(other & self._forwarding), set(names)
         return [f"setting forwarding of {name}" for name in changed]
 
-    def _rules(self, netfilter: Netfilter, name: str, text: str, listed: Callable[[], str]) -> list[str]:
-        """Load rules unless they stand as they were loaded: what nft printed then is remembered beside the text."""
+    def _rules(
+        self, netfilter: Netfilter, name: str, tables: Iterable[str], text: str, listed: Callable[[], str]
+    ) -> list[str]:
+        """Load rules of some tables unless they stand as they were loaded.
+
+        What nft printed then is remembered beside the text.
+        """
         file = self._run / f"rules-{name}.json"
         before = _remembered(file)
         generation, listing = netfilter.generation(), listed()
@@ -288,7 +310,11 @@ class Attachment:
             netfilter.stand(generation)
             return []
         file.unlink(missing_ok=True)  # until what stands is known to be what was loaded
-        netfilter.load([text])
+        try:
+            netfilter.load([text])
+        except KernelError:
+            # What stands may be such that nothing can be added to it: a chain of another hook, a set of another type.
+            netfilter.load([*(f"add table {table}\ndelete table {table}" for table in tables), text])
         loaded, now = netfilter.generation(), listed()
         # Else somebody was in between, and what nft printed may be theirs: the next look loads again.
         if loaded - generation <= 1 and netfilter.generation() == loaded:
@@ -334,18 +360,30 @@ def _differs_inside(turn: int) -> bool:
     return bool(settings.differing(wanted))
 
 
-def _is_there(name: str) -> bool:
-    try:
-        return socket.if_nametoindex(name) > 0
-    except OSError:
-        return False
+def _link(name: str) -> Link | None:
+    with Rtnetlink() as kernel:
+        return {link.name: link for link in kernel.links()}.get(name)
+
+
+def _delete_link(name: str) -> None:
+    with Rtnetlink() as kernel:
+        kernel.delete_link(name)
+
+
+def _are_a_pair(outer: Link, inner: Link | None) -> bool:
+    """Return whether two links are the ends of one veth pair; pure."""
+    return inner is not None and (outer.kind, outer.peer, inner.peer) == ("veth", inner.index, outer.index)
 
 
 def _rules(kernel: Rtnetlink, version: int) -> list[str]:
-    missing = [rule for rule in _RULES if rule not in kernel.rules(version)]
+    there = kernel.rules(version)
+    missing = [rule for rule in _RULES if rule not in there]
+    foreign = {rule.priority for rule in there if rule not in _RULES and rule.priority != _DEFAULT_RULE}
+    for priority in foreign - {rule.priority for rule in _RULES}:
+        kernel.delete_rules(priority, version)
     for rule in missing:
         kernel.add_rule(rule, version)
-    return [f"rule of routing {rule.priority}" for rule in missing]
+    return [f"rule of routing {priority}" for priority in sorted({rule.priority for rule in missing} | foreign)]
 
 
 def _own_routes(end: Interface, index: int) -> list[Route]:

@@ -154,6 +154,7 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
             kernel.delete_link(entry.key)
     for entry, value in delta.added.items():
         if entry.kind == entries.TAP:
+            kernel.delete_link(entry.key)  # another kind of device of this name
             taps.add_tap(entry.key, int(value))
     for entry in delta.added:
         if entry.kind == entries.TAP_UP:

@@ -106,6 +106,24 @@ class Namespace:
             raise KernelError(f"network namespace {self.name}: {failure}")
         return True
 
+    def name_again(self, inhabitant: int | None) -> bool:
+        """Give the namespace back its name, which somebody took away, and return whether that was possible.
+
+        Args:
+            inhabitant: The PID of a process that lives in it; None where none is known.
+        """
+        if inhabitant is None or _is_in_our_namespace(inhabitant):
+            return False
+        self.path.unlink(missing_ok=True)
+        if not _mounted():
+            _MADE.touch(mode=0o600)
+        netns: Any = importlib.import_module("pyroute2.netns")
+        try:
+            netns.attach(str(self.path), inhabitant)
+        except OSError:
+            return False
+        return True
+
     def remove(self) -> None:
         """Remove the namespace with all that is in it, and the mount below it when it is the last one and ours."""
         self.leave()
@@ -192,6 +210,14 @@ def _outcome(function: Callable[[], T]) -> Callable[[], T]:
 
         return fail
     return lambda: result
+
+
+def _is_in_our_namespace(pid: int) -> bool:
+    """Return whether a process is in the network namespace in which the calling thread is, or is gone."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/thread-self/ns/net").st_ino
+    except OSError:
+        return True
 
 
 def _make(path: Path) -> str:

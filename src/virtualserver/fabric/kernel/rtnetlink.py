@@ -56,7 +56,7 @@ class Link:
         is_up: Whether it was taken up.
         mtu: In bytes.
         mac: Its hardware address, in lower case with colons; ``""`` for one that has none.
-        peer: The index of what it is tied to, as a veth's other end; None where nothing is.
+        peer: The index, in another namespace, of what it is tied to, as a veth's other end; None where nothing is.
         user: The UID that may open the tap; None for others.
     """
 
@@ -165,8 +165,8 @@ class Rtnetlink:
         return None
 
     def rules(self, version: int = 4) -> list[Rule]:
-        """Return the rules of one IP version that look into a table or refuse."""
-        return [rule for message in self._socket.get_rules(family=_FAMILIES[version]) if (rule := rule_of(message))]
+        """Return the rules of one IP version."""
+        return [rule_of(message) for message in self._socket.get_rules(family=_FAMILIES[version])]
 
     def add_veth(self, name: str, peer: str, namespace: str, mtu: int) -> None:
         """Make a veth pair with its other end in a namespace."""
@@ -227,6 +227,13 @@ class Rtnetlink:
         with _asking(f"rule {rule.priority}"):
             self._socket.rule("add", **asked)
 
+    def delete_rules(self, priority: int, version: int = 4) -> None:
+        """Remove all rules of policy routing of one priority."""
+        for message in list(self._socket.get_rules(family=_FAMILIES[version])):
+            if message.get("priority") == priority:
+                with _asking(f"rule {priority}", fine=_ABSENT):
+                    self._socket.rule("del", priority=priority, family=_FAMILIES[version], action=message["action"])
+
 
 def link_of(message: Any) -> Link:
     """Return the link that a message of the kernel tells of."""
@@ -238,7 +245,7 @@ def link_of(message: Any) -> Link:
         is_up=bool(message["flags"] & _UP),
         mtu=message.get("mtu") or 0,
         mac=message.get("address") or "",
-        peer=message.get("link"),
+        peer=message.get("link") if message.get("link_netnsid") is not None else None,
         user=user,
     )
 
@@ -263,10 +270,8 @@ def routes_of(message: Any) -> Iterator[Route]:
         )
 
 
-def rule_of(message: Any) -> Rule | None:
-    """Return the rule that a message of the kernel tells of, None where it neither looks into a table nor refuses."""
-    if message["action"] not in (_TO_TABLE, _PROHIBIT):
-        return None
+def rule_of(message: Any) -> Rule:
+    """Return the rule that a message of the kernel tells of; what it tells beside is not in it."""
     return Rule(
         priority=message.get("priority") or 0,
         entering=message.get("iifname") or "",
