@@ -276,4 +276,40 @@ RULES = [
         ["spec.os.type", "plan9", '"linux"'],
         {"os": {"type": "windows"}},
     ),
+    Refusal(
+        "an image whose name means something to a shell",
+        {"storage": {"root": {"source": {"pvc": {"namespace": "vd-images", "name": "$(id)"}}}}},
+        ["spec.storage.root.source.pvc.name", "$(id)", "no name that an object can have"],
+        {"storage": {"root": {"source": {"pvc": {"namespace": "vd-images", "name": "a.b-c"}}}}},
+    ),
+    Refusal(
+        "an image of a namespace that cannot be",
+        {"storage": {"root": {"source": {"pvc": {"namespace": "$(id)/x", "name": "tiny"}}}}},
+        ["spec.storage.root.source.pvc.namespace", "$(id)/x", "no name that a namespace can have"],
+        {"storage": {"root": {"source": {"pvc": {"namespace": "x", "name": "tiny"}}}}},
+    ),
+    Refusal(
+        "an unknown access mode",
+        {"storage": {"root": {"accessMode": "Everybody"}}},
+        ["spec.storage.root.accessMode", "Everybody", '"ReadWriteOnce"'],
+        {"storage": {"root": {"accessMode": "ReadWriteMany"}}},
+    ),
+    Refusal(
+        "an unknown volume mode",
+        {"storage": {"root": {"volumeMode": "Tape"}}},
+        ["spec.storage.root.volumeMode", "Tape", '"Block"'],
+        {"storage": {"root": {"volumeMode": "Filesystem"}}},
+    ),
+    Refusal(
+        "a Secret of a name that cannot be",
+        {"cloudInitSecretRef": {"name": "../x"}},
+        ["spec.cloudInitSecretRef.name", "../x", "no name that an object can have"],
+        {"cloudInitSecretRef": {"name": "x"}},
+    ),
+    Refusal(
+        "a key of a Secret that cannot be",
+        {"users": [{"username": "a", "passwordSecretRef": {"name": "s", "key": "a b"}}]},
+        ["spec.users[0].passwordSecretRef.key", "a b", "no key that a Secret can have"],
+        {"users": [{"username": "a", "passwordSecretRef": {"name": "s", "key": "a_b.c-D"}}]},
+    ),
 ]

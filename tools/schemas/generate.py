@@ -67,6 +67,8 @@ class Expander:
         schema |= {key: self.expand(value) for key, value in own.items()} | default
         if properties:
             schema["properties"] = properties
+        for path, limits in node.get("refine", {}).items():
+            _find(schema, path).update(self.expand(limits))
         for path, description in node.get("describe", {}).items():
             _find(schema, path)["description"] = description
         if "rules" in node:
@@ -93,9 +95,10 @@ class Expander:
                 }
             )
         if "secret" in node:
-            key = {"type": "string", "default": node["secret"], "description": "The key in the Secret."}
-            name = {"type": "string", "minLength": 1, "description": "The Secret's name."}
-            return {"type": "object", "required": ["name"], "properties": {"name": name, "key": key}}
+            key = {"type": "string", "maxLength": 253, "rules": "key", "default": node["secret"]}
+            name = {"type": "string", "minLength": 1, "maxLength": 253, "rules": "name"}
+            key["description"], name["description"] = "The key in the Secret.", "The Secret's name."
+            return self.expand({"type": "object", "required": ["name"], "properties": {"name": name, "key": key}})
         return {}
 
     def _of_upstream(self, name: str) -> Schema:
@@ -124,7 +127,7 @@ class Expander:
         }
 
 
-_SHORTHAND: Final = {"fragment", "upstream", "only", "quantity", "ports", "secret", "describe", "rules"}
+_SHORTHAND: Final = {"fragment", "upstream", "only", "quantity", "ports", "secret", "describe", "refine", "rules"}
 
 
 def _only(schema: Schema, fields: list[str] | None) -> Schema:

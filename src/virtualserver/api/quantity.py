@@ -19,6 +19,8 @@ _SCALE: Final = {
     **{suffix: Fraction(1000) ** (power - 3) for power, suffix in enumerate("num")},
     **{suffix: Fraction(1000) ** (power + 1) for power, suffix in enumerate("kMGTPE")},
 }
+_LONGEST: Final = 64
+"""Characters of a quantity, as in the CRD; the time that longer ones take to read grows with their square."""
 _MAX_EXPONENT: Final = 18
 """Beyond an exa (10**18) every amount is out of range, and reading ``1e999999999`` must not fill the memory."""
 
@@ -36,7 +38,10 @@ def parse(value: str | int) -> Fraction:
     Raises:
         QuantityError: The text is no quantity.
     """
-    match = _FORM.fullmatch(str(value))
+    text = str(value)
+    if len(text) > _LONGEST:
+        raise QuantityError(f"has more than {_LONGEST} characters: write a number with a unit, such as 8Gi")
+    match = _FORM.fullmatch(text)
     if match is None:
         raise QuantityError(f"{value!r} is no quantity: write a number with a unit, such as 8Gi")
     sign, digits, suffix = match.groups()

@@ -9,6 +9,7 @@ Source: the seed document, and "Refused at apply" in the agreements on this API.
 
 from __future__ import annotations
 
+import collections
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ _MOST: Final = 10
 """Items in each list of ports, and VPCs."""
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_SECRET_KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){5}|[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -105,6 +108,9 @@ def _storage(spec: Spec, old: Spec | None) -> Iterator[Fault]:
     if len(root.source.kinds) != 1:
         given = ", ".join(root.source.kinds) or "none"
         yield Fault("spec.storage.root.source", f"{given} given: name exactly one source, such as pvc")
+    if root.source.pvc is not None:
+        yield from _object_name("spec.storage.root.source.pvc.name", root.source.pvc.name)
+        yield from _namespace_name("spec.storage.root.source.pvc.namespace", root.source.pvc.namespace)
     if root.ephemeral and root.source.pvc is None:
         yield Fault(
             "spec.storage.root.ephemeral",
@@ -133,8 +139,38 @@ def _users(spec: Spec) -> Iterator[Fault]:
 
 
 def _secret(path: str, reference: SecretKey | None) -> Iterator[Fault]:
-    if reference is not None and not reference.name:
+    if reference is None:
+        return
+    if not reference.name:
         yield Fault(f"{path}.name", "is empty: name a Secret of this namespace")
+    else:
+        yield from _object_name(f"{path}.name", reference.name)
+    if reference.key and not _SECRET_KEY.fullmatch(reference.key):
+        message = "is no key that a Secret can have: use letters, digits, dashes, dots and underscores"
+        yield Fault(f"{path}.key", f"{_short(reference.key)} {message}")
+
+
+def _object_name(path: str, name: str) -> Iterator[Fault]:
+    if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+        message = (
+            "is no name that an object can have: use lower-case letters, digits, dashes and dots, beginning and ending "
+            "with a letter or digit"
+        )
+        yield Fault(path, f"{_short(name)} {message}")
+
+
+def _namespace_name(path: str, name: str) -> Iterator[Fault]:
+    if len(name) > 63 or not _DNS_LABEL.fullmatch(name):
+        message = (
+            "is no name that a namespace can have: use at most 63 lower-case letters, digits and dashes, beginning and "
+            "ending with a letter or digit"
+        )
+        yield Fault(path, f"{_short(name)} {message}")
+
+
+def _short(text: str) -> str:
+    """Return a text in quotes, which may be of any length."""
+    return repr(text if len(text) <= 100 else f"{text[:100]}...")
 
 
 def _network(network: Network) -> Iterator[Fault]:
@@ -175,10 +211,10 @@ def _ports(path: str, ports: tuple[int, ...]) -> Iterator[Fault]:
 
 
 def _most(path: str, items: Iterable[Hashable], word: str) -> Iterator[Fault]:
-    items = list(items)
-    if len(items) > _MOST:
-        yield Fault(path, f"{len(items)} {word}s are given, {_MOST} are allowed: remove some")
-    repeated = sorted({str(item) for item in items if items.count(item) > 1})
+    counted = collections.Counter(items)
+    if (total := counted.total()) > _MOST:
+        yield Fault(path, f"{total} {word}s are given, {_MOST} are allowed: remove some")
+    repeated = sorted(str(item) for item, count in counted.items() if count > 1)
     if repeated:
         yield Fault(path, f"{', '.join(repeated)} repeated: name each {word} once")
 

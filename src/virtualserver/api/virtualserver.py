@@ -22,6 +22,7 @@ __all__ = [
     "CPU",
     "GPU",
     "VPC",
+    "AccessMode",
     "AdditionalDisk",
     "DNSPolicy",
     "DataVolumeSource",
@@ -44,6 +45,7 @@ __all__ = [
     "Storage",
     "User",
     "VirtualServer",
+    "VolumeMode",
     "decode",
 ]
 
@@ -65,6 +67,22 @@ class RunStrategy(enum.StrEnum):
     RERUN_ON_FAILURE = "RerunOnFailure"
     MANUAL = "Manual"
     HALTED = "Halted"
+
+
+class VolumeMode(enum.StrEnum):
+    """``spec.storage.root.volumeMode``."""
+
+    BLOCK = "Block"
+    FILESYSTEM = "Filesystem"
+
+
+class AccessMode(enum.StrEnum):
+    """``spec.storage.root.accessMode``, as for PersistentVolumeClaims."""
+
+    READ_WRITE_ONCE = "ReadWriteOnce"
+    READ_ONLY_MANY = "ReadOnlyMany"
+    READ_WRITE_MANY = "ReadWriteMany"
+    READ_WRITE_ONCE_POD = "ReadWriteOncePod"
 
 
 class DNSPolicy(enum.StrEnum):
@@ -151,8 +169,8 @@ class RootDisk(_Struct, frozen=True):
     size: Quantity
     source: DataVolumeSource
     storage_class_name: str
-    volume_mode: str = "Block"
-    access_mode: str = "ReadWriteOnce"
+    volume_mode: VolumeMode = VolumeMode.BLOCK
+    access_mode: AccessMode = AccessMode.READ_WRITE_ONCE
     ephemeral: bool = False
     serial: str | None = None
 

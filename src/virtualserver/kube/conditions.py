@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from virtualserver.host.visible import visible
 from virtualserver.kube import fields
 from virtualserver.kube.times import timestamp
 
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["condition_of", "is_true", "with_conditions"]
+__all__ = ["MESSAGE_LENGTH", "condition_of", "is_true", "sound", "with_conditions"]
+
+MESSAGE_LENGTH: Final = 4096
+"""Characters of a message."""
 
 _EPOCH: Final = timestamp(0)
 """Counts as no time: a schema's default, which the API server gives to a new object, is a constant."""
@@ -30,6 +34,16 @@ def is_true(manifest: Manifest, type: str) -> bool:
     """Return whether an object's condition of a type is True."""
     condition = condition_of(manifest, type)
     return condition is not None and condition["status"] == "True"
+
+
+def sound(message: str) -> str:
+    """Return a message, which may quote what anybody wrote, as it may stand in a condition or an Event.
+
+    It does nothing to a terminal, and it is no longer than a person reads: a status of several such messages is
+    stored still.
+    """
+    shown = visible(message, keep="\n")
+    return shown if len(shown) <= MESSAGE_LENGTH else f"{shown[:MESSAGE_LENGTH]}..."
 
 
 def with_conditions(
@@ -53,6 +67,7 @@ def with_conditions(
         old = before.get(condition["type"], {})
         time = old.get("lastTransitionTime")
         is_kept = old.get("status") == condition["status"] and time and time != _EPOCH
-        result.append({**condition, "lastTransitionTime": time if is_kept else timestamp(now)})
+        told = {"message": sound(condition["message"])} if condition.get("message") else {}
+        result.append({**condition, **told, "lastTransitionTime": time if is_kept else timestamp(now)})
     others = () if owned is None else (one for type, one in before.items() if type not in owned)
     return [*result, *others]

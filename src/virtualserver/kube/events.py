@@ -14,6 +14,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from virtualserver.kube.conditions import sound
 from virtualserver.kube.errors import ApiError, NotFound, Unavailable
 from virtualserver.kube.objects import Resource
 from virtualserver.kube.times import timestamp
@@ -100,7 +101,7 @@ class Recorder:
             event: What to tell.
         """
         metadata = about.get("metadata", {})
-        identity = (metadata.get("uid", ""), event.type, event.reason, event.message[:_MESSAGE_LENGTH])
+        identity = (metadata.get("uid", ""), event.type, event.reason, sound(event.message)[:_MESSAGE_LENGTH])
         now = time.time()
         waiting = self._waiting.get(identity)
         if waiting:

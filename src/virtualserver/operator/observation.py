@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import key_of, owner_uid
@@ -90,7 +91,9 @@ async def read_secrets(client: Client, server: VirtualServer, *, with_own: bool)
 def _images(cache: Cache) -> tuple[str, ...]:
     """Return NAMESPACE/NAME of the first images."""
     claims = cache.all(kinds.PERSISTENT_VOLUME_CLAIM)
-    return tuple(sorted("/".join(key_of(claim)) for claim in claims if is_image(claim))[:_MOST_IMAGES])
+    keys = [key_of(claim) for claim in claims if is_image(claim)]
+    # What else says that it is one is its owner's business, and none of whoever reads the message.
+    return tuple(sorted("/".join(key) for key in keys if key[0] == names.IMAGE_NAMESPACE)[:_MOST_IMAGES])
 
 
 def _mac_holder(cache: Cache, server: VirtualServer) -> Key | None:

@@ -64,8 +64,9 @@ class Reporter:
         live = self._cache.get(VIRTUAL_SERVER, key)
         if live is None:
             return
+        status = with_times(status, live, now=time.time())
         try:
-            written = await self._applier.apply_status(VIRTUAL_SERVER, live, with_times(status, live, now=time.time()))
+            written = await self._applier.apply_status(VIRTUAL_SERVER, live, status)
         except NotFound:
             return
         if written is None:

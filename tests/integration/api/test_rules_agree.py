@@ -24,6 +24,7 @@ Strategy = st.SearchStrategy[Any]
 EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 UUID = "5d307ca9-b3ef-428c-8861-06e72d69f223"
 SECRET = {"name": "s"}
+NAME_EDGES = ["A", "a.b", "a..b", "a" * 253, "a" * 254, "a\n"]
 
 
 class Field(NamedTuple):
@@ -49,7 +50,11 @@ def amount(path: str) -> Field:
 
 
 def secret(path: str) -> Field:
-    return Field(path, one_of(SECRET, SECRET | {"key": "k"}), [{"name": ""}, {"key": "k"}])
+    names: list[Any] = [
+        {"name": name} for name in ("", "A", "a.b", "a..b", "-a", "a/b", "a" * 253, "a" * 254, "a\n", "ä")
+    ]
+    keys: list[Any] = [{"name": "s", "key": key} for key in ("", "a b", "A_.-9", "a/b", "k" * 253, "k" * 254, "k\n")]
+    return Field(path, one_of(SECRET, SECRET | {"key": "k"}), [*names, *keys, {"key": "k"}])
 
 
 FLOATING_EDGES: list[Any] = [
@@ -90,8 +95,16 @@ FIELDS = [
     amount("resources.memory"),
     amount("storage.root.size"),
     amount("storage.swap"),
+    Field("storage.root.accessMode", one_of("ReadWriteOnce", "ReadWriteMany"), ["", "readwriteonce", None, "X"]),
+    Field("storage.root.volumeMode", one_of("Block", "Filesystem"), ["", "block", "X"]),
     Field("storage.root.ephemeral", st.booleans(), []),
-    Field("storage.root.source", one_of({}, {"pvc": None, "blank": {}}), [{"blank": {}}, {"pvc": None}]),
+    Field(
+        "storage.root.source",
+        one_of({}, {"pvc": None, "blank": {}}),
+        [{"blank": {}}, {"pvc": None}]
+        + [{"pvc": {"name": name}} for name in ("", "$(id)", *NAME_EDGES)]
+        + [{"pvc": {"namespace": name}} for name in ("", "$(id)", "a" * 63, "a" * 64, *NAME_EDGES)],
+    ),
     Field(
         "users",
         st.just([{"username": "u", "password": "p"}, {"username": "v", "passwordSecretRef": SECRET}]),

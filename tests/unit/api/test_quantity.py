@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -53,3 +54,12 @@ def test_whole_amounts_of_any_unit_are_exact(count: int, suffix: str) -> None:
 def test_bytes_are_rounded_up() -> None:
     assert quantity.in_bytes("1100m") == 2
     assert quantity.in_bytes("1Ki") == 1024
+
+
+@pytest.mark.parametrize("text", ["9" * 1_000_000, "1" * 1_000_000 + "x", "." + "1" * 5000, "1e" + "9" * 5000])
+def test_what_is_as_long_as_a_manifest_is_refused_at_once(text: str) -> None:
+    """Fault 12's kind: DataVolumes and VirtualMachines bound no quantity's length."""
+    began = time.process_time()
+    with pytest.raises(quantity.QuantityError, match="more than 64 characters"):
+        quantity.parse(text)
+    assert time.process_time() - began < 0.5

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from virtualserver.kube.conditions import condition_of, is_true, with_conditions
+from virtualserver.kube.conditions import MESSAGE_LENGTH, condition_of, is_true, with_conditions
 
 OLD = {"type": "Ready", "status": "True", "reason": "A", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
 THING = {"status": {"conditions": [OLD, {"type": "Other", "status": "Unknown"}]}}
+
+
+def test_a_message_does_nothing_to_a_terminal_and_is_of_a_length_that_is_stored() -> None:
+    """Faults 7 and 14: what tenants wrote is quoted in conditions, which their neighbours and administrators read."""
+    told = {"type": "Ready", "status": "False", "message": "\x1b[2J\n" + "x" * 1_000_000}
+    (found,) = with_conditions({}, [told], now=0)
+    assert found["message"].startswith("\\x1b[2J\nx") and len(found["message"]) == MESSAGE_LENGTH + 3
 
 
 def test_a_changed_reason_keeps_the_time() -> None:

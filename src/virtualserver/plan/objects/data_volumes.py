@@ -32,8 +32,8 @@ def data_volumes(situation: Situation) -> list[Apply]:
         "spec": {
             "source": source,
             "storage": {
-                "accessModes": [root.access_mode],
-                "volumeMode": root.volume_mode,
+                "accessModes": [root.access_mode.value],
+                "volumeMode": root.volume_mode.value,
                 "storageClassName": root.storage_class_name,
                 "resources": {"requests": {"storage": str(root.size)}},
             },

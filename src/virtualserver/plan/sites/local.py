@@ -7,6 +7,7 @@ of the node are waited for; which commands help here; what this place does not c
 from __future__ import annotations
 
 import difflib
+import shlex
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from virtualserver.api import names
@@ -128,9 +129,12 @@ class Local:
         """
         known = [name.rpartition("/")[2] for name in images]
         image = difflib.get_close_matches(source.name, known, n=1, cutoff=0)[0] if known else "debian"
+        wanted = f"{source.namespace}/{source.name}"
+        # An administrator types this as root: nothing in it may mean anything to a shell.
+        command = shlex.join(["vs", "image", "alias", wanted, image])
         message = (
-            f"spec.storage.root.source.pvc: image {source.namespace}/{source.name} does not exist: "
-            f"to let the name stand for an image that does: vs image alias {source.namespace}/{source.name} {image}"
+            f"spec.storage.root.source.pvc: image {wanted if wanted.isprintable() else repr(wanted)} does not exist: "
+            f"to let the name stand for an image that does: {command}"
         )
         if known:
             return f"{message} (there is {', '.join(known)})"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
 
 from harness.virtualservers import a_server
+from virtualserver.api.virtualserver import PVCSource
 from virtualserver.plan.sites.local import Local
 
 LOCAL = Local()
@@ -35,6 +37,15 @@ def test_the_pool_of_an_address_is_the_one_that_it_was_granted_from_not_the_one_
 )
 def test_only_probes_from_outside_are_honoured(probe: dict[str, Any], is_honoured: bool) -> None:
     assert (LOCAL.honoured_probe(probe) is not None) is is_honoured
+
+
+@pytest.mark.parametrize("name", ["$(id)", "`id`", "a; id", "a\nid", "'", "a b", "\x1b[2J"])
+def test_no_command_that_is_proposed_means_more_to_a_shell_than_its_words(name: str) -> None:
+    """Fault 14: an administrator copies it, and is root; objects older than the CRD's pattern have such names."""
+    message = LOCAL.image_missing(PVCSource(namespace=name, name=name), [f"vd-images/{name}"])
+    command = message.partition("does: ")[2].rpartition(" (there is")[0]
+    assert shlex.split(command) == ["vs", "image", "alias", f"{name}/{name}", name]
+    assert "\x1b" not in message.partition(" does not exist")[0]
 
 
 def test_each_field_that_is_not_carried_out_is_named() -> None:
