@@ -22,6 +22,7 @@ from harness.waiting import eventually
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.kernel import elements
 from virtualserver.kube import fields
+from virtualserver.kube.objects import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -136,6 +137,7 @@ def _maps(seen: Seen) -> Iterator[str]:
     guarded = _guarded(seen)
     granted = {value for _, purpose, kind, value in seen.allocations if kind == "address" and _is_balancer(purpose)}
     cluster = {ip for service in seen.services for ip in fields.mapping(service, "spec").get("clusterIPs") or ()}
+    serving, guests = _namespaces_of_services(seen), _by((address, key[0]) for address, key in _shown(seen))
     announced = {key for (key,) in _keys(seen, entries.ANNOUNCED[4])}
     for address in announced:
         if address in guarded or address not in granted:
@@ -148,29 +150,37 @@ def _maps(seen: Seen) -> Iterator[str]:
             yield f"published: {front} is on the NIC {guarded.get(front)}, granted: {front in granted}"
         if leads_to not in guarded:
             yield f"published: {front} leads to {leads_to}, which no guest has"
+        if not serving.get(front, set()) & guests.get(leads_to, set()):
+            yield f"published: {front} is of {serving.get(front)}, and leads to {leads_to} of {guests.get(leads_to)}"
 
 
 def _api(seen: Seen) -> Iterator[str]:
     """A VMI that shows an address has it on its NIC; what Services show is granted to their group."""
     guarded = _guarded(seen)
-    showing = _by(
-        (address, "/".join((vmi["metadata"]["namespace"], vmi["metadata"]["name"])))
-        for vmi in seen.vmis
-        for interface in fields.items(vmi, "status", "interfaces")
-        for address in interface.get("ipAddresses") or ()
-    )
-    for address, names in showing.items():
-        if len(names) > 1 or address not in guarded:
-            yield f"API: {address} is shown by {sorted(names)}, and the guard has {guarded.get(address)}"
-    namespaces = _by(
-        (one["ip"], service["metadata"]["namespace"])
-        for service in seen.services
-        for one in fields.items(service, "status", "loadBalancer", "ingress")
-        if one.get("ip")
-    )
-    for address, owners in namespaces.items():
+    for address, keys in _by(_shown(seen)).items():
+        if len(keys) > 1 or address not in guarded:
+            yield f"API: {address} is shown by {sorted(keys)}, and the guard has {guarded.get(address)}"
+    for address, owners in _namespaces_of_services(seen).items():
         if len(owners) > 1:
             yield f"API: Services of {sorted(owners)} show {address}"
+
+
+def _shown(seen: Seen) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each address that a VMI shows, with the VMI's key."""
+    for vmi in seen.vmis:
+        for interface in fields.items(vmi, "status", "interfaces"):
+            for address in interface.get("ipAddresses") or ():
+                yield address, key_of(vmi)
+
+
+def _namespaces_of_services(seen: Seen) -> dict[str, set[str]]:
+    """Return by address: the namespaces of the Services that show it, or have it as ClusterIP."""
+    found: list[tuple[str, str]] = []
+    for service in seen.services:
+        ingress = [one.get("ip") for one in fields.items(service, "status", "loadBalancer", "ingress")]
+        addresses = [*ingress, *(fields.mapping(service, "spec").get("clusterIPs") or ())]
+        found += [(address, service["metadata"]["namespace"]) for address in addresses if address not in (None, "None")]
+    return _by(found)
 
 
 def _guarded(seen: Seen) -> dict[str, set[tuple[str, str]]]:

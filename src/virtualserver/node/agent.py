@@ -140,7 +140,7 @@ class Agent:
         self._vmis = VmiController(
             cache, writer, queues, held, services, preparation, placement, probes, dataplane, overseer, node=name
         )
-        self._vms = VmController(cache, writer, queues, overseer)
+        self._vms = VmController(client, cache, writer, queues, overseer)
         self._reserve = Reserve(held, state=installation.state)
         self._sweeper = Sweeper(cache, queues, held, addresses, services, volumes)
         self._subresources = Subresources(client, cache, writer, held, pki=installation.pki)

@@ -80,11 +80,12 @@ def events_of(resource: Resource, before: Manifest, after: Manifest) -> list[Eve
 
 def _of_vmi(before: Manifest, after: Manifest) -> Iterator[Event]:
     phase = fields.status_of(after).get("phase")
+    is_told_to_end = bool(after["metadata"].get("deletionTimestamp"))  # the VirtualMachine's status tells that
     if phase != fields.status_of(before).get("phase"):
         said = str((condition_of(after, "Ready") or {}).get("message") or "")
         if phase == "Running":
             yield Event("Normal", "Started", f"the guest was started{_where(after)}")
-        elif phase == "Succeeded":
+        elif phase == "Succeeded" and not is_told_to_end:
             yield Event("Normal", "Stopped", f"the guest ended by itself: {said}")
         elif phase == "Failed":
             yield Event("Warning", "Failed", f"the guest failed: {said}")

@@ -59,13 +59,20 @@ def started(node: NodeWorld, name: str, namespace: str) -> dict[str, Any]:
 
 
 def user_of(node: NodeWorld, guest: str) -> int:
+    (user,) = processes_of(node, guest)
+    return user
+
+
+def processes_of(node: NodeWorld, guest: str) -> list[int]:
+    """Return the users of the QEMU processes of a guest."""
+    found: list[int] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             arguments = path.read_text().split("\0")
             is_ours = any(str(node.installation.root) in argument for argument in arguments)
             if is_ours and f"guest={guest},debug-threads=on" in arguments:
-                return path.parent.stat().st_uid
-    raise AssertionError(f"no QEMU of {guest}")
+                found.append(path.parent.stat().st_uid)
+    return found
 
 
 def test_fault_1_who_claims_another_namespaces_server_as_owner_gets_nothing_of_it(node: NodeWorld) -> None:
@@ -133,6 +140,56 @@ def test_fault_2_a_servers_service_is_no_other_machines(node: NodeWorld) -> None
     node.apply(an_empty_machine("web", owner=owner, attach="web-tcp"))
     assert started(node, "web", node.namespace)["address"] == node.address_of("web-tcp")
     node.one_owner()
+
+
+def test_fault_3_a_machine_whose_owner_is_gone_ends_whatever_keeps_its_object(node: NodeWorld) -> None:
+    owner = a_server(node)
+    node.apply(an_empty_machine("web", owner=owner), a_service("front", selects="web"))
+    started(node, "web", node.namespace)
+    keep = "example.test/keep"
+    node.patch("vmi", "web", {"metadata": {"finalizers": [names.NODE_FINALIZER, keep]}})
+    node.stop_node()
+    node.api.kubectl("-n", node.namespace, "delete", "vs", "web")
+    node.eventually(lambda: not node.get("vm", "web"), what="the garbage collector has removed the machine")
+    node.start_node()
+    node.eventually(lambda: not processes_of(node, f"{node.namespace}/web"), what="its machine has ended")
+    kept = node.eventually(lambda: released(node, keep), what=lambda: str(node.get("vmi", "web")))
+    assert "interfaces" not in kept["status"], "what it had is not its own any more"
+    tenant = node.namespace
+    with another_namespace(node) as victim:
+        node.apply(an_empty_machine("web"))
+        started(node, "web", victim)
+        node.one_owner()
+        node.namespace = tenant
+        node.apply(an_empty_machine("web"))
+        node.eventually(lambda: node.condition("vm", "web", "Failure").get("reason") == "InstanceNameTaken")
+        assert keep in node.condition("vm", "web", "Failure")["message"]
+        node.patch("vmi", "web", {"metadata": {"finalizers": None}})
+        node.eventually(lambda: node.status("vm", "web").get("ready"), what=lambda: str(node.get("vm", "web")))
+        node.one_owner()
+        node.namespace = victim
+
+
+def released(node: NodeWorld, keep: str) -> dict[str, Any]:
+    vmi = node.get("vmi", "web")
+    return vmi if vmi["metadata"].get("finalizers") == [keep] else {}
+
+
+def test_fault_3_an_address_is_not_free_while_a_machine_has_it_whatever_became_of_its_objects(node: NodeWorld) -> None:
+    node.apply(an_empty_machine("web"), a_service("front", selects="web"))
+    own = started(node, "web", node.namespace)
+    node.patch("vmi", "web", {"metadata": {"ownerReferences": None}})
+    node.delete("vm", "web")
+    node.stop_node()
+    node.start_node()
+    node.one_owner()
+    tenant = node.namespace
+    with another_namespace(node) as victim:
+        node.apply(an_empty_machine("web"))
+        other = started(node, "web", victim)
+        assert not set(own.values()) & set(other.values())
+        node.one_owner()
+        assert started(node, "web", tenant) == own, "it goes on"
 
 
 def events_of(node: NodeWorld, name: str) -> str:

@@ -201,7 +201,7 @@ class ServiceController:
         sharing = self._group(service)
         return rules.rules_of(
             service,
-            relations.members_of(self._cache, service),
+            self._members(service),
             granted=() if isinstance(granted, Wait) else granted,
             on_guests=self._held.addresses(),
             # One of those that share the address is enough: it goes to one NIC.
@@ -209,8 +209,12 @@ class ServiceController:
             sharing=sharing,
         )
 
-    async def _write_slices(self, service: Manifest) -> None:
+    def _members(self, service: Manifest) -> list[rules.Backend]:
         members = relations.members_of(self._cache, service)
+        return [rules.Backend(vmi, relations.addresses_on(self._held, vmi)) for vmi in members]
+
+    async def _write_slices(self, service: Manifest) -> None:
+        members = self._members(service)
         wanted = {key_of(one): one for one in rules.endpoint_slices(service, members, node=self._node)}
         for key, manifest in wanted.items():
             live = self._cache.get(kinds.ENDPOINT_SLICE, key)

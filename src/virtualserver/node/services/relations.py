@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from virtualserver.api import names
-from virtualserver.kube import kinds
+from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node.objects import attached_service, is_final, selects
@@ -13,9 +13,11 @@ from virtualserver.node.ownership import server_of
 from virtualserver.plan.ownership import claimed_owner
 
 if TYPE_CHECKING:
+    from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.cache import Cache
+    from virtualserver.node.held import Held
 
-__all__ = ["is_attached", "members_of", "services_of", "waiting_vmis"]
+__all__ = ["addresses_on", "is_attached", "members_of", "services_of", "waiting_vmis"]
 
 
 def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
@@ -40,6 +42,12 @@ def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
         return selected
     server = server_of(cache, service)
     return [vmi for vmi in selected if server is not None and server_of(cache, vmi) == server]
+
+
+def addresses_on(held: Held, vmi: Manifest) -> tuple[Address, ...]:
+    """Return the addresses that a running VMI's cluster NIC has in the data plane; none while it does not run."""
+    link = held.cluster_link(vmi["metadata"]["uid"])
+    return link.addresses if link is not None and fields.status_of(vmi).get("phase") == "Running" else ()
 
 
 def is_attached(cache: Cache, service: Manifest) -> bool:

@@ -5,6 +5,7 @@ Source: Kubernetes, "Service" and "EndpointSlices".
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,6 @@ from virtualserver.fabric.desired.state import Address, Network, PublishedPort, 
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import controller_reference
-from virtualserver.node.objects import addresses_of
 from virtualserver.node.services import source_ranges
 
 if TYPE_CHECKING:
@@ -21,10 +21,24 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["endpoint_slices", "named_target_ports", "rules_of"]
+__all__ = ["Backend", "endpoint_slices", "named_target_ports", "rules_of"]
 
 _SERVICE_DOMAIN: Final = "svc.cluster.local"
 _FAMILIES: Final = (4, 6)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Backend:
+    """A VMI that a Service leads to.
+
+    Attributes:
+        vmi: The VMI.
+        addresses: Those that its cluster NIC has in the data plane; none while it does not run. What its status says of
+            them may be old: a finalizer keeps a VMI whose machine has ended.
+    """
+
+    vmi: Manifest
+    addresses: tuple[Address, ...]
 
 
 def is_ready(service: Manifest, vmi: Manifest) -> bool:
@@ -46,7 +60,7 @@ def _cluster_ips(service: Manifest) -> list[Address]:
 
 def rules_of(
     service: Manifest,
-    members: Sequence[Manifest],
+    members: Sequence[Backend],
     *,
     granted: Collection[Address] = (),
     on_guests: Collection[Address] = (),
@@ -57,44 +71,49 @@ def rules_of(
 
     Args:
         service: The Service.
-        members: The VMIs that its selector matches.
+        members: The VMIs that it leads to.
         granted: Its load balancer addresses.
         on_guests: Addresses that guests' NICs have now.
         is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
         sharing: The Services that the granted addresses are shared with.
     """
-    running = [vmi for vmi in members if addresses_of(vmi)]
+    running = sorted((member for member in members if member.addresses), key=_age)
     # One port of one address goes to one guest: the oldest that is ready.
-    running.sort(key=lambda vmi: (vmi["metadata"].get("creationTimestamp") or "", vmi["metadata"]["name"]))
-    targets = [vmi for vmi in running if is_ready(service, vmi)]
+    targets = [address for member in running if is_ready(service, member.vmi) for address in member.addresses]
     cluster_ips = _cluster_ips(service)
     metadata = service["metadata"]
-    own = cluster_ips or list(dict.fromkeys(address for vmi in targets for address in addresses_of(vmi)))
+    own = cluster_ips or list(dict.fromkeys(targets))
     name = f"{metadata['name']}.{metadata['namespace']}.{_SERVICE_DOMAIN}"
     clients = source_ranges.clients_of(service).networks
     on_nics = granted if is_attached else [address for address in granted if address in on_guests]
     restricted = source_ranges.of_all([service, *sharing]) if on_nics else None
     # A Service's source ranges are about its load balancer addresses.
     fronts = dict[Address, "tuple[Network, ...] | None"].fromkeys(cluster_ips) | dict.fromkeys(granted, clients)
+    # A guest that has an address as its own gets all of its traffic already.
+    fronts = {address: clients for address, clients in fronts.items() if address not in on_guests}
     ports = frozenset(_ports(service, fronts, targets))
+    of_all = [address for member in running for address in member.addresses]
     taken = {_front(port) for port in ports}
     return ServiceRules(
         ports=ports,
-        withheld=frozenset(port for port in _ports(service, fronts, running) if _front(port) not in taken),
+        withheld=frozenset(port for port in _ports(service, fronts, of_all) if _front(port) not in taken),
         restricted={} if restricted is None else dict.fromkeys(on_nics, restricted),
         announced=frozenset() if is_attached else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
     )
 
 
+def _age(member: Backend) -> tuple[str, str]:
+    return member.vmi["metadata"].get("creationTimestamp") or "", member.vmi["metadata"]["name"]
+
+
 def _ports(
-    service: Manifest, fronts: Mapping[Address, tuple[Network, ...] | None], targets: Sequence[Manifest]
+    service: Manifest, fronts: Mapping[Address, tuple[Network, ...] | None], targets: Sequence[Address]
 ) -> Iterable[PublishedPort]:
     """Yield a Service's ports of some addresses, each with its clients."""
     for front, clients in fronts.items():
-        target = next((a for vmi in targets for a in addresses_of(vmi) if a.version == front.version), None)
-        # A guest that has the address itself gets all of its traffic already.
-        if target is None or target == front:
+        target = next((address for address in targets if address.version == front.version), None)
+        if target is None:
             continue
         for port in fields.items(service, "spec", "ports"):
             target_port = port.get("targetPort") or port["port"]
@@ -107,18 +126,18 @@ def _front(port: PublishedPort) -> tuple[Address, str, int]:
     return port.address, port.protocol, port.port
 
 
-def endpoint_slices(service: Manifest, members: Sequence[Manifest], *, node: str) -> list[dict[str, Any]]:
+def endpoint_slices(service: Manifest, members: Sequence[Backend], *, node: str) -> list[dict[str, Any]]:
     """Return the EndpointSlices of a Service, one per family in which a member has an address.
 
     Args:
         service: The Service.
-        members: The VMIs that its selector matches.
+        members: The VMIs that it leads to.
         node: The name of the Node that they run on.
     """
     metadata = service["metadata"]
     slices: list[dict[str, Any]] = []
     for family in _FAMILIES:
-        endpoints = [_endpoint(service, vmi, family, node) for vmi in members if _of_family(vmi, family)]
+        endpoints = [_endpoint(service, one, family, node) for one in members if _of_family(one, family)]
         if not endpoints:
             continue
         slices.append(
@@ -142,15 +161,16 @@ def endpoint_slices(service: Manifest, members: Sequence[Manifest], *, node: str
     return slices
 
 
-def _of_family(vmi: Manifest, family: int) -> list[str]:
-    return [str(address) for address in addresses_of(vmi) if address.version == family]
+def _of_family(member: Backend, family: int) -> list[str]:
+    return [str(address) for address in member.addresses if address.version == family]
 
 
-def _endpoint(service: Manifest, vmi: Manifest, family: int, node: str) -> dict[str, Any]:
+def _endpoint(service: Manifest, member: Backend, family: int, node: str) -> dict[str, Any]:
+    vmi = member.vmi
     terminating = bool(vmi["metadata"].get("deletionTimestamp"))
     ready = is_ready(service, vmi)
     return {
-        "addresses": _of_family(vmi, family)[:1],
+        "addresses": _of_family(member, family)[:1],
         "conditions": {"ready": ready and not terminating, "serving": ready, "terminating": terminating},
         "nodeName": node,
         "targetRef": {

@@ -5,6 +5,7 @@ What KubeVirt's virt-controller does; the decision itself is `run_strategy`, the
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import time
@@ -17,14 +18,16 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists
-from virtualserver.kube.objects import controller_reference
+from virtualserver.kube.objects import controller_reference, key_of
 from virtualserver.node.objects import attached_service, volume_claims
-from virtualserver.node.ownership import is_made_by
+from virtualserver.node.ownership import is_made_by, look_for_owners
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vm_status
+from virtualserver.plan.ownership import claimed_owner, living_owner
 
 if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
+    from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Key, Manifest
     from virtualserver.node.overseer import Overseer
     from virtualserver.node.queues import Queues
@@ -64,7 +67,8 @@ def vmi_of(vm: Manifest) -> dict[str, Any]:
 class VmController:
     """Brings VirtualMachines to their run strategy."""
 
-    def __init__(self, cache: Cache, writer: NodeWriter, queues: Queues, overseer: Overseer) -> None:
+    def __init__(self, client: Client, cache: Cache, writer: NodeWriter, queues: Queues, overseer: Overseer) -> None:
+        self._client = client
         self._cache = cache
         self._writer = writer
         self._controller: Controller[Key] = Controller(
@@ -82,13 +86,14 @@ class VmController:
     async def _reconcile(self, key: Key) -> float | None:
         """Start or stop one machine, and report it."""
         vm = self._cache.get(kinds.VIRTUAL_MACHINE, key)
+        vmi = self._cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
+        foreign = vmi if vmi is not None and (vm is None or not is_made_by(vm, vmi)) else None
+        if foreign is not None:
+            # That of an earlier machine of this name, or made by hand: its end brings us here again.
+            await self._end_abandoned(foreign)
+            vmi = None
         if vm is None:
             return None
-        vmi = self._cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
-        is_foreign = vmi is not None and not is_made_by(vm, vmi)
-        if is_foreign:
-            # The VMI of an earlier machine of this name: it is on its way out, its end brings us here again.
-            vmi = None
         now = time.time()
         decision = run_strategy.decide(vm, vmi, now=now)
         if decision.requests and decision.action == "stop" and not _same_requests(vm, decision):
@@ -109,10 +114,25 @@ class VmController:
             return 0.0
         if decision.action == "stop" and vmi is not None:
             await self._writer.delete(kinds.VIRTUAL_MACHINE_INSTANCE, vmi)
-        if decision.action == "start" and not is_foreign:
+        if decision.action == "start" and foreign is None:
             vmi = await self._start(vm)
-        await self._report(vm, vmi, decision, now)
+        elif decision.action == "start":
+            # Not carried out yet, and it shall be once the name is free.
+            decision = dataclasses.replace(decision, run_strategy=fields.status_of(vm).get("runStrategy"))
+        await self._report(vm, vmi, decision, now, foreign=foreign)
         return decision.wait_seconds
+
+    async def _end_abandoned(self, vmi: Manifest) -> None:
+        """Delete a VMI whose VirtualMachine is gone: its machine ends, whatever finalizers keep the object.
+
+        The garbage collector does so too, but it may be late, and what the guest has is its owner's no longer.
+        """
+        if vmi["metadata"].get("deletionTimestamp") or claimed_owner(vmi) is None:
+            return
+        await look_for_owners(self._cache, self._client, vmi)
+        if living_owner(vmi, self._cache.get) is None:
+            _logger.warning("%s/%s: its VirtualMachine is gone, so the VMI is deleted", *key_of(vmi))
+            await self._writer.delete(kinds.VIRTUAL_MACHINE_INSTANCE, vmi)
 
     async def _start(self, vm: Manifest) -> Manifest | None:
         try:
@@ -122,7 +142,15 @@ class VmController:
         _logger.info("%s/%s: VMI made", vm["metadata"]["namespace"], vm["metadata"]["name"])
         return vmi
 
-    async def _report(self, vm: Manifest, vmi: Manifest | None, decision: run_strategy.Decision, now: float) -> None:
+    async def _report(
+        self,
+        vm: Manifest,
+        vmi: Manifest | None,
+        decision: run_strategy.Decision,
+        now: float,
+        *,
+        foreign: Manifest | None = None,
+    ) -> None:
         namespace = vm["metadata"]["namespace"]
         template = vm["spec"]["template"]
         hash_then = fields.annotations_of(vmi).get(names.INSTANCE_TEMPLATE) if vmi else None
@@ -131,6 +159,7 @@ class VmController:
             vmi,
             decision,
             data_volumes=self._volumes(namespace, template["spec"]),
+            foreign=foreign,
             needs_restart=hash_then is not None and hash_then != template_hash(vm),
             now=now,
         )

@@ -29,6 +29,7 @@ def status_of(
     decision: Decision,
     *,
     data_volumes: Sequence[tuple[str, Manifest | None]],
+    foreign: Manifest | None = None,
     needs_restart: bool,
     now: float,
 ) -> dict[str, Any]:
@@ -39,12 +40,15 @@ def status_of(
         vmi: Its VMI, None where it has none.
         decision: What is done about it.
         data_volumes: The DataVolumes that its volumes name, with the object, None where there is none.
+        foreign: A VMI of the machine's name that is not the machine's; None: there is none.
         needs_restart: True where the template changed since the VMI was made.
         now: Seconds since the epoch.
     """
     ready = condition_of(vmi, "Ready") if vmi else None
     waits = condition_of(vmi, "Synchronized") if vmi else None
     waiting = waits if waits and waits["status"] == "False" else None
+    if foreign is not None and decision.action == "start":
+        waiting = _taken(foreign)
     return {
         "created": vmi is not None,
         "ready": bool(ready and ready["status"] == "True"),
@@ -57,6 +61,22 @@ def status_of(
         "conditions": with_conditions(
             vm, _conditions(ready, waiting, needs_restart=needs_restart), now=now, owned=_OWNED
         ),
+    }
+
+
+def _taken(foreign: Manifest) -> Mapping[str, Any]:
+    """Return the condition that tells what a machine waits for whose VMI's name is taken."""
+    name = foreign["metadata"]["name"]
+    finalizers = ", ".join(foreign["metadata"].get("finalizers") or ())
+    if not foreign["metadata"].get("deletionTimestamp"):
+        told = "was not made for this machine: delete it"
+    else:
+        told = f"is of an earlier machine and is being deleted, which these finalizers hold up: {finalizers}"
+    return {
+        "type": "Synchronized",
+        "status": "False",
+        "reason": "InstanceNameTaken",
+        "message": f"VirtualMachineInstance {name} {told}",
     }
 
 

@@ -209,10 +209,14 @@ class VmiController:
 
     async def _release(self, vmi: Manifest) -> None:
         """Let a VMI go whose machine has ended."""
-        await self._clean(vmi["metadata"]["uid"])
         finalizers = vmi["metadata"].get("finalizers") or ()
+        left = [one for one in finalizers if one != names.NODE_FINALIZER]
+        if left:
+            # It stays, for whoever has these finalizers, and shows no longer what is about to be free.
+            wanted = status.released(vmi, now=time.time())
+            vmi = await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted) or vmi
+        await self._clean(vmi["metadata"]["uid"])
         if names.NODE_FINALIZER in finalizers:
-            left = [one for one in finalizers if one != names.NODE_FINALIZER]
             version = vmi["metadata"]["resourceVersion"]
             await self._writer.patch(
                 kinds.VIRTUAL_MACHINE_INSTANCE,

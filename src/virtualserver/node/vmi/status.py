@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
+from virtualserver.kube import fields
 from virtualserver.kube.conditions import with_conditions
 from virtualserver.machines.ends import Ended, MachineState, Running
 from virtualserver.node.events import CUT_OFF, STANDS_STILL
+from virtualserver.node.objects import is_final
 from virtualserver.node.vmi import lifecycle
 from virtualserver.node.vmi.probes import Health
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
     from virtualserver.node.waits import Wait
 
-__all__ = ["after_end", "before_restart", "link_conditions", "ready", "running", "waiting"]
+__all__ = ["after_end", "before_restart", "link_conditions", "ready", "released", "running", "waiting"]
 
 
 def waiting(vmi: Manifest, wait: Wait, *, now: float) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def before_restart(vmi: Manifest, *, now: float) -> dict[str, Any]:
     conditions = [_not_ready("GuestNotRunning", "the guest is being started again")]
     return {
         **lifecycle.phase_change(vmi, "Scheduled", now=now),
+        "interfaces": None,
         "conditions": with_conditions(vmi, conditions, now=now),
     }
 
@@ -71,8 +74,24 @@ def after_end(vmi: Manifest, ended: Ended, *, now: float) -> dict[str, Any]:
     """Return the status fields of a VMI whose guest ended by itself."""
     return {
         **lifecycle.phase_change(vmi, lifecycle.final_phase(ended), now=now),
+        "interfaces": None,
         "conditions": with_conditions(vmi, [_not_ready("GuestNotRunning", ended.message)], now=now),
         "reason": str(ended.reason),
+    }
+
+
+def released(vmi: Manifest, *, now: float) -> dict[str, Any]:
+    """Return the status fields of a VMI that is being deleted and has nothing on this host any more.
+
+    Other objects' controllers may keep it for long: it must not show as its own what is somebody else's by then.
+    """
+    has_run = fields.status_of(vmi).get("phase") not in (None, "", "Pending")
+    is_over = lifecycle.phase_change(vmi, "Succeeded", now=now) if has_run and not is_final(vmi) else {}
+    told = "the guest has ended; the instance is being deleted, and waits for finalizers that are not the node's"
+    return {
+        **is_over,
+        "interfaces": None,
+        "conditions": with_conditions(vmi, [_not_ready("GuestNotRunning", told)], now=now),
     }
 
 

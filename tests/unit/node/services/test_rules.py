@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 from virtualserver.fabric.desired.state import PublishedPort
-from virtualserver.node.services.rules import endpoint_slices, named_target_ports, rules_of
+from virtualserver.node.services.rules import Backend, endpoint_slices, named_target_ports, rules_of
 
 ip = ipaddress.ip_address
 PUBLIC, CLUSTER = ip("203.0.113.1"), ip("10.96.0.9")
@@ -19,21 +19,27 @@ def a_service(**spec: Any) -> dict[str, Any]:
     }
 
 
-def a_vmi(
-    name: str = "web", *, address: str = "10.42.0.2", phase: str = "Running", ready: bool = True, created: str = "1"
-) -> dict[str, Any]:
-    return {
-        "metadata": {"name": name, "namespace": "ns", "uid": f"uid-{name}", "creationTimestamp": created},
-        "status": {
-            "phase": phase,
-            "interfaces": [{"name": "default", "ipAddresses": [address]}],
-            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+def a_member(
+    name: str = "web", *, address: str | None = "10.42.0.2", ready: bool = True, created: str = "1", **metadata: str
+) -> Backend:
+    """Return a VMI; its machine runs where it has an address."""
+    return Backend(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": "ns",
+                "uid": f"uid-{name}",
+                "creationTimestamp": created,
+                **metadata,
+            },
+            "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
         },
-    }
+        (ip(address),) if address else (),
+    )
 
 
 def test_a_port_is_published_on_the_load_balancers_and_the_clusters_address() -> None:
-    rules = rules_of(a_service(), [a_vmi()], granted=[PUBLIC])
+    rules = rules_of(a_service(), [a_member()], granted=[PUBLIC])
     guest = ip("10.42.0.2")
     assert rules.ports == {PublishedPort(PUBLIC, 80, "TCP", guest, 80), PublishedPort(CLUSTER, 80, "TCP", guest, 80)}
     assert rules.announced == {PUBLIC}
@@ -41,15 +47,15 @@ def test_a_port_is_published_on_the_load_balancers_and_the_clusters_address() ->
 
 
 def test_a_stopped_server_keeps_its_address_but_publishes_nothing() -> None:
-    for member in ([], [a_vmi(phase="Pending")], [a_vmi(phase="Succeeded")]):
+    for member in ([], [a_member(address=None)]):
         rules = rules_of(a_service(), member, granted=[PUBLIC])
         assert rules.ports == rules.withheld == frozenset()
         assert rules.announced == {PUBLIC}
 
 
 def test_fault_34_the_ports_of_a_guest_that_is_not_ready_are_withheld_unless_the_service_says_otherwise() -> None:
-    members = [a_vmi(ready=False)]
-    unready, ready = rules_of(a_service(), members), rules_of(a_service(), [a_vmi()])
+    members = [a_member(ready=False)]
+    unready, ready = rules_of(a_service(), members), rules_of(a_service(), [a_member()])
     assert not unready.ports
     assert unready.withheld == ready.ports
     assert not ready.withheld
@@ -59,9 +65,9 @@ def test_fault_34_the_ports_of_a_guest_that_is_not_ready_are_withheld_unless_the
 
 def test_one_port_goes_to_one_guest_the_oldest_that_is_ready() -> None:
     members = [
-        a_vmi("young", address="10.42.0.4", created="3"),
-        a_vmi("sick", address="10.42.0.3", created="1", ready=False),
-        a_vmi("old", address="10.42.0.2", created="2"),
+        a_member("young", address="10.42.0.4", created="3"),
+        a_member("sick", address="10.42.0.3", created="1", ready=False),
+        a_member("old", address="10.42.0.2", created="2"),
     ]
     rules = rules_of(a_service(), members, granted=[PUBLIC])
     assert {str(port.target) for port in rules.ports} == {"10.42.0.2"}
@@ -69,26 +75,26 @@ def test_one_port_goes_to_one_guest_the_oldest_that_is_ready() -> None:
 
 
 def test_a_target_port_is_kept() -> None:
-    (port,) = rules_of(a_service(ports=[{"port": 80, "targetPort": 8080, "protocol": "UDP"}]), [a_vmi()]).ports
+    (port,) = rules_of(a_service(ports=[{"port": 80, "targetPort": 8080, "protocol": "UDP"}]), [a_member()]).ports
     assert (port.port, port.target_port, port.protocol) == (80, 8080, "UDP")
 
 
 def test_a_target_port_with_a_name_is_told_and_not_published() -> None:
     service = a_service(ports=[{"port": 80, "targetPort": "http"}])
     assert named_target_ports(service) == ["http"]
-    assert not rules_of(service, [a_vmi()]).ports
+    assert not rules_of(service, [a_member()]).ports
 
 
 def test_a_headless_service_names_the_guests_themselves() -> None:
     service = a_service(clusterIP="None", clusterIPs=["None"])
-    rules = rules_of(service, [a_vmi(), a_vmi("two", address="10.42.0.3", created="2")])
+    rules = rules_of(service, [a_member(), a_member("two", address="10.42.0.3", created="2")])
     assert rules.names == {"web-tcp.ns.svc.cluster.local": (ip("10.42.0.2"), ip("10.42.0.3"))}
     assert rules.ports == frozenset()
     assert rules_of(service, []).names == {}
 
 
 def test_an_attached_address_is_neither_announced_nor_published() -> None:
-    guest = a_vmi(address=str(PUBLIC))
+    guest = a_member(address=str(PUBLIC))
     assert rules_of(a_service(), [], granted=[PUBLIC], is_attached=True).announced == frozenset()
     rules = rules_of(a_service(), [guest], granted=[PUBLIC], on_guests=[PUBLIC])
     assert rules.announced == frozenset()
@@ -96,9 +102,8 @@ def test_an_attached_address_is_neither_announced_nor_published() -> None:
 
 
 def test_an_endpoint_slice_names_its_service_its_guests_and_their_state() -> None:
-    leaving = a_vmi("leaving", address="10.42.0.3")
-    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    (one,) = endpoint_slices(a_service(), [a_vmi(), leaving], node="host")
+    leaving = a_member("leaving", address="10.42.0.3", deletionTimestamp="2026-01-01T00:00:00Z")
+    (one,) = endpoint_slices(a_service(), [a_member(), leaving], node="host")
     assert one["metadata"]["name"] == "web-tcp-ipv4"
     assert one["metadata"]["labels"] == {
         "kubernetes.io/service-name": "web-tcp",
@@ -113,11 +118,11 @@ def test_an_endpoint_slice_names_its_service_its_guests_and_their_state() -> Non
 
 
 def test_without_guests_there_is_no_slice() -> None:
-    assert endpoint_slices(a_service(), [a_vmi(phase="Pending")], node="host") == []
+    assert endpoint_slices(a_service(), [a_member(address=None)], node="host") == []
 
 
 def test_fault_16_source_ranges_are_for_the_load_balancers_addresses() -> None:
-    rules = rules_of(a_service(loadBalancerSourceRanges=["192.0.2.0/24"]), [a_vmi()], granted=[PUBLIC])
+    rules = rules_of(a_service(loadBalancerSourceRanges=["192.0.2.0/24"]), [a_member()], granted=[PUBLIC])
     clients = {port.address: port.clients for port in rules.ports}
     assert clients == {PUBLIC: (ipaddress.ip_network("192.0.2.0/24"),), CLUSTER: None}
     assert not rules.restricted

@@ -58,6 +58,31 @@ def test_one_word_says_how_it_is(vm: Any, vmi: Any, volume: Any, expected: str) 
     assert status(vm, vmi, volume=volume)["printableStatus"] == expected
 
 
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({}, "was not made for this machine: delete it"),
+        (
+            {"deletionTimestamp": "x", "finalizers": ["example.test/keep"]},
+            "is of an earlier machine and is being deleted, which these finalizers hold up: example.test/keep",
+        ),
+    ],
+)
+def test_an_instance_of_its_name_that_is_another_machines_is_told_while_it_shall_start(
+    metadata: dict[str, Any], told: str
+) -> None:
+    foreign = {"metadata": {"name": "one", **metadata}}
+
+    def conditions(vm: dict[str, Any]) -> dict[str, Any]:
+        decision = decide(vm, None, now=NOW)
+        found = status_of(vm, None, decision, data_volumes=[], foreign=foreign, needs_restart=False, now=NOW)
+        return {one["type"]: one for one in found["conditions"]}
+
+    failure = conditions(a_vm("Always"))["Failure"]
+    assert (failure["reason"], failure["message"]) == ("InstanceNameTaken", f"VirtualMachineInstance one {told}")
+    assert "Failure" not in conditions(a_vm("Halted"))
+
+
 def test_ready_is_the_instances_own() -> None:
     ready = {"type": "Ready", "status": "True", "reason": "GuestRunning", "message": ""}
     found = status(a_vm(), a_vmi("Running", ready))

@@ -87,3 +87,21 @@ def test_what_a_cluster_nic_waits_for_has_its_conditions() -> None:
     taken, in_place = status.link_conditions(has_taken=True, is_in_place=False)
     assert (taken["type"], taken["status"], taken["reason"]) == (names.ADDRESS_TAKEN, "True", "Leased")
     assert (in_place["type"], in_place["reason"]) == (names.DATA_PLANE_READY, "NotInPlace")
+
+
+@pytest.mark.parametrize(
+    ("phase", "told"), [("Running", "Succeeded"), ("Pending", None), ("Failed", None), ("Succeeded", None)]
+)
+def test_an_instance_that_others_keep_after_its_end_shows_no_address(phase: str, told: str | None) -> None:
+    """Fault 3: its former address may be another tenant's by now."""
+    vmi = {**VMI, "status": {"phase": phase, "interfaces": [{"name": "default", "ipAddresses": ["10.42.0.2"]}]}}
+    said = status.released(vmi, now=NOW)
+    assert said["interfaces"] is None
+    assert said.get("phase") == told
+    assert said["conditions"][0]["reason"] == "GuestNotRunning"
+
+
+def test_a_guest_that_does_not_run_shows_no_address() -> None:
+    ended = Ended(reason=EndReason.GUEST_SHUTDOWN, message="")
+    assert status.after_end(VMI, ended, now=NOW)["interfaces"] is None
+    assert status.before_restart(VMI, now=NOW)["interfaces"] is None
