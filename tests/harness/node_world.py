@@ -69,13 +69,20 @@ class NodeWorld:
         path = self.installation.logs / "node.log"
         return path.read_text() if path.exists() else ""
 
-    def start_node(self) -> None:
-        """Start the node and wait until it is ready."""
+    def start_node(self, *, hostname: str = "") -> None:
+        """Start the node and wait until it is ready.
+
+        Args:
+            hostname: What the host is called as the node sees it; empty: as it is.
+        """
         ready = self.installation.ready("node")
         ready.unlink(missing_ok=True)
         with (self.installation.logs / "node.log").open("ab") as log:
             self._node = subprocess.Popen(
-                [sys.executable, "-m", "virtualserver.node", "--instance", self.installation.name],
+                [
+                    *(("unshare", "--uts", "sh", "-c", f'hostname {hostname} && exec "$@"', "sh") if hostname else ()),
+                    *(sys.executable, "-m", "virtualserver.node", "--instance", self.installation.name),
+                ],
                 env={
                     **os.environ,
                     "PYTHONPATH": str(_SOURCES),

@@ -71,6 +71,7 @@ __all__ = ["Agent", "run"]
 _PORT: Final = "subresources-port"
 """Under what the allocations keep the port of the aggregated API, so that it is the same after a restart."""
 
+_NODE_NAME: Final = "node-name"
 _REGISTRATION_SECONDS: Final = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -96,7 +97,9 @@ class Agent:
         self._client = client
         self._allocations = allocations
         self._accelerator = found
-        self._name = name = nodeobject.node_name()
+        # The Node keeps the name of its first start: a host that is called otherwise later is the same.
+        self._name = name = allocations.fact(_NODE_NAME) or nodeobject.node_name()
+        allocations.remember(_NODE_NAME, name)
         networks = ranges.decode(record.ranges)
         self._site = Followed(installation.site_file, lambda: site.renew(installation))
 

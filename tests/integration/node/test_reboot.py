@@ -94,3 +94,14 @@ def test_a_guest_that_was_being_stopped_stays_stopped(node: NodeWorld, stranger:
     node.wait_printable("one", "Stopped")
     node.eventually(lambda: not node.get("vmi", "one"))
     assert stranger.poll() is None
+
+
+def test_a_host_that_is_called_otherwise_is_the_same_node(node: NodeWorld) -> None:
+    before = node.api.kubectl("get", "nodes", "-o", "name")
+    node.stop_node()
+    try:
+        node.start_node(hostname="called-otherwise")
+        assert node.api.kubectl("get", "nodes", "-o", "name") == before
+    finally:
+        node.stop_node()
+        node.start_node()
