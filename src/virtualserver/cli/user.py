@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from virtualserver.cli import output, progress
 from virtualserver.installation.installation import Installation
-from virtualserver.local import caller, users
+from virtualserver.local import caller, rights, users
 from virtualserver.local.errors import EXPECTED, ConflictError, LocalError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def list_command(installation: Installation, form: str) -> None:
     rows = [
         (user.name, right.namespace or "(all)", right.role, user.expires or "no token")
         for user in found
-        for right in user.rights or (users.Right("(none)", "none", "", False),)
+        for right in user.rights or (rights.Right("(none)", "none", "", False),)
     ]
     output.table(("USER", "NAMESPACE", "ROLE", "VALID UNTIL"), rows)
 

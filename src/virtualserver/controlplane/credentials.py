@@ -16,13 +16,13 @@ from virtualserver.controlplane.pki import Certificate
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from virtualserver.installation.installation import Installation
     from virtualserver.installation.record import UidRange
 
-__all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig"]
+__all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig", "kubeconfig_with"]
 
 COMPONENTS_GROUP = "virtualserver:components"
 """The group of our own components in the API."""
@@ -98,32 +98,40 @@ def _ensure_service_account_keys(installation: Installation, uids: UidRange) -> 
 
 
 def kubeconfig(installation: Installation, user: str, *, server: str) -> str:
-    """Return a kubeconfig for a user whose certificate lies in ``pki/clients``; JSON, which is YAML too."""
-    name = "virtualserver" if installation.name == "default" else f"virtualserver-{installation.name}"
+    """Return a kubeconfig for a user whose certificate lies in ``pki/clients``."""
 
-    def encoded(path: Path) -> str:
-        return base64.b64encode(path.read_bytes()).decode()
+    def encoded(kind: str) -> str:
+        return base64.b64encode((installation.pki / "clients" / f"{user}.{kind}").read_bytes()).decode()
 
+    credential = {"client-certificate-data": encoded("crt"), "client-key-data": encoded("key")}
+    return kubeconfig_with(installation, user, credential, server=server)
+
+
+def kubeconfig_with(
+    installation: Installation, user: str, credential: Mapping[str, str], *, server: str, namespace: str = ""
+) -> str:
+    """Return a kubeconfig: JSON, which is YAML too.
+
+    Args:
+        installation: Whose API server and authority it names.
+        user: The name of the user in it.
+        credential: What the user shows, by the keys of a kubeconfig.
+        server: The API server's URL.
+        namespace: What commands mean that name none; ``""``: as kubectl does without it. Where it is given, user and
+            context are named after both, so that several files can be used together.
+    """
+    cluster = "virtualserver" if installation.name == "default" else f"virtualserver-{installation.name}"
+    entry = f"{user}@{cluster}" if namespace else user
+    context = entry if namespace else cluster
+    authority = base64.b64encode((installation.pki / "ca.crt").read_bytes()).decode()
+    meant = {"cluster": cluster, "user": entry, **({"namespace": namespace} if namespace else {})}
     content: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {
-                "name": name,
-                "cluster": {"server": server, "certificate-authority-data": encoded(installation.pki / "ca.crt")},
-            }
-        ],
-        "users": [
-            {
-                "name": user,
-                "user": {
-                    "client-certificate-data": encoded(installation.pki / "clients" / f"{user}.crt"),
-                    "client-key-data": encoded(installation.pki / "clients" / f"{user}.key"),
-                },
-            }
-        ],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
-        "current-context": name,
+        "clusters": [{"name": cluster, "cluster": {"server": server, "certificate-authority-data": authority}}],
+        "users": [{"name": entry, "user": dict(credential)}],
+        "contexts": [{"name": context, "context": meant}],
+        "current-context": context,
     }
     return json.dumps(content, indent=2) + "\n"
 

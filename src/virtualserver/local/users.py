@@ -7,7 +7,6 @@ Each function may be killed at any moment; run again, it goes on from what is th
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import datetime
 import json
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver import controlplane
 from virtualserver.api import names
-from virtualserver.kube.fields import annotations_of, items, mapping
-from virtualserver.local import status
+from virtualserver.controlplane import credentials, site
+from virtualserver.kube.fields import annotations_of
+from virtualserver.local import rights, status
 from virtualserver.local.errors import LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
+from virtualserver.plan.sites.quotas import AddressQuota
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +36,6 @@ __all__ = [
     "Account",
     "KnownUser",
     "Revoked",
-    "Right",
     "Role",
     "add",
     "forget",
@@ -60,23 +60,6 @@ _TOKENS_ENDING: Final = "end-tokens-of-"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Right:
-    """What a binding gives to a user.
-
-    Attributes:
-        namespace: Where it holds; ``""``: everywhere.
-        role: The name of the role.
-        binding: The RoleBinding's or ClusterRoleBinding's name.
-        is_ours: Whether `add` made the binding.
-    """
-
-    namespace: str
-    role: str
-    binding: str
-    is_ours: bool
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class KnownUser:
     """Who may use the installation.
 
@@ -87,7 +70,7 @@ class KnownUser:
     """
 
     name: str
-    rights: tuple[Right, ...]
+    rights: tuple[rights.Right, ...]
     expires: str
 
 
@@ -139,7 +122,7 @@ class Revoked:
     """
 
     accounts: tuple[Account, ...]
-    rights: tuple[Right, ...]
+    rights: tuple[rights.Right, ...]
 
 
 def add(
@@ -159,8 +142,8 @@ def add(
         name: The user's name: a DNS label.
         namespace: Where the rights hold; made where it is missing.
         role: Which rights; replaces the role that the user had there.
-        addresses: How many addresses of each pool the namespace may hold, 0 or more. None: `ADDRESSES` where the
-            namespace has no quota and the user may take addresses, else what it has.
+        addresses: How many addresses of each pool the namespace may hold, 0 or more. None: `ADDRESSES` where neither
+            the namespace nor site.yaml says it and the user may take addresses, else what they say.
         valid: How long the token is valid, 10 minutes or more.
         report: Told what is made.
 
@@ -172,7 +155,10 @@ def add(
     _check(name, namespace, valid)
     kubectl = Kubectl(installation)
     with report.step(f"User {name}") as update:
-        quota = _ensure_namespace(kubectl, namespace, role, addresses, report)
+        if addresses is None and role == "edit" and not _has_quota(installation, namespace):
+            quota = _ensure_namespace(kubectl, namespace, report, default=ADDRESSES)
+        else:
+            quota = _ensure_namespace(kubectl, namespace, report, addresses=addresses)
         expires = (datetime.datetime.now(datetime.UTC) + valid).strftime("%Y-%m-%dT%H:%M:%SZ")
         update(f"making user {name}", None)
         secret = _ensure_identity(kubectl, name, edits=[namespace] if role == "edit" else [], expires=expires)
@@ -181,7 +167,7 @@ def add(
         update("making a token", None)
         token = _token(kubectl, name, secret, valid)
     server = controlplane.address_of(installation)
-    content = _kubeconfig(installation, name, namespace=namespace, server=server, token=token)
+    content = credentials.kubeconfig_with(installation, name, {"token": token}, server=server, namespace=namespace)
     return Access(name, namespace, role, quota, expires, server, content)
 
 
@@ -195,14 +181,14 @@ def listed(installation: Installation) -> list[KnownUser]:
     status.require(installation)
     kubectl = Kubectl(installation)
     found = json.loads(kubectl.run("get", "sa,secret", "-n", names.USER_NAMESPACE, "-l", names.USER, "-o", "json"))
-    bindings = _bindings(kubectl)
+    bindings = rights.bindings(kubectl)
     ends = {
         one["metadata"]["name"]: annotations_of(one).get(names.VALID_UNTIL, "")
         for one in found["items"]
         if one["kind"] == "Secret"
     }
     accounts = sorted(one["metadata"]["name"] for one in found["items"] if one["kind"] == "ServiceAccount")
-    return [KnownUser(name, _rights(bindings, names.USER_NAMESPACE, name), ends.get(name, "")) for name in accounts]
+    return [KnownUser(name, rights.of(bindings, names.USER_NAMESPACE, name), ends.get(name, "")) for name in accounts]
 
 
 def revoke(installation: Installation, name: str, *, update: Update) -> Revoked:
@@ -222,19 +208,19 @@ def revoke(installation: Installation, name: str, *, update: Update) -> Revoked:
         raise MissingError(f"there is no user {name!r}.", remedy="`vs user list` shows who there is.")
     update("ending the tokens of the user", None)
     _delete(kubectl, "secret", name, names.USER_NAMESPACE)
-    bindings = _bindings(kubectl)
-    rights = _rights(bindings, names.USER_NAMESPACE, name)
-    for right in rights:
+    bindings = rights.bindings(kubectl)
+    held = rights.of(bindings, names.USER_NAMESPACE, name)
+    for right in held:
         if right.is_ours:
             update(f"taking the rights in namespace {right.namespace}", None)
             _delete(kubectl, "rolebinding", right.binding, right.namespace)
     # After the rights are gone: nothing is added to what is found here.
     accounts = [
-        Account(namespace, one, tuple(right.role for right in _rights(bindings, namespace, one)))
+        Account(namespace, one, tuple(right.role for right in rights.of(bindings, namespace, one)))
         for namespace in _edits(account or {})
         for one in sorted(found["metadata"]["name"] for found in kubectl.list("serviceaccount", namespace=namespace))
     ]
-    return Revoked(tuple(accounts), tuple(right for right in rights if not right.is_ours))
+    return Revoked(tuple(accounts), tuple(right for right in held if not right.is_ours))
 
 
 def forget(installation: Installation, name: str, *, ending: Sequence[Account] = (), update: Update) -> None:
@@ -302,13 +288,29 @@ def _check(name: str, namespace: str, valid: datetime.timedelta) -> None:
         raise LocalError(f"a token is valid for 10 minutes at least, not for {valid}.", remedy="--valid 365d")
 
 
-def _ensure_namespace(kubectl: Kubectl, name: str, role: Role, addresses: int | None, report: Report) -> str:
-    """Make the namespace and its quota so, and return the quota."""
+def _has_quota(installation: Installation, namespace: str) -> bool:
+    """Return whether the administrator's site.yaml says how many addresses a namespace may hold."""
+    quotas = site.look(installation).site.quotas
+    return quotas.addresses != AddressQuota() or namespace in quotas.namespaces
+
+
+def _ensure_namespace(
+    kubectl: Kubectl, name: str, report: Report, *, addresses: int | None = None, default: int | None = None
+) -> str:
+    """Make the namespace and its quota so, and return the quota that its annotation says, ``""`` where it has none.
+
+    Args:
+        kubectl: Talks to the API server.
+        name: The namespace's.
+        report: Told that it is made.
+        addresses: Its quota from now on; None: as it is.
+        default: Its quota where it has none; None: it stays without.
+    """
     live = kubectl.get("namespace", name, namespace="")
     now = annotations_of(live).get(names.ADDRESS_QUOTA, "") if live else ""
     wanted = now if addresses is None else str(addresses)
-    if role == "edit" and not wanted:
-        wanted = str(ADDRESSES)
+    if not wanted and default is not None:
+        wanted = str(default)
     if live is None:
         report.once(f"There is no namespace {name} yet: making it.")
         annotations = {names.ADDRESS_QUOTA: wanted} if wanted else {}
@@ -373,49 +375,9 @@ def _token(kubectl: Kubectl, name: str, secret: str, valid: datetime.timedelta) 
     return kubectl.run("create", "token", name, "-n", names.USER_NAMESPACE, *bound, seconds).strip()
 
 
-def _kubeconfig(installation: Installation, name: str, *, namespace: str, server: str, token: str) -> str:
-    cluster = "virtualserver" if installation.name == "default" else f"virtualserver-{installation.name}"
-    authority = base64.b64encode((installation.pki / "ca.crt").read_bytes()).decode()
-    context = f"{name}@{cluster}"
-    content: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": cluster, "cluster": {"server": server, "certificate-authority-data": authority}}],
-        "users": [{"name": context, "user": {"token": token}}],
-        "contexts": [{"name": context, "context": {"cluster": cluster, "user": context, "namespace": namespace}}],
-        "current-context": context,
-    }
-    return json.dumps(content, indent=2) + "\n"
-
-
 def _edits(account: dict[str, Any]) -> list[str]:
     """Return the namespaces that a user could ever edit."""
     return [one for one in annotations_of(account).get(names.EDITS, "").split(",") if one]
-
-
-def _bindings(kubectl: Kubectl) -> list[dict[str, Any]]:
-    return json.loads(kubectl.run("get", "rolebindings,clusterrolebindings", "-A", "-o", "json"))["items"]
-
-
-def _rights(bindings: Iterable[dict[str, Any]], namespace: str, name: str) -> tuple[Right, ...]:
-    """Return what bindings give to one ServiceAccount; groups that all have are left out."""
-    subjects = (
-        ("ServiceAccount", namespace, name),
-        ("Group", "", f"system:serviceaccounts:{namespace}"),
-        ("User", "", f"system:serviceaccount:{namespace}:{name}"),
-    )
-    found = [
-        Right(
-            one["metadata"].get("namespace", ""),
-            mapping(one, "roleRef").get("name", ""),
-            one["metadata"]["name"],
-            one["metadata"]["name"] == f"vs-user-{name}" and names.USER in one["metadata"].get("labels", {}),
-        )
-        for one in bindings
-        for subject in items(one, "subjects")
-        if (subject.get("kind"), subject.get("namespace", ""), subject.get("name")) in subjects
-    ]
-    return tuple(sorted(found, key=lambda right: (right.namespace, right.role)))
 
 
 def _former(account: dict[str, Any]) -> dict[str, Any]:

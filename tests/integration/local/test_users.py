@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import secrets
@@ -15,9 +16,11 @@ from click.testing import CliRunner
 from harness.tenant import Tenant
 from harness.waiting import eventually
 from virtualserver.cli import main
+from virtualserver.controlplane import site
 from virtualserver.local import users
 from virtualserver.local.errors import LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
+from virtualserver.plan.sites.quotas import AddressQuota, Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -143,6 +146,25 @@ def test_a_second_add_changes_role_and_quota_and_leaves_what_is_there(
     users.add(installation, name, namespace=namespace, report=UNSEEN)
     live = json.loads(control_plane.kubectl("get", "namespace", namespace, "-o", "json"))
     assert live["metadata"]["annotations"][QUOTA] == "3", "the default is for namespaces that have none"
+
+
+def test_a_namespace_whose_quota_site_yaml_says_is_given_no_other(
+    control_plane: ControlPlane,
+    installation: Installation,
+    namespace: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quotas = Quotas(namespaces={namespace: AddressQuota(each=4)})
+    found = dataclasses.replace(site.look(installation).site, quotas=quotas)
+
+    def look(_installation: Installation) -> site.SiteFound:
+        return site.SiteFound(found)
+
+    monkeypatch.setattr(site, "look", look)
+    assert users.add(installation, name, namespace=namespace, report=UNSEEN).addresses == ""
+    live = json.loads(control_plane.kubectl("get", "namespace", namespace, "-o", "json"))
+    assert QUOTA not in live["metadata"].get("annotations", {})
 
 
 def test_a_removed_user_is_refused_and_what_the_user_left_is_named_and_ends(
