@@ -331,6 +331,17 @@ def a_link(number: int, address: str | None = None, **changes: object) -> state.
     return state.GuestLink(**fields)  # type: ignore[arg-type]
 
 
+_FORGET = struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, socket.AF_INET, 0, 0)
+"""What `conntrack -F` asks of the kernel: to forget all flows, and to say so."""
+
+
+def forget_flows(namespace: str) -> None:
+    """Have the kernel forget all flows of a namespace."""
+    with Namespace(namespace).call(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)) as asking:
+        asking.send(_FORGET)
+        assert struct.unpack_from("=i", asking.recv(100), 16) == (0,)
+
+
 MakeGuest = Callable[..., Awaitable[Guest]]
 
 

@@ -34,6 +34,16 @@ def rules(*ranges: str, everybody: bool = False, attached: bool = False) -> Serv
     return ServiceRules(frozenset({port, inside}), frozenset({ip_address(ADDRESS)}))
 
 
+def is_reset(connection: socket.socket) -> bool:
+    """Return whether a connection is ended when something is sent, or was already."""
+    try:
+        connection.sendall(b"still?")
+        connection.recv(100)
+    except ConnectionError:
+        return True
+    return False
+
+
 class Street:
     """A server, one neighbour of it among the guests, and two clients outside."""
 
@@ -47,7 +57,7 @@ class Street:
         """Connect as one of the clients outside, or as the neighbour."""
         node = self.neighbour if client.startswith("10.") else self.internet
         connection = node.socket(socket.SOCK_STREAM)
-        connection.settimeout(3)
+        connection.settimeout(2)
         try:
             connection.bind((client, 0))
             connection.connect((address, 22))
@@ -103,9 +113,7 @@ async def test_a_change_ends_whom_it_does_not_admit_and_lets_others_live(street:
     with street.connect(FIRST) as kept, street.connect(SECOND) as ended, street.connect("10.42.0.3") as neighbours:
         await street.set(f"{FIRST}/32")
         for other in (ended, neighbours):
-            other.sendall(b"still?")
-            with pytest.raises(ConnectionResetError):
-                other.recv(100)
+            assert is_reset(other)
         for _ in range(2):
             kept.sendall(b"here")
             assert kept.recv(100) == b"here"
@@ -115,9 +123,7 @@ async def test_a_change_ends_whom_it_does_not_admit_and_lets_others_live(street:
         assert kept.recv(100) == b"here"
         assert street.reaches(SECOND)
         await street.set()
-        kept.sendall(b"here")
-        with pytest.raises(ConnectionResetError):
-            kept.recv(100)
+        assert is_reset(kept)
 
 
 async def test_a_server_that_speaks_first_speaks_no_more_to_whom_it_may_not(
@@ -131,9 +137,7 @@ async def test_a_server_that_speaks_first_speaks_no_more_to_whom_it_may_not(
         with served:
             await plane.set_service("s", rules("192.0.2.0/24", attached=True))
             served.settimeout(10)
-            served.sendall(b"a secret")
-            with pytest.raises(ConnectionResetError):
-                served.recv(100)
+            assert is_reset(served)
             client.setblocking(False)
             with pytest.raises(BlockingIOError):
                 client.recv(100)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PUBLIC = ip_address("203.0.113.7")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
 VSH = "vsh-0000a1"
-FORWARD = ("nft", "list", "chain", "inet", "virtualserver", "forward")
+FORWARD = ("nft", "list", "chain", "inet", "virtualserver", "new_flow")
 PORT = PublishedPort(PUBLIC, 22, "TCP", ip_address("10.42.0.2"), 22)
 STATE = DataPlaneState(
     {LinkKey("guest-2"): world.a_link(2), LinkKey("guest-3"): world.a_link(3, "203.0.113.9")},

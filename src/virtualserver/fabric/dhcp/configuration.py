@@ -24,6 +24,9 @@ __all__ = ["configuration", "resolver_adjustments", "upstream"]
 
 _VERSION: Final = 4
 """The IP version of DHCP; that of IPv6 is to stand beside it."""
+_QUESTIONS: Final = 10_000
+"""How many names may be asked of others at once. The guard lets a guest ask 100 a second, and one that nobody answers
+is waited for 10 seconds: ten guests that do their worst leave room for others."""
 
 
 def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
@@ -46,6 +49,7 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
         "bogus-priv",
         "cache-size=1000",
         "clear-on-reload",  # other name servers may know other answers
+        f"dns-forward-max={_QUESTIONS}",
         f"hostsdir={run}/{entries.NAMES}",
         f"pid-file={run}/dnsmasq.pid",
         f"log-facility={run}/dnsmasq.log",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.names import LINK_PREFIX
 from virtualserver.fabric.desired.state import GATEWAYS, Network, Ranges
+from virtualserver.fabric.kernel.settings import TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +31,25 @@ _VERSION: Final = 4
 """The IP version of these rules; those of another are to stand beside them."""
 
 _LINK_LOCAL: Final = IPv4Network("169.254.0.0/16")
+
+_DECLINE: Final = 0x350104
+"""DHCP's option 53 with the value 4, where clients have it: before any other option."""
+_BOUNDS: Final = {
+    "parts": 64,
+    "flows": 256,
+    "new_flows": 2_000,
+    "new_flows_at_once": 8_000,
+    "fragments": 5_000,
+    "queries": 100,
+    "queries_at_once": 300,
+    "streams": 3,
+    "requests": 5,
+    "requests_at_once": 20,
+}
+"""Of each NIC: how many flows it may have open in each of so many parts, into which they fall by chance (the first is
+full at about 14,000 in all, the last at 16,384); how many it may open in a second; what else it may send in one. With
+what `settings` says of timeouts, one guest fills a seventh of a table of 262,144. Of TCP connections to dnsmasq, which
+serves 20 for all guests, it may have 3."""
 
 _NAMESPACE: Final = """\
 table inet virtualserver {{
@@ -54,16 +74,36 @@ table inet virtualserver {{
   }}
   set restricted {{ type ipv4_addr; }}
   set admitted {{ type ipv4_addr . ipv4_addr; flags interval; }}
+  # what each NIC makes of the kernel's tables and of dnsmasq's time; the rules fill these
+  set fragments {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
+  set dhcp_requests {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
+  set dns_queries {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
+  set dns_streams {{ type ifname; size 65535; flags dynamic; }}
+  set new_flows {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
+  set flows {{ type ifname . mark; size 1000000; flags dynamic; }}
+  set clients {{ type ipv4_addr . mark; size 1000000; flags dynamic; }}
+  # which of them met a bound within the last minute, by the tap or by the guest's address
+  set bounded {{ type ifname; size 65535; flags dynamic,timeout; counter; timeout 1m; }}
+  set bounded_to {{ type ipv4_addr; size 65535; flags dynamic,timeout; counter; timeout 1m; }}
   chain guard {{ type filter hook prerouting priority -450; }}
   chain from_guest {{ }}
   chain new_guest {{ }}
+  chain fragment {{ }}
   chain from_outside {{ }}
   chain datagram {{ type filter hook prerouting priority raw; }}
   chain whole {{ }}
   chain udp_from_guest {{ }}
   chain to_dhcp {{ }}
   chain own_request {{ }}
+  chain dhcp_request {{ }}
+  chain to_dns {{ }}
+  chain dns_query {{ }}
   chain icmp_from_guest {{ }}
+  chain answers {{ type filter hook output priority raw; }}
+  chain bound {{ type filter hook prerouting priority mangle; }}
+  chain new_of_guest {{ }}
+  chain flow_of_guest {{ }}
+  chain dns_stream {{ }}
   chain cut {{ type filter hook prerouting priority -140; }}
   chain lost {{ }}
   chain lost_by_attached {{ }}
@@ -74,6 +114,7 @@ table inet virtualserver {{
   chain forward {{ type filter hook forward priority filter; policy drop; }}
   chain new_flow {{ }}
   chain to_restricted {{ }}
+  chain admitted_flow {{ }}
   chain input {{ type filter hook input priority filter; policy drop; }}
   chain refuse {{ }}
 }}
@@ -99,7 +140,7 @@ table inet virtualserver {{
   # What passes bears a mark, without which nothing is routed: where these rules are gone, so is the way. Before
   # defragmentation, so that each fragment is seen by itself, and nobody adds one to another's datagram.
   chain from_guest {{
-    iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} accept
+    iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} goto fragment
     # who asks for an address has none yet, and needs no fragments; it goes no further than to the gateway
     ip saddr 0.0.0.0 ip daddr 255.255.255.255 ip frag-off & 0x3fff == 0x0 udp dport 67 goto new_guest
     drop
@@ -107,6 +148,12 @@ table inet virtualserver {{
   chain new_guest {{
     iifname . ether saddr @guard_mac accept
     drop
+  }}
+  chain fragment {{
+    ip frag-off & 0x3fff == 0x0 accept
+    # the memory of those that wait for others is one for all guests
+    update @fragments {{ iifname limit rate {fragments}/second burst {fragments} packets }} accept
+    counter drop
   }}
   # After defragmentation: what a datagram says, however many parts it came in.
   chain datagram {{
@@ -121,25 +168,66 @@ table inet virtualserver {{
   }}
   chain udp_from_guest {{
     udp dport 67 goto to_dhcp
+    ip daddr {gateway} udp dport 53 goto to_dns
     # a guest is no DHCP server
     udp sport != 67 udp length >= 8 accept
     drop
   }}
   chain to_dhcp {{
     # a request of an Ethernet card of 6 octets that no relay passed on
-    udp sport != 67 @th,64,24 0x010106 @th,256,32 0x0 goto own_request
+    ip daddr {{ {gateway}, 255.255.255.255 }} udp sport != 67 @th,64,24 0x010106 @th,256,32 0x0 goto own_request
     drop
   }}
   chain own_request {{
     # for the guest's own address or none yet, and by its own card
-    iifname . @th,160,32 @guard_own iifname . @th,288,48 @guard_dhcp accept
+    iifname . @th,160,32 @guard_own iifname . @th,288,48 @guard_dhcp goto dhcp_request
     drop
+  }}
+  # What the gateway itself answers is not tracked, so that it answers while the kernel's table of flows is full.
+  chain dhcp_request {{
+    # A guest that declines its address would have none for ten minutes, though nobody else has it.
+    @th,1984,24 {decline} drop
+    update @dhcp_requests {{ iifname limit rate {requests}/second burst {requests_at_once} packets }} notrack accept
+    counter drop
+  }}
+  chain to_dns {{
+    udp sport != 67 udp length >= 8 goto dns_query
+    drop
+  }}
+  chain dns_query {{
+    update @dns_queries {{ iifname limit rate {queries}/second burst {queries_at_once} packets }} notrack accept
+    counter drop
+  }}
+  chain answers {{
+    ip saddr {gateway} udp sport {{ 53, 67 }} notrack
   }}
   chain icmp_from_guest {{
     icmp type {{ echo-request, echo-reply, timestamp-request, timestamp-reply }} accept
     # an error speaks of a datagram that came to this guest, so it quotes one; another's flow is none of its business
     icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} iifname . @th,192,32 @guard_own accept
     drop
+  }}
+  # Each flow once, with its first packet.
+  chain bound {{
+    iifname {{ "lo", "up0" }} accept
+    ct state != new accept
+    ct status & confirmed != 0x0 accept
+    goto new_of_guest
+  }}
+  chain new_of_guest {{
+    ip daddr {gateway} tcp dport 53 goto dns_stream
+    update @new_flows {{ iifname limit rate {new_flows}/second burst {new_flows_at_once} packets }} goto flow_of_guest
+    update @bounded {{ iifname counter }} drop
+  }}
+  chain flow_of_guest {{
+    # the kernel walks through what it counts, so a NIC's flows are counted in parts that stay short
+    ct mark set jhash ip daddr . th sport . th dport mod {parts} seed {mark}
+    add @flows {{ iifname . ct mark ct count {flows} }} accept
+    update @bounded {{ iifname counter }} drop
+  }}
+  chain dns_stream {{
+    add @dns_streams {{ iifname ct count {streams} }} accept
+    counter drop
   }}
   chain cut {{
     tcp flags & (syn | rst) == 0x0 ct state new goto lost
@@ -180,10 +268,10 @@ table inet virtualserver {{
     ct state new meta nfproto ipv4 goto new_flow
   }}
   chain new_flow {{
-    iifname "up0" ct status dnat accept
+    iifname "up0" ct status dnat goto admitted_flow
     # what is translated was called by another address, whose clients are known already
     ip daddr @restricted ct status & dnat == 0 goto to_restricted
-    iifname "up0" ip daddr @direct accept
+    iifname "up0" ip daddr @direct goto admitted_flow
     iifname "up0" drop
     # link-local is never forwarded (RFC 3927): no guest reaches a cloud's metadata service in the machine's name. Nor
     # does a guest reach the machine itself; its own table says so too, but somebody may flush that one.
@@ -191,8 +279,16 @@ table inet virtualserver {{
     drop
   }}
   chain to_restricted {{
-    ip daddr . ip saddr @admitted accept
+    ip daddr . ip saddr @admitted goto admitted_flow
     drop
+  }}
+  chain admitted_flow {{
+    # those of guests are counted already, and so is a flow that nobody has answered yet
+    iifname != "up0" accept
+    ct status & confirmed != 0x0 accept
+    ct mark set jhash ip saddr . th sport . th dport mod {parts} seed {mark}
+    add @clients {{ ip daddr . ct mark ct count {flows} }} accept
+    update @bounded_to {{ ip daddr counter }} drop
   }}
   chain input {{
     iifname "lo" accept
@@ -222,7 +318,12 @@ table arp virtualserver {{
 
 _HOST: Final = """\
 table inet {table} {{
+  ct timeout guests {{ protocol tcp; l3proto ip; policy = {{ {timeouts} }}; }}
   chain from_guests {{ type filter hook prerouting priority -150; }}
+  chain from_guest {{ }}
+  chain own_source {{ }}
+  chain to_machine {{ }}
+  chain to_guest {{ }}
   chain input {{ type filter hook input priority -10; }}
   chain forward {{ type filter hook forward priority -10; }}
   chain translate_source {{ type nat hook postrouting priority srcnat; }}
@@ -231,17 +332,34 @@ flush table inet {table}
 table inet {table} {{
   chain from_guests {{
     # before any DNAT of the host's, so that no published port of the machine is a way around
-    iifname "{device}" meta nfproto != ipv4 drop
-    iifname "{device}" ip saddr != {{ {sources} }} drop
-    iifname "{device}" fib daddr type != unicast ct state != {{ established, related }} drop
+    iifname "{device}" goto from_guest
+  }}
+  chain from_guest {{
+    ip saddr {{ {sources} }} goto own_source
+    drop
+  }}
+  chain own_source {{
+    ct state {{ established, related }} accept
+    # the machine's own table is to hold no flow of theirs longer than the namespace's does
+    ct state new meta l4proto tcp ct timeout set "guests"
+    fib daddr type unicast accept
+    drop
   }}
   chain input {{
-    iifname "{device}" ct state != {{ established, related }} drop
+    iifname "{device}" goto to_machine
+  }}
+  chain to_machine {{
+    ct state {{ established, related }} accept
+    drop
   }}
   chain forward {{
     ct state established,related accept
-    oifname "{device}" meta nfproto != ipv4 drop
-    oifname "{device}" ip daddr != {{ {pools} }} drop
+    oifname "{device}" goto to_guest
+  }}
+  chain to_guest {{
+    ct state new meta l4proto tcp ct timeout set "guests"
+    ip daddr {{ {pools} }} accept
+    drop
   }}
   chain translate_source {{
     ip saddr {node} oifname != "{links}" masquerade{masquerade}
@@ -266,6 +384,8 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network]) -> str:
         guests=_listed(network for network in ranges.guest if network.version == _VERSION),
         closed=_listed(collapse_addresses([*own, _LINK_LOCAL])),
         mark=f"{MARK:#x}",
+        decline=f"{_DECLINE:#x}",
+        **_BOUNDS,
     )
 
 
@@ -291,6 +411,7 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
         node=node,
         masquerade=extra,
         links=f"{LINK_PREFIX}*",
+        timeouts=_listed(f"{state} : {seconds}" for state, seconds in TIMEOUTS.items()),
     )
 
 

@@ -19,6 +19,11 @@ _QUIET: Final = {
 }
 
 
+TIMEOUTS: Final[Mapping[str, int]] = {"established": 7440, "time_wait": 10, "close": 5}
+"""Seconds for which the kernel keeps a TCP flow that is silent, by its state. Source: RFC 5382, REQ-5, for the first,
+which is longer than the two hours of a silent connection's keep-alive."""
+
+
 def _of_device(device: str, values: Mapping[str, str]) -> dict[str, str]:
     return {f"net/ipv4/conf/{device}/{name}": value for name, value in values.items()}
 
@@ -35,6 +40,10 @@ NAMESPACE: Final[Mapping[str, str]] = {
     "net/ipv6/conf/default/disable_ipv6": "1",
     # A late segment is no reason to leave it untranslated.
     "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
+    **{f"net/netfilter/nf_conntrack_tcp_timeout_{state}": str(seconds) for state, seconds in TIMEOUTS.items()},
+    # Fragments that wait for others: their memory is one for all guests.
+    "net/ipv4/ipfrag_time": "2",
+    "net/ipv4/ipfrag_high_thresh": str(128 << 20),
 }
 """Those of the namespace as a whole, by their paths below ``/proc/sys``."""
 

@@ -1,0 +1,248 @@
+"""Faults 9, 10 and 36: what one guest makes of what all guests share, and what its neighbours still have meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import signal
+import socket
+import struct
+import threading
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import fabric_world as world
+from harness.fabric_village import EVERYBODY, MAC, OWN, Village, dhcp, ethernet, in_fragments, ipv4, udp
+from virtualserver.fabric.desired.state import PublishedPort, ServiceRules
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from virtualserver.fabric.dataplane import DataPlane
+
+GATEWAY, NAME, PUBLIC = "169.254.1.1", "web.team.svc.cluster.local", "203.0.113.7"
+INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
+FLOWS = 16_384
+
+
+def question(name: str) -> bytes:
+    words = b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
+    return struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + words + b"\0" + struct.pack(">2H", 1, 1)
+
+
+def resolves(node: world.Node, name: str, *, tcp: bool = False) -> bool:
+    """Return whether the gateway answers a name within seconds."""
+    with contextlib.suppress(OSError), node.socket(socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as asking:
+        asking.settimeout(3)
+        asking.connect((GATEWAY, 53))
+        text = question(name)
+        asking.send(struct.pack(">H", len(text)) + text if tcp else text)
+        answer = asking.recv(1000)
+        return answer[5 if tcp else 3] & 15 == 0
+    return False
+
+
+def tracked() -> int:
+    """Return how many flows the kernel tracks in the namespace."""
+    return int(world.sh(*INSIDE, "cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
+
+
+def counted(name: str) -> dict[str, int]:
+    """Return what a set of the rules' own has counted, by its key."""
+    text = world.sh(*INSIDE, "nft", "list", "set", "inet", "virtualserver", name)
+    return {key: int(packets) for key, packets in re.findall(r"\"?([\w.-]+)\"? counter packets (\d+)", text)}
+
+
+@contextlib.contextmanager
+def flood(village: Village, packets: Iterable[bytes]) -> Generator[None]:
+    """Send packets of the liar's to the gateway, one after the other, until the block ends."""
+    over = threading.Event()
+
+    def send() -> None:
+        for packet in packets:
+            if over.is_set():
+                return
+            with contextlib.suppress(BlockingIOError):
+                village.liar.send(ethernet(packet, target=village.gateway_mac))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def calls(target: str, *, ports: int = 60_000) -> Iterator[bytes]:
+    """Yield the first packets of flows, each another, without end."""
+    for number in itertools.count():
+        source, port = 1024 + number % ports, 1024 + number // ports % ports
+        yield ipv4(udp(b"", source=source, target=port), source=OWN, target=target)
+
+
+async def names(plane: DataPlane, village: Village) -> None:
+    await plane.set_service("names", ServiceRules(names={NAME: (ip_address(OWN),)}))
+    world.eventually(lambda: resolves(village.victim, NAME), what="the name resolves")
+
+
+async def test_fault_9_a_guest_that_opens_flows_without_end_leaves_the_tables_to_others(
+    village: Village, plane: DataPlane
+) -> None:
+    await names(plane, village)
+    # to an address that nobody has, so that nobody refuses it and each flow stays
+    village.internet.run("ip", "route", "add", "blackhole", "192.0.2.0/24")
+    with village.internet.serving(22), flood(village, calls("192.0.2.9")):
+        world.eventually(lambda: tracked() > FLOWS - 100, what="the bound is met", seconds=60)
+        before = counted("bounded").get("tap-2", 0)
+        world.eventually(lambda: counted("bounded").get("tap-2", 0) > before + 1000, what="more is dropped")
+        assert tracked() < FLOWS + 500
+        assert village.victim.tcp(world.CLIENT_ADDRESS, 22)
+        assert village.internet.connect(world.CLIENT_ADDRESS, 22).close() is None
+        assert resolves(village.victim, NAME)
+        assert resolves(village.victim, NAME, tcp=True)
+        assert village.victim.dhcp()
+        assert counted("bounded").keys() == {"tap-2"}
+    timeout = world.sh(*INSIDE, "sysctl", "-n", "net.netfilter.nf_conntrack_tcp_timeout_established")
+    assert int(timeout) < 3 * 3600
+
+
+async def test_fault_9_the_bound_is_the_guests_own_and_is_free_again_when_its_flows_end(
+    village: Village, plane: DataPlane
+) -> None:
+    with village.internet.serving(22), village.internet.serving(5001, protocol="udp"):
+        open_before = village.liar.connect(world.CLIENT_ADDRESS, 22)
+        with open_before:
+            assert open_before.recv(100)
+            with flood(village, calls("192.0.2.9")):
+                world.eventually(lambda: tracked() > FLOWS - 100, what="the bound is met", seconds=60)
+            open_before.sendall(b"there?")
+            assert open_before.recv(100) == b"there?", "a flow that is open goes on"
+            with pytest.raises(TimeoutError):
+                village.liar.tcp(world.CLIENT_ADDRESS, 22, seconds=1)
+            world.forget_flows("vs-t1")
+            world.eventually(lambda: _connects(village.liar), what="new flows are admitted again")
+
+
+def _connects(node: world.Node) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(node.tcp(world.CLIENT_ADDRESS, 22, seconds=1))
+    return False
+
+
+async def test_fault_9_strangers_that_call_one_guest_without_end_leave_the_tables_to_others(
+    village: Village, plane: DataPlane
+) -> None:
+    ports = [PublishedPort(ip_address(PUBLIC), port, "UDP", ip_address(OWN), port) for port in (1, 2)]
+    other = PublishedPort(ip_address(PUBLIC), 22, "TCP", ip_address("10.42.0.3"), 22)
+    await plane.set_service("s", ServiceRules(frozenset([*ports, other]), frozenset({ip_address(PUBLIC)})))
+    village.internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    with village.internet.socket(socket.SOCK_RAW, protocol=socket.IPPROTO_UDP) as calling, village.victim.serving(22):
+        for port, number in itertools.product((1, 2), range(9000)):
+            calling.sendto(udp(b"", source=1024 + number, target=port), (PUBLIC, 0))
+        world.eventually(lambda: counted("bounded_to").get(OWN, 0) > 0, what="the bound is met")
+        assert tracked() < FLOWS + 500
+        assert village.internet.tcp(PUBLIC, 22)
+
+
+async def test_fault_9_what_the_gateway_answers_is_not_tracked(village: Village, plane: DataPlane) -> None:
+    await names(plane, village)
+    world.forget_flows("vs-t1")
+    assert village.victim.dhcp()
+    assert resolves(village.victim, NAME)
+    assert tracked() == 0
+
+
+async def test_a_flow_that_nobody_answers_counts_once(village: Village) -> None:
+    with village.liar.socket(socket.SOCK_DGRAM) as streaming:
+        streaming.connect(("192.0.2.9", 514))
+        for number in range(3000):
+            streaming.send(b"a line of a log")
+            if number % 10 == 0:  # among others that are new
+                with village.liar.socket(socket.SOCK_DGRAM) as other:
+                    other.sendto(b"?", ("192.0.2.9", 515))
+    shown = world.sh(*INSIDE, "nft", "-j", "list", "set", "inet", "virtualserver", "flows")
+    assert "tap-2" in shown
+    assert tracked() < 400
+    assert not counted("bounded")
+
+
+async def test_fault_10_a_guest_that_asks_for_names_without_end_leaves_the_resolver_to_others(
+    village: Village, plane: DataPlane
+) -> None:
+    await names(plane, village)
+    resolvers, folder = Path("/run/resolv.conf"), Path("/run/upstream")
+    resolvers.write_text(f"nameserver {world.CLIENT_ADDRESS}\n")
+    world.sh("mount", "--bind", str(resolvers), "/etc/resolv.conf")
+    folder.mkdir()
+    # One name is known there; of all others this resolver asks one that is silent, as a far one is for a while.
+    (folder / "conf").write_text(
+        f"no-resolv\nno-hosts\nport=53\nlisten-address={world.CLIENT_ADDRESS}\nbind-interfaces\nuser=root\n"
+        f"address=/www.example.org/192.0.2.80\nserver=192.0.2.53\ndns-forward-max=10000\npid-file={folder}/pid\n"
+    )
+    village.internet.run("ip", "route", "add", "blackhole", "192.0.2.0/24")
+    village.internet.run("dnsmasq", f"--conf-file={folder}/conf")
+    try:
+        await plane.start()
+        world.eventually(lambda: resolves(village.victim, "www.example.org"), what="an outside name resolves")
+        random = (
+            ipv4(udp(question(f"{number:x}.example.com"), target=53), source=OWN, target=GATEWAY)
+            for number in itertools.count()
+        )
+        with flood(village, random):
+            for number in range(20):
+                name = f"{number}.www.example.org"  # none that is in the cache
+                world.eventually(lambda name=name: resolves(village.victim, name), what=name, seconds=20)
+            assert resolves(village.victim, NAME)
+    finally:
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+        world.sh("umount", "/etc/resolv.conf")
+
+
+async def test_fault_10_a_guest_that_holds_connections_to_the_resolver_leaves_it_to_others(
+    village: Village, plane: DataPlane
+) -> None:
+    await names(plane, village)
+    held: list[socket.socket] = []
+    try:
+        for _ in range(25):  # dnsmasq serves 20
+            asking = village.liar.socket(socket.SOCK_STREAM)
+            held.append(asking)
+            asking.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                asking.connect((GATEWAY, 53))
+        assert resolves(village.victim, NAME, tcp=True)
+    finally:
+        for asking in held:
+            asking.close()
+
+
+async def test_a_guest_that_asks_for_its_address_without_end_leaves_dhcp_to_others(village: Village) -> None:
+    discover = ipv4(udp(dhcp(1), source=68, target=67), source="0.0.0.0", target="255.255.255.255")
+    with flood(village, itertools.repeat(discover)):
+        assert village.victim.dhcp()
+    assert village.liar.dhcp(tries=10), "its own turn comes again"
+
+
+async def test_a_guest_that_sends_parts_of_datagrams_without_end_leaves_the_memory_to_others(village: Village) -> None:
+    datagram = udp(bytes(2000))
+    parts = (in_fragments(datagram, 1448, source=OWN, target=world.CLIENT_ADDRESS)[0] for _ in itertools.count())
+    with flood(village, parts):
+        for _ in range(5):
+            village.victim.run("ping", "-c1", "-W5", "-s3000", world.CLIENT_ADDRESS)
+
+
+async def test_fault_36_a_guest_that_declines_its_address_has_it_again_at_once(village: Village) -> None:
+    assert village.liar.dhcp()
+    message = dhcp(4)[:-1] + bytes([50, 4]) + socket.inet_aton(OWN) + b"\xff"
+    for source, target, mac in (("0.0.0.0", "255.255.255.255", EVERYBODY), (OWN, GATEWAY, village.gateway_mac)):
+        village.liar.send(ethernet(ipv4(udp(message, source=68, target=67), source=source, target=target), target=mac))
+        told = village.liar.dhcp()
+        assert told is not None
+        assert told["ip"] == OWN
+    assert MAC in await village.plane.leases()
