@@ -57,6 +57,7 @@ from virtualserver.node.vmi.seeds import Seeds
 from virtualserver.node.volumes.controller import VolumeController
 from virtualserver.node.watches import WATCHES, Watches
 from virtualserver.node.writer import NodeWriter
+from virtualserver.plan.sites.site import BetweenNamespaces
 from virtualserver.storage.disks import DiskStore
 from virtualserver.storage.images import ImageStore
 
@@ -134,7 +135,7 @@ class Agent:
         self._services = services = ServiceController(
             cache, writer, queues, held, addresses, dataplane, overseer, self._site, node=name
         )
-        links = Links(cache, queues, addresses, services)
+        links = Links(cache, queues, addresses, services, is_closed=self._is_closed)
         seeds = Seeds(client, installation.seeds)
         probe = functools.partial(accelerator.probe, cache=installation.accelerator)
         preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, probe)
@@ -241,6 +242,11 @@ class Agent:
                 self._tell_of_site(node, found)
                 for service in self._cache.all(kinds.SERVICE):  # they may have an address now
                     self._queues.services.add(key_of(service))
+                await self._placement.regroup()
+
+    def _is_closed(self) -> bool:
+        """Return whether guests reach the guests of other namespaces at load balancer addresses only."""
+        return self._site.value.site.between_namespaces is BetweenNamespaces.CLOSED
 
     def _tell_of_site(self, node: Manifest, found: site.SiteFound) -> None:
         event = events.event_of_site(self._installation.site_file, found.faults)

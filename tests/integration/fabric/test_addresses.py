@@ -339,3 +339,35 @@ async def test_a_connection_to_an_attached_address_outlives_a_flush_of_the_flows
             assert second.recv(100) == b"there?"
             second.sendall(b"here")
             assert first.recv(100) == b"here"
+
+
+async def test_fault_11_guests_of_other_groups_reach_load_balancer_addresses_only(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    server, friend, stranger = [await make_guest(plane, number) for number in (2, 3, 4)]
+    attached = await make_guest(plane, 5, "203.0.113.9")
+    for number, group in ((2, 7), (3, 7), (4, 8)):
+        await plane.set_link(f"guest-{number}", world.a_link(number, group=group))
+    await plane.set_link("guest-5", world.a_link(5, "203.0.113.9", group=8))
+    ports = frozenset({published(PUBLIC, 22, "10.42.0.2"), published(CLUSTER, 22, "10.42.0.2")})
+    await plane.set_service("tcp", ServiceRules(ports, frozenset({ip_address(PUBLIC)})))
+    with server.serving(22), attached.serving(22), internet.serving(22):
+        assert friend.tcp("10.42.0.2", 22) == "10.42.0.3"
+        for guest in (stranger, attached):
+            with pytest.raises(TimeoutError):
+                guest.tcp("10.42.0.2", 22, seconds=1)
+            assert not guest.pings("10.42.0.2", seconds=1)
+            for address in (PUBLIC, CLUSTER):
+                assert guest.tcp(address, 22)
+        for guest in (friend, stranger):
+            assert guest.tcp("203.0.113.9", 22)
+            assert guest.tcp(world.CLIENT_ADDRESS, 22)
+        with friend.connect("10.42.0.2", 22) as opened, friend.connect(PUBLIC, 22) as published_one:
+            for connection in (opened, published_one):
+                assert connection.recv(100)
+            await plane.set_link("guest-2", world.a_link(2, group=9))
+            opened.sendall(b"still?")
+            with pytest.raises(ConnectionResetError):
+                opened.recv(100)
+            published_one.sendall(b"still?")
+            assert published_one.recv(100) == b"still?"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PUBLIC = ip_address("203.0.113.7")
 INSIDE = ("nsenter", "--net=/run/netns/vs-t1")
 VSH = "vsh-0000a1"
-FORWARD = ("nft", "list", "chain", "inet", "virtualserver", "new_flow")
+FORWARD = ("nft", "list", "chain", "inet", "virtualserver", "forward")
 PORT = PublishedPort(PUBLIC, 22, "TCP", ip_address("10.42.0.2"), 22)
 STATE = DataPlaneState(
     {LinkKey("guest-2"): world.a_link(2), LinkKey("guest-3"): world.a_link(3, "203.0.113.9")},
@@ -166,7 +166,7 @@ async def test_what_the_machine_itself_becomes_is_nobody_elses_change(
         await asyncio.sleep(0.2)
     await asyncio.sleep(1.2)
     assert follower.told == []
-    assert "100.64.99.1" in world.sh(*INSIDE, "nft", "list", "chain", "inet", "virtualserver", "forward")
+    assert "100.64.99.1" in world.sh(*INSIDE, "nft", "list", "chain", "inet", "virtualserver", "new_flow")
     assert world.sh("sysctl", "-n", "net.ipv4.conf.office0.forwarding").strip() == "1"
     world.sh("sysctl", "-qw", "net.ipv4.conf.office0.forwarding=0")
     await follower.until_told()

@@ -18,12 +18,14 @@ __all__ = [
     "DHCP_HOST",
     "DHCP_OPTIONS",
     "DIRECT",
+    "GROUP",
     "GUARD_ARP",
     "GUARD_DHCP",
     "GUARD_IP",
     "GUARD_MAC",
     "GUARD_OWN",
     "LOCAL",
+    "MEMBER",
     "NAMES",
     "PUBLISHED",
     "PUBLISHED_TO",
@@ -45,6 +47,10 @@ GUARD_DHCP: Final = "guard_dhcp"
 GUARD_OWN: Final = "guard_own"
 """An address as it stands inside a datagram: in a DHCP message, or in what an ICMP error quotes."""
 SELF_PAIR: Final = "self_pair"
+GROUP: Final = "groups"
+"""Key: a tap. Value: the group that its guest belongs to."""
+MEMBER: Final = {4: "members"}
+"""Key: an address that is a guest's own, and the group that may call it."""
 DIRECT: Final = {4: "direct"}
 ANNOUNCED: Final = {4: "announced"}
 PUBLISHED: Final = {4: "published"}
@@ -90,6 +96,7 @@ def of_link(link: GuestLink) -> dict[Entry, str]:
         Entry(GUARD_OWN, f"{device} . 0x{0:08x}"): "",  # in the DHCP message of a guest that has no address yet
         Entry(GUARD_ARP, f"{device} . {mac} . {mac} . 0.0.0.0"): "",
         Entry(SELF_PAIR, f"{device} . {device}"): "",
+        Entry(GROUP, device): f"0x{link.group:08x}",
         Entry(TAP, device): str(link.user),
         Entry(TAP_UP, device): "",
         Entry(DHCP_HOST, device): f"{mac},{link.addresses[0]}\n",
@@ -100,7 +107,9 @@ def of_link(link: GuestLink) -> dict[Entry, str]:
         entries[Entry(GUARD_OWN, f"{device} . 0x{int(address):08x}")] = ""
         entries[Entry(GUARD_ARP, f"{device} . {mac} . {mac} . {address}")] = ""
         entries[Entry(ROUTE, str(address))] = device
-        if not link.translated:
+        if link.translated:
+            entries[Entry(MEMBER[address.version], f"{address} . 0x{link.group:08x}")] = ""
+        else:
             entries[Entry(DIRECT[address.version], str(address))] = ""
     return entries
 

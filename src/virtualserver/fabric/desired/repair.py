@@ -31,6 +31,8 @@ _KINDS: Final = {
             entries.GUARD_OWN,
             *entries.GUARD_IP.values(),
             entries.SELF_PAIR,
+            entries.GROUP,
+            *entries.MEMBER.values(),
         ),
         "guard of",
     ),

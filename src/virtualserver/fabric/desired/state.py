@@ -129,6 +129,8 @@ class GuestLink:
         hostname: What DHCP tells the guest to be called.
         resolver: What DHCP tells the guest about names.
         user: The UID that may open the tap.
+        group: Guests of one group reach each other's own addresses, those of others their load balancer addresses only;
+            1..2^32-1.
         translated: True where what the guest sends to the outside is translated to the node's address; False where
             its own address is a public or private pool address (direct attach).
     """
@@ -140,6 +142,7 @@ class GuestLink:
     resolver: Resolver
     user: int
     translated: bool = True
+    group: int = 1
 
 
 class LinkKey(NamedTuple):

@@ -117,6 +117,12 @@ def cuts(delta: Delta) -> list[conntrack.Flows]:
         elif entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
             found.append(conntrack.Flows(by=ip_address(entry.key)))
             found.append(conntrack.Flows(answered_by=ip_address(entry.key)))
+    # What is not translated was called by this address: flows between guests.
+    grouped = {entry.key.partition(" . ")[0] for entry in delta.added if entry.kind in entries.MEMBER.values()}
+    for entry in delta.removed:
+        address = entry.key.partition(" . ")[0]
+        if entry.kind in entries.MEMBER.values() and address in grouped:
+            found.append(conntrack.Flows(to=ip_address(address)))
     return found + [
         conntrack.Flows(to=ip_address(address), spared=_admitted(address, delta.added))
         for address in _newly_restricted(delta)

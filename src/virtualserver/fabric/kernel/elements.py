@@ -36,6 +36,8 @@ SETS: Final[Mapping[str, Set]] = {
     entries.GUARD_OWN: Set("inet", 1),
     entries.GUARD_ARP: Set("arp", 1),
     entries.SELF_PAIR: Set("inet", 2),
+    entries.GROUP: Set("inet", 1),
+    **dict.fromkeys(entries.MEMBER.values(), Set("inet", 0)),
     **dict.fromkeys(entries.GUARD_IP.values(), Set("inet", 1)),
     **dict.fromkeys(entries.DIRECT.values(), Set("inet", 0)),
     **dict.fromkeys(entries.ANNOUNCED.values(), Set("inet", 0)),

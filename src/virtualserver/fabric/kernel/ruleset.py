@@ -59,6 +59,9 @@ table inet virtualserver {{
   set guard_dhcp {{ typeof iifname . @th,288,48; }}
   set guard_own {{ typeof iifname . @th,192,32; }}
   set self_pair {{ type ifname . ifname; }}
+  # the group that a guest is of, and the group that may call a guest's own address
+  map groups {{ type ifname : mark; }}
+  set members {{ type ipv4_addr . mark; }}
   # directly attached addresses; announced ones, which no guest has; published ports and their targets, and those of
   # them that take no new connections: no rule asks for these, and while they stand here, flows are not cut
   set direct {{ type ipv4_addr; }}
@@ -113,6 +116,7 @@ table inet virtualserver {{
   chain translate_source {{ type nat hook postrouting priority srcnat; }}
   chain forward {{ type filter hook forward priority filter; policy drop; }}
   chain new_flow {{ }}
+  chain between {{ }}
   chain to_restricted {{ }}
   chain admitted_flow {{ }}
   chain input {{ type filter hook input priority filter; policy drop; }}
@@ -273,9 +277,16 @@ table inet virtualserver {{
     ip daddr @restricted ct status & dnat == 0 goto to_restricted
     iifname "up0" ip daddr @direct goto admitted_flow
     iifname "up0" drop
+    ip daddr {{ {guests} }} ct status & dnat == 0 goto between
     # link-local is never forwarded (RFC 3927): no guest reaches a cloud's metadata service in the machine's name. Nor
     # does a guest reach the machine itself; its own table says so too, but somebody may flush that one.
     ip daddr != {{ {closed} }} accept
+    drop
+  }}
+  chain between {{
+    meta mark set iifname map @groups
+    ip daddr . meta mark @members accept
+    tcp flags & (syn | rst) == 0x0 reject with tcp reset
     drop
   }}
   chain to_restricted {{

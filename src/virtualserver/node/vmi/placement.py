@@ -95,12 +95,25 @@ class Placement:
         """
         with self._held.launching(uid, prepared.spec):
             self._held.add_disks(uid, prepared.disks)
-            for nic, link in prepared.links.items():
+            namespace = prepared.spec.name.partition("/")[0]
+            for nic, made in prepared.links.items():
+                link = self._links.regrouped(made, namespace)  # the site may have changed since
                 self._held.add_link(uid, nic, link)
                 await self._dataplane.set_link(uid, link, nic=nic)
             machine = await self._hypervisor.launch(prepared.spec, open_tap=self._dataplane.open_tap)
         self._held.add_machine(uid, machine)
         return machine
+
+    async def regroup(self) -> None:
+        """Bring every link to the group that its guest belongs to now."""
+        namespaces = {
+            vmi["metadata"]["uid"]: vmi["metadata"]["namespace"]
+            for vmi in self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE)
+        }
+        for (uid, nic), link in self._held.links().items():
+            if uid in namespaces and (wanted := self._links.regrouped(link, namespaces[uid])) != link:
+                self._held.add_link(uid, nic, wanted)
+                await self._dataplane.set_link(uid, wanted, nic=nic)
 
     async def clean(self, uid: str) -> None:
         """Take away all that a VMI has on this host; its machine has ended."""

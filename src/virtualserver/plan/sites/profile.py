@@ -190,8 +190,6 @@ def _not_supported_yet(profile: Profile) -> Iterator[Fault]:
     """Yield what is known and not carried out yet: it is refused, since what is asked for is never ignored."""
     for index, verb in enumerate(profile.verbs):
         yield Fault(f"site.verbs[{index}]", f"{verb.value!r} is not supported yet: remove it")
-    if profile.between_namespaces is not BetweenNamespaces.OPEN:
-        yield Fault("site.betweenNamespaces", "'closed' is not supported yet: write open, or leave it out")
     if profile.image_namespaces != (names.IMAGE_NAMESPACE,):
         yield Fault("site.imageNamespaces", f"is not supported yet: leave it out, and it is {names.IMAGE_NAMESPACE}")
 

@@ -31,6 +31,8 @@ def test_a_link_is_its_guard_its_tap_its_route_and_its_dhcp_files() -> None:
         Entry("guard_arp", "vst-1 . 52:54:00:00:00:01 . 52:54:00:00:00:01 . 0.0.0.0"): "",
         Entry("guard_arp", "vst-1 . 52:54:00:00:00:01 . 52:54:00:00:00:01 . 10.42.0.2"): "",
         Entry("self_pair", "vst-1 . vst-1"): "",
+        Entry("groups", "vst-1"): "0x00000001",
+        Entry("members", "10.42.0.2 . 0x00000001"): "",
         Entry("tap", "vst-1"): "64001",
         Entry("tap-up", "vst-1"): "",
         Entry("route", "10.42.0.2"): "vst-1",
@@ -46,6 +48,7 @@ def test_a_link_is_its_guard_its_tap_its_route_and_its_dhcp_files() -> None:
 def test_an_attached_address_is_direct_and_no_host_carries_a_set_tag() -> None:
     entries = of_link(dataclasses.replace(LINK, addresses=(ip_address("203.0.113.9"),), translated=False))
     assert Entry("direct", "203.0.113.9") in entries
+    assert not any(entry.kind == "members" for entry in entries), "whom its Service admits may call it"
     assert "set:" not in "".join(value for entry, value in entries.items() if entry.kind == "dhcp-host")
 
 

@@ -113,3 +113,9 @@ def test_flows_to_an_attached_address_are_cut_by_who_may_still_call_it(
 ) -> None:
     flows = Flows(to=ip_address("203.0.113.9"), spared=tuple(ip_network(one) for one in spared or ()))
     assert cuts(Delta(removed, added)) == ([] if spared is None else [flows])
+
+
+def test_a_guest_that_changes_its_group_keeps_no_flow_with_others() -> None:
+    before, after = ({Entry("members", f"10.42.0.2 . 0x0000000{group}"): ""} for group in (1, 2))
+    assert cuts(Delta(before, after)) == [Flows(to=ip_address("10.42.0.2"))]
+    assert cuts(Delta(before, {})) == [], "the guest goes, and its flows with its route"

@@ -16,7 +16,7 @@ from virtualserver.machines.launch import Nic
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.queues import Queues
-from virtualserver.node.vmi.links import Links, guest_link, has_taken
+from virtualserver.node.vmi.links import Links, group_of, guest_link, has_taken
 from virtualserver.node.vmi.specification import NicWish
 from virtualserver.node.waits import Wait
 from virtualserver.node.watches import WATCHES
@@ -99,7 +99,9 @@ class Host:
             self.queues,
             self.addresses,
             cast("ServiceController", self.services),
+            is_closed=lambda: self.is_closed,
         )
+        self.is_closed = False
 
     def of(self, uid: str = "u", *, mac: str | None = None, **of_vmi: Any) -> dict[str, GuestLink] | Wait:
         found = self.links.of(a_vmi(uid, **of_vmi), (NicWish("lan", mac),), owner=uid)
@@ -237,3 +239,19 @@ def test_a_mac_of_another_server_is_waited_for(host: Host) -> None:
     wait = host.of("b", mac="02:00:00:00:00:09")
     assert isinstance(wait, Wait)
     assert wait.reason == "MACAddressTaken"
+
+
+def test_fault_11_guests_are_of_one_group_or_of_one_of_their_namespace() -> None:
+    assert group_of("a", is_closed=False) == group_of("b", is_closed=False) == 1
+    numbers = {group_of(name, is_closed=True) for name in ("a", "b", "default")}
+    assert len(numbers) == 3
+    assert group_of("a", is_closed=True) == group_of("a", is_closed=True)
+    assert all(1 < number < 1 << 32 for number in numbers)
+
+
+def test_a_link_is_of_the_group_that_the_site_says_now(host: Host) -> None:
+    links = host.of()
+    assert isinstance(links, dict)
+    assert links["lan"].group == 1
+    host.is_closed = True
+    assert host.links.regrouped(links["lan"], "ns").group == group_of("ns", is_closed=True)

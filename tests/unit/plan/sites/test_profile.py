@@ -154,7 +154,6 @@ quotas:
     ("text", "path"),
     [
         ("verbs: [use-public, direct-attach]", "site.verbs[0]"),
-        ("betweenNamespaces: closed", "site.betweenNamespaces"),
         ("imageNamespaces: []", "site.imageNamespaces"),
     ],
 )
