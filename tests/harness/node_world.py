@@ -23,7 +23,7 @@ from harness.reading import Reader
 from harness.waiting import eventually
 from virtualserver.api import names
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.installation import ranges
+from virtualserver.installation import ranges, users
 from virtualserver.kube import fields
 from virtualserver.local import networks
 from virtualserver.machines.hypervisor import Hypervisor
@@ -253,6 +253,7 @@ class NodeWorld:
             identifier=record.identifier,
             ranges=ranges.decode(record.ranges),
             run=self.installation.fabric_run,
+            dhcp_user=users.recorded(self.installation).dnsmasq,
         )
 
     async def end_machines(self) -> None:

@@ -289,6 +289,7 @@ def launch(installation: Installation) -> None:
         entries = os.environ["PYTHONPATH"].split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
     with installation.log("supervisor").open("ab") as log:
+        installation.log("supervisor").chmod(0o600)
         subprocess.run(
             [sys.executable, "-m", "virtualserver.controlplane"],
             cwd="/",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Adjustment", "Blocker", "Contest", "DataPlane", "Repair"]
 
+_NOBODY: Final = 65534
 _LONGEST_PAUSE: Final = 30.0
 
 _logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class DataPlane:
         identifier: str,
         ranges: state.Ranges,
         run: Path,
+        dhcp_user: int = _NOBODY,
         holders: taps.TapHolders | None = None,
     ) -> None:
         """Name the data plane.
@@ -68,7 +70,8 @@ class DataPlane:
             identifier: 6 hexadecimal digits for link names; ``""`` where they are not known any more, so that what is
                 left can only be looked at and removed.
             ranges: The installation's networks.
-            run: Folder for dnsmasq's files; made if missing. Every user must be able to enter it.
+            run: Folder for dnsmasq's files; made if missing. Every user must be able to enter the one above it.
+            dhcp_user: The UID and GID that dnsmasq runs under, best of nobody else.
             holders: The machines that have taps open; None where nobody looks after them.
         """
         name = names.namespace_of(installation)
@@ -76,7 +79,7 @@ class DataPlane:
         self._run = run
         self.ranges = ranges
         self._namespace = Namespace(name)
-        self._dnsmasq = Dnsmasq(self._namespace, run)
+        self._dnsmasq = Dnsmasq(self._namespace, run, user=dhcp_user)
         self._attachment = Attachment(
             namespace=self._namespace,
             table=name,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["make_folder", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o600) -> None:
@@ -34,3 +35,19 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o600) -> 
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def make_folder(path: Path, mode: int, *, group: int | None = None) -> None:
+    """Make a folder, and what is missing above it, or give one that is there these permissions.
+
+    Args:
+        path: The folder.
+        mode: Its permissions, whatever the umask; 0711 lets others reach what they know the name of, and list nothing.
+        group: The GID that it is given to; None: it stays.
+    """
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    status = path.stat()
+    if group is not None and status.st_gid != group:
+        os.chown(path, -1, group)
+    if stat.S_IMODE(status.st_mode) != mode:
+        path.chmod(mode)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired import names
+from virtualserver.host.files import make_folder
 from virtualserver.installation import migrations, record
 from virtualserver.installation.errors import InstallationError
 
@@ -287,8 +288,9 @@ class Installation:
         """Make the folders, and bring what is there to this program's version."""
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.run_root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for folder in (self.state, self.run, self.logs):
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)  # another's end may just have removed run_root
+        for folder in (self.state, self.run):
+            make_folder(folder, 0o755)  # another's end may just have removed run_root
+        make_folder(self.logs, 0o711)
         migrations.migrate(self.state)
 
 

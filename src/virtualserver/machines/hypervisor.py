@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.host import locks
-from virtualserver.host.files import write_atomically
+from virtualserver.host.files import make_folder, write_atomically
 from virtualserver.host.process import Process, end
 from virtualserver.machines import launch
 from virtualserver.machines.cgroup import group_of, groups, leave_group, remove_empty
@@ -275,7 +275,7 @@ class Hypervisor:
     def _make_folders(self, files: Files, user: int) -> None:
         """Make a machine's folders: the sockets' is its user's alone, the other one is ours."""
         for folder in (self._machines, self._run):
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(folder, 0o711)
         files.machine.mkdir(mode=0o711, exist_ok=True)
         files.run.mkdir(mode=0o700, exist_ok=True)
         os.chown(files.run, user, user)

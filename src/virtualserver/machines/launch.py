@@ -50,6 +50,7 @@ _APART: Final = '"$@" &'
 
 _WRAPPER: Final = """\
 ulimit -c 0
+umask 077
 [ -z "$1" ] || echo 0 >"$1/cgroup.procs"
 read -r it </proc/self/stat || exit 1
 { cat /proc/sys/kernel/random/boot_id && echo "$it"; } >"$2.new" && mv "$2.new" "$2" || exit 1

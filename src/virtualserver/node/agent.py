@@ -123,6 +123,7 @@ class Agent:
             identifier=record.identifier,
             ranges=networks,
             run=installation.fabric_run,
+            dhcp_user=users.recorded(installation).dnsmasq,
             holders=hypervisor,
         )
         disks = DiskStore(installation.disks)

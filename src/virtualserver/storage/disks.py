@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from virtualserver.host.files import make_folder
 from virtualserver.storage import qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
 from virtualserver.storage.space import Space, space_of
@@ -47,7 +48,7 @@ class DiskStore:
 
     def space(self) -> Space:
         """Return the file system that the disks are on."""
-        self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_folder(self._folder, 0o711)
         return space_of(self._folder)
 
     def create(self, identifier: str, *, base: Path | None, size_bytes: int, user: int) -> Path:
@@ -64,7 +65,7 @@ class DiskStore:
         """
         path = self.path(identifier)
         if not path.exists():
-            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(self._folder, 0o711)
             temporary = path.with_suffix(".new")
             temporary.unlink(missing_ok=True)
             if base is not None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from virtualserver.host import locks
-from virtualserver.host.files import write_atomically
+from virtualserver.host.files import make_folder, write_atomically
 from virtualserver.storage import qemu_img
 from virtualserver.storage.kernel import Kernel
 from virtualserver.storage.qemu_img import QemuImgError
@@ -184,7 +184,7 @@ class ImageStore:
     @contextlib.contextmanager
     def _adding(self) -> Generator[Path, None, None]:
         """Yield a folder that is removed in the end, and remove what an interrupted predecessor left."""
-        self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_folder(self._folder, 0o711)
         with locks.wait_for(self._folder / ".lock"):
             temporary = self._folder / ".adding"
             shutil.rmtree(temporary, ignore_errors=True)

@@ -11,16 +11,16 @@ import struct
 import time
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import fabric_world as world
+from harness import proc
+from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, Resolver, ServiceRules
 
-if TYPE_CHECKING:
-    from virtualserver.fabric.dataplane import DataPlane
-
+DHCP_USER = 0x70000000 + 0x3FE_000
+"""Beyond the numbers that installations take."""
 GATEWAY = "169.254.1.1"
 
 
@@ -139,6 +139,32 @@ async def dnsmasq_pid(plane: DataPlane, *, required: bool = True) -> int:
     found = [int(item["detail"].removeprefix("pid ")) for item in await plane.inventory() if item["name"] == "dnsmasq"]
     assert found or not required
     return found[0] if found else 0
+
+
+async def test_dnsmasq_has_a_number_of_its_own_and_few_of_roots_rights(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    """Fault 15: it ran as nobody, as any other program may; one that an earlier version started so is replaced."""
+    guest = await make_guest(plane, 2, configured=False)
+    assert guest.dhcp() is not None
+    before = await dnsmasq_pid(plane)
+    run = Path("/run/t1")
+    later = DataPlane(installation="t1", identifier="0000a1", ranges=plane.ranges, run=run, dhcp_user=DHCP_USER)
+    await later.start()
+    pid = await dnsmasq_pid(later)
+    assert pid != before
+    status = proc.status_of(pid)
+    assert (status["Uid"].split(), status["Gid"].split()) == ([str(DHCP_USER)] * 4, [str(DHCP_USER)] * 4)
+    assert (status["Groups"], status["NoNewPrivs"]) == ("", "1")
+    rights = 1 << 10 | 1 << 12  # CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
+    assert {int(status[f"Cap{kind}"], 16) for kind in ("Prm", "Eff", "Bnd")} == {rights}
+    # No lease is lost, the same file is written on, and all else in the folder is root's.
+    assert (await later.leases()).keys() == {guest.mac}
+    assert guest.dhcp() is not None
+    mode = run.stat()
+    assert (mode.st_mode & 0o777, mode.st_uid, mode.st_gid) == (0o750, 0, DHCP_USER)
+    assert {path.name for path in run.rglob("*") if path.stat().st_uid} == {"leases", "dnsmasq.log"}
+    assert (run / "leases").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_removed_guests_address_and_mac_serve_another_at_once(

@@ -18,7 +18,7 @@ LIMIT: Final = 16 * 1024 * 1024
 def bound(path: Path, limit: int = LIMIT) -> None:
     """Move a log that has grown beyond the limit to ``NAME.log.1``, in place, since its writer keeps it open."""
     if path.exists() and path.stat().st_size > limit:
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        shutil.copy(path, path.with_name(path.name + ".1"))
         os.truncate(path, 0)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.host import confined
-from virtualserver.host.files import write_atomically
+from virtualserver.host.files import make_folder, write_atomically
 from virtualserver.host.process import Process, boot_id
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class Records:
             return {}
 
     def _write(self, name: str, record: dict[str, Any]) -> None:
-        self._folder.mkdir(mode=0o755, exist_ok=True)
+        make_folder(self._folder, 0o700)
         content = {"version": _VERSION, "boot": self._boot, **record}
-        write_atomically(self._folder / f"{name}.json", json.dumps(content), mode=0o644)
+        write_atomically(self._folder / f"{name}.json", json.dumps(content))
 
 
 def digest(component: Component) -> list[Any]:
@@ -106,6 +106,7 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
     token = records.intend(component)
     argv = component.argv if component.uid == os.geteuid() else confined.argv(component.uid, component.argv)
     with log.open("ab") as output:
+        log.chmod(0o600)
         child = subprocess.Popen(
             argv,
             cwd="/",

@@ -51,7 +51,7 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
         "clear-on-reload",  # other name servers may know other answers
         f"dns-forward-max={_QUESTIONS}",
         f"hostsdir={run}/{entries.NAMES}",
-        f"pid-file={run}/dnsmasq.pid",
+        "pid-file=",  # none: it is found by this file
         f"log-facility={run}/dnsmasq.log",
         "quiet-dhcp",
         "no-ping",

@@ -16,6 +16,7 @@ from virtualserver.fabric.dhcp.configuration import configuration, upstream
 from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.host import resolv_conf
 from virtualserver.host.commands import CommandError
+from virtualserver.host.files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,8 @@ __all__ = ["Dnsmasq", "Place", "wait_for_end"]
 
 _KINDS: Final = (entries.DHCP_HOST, entries.DHCP_OPTIONS, entries.NAMES)
 _STOP_SECONDS: Final = 5.0
+_RIGHTS: Final = ("net_admin", "net_bind_service")
+"""Capabilities of the process: neighbours' entries for guests that have no address yet, and ports 53 and 67."""
 
 
 class Place(Protocol):
@@ -43,15 +46,17 @@ class Place(Protocol):
 class Dnsmasq:
     """The process and its files."""
 
-    def __init__(self, place: Place, run: Path) -> None:
+    def __init__(self, place: Place, run: Path, *, user: int) -> None:
         """Name it.
 
         Args:
             place: Where it runs.
-            run: The folder of its files, which its user must be able to enter.
+            run: The folder of its files; that above it, its user must be able to enter.
+            user: The UID and GID that it runs under, of no other process.
         """
         self._place = place
         self._run = run
+        self._user = user
         self._file = run / "dnsmasq.conf"
         self._known: tuple[int, int] | None = None
         """The process that was found last: its PID, and a descriptor of it."""
@@ -102,16 +107,34 @@ class Dnsmasq:
 
     async def ensure(self, networks: Iterable[Network], mtu: int) -> int:
         """Make the process run with the right configuration in the right namespace; return the number of changes."""
+        make_folder(self._run, 0o750, group=self._user)  # who has which address is nobody else's to see
         for kind in _KINDS:
-            (self._run / kind).mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(self._run / kind, 0o755)
         changes = int(self.follow_resolver())
         changed = _write(self._file, configuration(self._run, networks, mtu))
         pid = self.find()
-        if pid is not None and not changed and self._place.holds(pid):
+        if pid is not None and not changed and self._place.holds(pid) and _user_of(pid) == self._user:
             return changes
         await self._terminate()
-        await self._place.run("dnsmasq", f"--conf-file={self._file}")
+        await self._start()
         return changes + 1
+
+    async def _start(self) -> None:
+        """Start the process: never root, with what DHCP and DNS need of root's rights and no way to more."""
+        for name in ("leases", "dnsmasq.log"):  # all that it writes, in a folder that is not its own
+            file = self._run / name
+            descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+            try:
+                os.fchown(descriptor, self._user, self._user)
+                os.fchmod(descriptor, 0o600)
+            finally:
+                os.close(descriptor)
+        rights = "-all," + ",".join(f"+{one}" for one in _RIGHTS)
+        await self._place.run(
+            *("setpriv", "--reuid", str(self._user), "--regid", str(self._user), "--clear-groups", "--no-new-privs"),
+            *(f"--{kind}={rights}" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
+            *("--", "dnsmasq", f"--conf-file={self._file}"),
+        )
 
     def follow_resolver(self) -> bool:
         """Have the process ask those name servers that the host asks now; return whether they were others.
@@ -201,7 +224,7 @@ class Dnsmasq:
         if path.exists():
             kept = [line for line in path.read_text().splitlines(keepends=True) if mac not in line.lower().split(" ")]
             path.write_text("".join(kept))
-        await self._place.run("dnsmasq", f"--conf-file={self._file}")
+        await self._start()
 
     def _path(self, entry: Entry) -> Path:
         return self._run / entry.kind / entry.key
@@ -217,6 +240,15 @@ class Dnsmasq:
             if await wait_for_end(descriptor, _STOP_SECONDS):
                 break
         self._forget_process()
+
+
+def _user_of(pid: int) -> int | None:
+    """Return the UID that a process runs under, None where it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("Uid:"):
+                return int(line.split()[1])
+    return None
 
 
 async def wait_for_end(descriptor: int, seconds: float | None) -> bool:

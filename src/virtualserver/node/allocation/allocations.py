@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -141,6 +142,11 @@ class Allocations:
             AllocationsError: A newer version of this program wrote the file.
         """
         self._clock = clock
+        # Who has which address is not for every user of the host; SQLite's other files get the mode of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            with contextlib.suppress(FileNotFoundError):
+                file.chmod(0o600)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
         # An allocation must be on the disk before its value is used, also when the power fails.
