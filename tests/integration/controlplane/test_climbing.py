@@ -398,3 +398,26 @@ def test_the_nodes_apis_are_served_by_the_node(tenant: Tenant, keys: dict[str, R
         },
     }
     assert "spec.service" in refused(keys["node"], "PATCH", path, elsewhere, content_type=APPLY)
+
+
+@pytest.mark.parametrize("who", ["operator", "node"])
+def test_nobody_tells_events_in_anothers_name(tenant: Tenant, keys: dict[str, Rest], who: str) -> None:
+    """People act on Events: a stolen key must not write those of other components, nor change them."""
+    path = f"/api/v1/namespaces/{tenant.namespace}/events"
+
+    def event(name: str, component: str) -> dict[str, Any]:
+        return {
+            "metadata": {"name": f"{name}-{who}"},
+            "involvedObject": {"kind": "Service", "namespace": tenant.namespace, "name": "theirs"},
+            "type": "Normal",
+            "reason": "Told",
+            "message": "said",
+            "source": {"component": component},
+        }
+
+    assert "source.component" in refused(keys[who], "POST", path, event("false", "kubelet"))
+    keys[who].call("POST", path, event("true", f"virtualserver-{who}"))
+    keys[who].call("PATCH", f"{path}/true-{who}", {"count": 2}, content_type=MERGE)
+    tenant.admin.call("POST", path, event("theirs", "kubelet"))
+    told = refused(keys[who], "PATCH", f"{path}/theirs-{who}", {"message": "another"}, content_type=MERGE)
+    assert "source.component" in told
