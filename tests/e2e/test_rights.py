@@ -98,6 +98,62 @@ def test_only_the_node_and_the_supervisor_have_roots_rights(product: Product, se
     assert not set(namespaces.values()) & {Path(f"/proc/self/ns/{name}").readlink() for name in namespaces}
 
 
+_BROKEN_OUT = """
+import json, os, socket, sys
+wanted = json.load(sys.stdin)
+def tried(what, *arguments):
+    try:
+        what(*arguments)
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+def dial(port):
+    socket.create_connection(("127.0.0.1", port), timeout=3).close()
+def call(path):
+    with socket.socket(socket.AF_UNIX) as it:
+        it.connect(path)
+result = {}
+for path in wanted["files"]:
+    result[path] = tried(os.open, path, os.O_RDONLY)
+for path in wanted["sockets"]:
+    result[path] = tried(call, path)
+for port in wanted["ports"]:
+    result[str(port)] = tried(dial, port)
+result["processes"] = sorted(name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid())
+json.dump(result, sys.stdout)
+"""
+
+
+def test_who_breaks_out_of_a_guest_has_its_disk_and_nobody_to_talk_to(product: Product, server: str) -> None:
+    """An attack of our own: code as QEMU's user in QEMU's namespaces, which is what an escape from a guest gives."""
+    qemu = product.process(f"qemu default/{server}")
+    user = proc.status_of(qemu)["Uid"].split()[0]
+    own = [path for path in product.folder.glob("disks/*") if path.stat().st_uid == int(user)]
+    run: str = product.get("vmi", server)["metadata"]["uid"]
+    others = [path for path in product.folder.glob("disks/*") if path not in own]
+    files = [*others, product.folder / "claims.sqlite", product.folder / "kubeconfig", *product.folder.glob("seeds/*")]
+    files += [product.run_folder / "fabric/leases", Path("/proc/1/environ"), Path("/dev/mem"), Path("/etc/shadow")]
+    files = [path for path in files if path.exists() and path.stat().st_uid != int(user)]
+    sockets = [path for path in product.run_folder.rglob("*.sock") if run not in path.parts]
+    ports = list(Installation.below(product.state, product.installation).record().ports.values())
+    enter = ["nsenter", "--target", str(qemu), "--mount", "--pid", "--ipc", "--net", "--wd=/", "setpriv"]
+    become = ["--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--"]
+    wanted = {"files": list(map(str, files)), "sockets": list(map(str, sockets)), "ports": ports}
+    done = subprocess.run(
+        [*enter, *become, "/usr/bin/python3", "-c", _BROKEN_OUT],
+        input=json.dumps(wanted),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found.pop("processes") == ["1"], "itself"
+    assert sockets
+    assert ports
+    assert len(files) >= 5
+    assert {what: how for what, how in found.items() if how == "done"} == {}
+
+
 _APPLIED = "what server-side apply creates is asked as create and logged as patch"
 UNUSED = {
     **{f"operator: create {one}": _APPLIED for one in ("secrets", "services")},
@@ -111,6 +167,7 @@ UNUSED = {
     "operator: patch events": "where an Event repeats",
     "node: patch events": "where an Event repeats",
     "node: get virtualservers.virtualservers.coreweave.com": "where an owner is not known yet",
+    "node: delete virtualmachineinstances.kubevirt.io": "when a machine is stopped",
     "node: get virtualmachineinstances.kubevirt.io": "when a machine is stopped by its subresource",
     "node: patch persistentvolumeclaims": "of an image",
     "node: patch endpointslices.discovery.k8s.io": "where who stands behind a Service changes",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from virtualserver.controlplane import errors, pki
 from virtualserver.controlplane.pki import Certificate
+from virtualserver.host.files import make_folder
 
 if TYPE_CHECKING:
     import datetime
@@ -63,8 +64,8 @@ def ensure(
         "node": 0,
         "clients": 0,
     }
-    for public in (installation.pki, installation.kubeconfigs):
-        public.mkdir(mode=0o755, exist_ok=True)
+    make_folder(installation.pki, 0o755)
+    make_folder(installation.kubeconfigs, 0o711)
     for name, owner in folders.items():
         _folder(installation.pki / name, owner)
     authorities = {name: pki.Authority(installation.pki, name, now) for name in ("ca", "etcd-ca", "front-proxy-ca")}
