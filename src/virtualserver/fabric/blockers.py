@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from virtualserver.fabric.desired.names import NAMESPACE_PREFIX
 from virtualserver.fabric.kernel.namespace import apart
 from virtualserver.fabric.kernel.netfilter import Netfilter
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
+from virtualserver.fabric.kernel.ruleset import TABLES
 from virtualserver.host.commands import CommandError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Blocker", "blockers_in", "find_blockers", "legacy_listing"]
+    from virtualserver.fabric.kernel.namespace import Namespace
+
+__all__ = ["Blocker", "blockers_in", "find_blockers", "find_intruders", "foreign_tables", "legacy_listing"]
 
 _OURS: Final = NAMESPACE_PREFIX
 _FAMILIES: Final = ("ip", "inet")
@@ -70,6 +74,43 @@ async def find_blockers(device: str, uplinks: Iterable[str]) -> list[Blocker]:
             return [*found, Blocker(f"{_LEGACY} filter FORWARD", reason, "iptables-legacy --list-rules FORWARD")]
         found += blockers_in(listing, device, uplinks)
     return found
+
+
+async def find_intruders(namespace: Namespace, device: str) -> list[Blocker]:
+    """Return what others put in the way of guests' packets where only we should be.
+
+    Tables of the namespace, and filters of ``tc`` on our links: somebody may have meant them, so they are left.
+
+    Args:
+        namespace: The installation's.
+        device: The host's end of the veth pair.
+    """
+    found = [_filter(link, kind, "") for link, kind in await apart(_ingress) if link == device]
+    if not namespace.exists():
+        return found
+    inside = f"ip netns exec {namespace.name} "
+    found += [_filter(link, kind, inside) for link, kind in await namespace.visit(_ingress)]
+    for family, table in foreign_tables(await namespace.visit(_ruleset)):
+        where = f"{family} {table} in namespace {namespace.name}"
+        reason = "a table of others among ours may drop guests' packets"
+        found.append(Blocker(where, reason, f"{inside}nft delete table {family} {table}"))
+    return found
+
+
+def foreign_tables(listing: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return family and name of the namespace's tables that are not ours and see packets; pure."""
+    chains = [item["chain"] for item in listing["nftables"] if item.get("chain", {}).get("hook")]
+    return sorted({(chain["family"], chain["table"]) for chain in chains} - set(TABLES))
+
+
+def _filter(link: str, kind: str, inside: str) -> Blocker:
+    reason = "its filters see guests' packets before our rules, and may drop or change them"
+    return Blocker(f"tc {kind} of {link}", reason, f"{inside}tc qdisc delete dev {link} {kind}")
+
+
+def _ingress() -> list[tuple[str, str]]:
+    with Rtnetlink() as kernel:
+        return kernel.ingress()
 
 
 def _ruleset() -> dict[str, Any]:

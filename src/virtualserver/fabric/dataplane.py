@@ -17,12 +17,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import orphans, repairs
-from virtualserver.fabric.blockers import Blocker, find_blockers
+from virtualserver.fabric.blockers import Blocker, find_blockers, find_intruders
 from virtualserver.fabric.desired import entries, names, state
 from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
-from virtualserver.fabric.dhcp.configuration import resolver_adjustments
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
 from virtualserver.fabric.kernel import devices, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment
@@ -93,7 +92,6 @@ class DataPlane:
         self._lock = asyncio.Lock()
         self._certain = True
         self._complaint = ""
-        self._resolvers: tuple[str, ...] | None = None
         self._holders = holders
         self._cut_off: dict[str, str] = {}
         self._untold: list[Repair] = []
@@ -206,15 +204,17 @@ class DataPlane:
             while True:
                 told, begun = contests.take(await self._look(watch), time.monotonic())
                 repairs.record(self._run, [*told, *begun], datetime.datetime.now(datetime.UTC))
-                for one in (*told, *begun, *self._adjustments()):
+                for one in (*told, *begun, *self._attachment.adjustments(), *self._dnsmasq.adjustments()):
                     yield one
                 await watch.wait(contests.pause(time.monotonic()))
         finally:
             await watch.close()
 
     async def blockers(self) -> list[Blocker]:
-        """Return the foreign rules of the host that would drop our packets."""
-        return await find_blockers(self._attachment.device, await apart(uplinks.find))
+        """Return the foreign rules of the host that would drop our packets, and what others put among our own."""
+        device = self._attachment.device
+        found = await find_blockers(device, await apart(uplinks.find))
+        return found + await find_intruders(self._namespace, device)
 
     async def inventory(self) -> list[dict[str, str]]:
         """List what exists on the host because of this installation: ``{"kind": ..., "name": ..., "detail": ...}``."""
@@ -320,10 +320,6 @@ class DataPlane:
                     self._complaint = str(error)
                     _logger.warning("the data plane is not as it should be, and cannot be put right now: %s", error)
             return made
-
-    def _adjustments(self) -> list[Adjustment]:
-        resolvers, self._resolvers = self._resolvers, self._dnsmasq.upstream()
-        return [*self._attachment.adjustments(), *resolver_adjustments(resolvers, self._resolvers)]
 
     async def _restore(self) -> list[Repair]:
         """Make dnsmasq and the entries so on a base that is so, and return what was not."""

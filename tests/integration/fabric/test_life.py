@@ -256,6 +256,45 @@ async def test_a_foreign_firewall_that_drops_our_packets_is_named_and_its_remedy
         assert internet.tcp(str(PUBLIC), 22)
 
 
+async def test_what_others_put_among_ours_is_named_with_its_remedy_and_left(plane: DataPlane) -> None:
+    """Brothers of fault 31 that somebody may have meant."""
+    await plane.synchronise(whole())
+    for prefix, link in (((), VSH), (INSIDE, "tap-2")):
+        world.sh(*prefix, "tc", "qdisc", "add", "dev", link, "ingress")
+    world.sh(*INSIDE, "nft", "add table inet filter; add chain inet filter f { type filter hook forward priority 0; }")
+    found = await plane.blockers()
+    assert [blocker.where for blocker in found] == [
+        f"tc ingress of {VSH}",
+        "tc ingress of tap-2",
+        "inet filter in namespace vs-t1",
+    ]
+    assert await plane.synchronise(whole()) == 0
+    assert len(await plane.blockers()) == 3
+    for blocker in found:
+        world.sh("sh", "-c", blocker.remedy)
+    assert await plane.blockers() == []
+
+
+@pytest.mark.parametrize("setting", ["conf.all.rp_filter=1", "conf.all.rp_filter=2", "ip_forward=0"])
+async def test_a_setting_of_the_whole_host_that_others_choose_does_no_harm(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, setting: str
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("web", service())
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    follower = world.Follower(plane)
+    try:
+        world.sh("sysctl", "-qw", f"net.ipv4.{setting}")
+
+        def is_reached() -> bool:
+            return bool(guest.tcp(world.CLIENT_ADDRESS, 80, seconds=1) and internet.tcp(str(PUBLIC), 22, seconds=1))
+
+        with internet.serving(80), guest.serving(22):
+            await asyncio.to_thread(world.eventually, is_reached, what="both ways", seconds=10)
+    finally:
+        await follower.close()
+
+
 async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node, make_guest: world.MakeGuest) -> None:
     world.sh("ip", "netns", "delete", "internet")
     world.eventually(lambda: world.UPLINK not in world.sh("ip", "link"), what="the end of the uplink")

@@ -95,6 +95,39 @@ def test_a_guest_whose_tap_somebody_deletes_goes_on(node: NodeWorld) -> None:
     assert node.qemu_pid("one") == pid
 
 
+def test_a_node_that_stood_still_catches_up_and_does_nothing_twice(node: NodeWorld) -> None:
+    """A laptop's lid: node and dnsmasq stop, the network changes, and all go on."""
+    node.apply(a_service("one-tcp", selects="one"))
+    start(node)
+    address, pid = node.address_of("one-tcp"), node.qemu_pid("one")
+    inventory = asyncio.run(node.data_plane().inventory())
+    (tap,) = [item["name"] for item in inventory if item["kind"] == "tap"]
+    (dnsmasq,) = [int(item["detail"].removeprefix("pid ")) for item in inventory if item["kind"] == "process"]
+    stopped = (node.node_pid, dnsmasq, pid)
+    moment = now()
+    for one in stopped:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        node.in_namespace("ip", "link", "delete", tap)
+        node.in_namespace("nft", "flush", "ruleset")
+        node.apply(a_service("two-tcp", selects="one", ports=(("TCP", 2222),)))
+        assert not node.answers(address, 22)
+    finally:
+        for one in stopped:
+            os.kill(one, signal.SIGCONT)
+    began = time.monotonic()
+    node.eventually(lambda: node.answers(address, 22), seconds=30)
+    second = node.address_of("two-tcp", seconds=30)
+    print(f"all answers after {time.monotonic() - began:.1f} s")
+    assert (node.qemu_pid("one"), second != address) == (pid, True)
+    assert [item["detail"] for item in asyncio.run(node.data_plane().inventory()) if item["kind"] == "process"] == [
+        f"pid {dnsmasq}"
+    ]
+    writes = node.writes_since(moment)
+    assert sum("services/two-tcp/status" in one for one in writes) == 1, writes
+    assert not any("services/one-tcp" in one for one in writes), writes
+
+
 def test_a_guest_that_powers_itself_off_stays_off(node: NodeWorld) -> None:
     start(node)
     node.guest("one").run("(sleep 0.5; poweroff -f) >/dev/null 2>&1 &")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from virtualserver.fabric.blockers import blockers_in, legacy_listing
+from virtualserver.fabric.blockers import blockers_in, foreign_tables, legacy_listing
 
 DEVICE = "vsh-0000a1"
 Rule = list[dict[str, Any]]
@@ -101,3 +101,12 @@ def test_rules_of_the_old_iptables_are_understood() -> None:
     assert blocker.remedy.startswith(f"iptables-legacy -I DOCKER-USER -i {DEVICE} -j ACCEPT && ")
     allowed = text + f"-A DOCKER-USER -o {DEVICE} -j ACCEPT\n-A FORWARD -p tcp -m tcp --dport 1 -j DROP\n"
     assert blockers_in(legacy_listing(allowed), DEVICE, ["eth0"]) == []
+
+
+def test_tables_of_others_count_where_they_see_packets() -> None:
+    def chain(family: str, table: str, hook: str | None) -> dict[str, Any]:
+        hooked = {"hook": hook} if hook else {}
+        return {"chain": {"family": family, "table": table, "name": "c", **hooked}}
+
+    items = [chain("inet", "virtualserver", "forward"), chain("ip", "nat", "prerouting"), chain("inet", "idle", None)]
+    assert foreign_tables({"nftables": [{"metainfo": {}}, *items]}) == [("ip", "nat")]

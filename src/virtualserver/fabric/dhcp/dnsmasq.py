@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entry
-from virtualserver.fabric.dhcp.configuration import configuration, upstream
+from virtualserver.fabric.dhcp.configuration import configuration, resolver_adjustments, upstream
 from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.host import resolv_conf
 from virtualserver.host.commands import CommandError
@@ -21,6 +21,7 @@ from virtualserver.host.files import make_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from virtualserver.fabric.desired.repair import Adjustment
     from virtualserver.fabric.desired.state import DhcpLease, Network
 
 __all__ = ["Dnsmasq", "Place", "wait_for_end"]
@@ -58,6 +59,8 @@ class Dnsmasq:
         self._run = run
         self._user = user
         self._file = run / "dnsmasq.conf"
+        self._servers: tuple[str, ...] | None = None
+        """The name servers that it was last seen to ask."""
         self._known: tuple[int, int] | None = None
         """The process that was found last: its PID, and a descriptor of it."""
 
@@ -143,12 +146,12 @@ class Dnsmasq:
         """
         return self._run.exists() and _write(self._run / "resolv.conf", upstream(resolv_conf.read(family=4)))
 
-    def upstream(self) -> tuple[str, ...] | None:
-        """Return the name servers that the process asks, None before it was told any."""
-        try:
-            return tuple((self._run / "resolv.conf").read_text().split()[1::2])
-        except FileNotFoundError:
-            return None
+    def adjustments(self) -> list[Adjustment]:
+        """Return what is to be told of other name servers since this was last asked."""
+        before = self._servers
+        with contextlib.suppress(FileNotFoundError):
+            self._servers = tuple((self._run / "resolv.conf").read_text().split()[1::2])
+        return resolver_adjustments(before, self._servers)
 
     async def remove(self, delta: Delta) -> None:
         """Take away the hosts, options and names that a delta removes, and give back the leases of removed hosts.

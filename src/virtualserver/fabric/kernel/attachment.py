@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -11,11 +10,11 @@ import msgspec
 
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel import ruleset, settings, uplinks
+from virtualserver.fabric.kernel import routing, ruleset, settings, uplinks
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, MAIN_TABLE, STATIC, Link, Route, Rtnetlink, Rule
+from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
@@ -30,16 +29,6 @@ INNER: Final = "up0"
 """The namespace's end of the veth pair."""
 
 _ETHERNET: Final = 1500
-_RULES: Final = (
-    Rule(0, table=LOCAL_TABLE),
-    Rule(40, entering="lo", table=MAIN_TABLE),
-    Rule(50, without_mark=ruleset.MARK),
-    Rule(32766, table=MAIN_TABLE),
-)
-"""The namespace's own packets go their way; others are refused unless the guard marked them. The first and the last one
-are the kernel's own, which somebody may take away too. No other is to be there: it could lead past these."""
-_DEFAULT_RULE: Final = 32767
-"""The kernel's own look into a table that is empty."""
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
 _LOOPBACK_INDEX: Final = 1
@@ -223,9 +212,10 @@ class Attachment:
         made += settings.write(settings.of_node_end(INNER))  # into which the kernel copies new defaults
         with Rtnetlink() as kernel:
             for version in CARRIED:
-                made += _rules(kernel, version)
+                made += routing.rules(kernel, version)
                 made += self._end(kernel, INNER, self.ranges.node_end(version))
-                made += _routes(kernel, self._inner_routes(kernel, version), version)
+                made += routing.neighbours(kernel, version)
+                made += routing.routes(kernel, self._inner_routes(kernel, version), version)
         return made
 
     def _end(self, kernel: Rtnetlink, name: str, address: Interface) -> list[str]:
@@ -258,10 +248,10 @@ class Attachment:
         networks = [*self.ranges.pools(version), *self.ranges.guests(version)]
         index = kernel.index(INNER)
         return [
-            *_own_routes(ip_interface("127.0.0.1/8"), _LOOPBACK_INDEX),
-            *_own_routes(self.ranges.node_end(version), index),
+            *routing.own_routes(ip_interface("127.0.0.1/8"), _LOOPBACK_INDEX),
+            *routing.own_routes(self.ranges.node_end(version), index),
             *(Route(network, kind="unreachable") for network in networks),
-            _to_link(self.ranges.node_end(version), index),
+            routing.to_link(self.ranges.node_end(version), index),
             Route(_ANYWHERE[version], link=index, gateway=self.ranges.host_end(version).ip),
         ]
 
@@ -278,10 +268,13 @@ class Attachment:
             index = kernel.index(self.device)
             for version in CARRIED:
                 made += self._end(kernel, self.device, self.ranges.host_end(version))
+                made += routing.neighbours(kernel, version, only=index)
                 gateway = self.ranges.node_end(version).ip
                 pools = [Route(pool, link=index, gateway=gateway) for pool in self.ranges.pools(version)]
                 end = self.ranges.host_end(version)
-                made += _routes(kernel, [*_own_routes(end, index), _to_link(end, index), *pools], version)
+                made += routing.routes(
+                    kernel, [*routing.own_routes(end, index), routing.to_link(end, index), *pools], version
+                )
         return made
 
     def _host_settings(self, names: Iterable[str]) -> list[str]:
@@ -373,36 +366,3 @@ def _delete_link(name: str) -> None:
 def _are_a_pair(outer: Link, inner: Link | None) -> bool:
     """Return whether two links are the ends of one veth pair; pure."""
     return inner is not None and (outer.kind, outer.peer, inner.peer) == ("veth", inner.index, outer.index)
-
-
-def _rules(kernel: Rtnetlink, version: int) -> list[str]:
-    there = kernel.rules(version)
-    missing = [rule for rule in _RULES if rule not in there]
-    foreign = {rule.priority for rule in there if rule not in _RULES and rule.priority != _DEFAULT_RULE}
-    for priority in foreign - {rule.priority for rule in _RULES}:
-        kernel.delete_rules(priority, version)
-    for rule in missing:
-        kernel.add_rule(rule, version)
-    return [f"rule of routing {priority}" for priority in sorted({rule.priority for rule in missing} | foreign)]
-
-
-def _own_routes(end: Interface, index: int) -> list[Route]:
-    """Return the routes by which the address of a link is the machine's own, as the kernel makes them with it."""
-    network = end.network
-    first = Route(ip_network(end.ip), "local", index, source=end.ip, protocol=KERNEL, table=LOCAL_TABLE)
-    last = dataclasses.replace(first, destination=ip_network(network.broadcast_address), kind="broadcast")
-    loopback = [dataclasses.replace(first, destination=network)] if end.ip.is_loopback else []
-    return [first, *loopback, last]
-
-
-def _to_link(end: Interface, index: int) -> Route:
-    """Return the route to the pair itself as the kernel makes it with the address; somebody may have taken it away."""
-    return Route(end.network, link=index, source=end.ip, protocol=KERNEL)
-
-
-def _routes(kernel: Rtnetlink, wanted: Iterable[Route], version: int) -> list[str]:
-    there = {route for table in (MAIN_TABLE, LOCAL_TABLE) for route in kernel.routes(version, table)}
-    missing = [route for route in wanted if route not in there]
-    for route in missing:
-        kernel.put_route(route)
-    return [f"route to {route.destination}" for route in missing]

@@ -30,10 +30,11 @@ __all__ = ["Changed", "Notices", "doubts_in_host", "doubts_inside", "told_of"]
 
 _MEMBERSHIP: Final = 270, 1
 _ROUTE, _NETFILTER = 0, 12
-_LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS = 1, 5, 7, 8, 24
+_LINKS, _NEIGHBOURS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS = 1, 3, 5, 7, 8, 24
 _NFTABLES: Final = 7
 _NEW_LINK, _DEL_LINK, _NEW_ADDRESS, _DEL_ADDRESS, _NEW_ROUTE, _DEL_ROUTE = 16, 17, 20, 21, 24, 25
-_NEW_RULE, _DEL_RULE, _NEW_SETTINGS = 32, 33, 80
+_NEW_NEIGHBOUR, _NEW_RULE, _DEL_RULE, _NEW_SETTINGS = 28, 32, 33, 80
+_PERMANENT: Final = 0x80
 _SETTINGS: Final = {2: "forwarding", 3: "rp_filter", 5: "proxy_arp"}
 _OF_A_TAP: Final = {"forwarding": 1, "rp_filter": 1, "proxy_arp": 1}
 _PROCESS: Final = 0x3FFFFF
@@ -55,6 +56,7 @@ class Changed:
         rules: Whether a rule went away or came.
         settings: Settings by the index of their device, below 0 for all and for new ones.
         lost: Whether notices were lost, as there were too many at once.
+        neighbours: The index of the link of each neighbour of IPv4 whose hardware address was fixed.
     """
 
     links: Mapping[str, Link | None]
@@ -64,6 +66,7 @@ class Changed:
     rules: bool
     settings: Mapping[int, Mapping[str, int]]
     lost: bool = False
+    neighbours: frozenset[int] = frozenset()
 
 
 class Notices:
@@ -71,7 +74,7 @@ class Notices:
 
     def __init__(self) -> None:
         """Begin to be told."""
-        self._routing = _told(_ROUTE, (_LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS))
+        self._routing = _told(_ROUTE, (_LINKS, _NEIGHBOURS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS))
         self._nftables = _told(_NETFILTER, (_NFTABLES,))
         self._messages: list[bytes] = []
         self._lost = False
@@ -126,6 +129,7 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
     routes: dict[Route, bool] = {}
     settings: dict[int, dict[str, int]] = {}
     rules = False
+    neighbours: set[int] = set()
     for kind, port, data in _split(messages):
         asked_by_us = port & _PROCESS == own & _PROCESS and port > 0
         if kind in (_NEW_LINK, _DEL_LINK):
@@ -138,13 +142,17 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
             settings.setdefault(index, {}).update(values)
         elif asked_by_us:
             continue
+        elif kind == _NEW_NEIGHBOUR:
+            family, link, state = struct.unpack_from("=B3xiH", data, 16)
+            if family == socket.AF_INET and state & _PERMANENT:
+                neighbours.add(link)
         elif kind in (_NEW_ADDRESS, _DEL_ADDRESS):
             addresses.add(struct.unpack_from("=I", data, 20)[0])
         elif kind in (_NEW_ROUTE, _DEL_ROUTE):
             routes.update(dict.fromkeys(routes_of(_decoded(kind, data)), kind == _NEW_ROUTE))
         elif kind in (_NEW_RULE, _DEL_RULE):
             rules = True
-    return Changed(links, frozenset(gone), frozenset(addresses), routes, rules, settings, lost)
+    return Changed(links, frozenset(gone), frozenset(addresses), routes, rules, settings, lost, frozenset(neighbours))
 
 
 def doubts_inside(changed: Changed, wanted: Container[Entry], *, mtu: int) -> bool:
@@ -158,6 +166,7 @@ def doubts_inside(changed: Changed, wanted: Container[Entry], *, mtu: int) -> bo
     return (
         changed.lost
         or changed.rules
+        or bool(changed.neighbours)
         or bool(changed.addresses - changed.gone)
         or any(_link_is_doubtful(name, link, wanted, mtu) for name, link in changed.links.items())
         or any(_route_is_doubtful(route, there, changed, wanted) for route, there in changed.routes.items())
@@ -182,6 +191,7 @@ def doubts_in_host(changed: Changed, device: str, own: Iterable[Network], uplink
     return (
         changed.lost
         or changed.rules
+        or bool(changed.neighbours)
         or device in changed.links
         or any(name in uplinks and (not link or link.mtu != uplinks[name]) for name, link in changed.links.items())
         or bool(changed.addresses)

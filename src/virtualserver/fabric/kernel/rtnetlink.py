@@ -43,6 +43,8 @@ _ABSENT: Final = (2, 3, 19)
 _PRESENT: Final = (17,)
 """EEXIST."""
 _INVERTED: Final = 2
+_PERMANENT: Final = 0x80
+_INGRESS: Final = ("clsact", "ingress")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -167,6 +169,30 @@ class Rtnetlink:
     def rules(self, version: int = 4) -> list[Rule]:
         """Return the rules of one IP version."""
         return [rule_of(message) for message in self._socket.get_rules(family=_FAMILIES[version])]
+
+    def fixed_neighbours(self, version: int = 4) -> list[tuple[int, Address]]:
+        """Return index of the link and address of each neighbour whose hardware address somebody has fixed."""
+        messages: list[Any] = list(self._socket.get_neighbours(family=_FAMILIES[version]))
+        return [
+            (message["ifindex"], ip_address(message.get("dst")))
+            for message in messages
+            if message["state"] & _PERMANENT and message.get("dst")
+        ]
+
+    def forget_neighbour(self, link: int, address: Address) -> None:
+        """Have a neighbour asked for its hardware address again."""
+        with _asking(f"neighbour {address}", fine=_ABSENT):
+            self._socket.neigh("del", dst=str(address), ifindex=link, family=_FAMILIES[address.version])
+
+    def ingress(self) -> list[tuple[str, str]]:
+        """Return name of the link and kind of each queueing discipline whose filters see packets as they enter."""
+        names = {link.index: link.name for link in self.links()}
+        messages: list[Any] = list(self._socket.get_qdiscs())
+        return [
+            (names[message["index"]], kind)
+            for message in messages
+            if (kind := str(message.get("kind"))) in _INGRESS and message["index"] in names
+        ]
 
     def add_veth(self, name: str, peer: str, namespace: str, mtu: int) -> None:
         """Make a veth pair with its other end in a namespace."""

@@ -13,7 +13,7 @@ from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.fabric.kernel.notices import Notices, doubts_in_host, doubts_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Coroutine
 
     from virtualserver.fabric.desired.ledger import Entry
     from virtualserver.fabric.kernel.attachment import Attachment
@@ -120,11 +120,11 @@ class KernelWatch:
             self._inside.close()
             self._inside = None
         if self._host is None:
-            self._host = await apart(Notices)
+            self._host = await _kept(apart(Notices))
             self._host.follow(self._arrived)
         self._host_rules = self._host_rules or await apart(Netfilter)
         if namespace.exists():
-            self._inside = await namespace.visit(Notices)
+            self._inside = await _kept(namespace.visit(Notices))
             self._inside.follow(self._arrived)
         return True
 
@@ -134,3 +134,13 @@ class KernelWatch:
             return True
         before, self._host_generation = self._host_generation, self._host_rules.generation()
         return before != self._host_generation
+
+
+async def _kept(making: Coroutine[None, None, Notices]) -> Notices:
+    """Return what is made, and close it where the caller is cancelled meanwhile."""
+    task = asyncio.ensure_future(making)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        (await task).close()
+        raise

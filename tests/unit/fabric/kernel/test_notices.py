@@ -41,6 +41,7 @@ def changed(**fields: object) -> Changed:
         changed(links={"up0": None}),
         changed(links={"up0": Link(2, "up0", "veth", False, 1500)}),
         changed(addresses=frozenset({7})),
+        changed(neighbours=frozenset({7})),
         changed(routes={GUEST: False}),
         changed(routes={Route(ip_network("10.42.0.2/32"), link=2): True}),
         changed(routes={Route(POOL, kind="unreachable"): False}),
@@ -111,3 +112,11 @@ def test_several_messages_of_one_datagram_are_read_and_settings_by_their_device(
     told = told_of([notice + message(33, OTHERS, bytes(12))], own=US)
     assert told.settings == {7: {"rp_filter": 0, "proxy_arp": 1}}
     assert told.rules
+
+
+def test_only_neighbours_that_somebody_has_fixed_count() -> None:
+    def neighbour(family: int, state: int) -> bytes:
+        return message(28, OTHERS, struct.pack("=B3xiHBB", family, 7, state, 0, 1))
+
+    assert told_of([neighbour(2, 0x02), neighbour(10, 0x80)], own=US).neighbours == set()
+    assert told_of([neighbour(2, 0x80)], own=US).neighbours == {7}
