@@ -43,9 +43,9 @@ def sh(*command: str, stdin: str | None = None, check: bool = True) -> str:
     return done.stdout
 
 
-def is_in_time(seconds: float) -> bool:
-    """Return whether what is to take a second did, or five where other work holds this machine up."""
-    return seconds <= (1.1 if os.getloadavg()[0] <= (os.cpu_count() or 1) else 5)
+def is_in_time(seconds: float, *, within: float = 1.1) -> bool:
+    """Return whether something took no longer than it may; four times that where other work holds this machine up."""
+    return seconds <= (within if os.getloadavg()[0] <= (os.cpu_count() or 1) else 4 * within)
 
 
 @contextlib.contextmanager

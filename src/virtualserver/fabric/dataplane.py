@@ -24,10 +24,9 @@ from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, O
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
 from virtualserver.fabric.kernel import devices, taps, uplinks
-from virtualserver.fabric.kernel.attachment import INNER, Attachment
+from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
-from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 from virtualserver.fabric.kernel.watch import KernelWatch
 from virtualserver.host import inotify
 from virtualserver.host.commands import CommandError
@@ -293,7 +292,7 @@ class DataPlane:
         orphan = await self._orphan()
         if orphan is None:
             return
-        await apart(lambda: _delete_link(orphan.device))
+        await apart(lambda: delete_link(orphan.device))
         await apart(self._namespace.remove)
         HostSettings().give_back(orphan.device)
 
@@ -403,8 +402,3 @@ def _of_link(key: state.LinkKey) -> Owner:
 
 def _of_service(owner: str) -> Owner:
     return Owner("service", owner)
-
-
-def _delete_link(device: str) -> None:
-    with Rtnetlink() as kernel:
-        kernel.delete_link(device)

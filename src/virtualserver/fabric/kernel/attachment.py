@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Interface, Network, Ranges
     from virtualserver.host.settings import HostSettings
 
-__all__ = ["INNER", "Attachment", "Differing"]
+__all__ = ["INNER", "Attachment", "Differing", "delete_link"]
 
 INNER: Final = "up0"
 """The namespace's end of the veth pair."""
@@ -189,7 +189,7 @@ class Attachment:
             outside = {link.name: link for link in kernel.links()}.get(self.device)
             if outside and _are_a_pair(outside, self.namespace.call(lambda: _link(INNER))):
                 return made
-            self.namespace.call(lambda: _delete_link(INNER))
+            self.namespace.call(lambda: delete_link(INNER))
             kernel.delete_link(self.device)
             kernel.add_veth(self.device, INNER, self.namespace.name, self.mtu)
         return [*made, Repair(f"link {self.device}", "host")]
@@ -358,7 +358,8 @@ def _link(name: str) -> Link | None:
         return {link.name: link for link in kernel.links()}.get(name)
 
 
-def _delete_link(name: str) -> None:
+def delete_link(name: str) -> None:
+    """Remove a link of the namespace in which the calling thread is, if it is there."""
     with Rtnetlink() as kernel:
         kernel.delete_link(name)
 
