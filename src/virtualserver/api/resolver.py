@@ -29,6 +29,8 @@ def faults(config: Mapping[str, Any], *, path: str) -> Iterator[Fault]:
     """
     for index, text in enumerate(config.get("nameservers") or ()):
         try:
+            if "%" in text:  # a zone may be any text, and these words end up in files
+                raise ValueError
             ipaddress.ip_address(text)
         except ValueError:
             yield Fault(f"{path}.nameservers[{index}]", f"{text!r} is no IP address: write it like 192.0.2.53")

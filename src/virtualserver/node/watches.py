@@ -11,6 +11,7 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Manifest, Resource, key_of
 from virtualserver.node.objects import attached_service, volume_claims
 from virtualserver.node.services import balancing, relations, source_ranges
+from virtualserver.node.vm.data_volumes import template_names
 from virtualserver.plan.ownership import SUFFIXES, VIRTUAL_SERVER
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Watches:
         self._queues.volumes.add(change.key)
         namespace, name = change.key
         for vm in self._cache.in_namespace(kinds.VIRTUAL_MACHINE, namespace):
-            if name in volume_claims(vm["spec"]["template"]["spec"]):
+            if name in volume_claims(vm["spec"]["template"]["spec"]) or name in template_names(vm):
                 self._queues.vms.add(key_of(vm))
                 self._queues.vmis.add(key_of(vm))
 

@@ -181,3 +181,22 @@ def test_half_a_disk_that_a_killed_node_left_is_removed(slow_node: NodeWorld, tm
     slow_node.delete("dv", "half")
     slow_node.start_node()
     slow_node.eventually(lambda: _disks(slow_node) == before, seconds=10, what="no half disk to be left")
+
+
+def test_a_machine_brings_its_disks_along_and_takes_them_with_it(node: NodeWorld) -> None:
+    """Fault 46: `spec.dataVolumeTemplates`, as most published manifests have it."""
+    volume = a_volume("brought")
+    machine = a_machine("one", strategy="Halted")
+    machine["spec"]["dataVolumeTemplates"] = [{"metadata": {"name": "brought"}, "spec": volume["spec"]}]
+    machine["spec"]["template"]["spec"]["volumes"] = [{"name": "root", "dataVolume": {"name": "brought"}}]
+    node.apply(machine)
+    node.eventually(lambda: node.status("dv", "brought").get("phase") == "Succeeded")
+    (owner,) = node.get("dv", "brought")["metadata"]["ownerReferences"]
+    assert owner["uid"] == node.get("vm", "one")["metadata"]["uid"]
+    disk = DiskStore(node.installation.state / "disks").path(node.get("dv", "brought")["metadata"]["uid"])
+    assert disk.exists()
+    node.delete("dv", "brought")
+    node.eventually(lambda: node.status("dv", "brought").get("phase") == "Succeeded", what="it is made again")
+    node.delete("vm", "one")
+    node.eventually(lambda: not node.get("dv", "brought"), what="the DataVolume is deleted with its machine")
+    node.eventually(lambda: not disk.exists(), what="the disk is removed")

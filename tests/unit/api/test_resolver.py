@@ -13,7 +13,9 @@ def test_addresses_and_domains_are_all_right() -> None:
     assert list(resolver.faults({"nameservers": None, "searches": None}, path="spec.dnsConfig")) == []
 
 
-@pytest.mark.parametrize("text", ["", "one", "192.0.2.53\n192.0.2.54", "192.0.2.53,192.0.2.54"])
+@pytest.mark.parametrize(
+    "text", ["", "one", "192.0.2.53\n192.0.2.54", "192.0.2.53,192.0.2.54", "fe80::1%x\noption:router,6.6.6.6"]
+)
 def test_what_is_no_address_is_named(text: str) -> None:
     (fault,) = resolver.faults({"nameservers": ["192.0.2.53", text]}, path="spec.dnsConfig")
     assert fault.path == "spec.dnsConfig.nameservers[1]"

@@ -58,6 +58,8 @@ def wish_of(service: Manifest, group: Iterable[Manifest] = (), *, quota: Address
     pinned: list[Address] = []
     for text in filter(None, (part.strip() for part in pins.split(","))):
         try:
+            if "%" in text:  # a zone makes another address of the same one, and may be any text
+                raise ValueError
             pinned.append(ipaddress.ip_address(text))
         except ValueError:
             return Wait("AddressInvalid", f"{field}: {text!r} is no IP address: write one such as 203.0.113.10")

@@ -17,12 +17,14 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.errors import AlreadyExists
+from virtualserver.kube.errors import AlreadyExists, Forbidden, Invalid
 from virtualserver.kube.objects import controller_reference, key_of
 from virtualserver.node.objects import attached_service, volume_claims
 from virtualserver.node.ownership import is_made_by, look_for_owners
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vm_status
+from virtualserver.node.vm.data_volumes import data_volumes_of
+from virtualserver.node.waits import Wait
 from virtualserver.plan.ownership import claimed_owner, living_owner
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ class VmController:
             vmi = None
         if vm is None:
             return None
+        refused = await self._make_volumes(vm)
         now = time.time()
         decision = run_strategy.decide(vm, vmi, now=now)
         if decision.requests and decision.action == "stop" and not _same_requests(vm, decision):
@@ -119,7 +122,9 @@ class VmController:
         elif decision.action == "start":
             # Not carried out yet, and it shall be once the name is free.
             decision = dataclasses.replace(decision, run_strategy=fields.status_of(vm).get("runStrategy"))
-        await self._report(vm, vmi, decision, now, foreign=foreign)
+        await self._report(vm, vmi, decision, now, foreign=foreign, refused=refused)
+        if refused is not None:
+            return min(refused.retry_seconds, decision.wait_seconds or refused.retry_seconds)
         return decision.wait_seconds
 
     async def _end_abandoned(self, vmi: Manifest) -> None:
@@ -133,6 +138,23 @@ class VmController:
         if living_owner(vmi, self._cache.get) is None:
             _logger.warning("%s/%s: its VirtualMachine is gone, so the VMI is deleted", *key_of(vmi))
             await self._writer.delete(kinds.VIRTUAL_MACHINE_INSTANCE, vmi)
+
+    async def _make_volumes(self, vm: Manifest) -> Wait | None:
+        """Make the DataVolumes that a machine brings along, and return why one of them could not be made."""
+        if vm["metadata"].get("deletionTimestamp"):
+            return None
+        refused = None
+        for wanted in data_volumes_of(vm):
+            if self._cache.get(kinds.DATA_VOLUME, key_of(wanted)) is not None:
+                continue
+            try:
+                await self._writer.create(kinds.DATA_VOLUME, wanted)
+            except AlreadyExists:
+                continue  # from a moment ago: the watch is about to tell
+            except (Forbidden, Invalid) as error:
+                message = f"DataVolume {wanted['metadata']['name']} of spec.dataVolumeTemplates: {error.message}"
+                refused = Wait("FailedCreateDataVolume", message, retry_seconds=30.0)
+        return refused
 
     async def _start(self, vm: Manifest) -> Manifest | None:
         try:
@@ -149,7 +171,8 @@ class VmController:
         decision: run_strategy.Decision,
         now: float,
         *,
-        foreign: Manifest | None = None,
+        foreign: Manifest | None,
+        refused: Wait | None,
     ) -> None:
         namespace = vm["metadata"]["namespace"]
         template = vm["spec"]["template"]
@@ -160,6 +183,7 @@ class VmController:
             decision,
             data_volumes=self._volumes(namespace, template["spec"]),
             foreign=foreign,
+            refused=refused,
             needs_restart=hash_then is not None and hash_then != template_hash(vm),
             now=now,
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.objects import Manifest
     from virtualserver.node.vm.run_strategy import Decision
+    from virtualserver.node.waits import Wait
 
 __all__ = ["status_of"]
 
@@ -30,6 +31,7 @@ def status_of(
     *,
     data_volumes: Sequence[tuple[str, Manifest | None]],
     foreign: Manifest | None = None,
+    refused: Wait | None = None,
     needs_restart: bool,
     now: float,
 ) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def status_of(
         decision: What is done about it.
         data_volumes: The DataVolumes that its volumes name, with the object, None where there is none.
         foreign: A VMI of the machine's name that is not the machine's; None: there is none.
+        refused: Why a DataVolume that it brings along could not be made.
         needs_restart: True where the template changed since the VMI was made.
         now: Seconds since the epoch.
     """
@@ -49,6 +52,8 @@ def status_of(
     waiting = waits if waits and waits["status"] == "False" else None
     if foreign is not None and decision.action == "start":
         waiting = _taken(foreign)
+    if refused is not None:
+        waiting = {"reason": refused.reason, "message": refused.message}
     return {
         "created": vmi is not None,
         "ready": bool(ready and ready["status"] == "True"),

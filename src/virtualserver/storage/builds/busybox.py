@@ -84,7 +84,7 @@ def _key(packages: dict[str, str]) -> str:
     """Return a name for what comes out of these packages and of our own sources."""
     digest = hashlib.sha256()
     folder = resources.files(builds)
-    for source in ("busybox.py", "cpio.py", "kernel.py", "busybox.rc", "busybox.udhcpc"):
+    for source in ("busybox.py", "cpio.py", "kernel.py", "busybox.rc", "busybox.udhcpc", "busybox.wget"):
         digest.update(folder.joinpath(source).read_bytes())
     for name, value in sorted(packages.items()):
         digest.update(f"{name} {value}\n".encode())
@@ -101,6 +101,7 @@ def _initrd(folder: Path) -> bytes:
         "etc/inittab": cpio.file(_INITTAB),
         "etc/rc": cpio.file(scripts.joinpath("busybox.rc").read_bytes(), mode=0o755),
         "etc/udhcpc": cpio.file(scripts.joinpath("busybox.udhcpc").read_bytes(), mode=0o755),
+        "usr/bin/wget": cpio.file(scripts.joinpath("busybox.wget").read_bytes(), mode=0o755),
         "etc/acpi/PWRF/00000080": cpio.file("#!/bin/sh\npoweroff\n", mode=0o755),
         **{path: cpio.directory() for path in ("dev", "proc", "sys", "run", "seed", "www", "root", "mnt")},
         "tmp": cpio.directory(0o1777),
