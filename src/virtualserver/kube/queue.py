@@ -1,5 +1,7 @@
 """Work to do, by key: each key waits once, has one worker at a time, and comes back if it changed meanwhile.
 
+Namespaces take turns, so that whoever has thousands of keys waiting holds up nobody who has one.
+
 The rules are those of client-go's work queue: a key that is added while it is worked on is handed out again afterwards,
 never at the same time.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 __all__ = ["Queue"]
 
@@ -18,6 +20,47 @@ _FIRST_RETRY_SECONDS: Final = 0.005
 _LAST_RETRY_SECONDS: Final = 60.0
 
 
+class _Line(Generic[K]):
+    """Keys that wait: those of one namespace in the order in which they came, and the namespaces in turn."""
+
+    def __init__(self) -> None:
+        self._turns: dict[Hashable, dict[K, None]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys in self._turns.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._turns)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._turns.get(_namespace(key), ())
+
+    def add(self, key: K) -> None:
+        """Put a key at the end of its namespace's, unless it waits already."""
+        self._turns.setdefault(_namespace(key), {}).setdefault(key)
+
+    def remove(self, key: K) -> None:
+        """Take a key out, if it waits."""
+        keys = self._turns.get(_namespace(key), {})
+        keys.pop(key, None)
+        if not keys:
+            self._turns.pop(_namespace(key), None)
+
+    def take(self) -> K:
+        """Take out the first key of the namespace whose turn it is; there is one."""
+        namespace = next(iter(self._turns))
+        keys = self._turns.pop(namespace)
+        key = next(iter(keys))
+        del keys[key]
+        if keys:
+            self._turns[namespace] = keys
+        return key
+
+
+def _namespace(key: Hashable) -> Hashable:
+    return cast("tuple[Hashable, ...]", key)[0] if isinstance(key, tuple) and key else None
+
+
 class Queue(Generic[K]):
     """A queue of keys for the workers of one event loop.
 
@@ -25,8 +68,8 @@ class Queue(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[K, None] = {}
-        self._background: dict[K, None] = {}
+        self._waiting: _Line[K] = _Line()
+        self._background: _Line[K] = _Line()
         self._working: set[K] = set()
         self._again: dict[K, bool] = {}
         self._delayed: dict[K, asyncio.TimerHandle] = {}
@@ -51,11 +94,11 @@ class Queue(Generic[K]):
         elif key in self._working:
             self._again[key] = background and self._again.get(key, True)
         elif not background:
-            self._background.pop(key, None)
-            self._waiting[key] = None
+            self._background.remove(key)
+            self._waiting.add(key)
             self._available.set()
         elif key not in self._waiting:
-            self._background[key] = None
+            self._background.add(key)
             self._available.set()
 
     def retry(self, key: K, *, longest: float = _LAST_RETRY_SECONDS) -> float:
@@ -83,9 +126,7 @@ class Queue(Generic[K]):
         while not (self._waiting or self._background):
             self._available.clear()
             await self._available.wait()
-        ready = self._waiting or self._background
-        key = next(iter(ready))
-        del ready[key]
+        key = (self._waiting or self._background).take()
         self._working.add(key)
         return key
 

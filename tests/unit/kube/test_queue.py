@@ -34,6 +34,24 @@ def test_keys_come_in_the_order_in_which_they_were_added() -> None:
     run(body())
 
 
+def test_a_namespace_with_thousands_of_keys_holds_up_nobody_elses() -> None:
+    """Fault 12's kind: not one object, but very many, between another tenant and its turn."""
+
+    async def body() -> None:
+        queue: Queue[tuple[str, str]] = Queue()
+        for number in range(5000):
+            queue.add(("crowd", f"{number}"))
+        queue.add(("a", "x"))
+        queue.add(("b", "y"))
+        first = [await queue.get() for _ in range(4)]
+        assert first == [("crowd", "0"), ("a", "x"), ("b", "y"), ("crowd", "1")]
+        queue.add(("a", "z"))
+        assert [await queue.get() for _ in range(2)] == [("crowd", "2"), ("a", "z")]
+        assert len(queue) == 4997
+
+    run(body())
+
+
 def test_a_key_added_while_it_is_worked_on_comes_back_afterwards_and_not_before() -> None:
     async def body() -> None:
         queue: Queue[str] = Queue()
