@@ -19,6 +19,7 @@ __all__ = [
     "DATA_PLANE_READY",
     "DOMAIN",
     "EDITS",
+    "FLOWS_BOUNDED",
     "GROUP",
     "IMAGE",
     "IMAGE_NAMESPACE",
@@ -101,6 +102,9 @@ ADDRESS_TAKEN: Final = f"{DOMAIN}/AddressTaken"
 """Condition of a VirtualMachineInstance: the guest took its address since this start."""
 DATA_PLANE_READY: Final = f"{DOMAIN}/DataPlaneReady"
 """Condition of a VirtualMachineInstance: its addresses and ports are in the data plane."""
+FLOWS_BOUNDED: Final = f"{DOMAIN}/FlowsBounded"
+"""Condition of a VirtualMachineInstance, there while it is True: its guest had as many flows as it may have, or opened
+them as fast as it may, within the last minute, and others were dropped."""
 ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
 """Condition of a Service: whether a load balancer address was granted, and why not."""
 

@@ -23,7 +23,7 @@ from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
-from virtualserver.fabric.kernel import devices, taps, uplinks
+from virtualserver.fabric.kernel import devices, ruleset, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
@@ -40,6 +40,7 @@ __all__ = ["Adjustment", "Blocker", "Contest", "DataPlane", "Repair"]
 
 _NOBODY: Final = 65534
 _LONGEST_PAUSE: Final = 30.0
+_BOUNDS_SECONDS: Final = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class DataPlane:
             inhabitant=self._dnsmasq.find,
         )
         self._ledger = Ledger()
+        self._bounded: frozenset[str] = frozenset()
         self._lock = asyncio.Lock()
         self._certain = True
         self._complaint = ""
@@ -168,6 +170,30 @@ class DataPlane:
     def lease_changes(self) -> AsyncIterator[None]:
         """Yield whenever a lease was taken or released (inotify on the lease file)."""
         return inotify.changes(self._run, "leases")
+
+    def has_met_bound(self, link: state.GuestLink) -> bool:
+        """Return whether a guest met the bound of its flows within the last minute, as `bound_changes` saw it last."""
+        return not self._bounded.isdisjoint((link.device, *map(str, link.addresses)))
+
+    async def bound_changes(self) -> AsyncIterator[frozenset[str]]:
+        """Look every few seconds, until cancelled, at who met the bound of flows, and yield those who came or went.
+
+        Yields:
+            Taps, and addresses that clients outside called.
+        """
+        while True:
+            with contextlib.suppress(KernelError, OSError):  # a namespace that is being made anew
+                async with self._lock:
+                    found = await self._namespace.visit(self._look_at_bounds)
+                if changed := found ^ self._bounded:
+                    self._bounded = found
+                    yield changed
+            await asyncio.sleep(_BOUNDS_SECONDS)
+
+    def _look_at_bounds(self) -> frozenset[str]:
+        netfilter = self._namespace.netfilter()
+        sets = [netfilter.members("inet", ruleset.TABLE, name) for name in ruleset.BOUNDED]
+        return frozenset[str]().union(*sets)
 
     async def supervise(self) -> None:
         """Run until cancelled: start dnsmasq again when it has died, with back-off."""

@@ -167,6 +167,7 @@ class Agent:
                 self._reserve.run(),
                 self._dataplane.supervise(),
                 self._watches.follow_leases(self._dataplane.lease_changes()),
+                self._follow_bounds(),
             )
             tasks += [asyncio.create_task(part) for part in parts]
             async with self._subresources.serve(int(self._allocations.fact(_PORT) or 0)) as port:
@@ -222,6 +223,12 @@ class Agent:
                     _logger.warning("the API of guests was not registered any more, and is again")
             except ApiError as error:
                 _logger.debug("looking at the registration of the API of guests: %s", error)
+
+    async def _follow_bounds(self) -> None:
+        """Look again at every VMI whose guest meets the bound of its flows, or does not any more."""
+        async for changed in self._dataplane.bound_changes():
+            for key in self._held.keys_of(changed):
+                self._queues.vmis.add(key)
 
     async def _tell_of_repairs(self, node: Manifest) -> None:
         """Tell of what somebody else took away of the data plane: as Events of the Node, and in VMIs' status."""

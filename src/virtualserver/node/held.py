@@ -65,6 +65,15 @@ class Held:
         """Return the link of a VMI's cluster NIC, None where it has none."""
         return next(iter(self.links_of(uid).values()), None)
 
+    def keys_of(self, names: Collection[str]) -> set[Key]:
+        """Return the keys of the VMIs that have a tap or an address of these names, and a machine."""
+        found: set[Key] = set()
+        for (uid, _), link in self.links().items():
+            machine = self._machines.get(uid)
+            if machine is not None and not {link.device, *map(str, link.addresses)}.isdisjoint(names):
+                found.add(key_of_machine(machine))
+        return found
+
     def addresses(self) -> set[Address]:
         """Return the addresses that guests' NICs have, or are about to have."""
         return {address for link in self.links().values() for address in link.addresses}

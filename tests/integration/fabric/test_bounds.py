@@ -108,6 +108,9 @@ async def test_fault_9_a_guest_that_opens_flows_without_end_leaves_the_tables_to
         assert resolves(village.victim, NAME, tcp=True)
         assert village.victim.dhcp()
         assert counted("bounded").keys() == {"tap-2"}
+        assert await anext(plane.bound_changes()) == {"tap-2"}
+        assert plane.has_met_bound(world.a_link(2))
+        assert not plane.has_met_bound(world.a_link(3))
     timeout = world.sh(*INSIDE, "sysctl", "-n", "net.netfilter.nf_conntrack_tcp_timeout_established")
     assert int(timeout) < 3 * 3600
 

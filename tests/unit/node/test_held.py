@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING, cast
 
 from virtualserver.fabric.desired.state import GuestLink, Resolver
 from virtualserver.machines.launch import MachineSpec
 from virtualserver.machines.memory import OVERHEAD_BYTES
 from virtualserver.node.held import Held
 from virtualserver.node.queues import Queues
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from virtualserver.machines.machine import Machine
 
 ADDRESS = ipaddress.ip_address("10.42.0.2")
 LINK = GuestLink(
@@ -31,6 +37,26 @@ async def test_what_a_link_uses_is_in_use_until_the_link_is_given_up() -> None:
     held.remove_link("uid", "default")
     assert held.values_in_use() == set()
     assert held.cluster_link("uid") is None
+
+
+class AMachine:
+    """A machine that never changes."""
+
+    spec = MachineSpec(identifier="uid", name="a/web", cpus=1, memory_bytes=1 << 30, accelerator="tcg", user=7)
+
+    async def changes(self) -> AsyncIterator[None]:
+        return
+        yield
+
+
+async def test_who_has_a_tap_or_an_address_is_found_by_its_name() -> None:
+    held = Held(Queues())
+    held.add_link("uid", "default", LINK)
+    assert held.keys_of({"tap1"}) == set(), "there is no machine yet"
+    held.add_machine("uid", cast("Machine", AMachine()))
+    assert held.keys_of({"tap1", "tap2"}) == held.keys_of({"10.42.0.2"}) == {("a", "web")}
+    assert held.keys_of({"tap2", "10.42.0.3"}) == set()
+    held.remove_machine("uid")
 
 
 async def test_a_machine_counts_while_it_is_started_and_not_when_the_start_failed() -> None:

@@ -118,6 +118,16 @@ class Netfilter:
         """Return all tables in the words of ``nft -j list ruleset``."""
         return msgspec.json.decode(self._listed("list ruleset", _JSON) or b'{"nftables": []}', type=dict[str, Any])
 
+    def members(self, family: str, table: str, name: str) -> frozenset[str]:
+        """Return the keys, each of one field, of a set whose elements are counted; none where there is no such set."""
+        listed = self._listed(f"list set {family} {table} {name}", _JSON)
+        found = msgspec.json.decode(listed or '{"nftables": []}', type=dict[str, list[dict[str, Any]]])
+        # Each has a time and a counter, so that it is an object of its own.
+        elements: list[dict[str, Any]] = [
+            one for part in found["nftables"] for one in part.get("set", {}).get("elem", ())
+        ]
+        return frozenset(str(one["elem"]["val"]) for one in elements)
+
     def generation(self) -> int:
         """Return the number of the ruleset's generation.
 

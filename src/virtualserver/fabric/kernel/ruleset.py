@@ -16,7 +16,7 @@ from virtualserver.fabric.kernel.settings import TIMEOUTS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MARK", "TABLE", "TABLES", "host_rules", "namespace_rules"]
+__all__ = ["BOUNDED", "MARK", "TABLE", "TABLES", "host_rules", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
 """The name of both tables in the namespace, of the families inet and arp."""
@@ -50,6 +50,9 @@ _BOUNDS: Final = {
 full at about 14,000 in all, the last at 16,384); how many it may open in a second; what else it may send in one. With
 what `settings` says of timeouts, one guest fills a seventh of a table of 262,144. Of TCP connections to dnsmasq, which
 serves 20 for all guests, it may have 3."""
+
+BOUNDED: Final = ("bounded", "bounded_to")
+"""The sets of those who met the bound of flows within the last minute: of taps, and of addresses."""
 
 _NAMESPACE: Final = """\
 table inet virtualserver {{

@@ -181,6 +181,8 @@ class VmiController:
             # What others wait for is judged by the status as it will be.
             coming = {**vmi, "status": {**fields.status_of(vmi), **wanted}}
             conditions += status.link_conditions(has_taken=taken, is_in_place=self._services.has_all_of(coming))
+        if any(map(self._dataplane.has_met_bound, self._held.links_of(uid).values())):
+            conditions.append(status.bounded())
         wanted["conditions"] = with_conditions(vmi, conditions, now=now)
         await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted)
         if "phase" in wanted or condition_of(vmi, "Ready") != condition_of({"status": wanted}, "Ready"):

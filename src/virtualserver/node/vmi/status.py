@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
     from virtualserver.node.waits import Wait
 
-__all__ = ["after_end", "before_restart", "link_conditions", "ready", "released", "running", "waiting"]
+__all__ = ["after_end", "before_restart", "bounded", "link_conditions", "ready", "released", "running", "waiting"]
 
 
 def waiting(vmi: Manifest, wait: Wait, *, now: float) -> dict[str, Any]:
@@ -126,6 +126,12 @@ def link_conditions(*, has_taken: bool, is_in_place: bool) -> list[dict[str, Any
         _condition(names.ADDRESS_TAKEN, has_taken, "Leased", "the guest has not asked for its address yet"),
         _condition(names.DATA_PLANE_READY, is_in_place, "InPlace", "its ports are being put in place"),
     ]
+
+
+def bounded() -> dict[str, Any]:
+    """Return the condition of a VMI whose guest met the bound of its flows within the last minute."""
+    message = "the guest has as many open flows as it may have, or opens them as fast as it may: new ones are dropped"
+    return {"type": names.FLOWS_BOUNDED, "status": "True", "reason": "TooManyFlows", "message": message}
 
 
 def _condition(type: str, is_so: bool, reason: str, otherwise: str) -> dict[str, Any]:

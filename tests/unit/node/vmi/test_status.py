@@ -89,6 +89,11 @@ def test_what_a_cluster_nic_waits_for_has_its_conditions() -> None:
     assert (in_place["type"], in_place["reason"]) == (names.DATA_PLANE_READY, "NotInPlace")
 
 
+def test_fault_9_a_guest_that_met_its_bound_is_told_so() -> None:
+    told = status.bounded()
+    assert (told["type"], told["status"], told["reason"]) == (names.FLOWS_BOUNDED, "True", "TooManyFlows")
+
+
 @pytest.mark.parametrize(
     ("phase", "told"), [("Running", "Succeeded"), ("Pending", None), ("Failed", None), ("Succeeded", None)]
 )
