@@ -186,7 +186,7 @@ class Attachment:
         made = [Repair(f"namespace {self.namespace.name}", "host")] if found or self.namespace.create() else []
         with Rtnetlink() as kernel:
             self._see(uplinks.read(kernel))
-            outside = {link.name: link for link in kernel.links()}.get(self.device)
+            outside = kernel.link(self.device)
             if outside and _are_a_pair(outside, self.namespace.call(lambda: _link(INNER))):
                 return made
             self.namespace.call(lambda: delete_link(INNER))
@@ -221,21 +221,21 @@ class Attachment:
     def _end(self, kernel: Rtnetlink, name: str, address: Interface) -> list[str]:
         """Make an end of the veth pair as it should be, unless it is so; in the namespace, the loopback's too."""
         made: list[str] = []
-        links: dict[str, Link] = {link.name: link for link in kernel.links()}
-        for wanted in (name, _LOOPBACK) if name == INNER else (name,):
-            if wanted not in links:
-                raise KernelError(f"link {wanted}: somebody has just taken it away")
-            if not links[wanted].is_up:
-                kernel.set_up(wanted)
-                made.append(f"link {wanted} up")
+        link, others = kernel.link(name), [kernel.link(_LOOPBACK)] if name == INNER else []
+        if link is None:
+            raise KernelError(f"link {name}: somebody has just taken it away")
+        for one in (link, *others):
+            if one is not None and not one.is_up:
+                kernel.set_up(one.name)
+                made.append(f"link {one.name} up")
         mac = mac_of(self.device, inner=name == INNER)
-        if links[name].mtu != self.mtu:
+        if link.mtu != self.mtu:
             kernel.set_up(name, mtu=self.mtu)
             made += [] if self._fitting else [f"MTU of {name}"]
-        if links[name].mac != mac:
+        if link.mac != mac:
             kernel.set_up(name, mac=mac)
             made.append(f"hardware address of {name}")
-        if address not in kernel.addresses(address.version).get(links[name].index, ()):
+        if address not in kernel.addresses(address.version).get(link.index, ()):
             kernel.add_address(name, address)
             made.append(f"address {address} on {name}")
         return made
@@ -355,7 +355,7 @@ def _differs_inside(turn: int) -> bool:
 
 def _link(name: str) -> Link | None:
     with Rtnetlink() as kernel:
-        return {link.name: link for link in kernel.links()}.get(name)
+        return kernel.link(name)
 
 
 def delete_link(name: str) -> None:
