@@ -83,7 +83,8 @@ def resolver_adjustments(before: Sequence[str] | None, now: Sequence[str] | None
     if before is None or now is None or before == now:
         return []
     names, were = (", ".join(servers) or "none that guests reach" for servers in (now, before))
-    return [Adjustment(f"the host's name servers are {names} now, before {were}: guests' names are asked there")]
+    words = "guests' names are asked there, and guests that ask them themselves are told at their next DHCP lease"
+    return [Adjustment(f"the host's name servers are {names} now, before {were}: {words}")]
 
 
 def upstream(host: ResolvConf) -> str:

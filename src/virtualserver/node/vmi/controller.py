@@ -172,6 +172,7 @@ class VmiController:
             self._probes.forget(uid)
             await machine.quit()
             return 0.0
+        await self._placement.follow_resolver(vmi)
         wanted = status.running(vmi, self._held.links_of(uid), node=self._node, now=now)
         cut_off = "; ".join(filter(None, (self._dataplane.cut_off(nic.device) for nic in machine.spec.nics)))
         conditions = [status.ready(health, machine.state, self._probes.answer(uid), cut_off=cut_off)]

@@ -166,7 +166,7 @@ class Links:
             user=user,
             addresses=addresses,
             is_attached=is_attached,
-            resolver=resolver.resolver_of(vmi["spec"], namespace=namespace, host=resolv_conf.read()),
+            resolver=self.resolver(vmi),
         )
         return self.regrouped(link, namespace)
 
@@ -190,6 +190,10 @@ class Links:
             message = f"{', '.join(map(str, granted))} is about to move to the guest"
             return Wait("WaitingForAddress", message, retry_seconds=_MOVE_SECONDS)
         return self._addresses.attach(owner, granted) or granted
+
+    def resolver(self, vmi: Manifest) -> Resolver:
+        """Return what the guest of a VMI is to be told about names, as this host asks now."""
+        return resolver.resolver_of(vmi["spec"], namespace=vmi["metadata"]["namespace"], host=resolv_conf.read())
 
 
 def group_of(namespace: str, *, is_closed: bool) -> int:

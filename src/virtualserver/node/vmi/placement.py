@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING
 
 from virtualserver.kube import kinds
@@ -114,6 +115,18 @@ class Placement:
             if uid in namespaces and (wanted := self._links.regrouped(link, namespaces[uid])) != link:
                 self._held.add_link(uid, nic, wanted)
                 await self._dataplane.set_link(uid, wanted, nic=nic)
+
+    async def follow_resolver(self, vmi: Manifest) -> None:
+        """Have DHCP tell a guest that runs which name servers its host asks now, where it is told those of its host.
+
+        It hears of them at its next lease.
+        """
+        uid, resolver = vmi["metadata"]["uid"], self._links.resolver(vmi)
+        for nic, link in self._held.links_of(uid).items():
+            if link.resolver != resolver:
+                followed = dataclasses.replace(link, resolver=resolver)
+                self._held.add_link(uid, nic, followed)
+                await self._dataplane.set_link(uid, followed, nic=nic)
 
     async def clean(self, uid: str) -> None:
         """Take away all that a VMI has on this host; its machine has ended."""
