@@ -27,7 +27,7 @@ WATCHES: Final = {
     kinds.VIRTUAL_MACHINE: Watch(),
     kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
     kinds.NAMESPACE: Watch(),
-    kinds.SERVICE: Watch(),
+    kinds.SERVICE: Watch(indexes={balancing.GROUP: balancing.groups_of}),
     kinds.DATA_VOLUME: Watch(),
     kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
     kinds.ENDPOINT_SLICE: Watch(label_selector=f"endpointslice.kubernetes.io/managed-by={names.MANAGED_BY_NODE}"),
@@ -105,9 +105,8 @@ class Watches:
         # Its address may now be free for another, and its ports for others of its group.
         if change.old is not None and _wish(change.old) != _wish(change.new):
             self._queues.sweep_soon()
-            for other in self._cache.in_namespace(kinds.SERVICE, change.key[0]):
-                if balancing.group_of(other) == balancing.group_of(change.old):
-                    self._queues.services.add(key_of(other))
+            for other in self._cache.by_index(kinds.SERVICE, balancing.GROUP, balancing.group_of(change.old)):
+                self._queues.services.add(key_of(other))
         # A machine may have waited for it.
         elif change.old is None and change.new is not None:
             for key in relations.waiting_vmis(self._cache, change.new):

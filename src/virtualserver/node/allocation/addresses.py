@@ -236,7 +236,7 @@ class Addresses:
 
     def _unknown(self, name: str) -> Wait:
         known = ", ".join(sorted(self._pools))
-        return Wait("PoolUnknown", f"there is no address pool {name!r}: this machine has {known}")
+        return Wait("PoolUnknown", f"there is no address pool {name[:60]!r}: this machine has {known}")
 
     def _granted(
         self,

@@ -6,6 +6,7 @@ another's address.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
@@ -23,11 +24,44 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address
     from virtualserver.plan.sites.quotas import AddressQuota
 
-__all__ = ["group_of", "wants_address", "wish_of", "wishes_of"]
+__all__ = ["GROUP", "SharingGroup", "group_of", "groups_of", "wants_address", "wish_of", "wishes_of"]
+
+GROUP: Final = "group"
+"""Index of Services that want addresses: the group that each is of."""
 
 _DEFAULT_POOL: Final = "public"
 _LOAD_BALANCER_IPS_OLD: Final = "metallb.universe.tf/loadBalancerIPs"
 _ALLOW_SHARED_IP_OLD: Final = "metallb.universe.tf/allow-shared-ip"
+_MOST_PINS: Final = 2
+"""One address of each family; a longer list is not read on."""
+_LONGEST_KEY: Final = 253
+"""A longer sharing key is recorded by its hash."""
+_QUOTED: Final = 60
+"""So many characters of a value are quoted in a message."""
+
+
+class SharingGroup:
+    """The Services that share an address, and which of them stand in each other's way; made in one go over them.
+
+    Attributes:
+        services: The oldest first; of the same age the first by name is older.
+    """
+
+    def __init__(self, services: Iterable[Manifest] = ()) -> None:
+        self.services = sorted(services, key=_age)
+        self._older: dict[str, Manifest] = {}
+        first: dict[tuple[str, int], Manifest] = {}
+        for service in self.services:
+            ports = _ports(service)
+            older = next((first[port] for port in ports if port in first), None)
+            if older is not None:
+                self._older[service["metadata"]["uid"]] = older
+            for port in ports:
+                first.setdefault(port, service)
+
+    def clash(self, service: Manifest) -> Manifest | None:
+        """Return an older Service of the group with a port in common, so that it cannot share with this one."""
+        return self._older.get(service["metadata"]["uid"])
 
 
 def wants_address(service: Manifest) -> bool:
@@ -35,16 +69,18 @@ def wants_address(service: Manifest) -> bool:
 
     One that is being deleted does so too, for as long as a finalizer keeps it: what it has is its own until it is gone.
     """
-    spec = service["spec"]
+    spec = fields.mapping(service, "spec")
     return spec.get("type") == "LoadBalancer" and not spec.get("loadBalancerClass")
 
 
-def wish_of(service: Manifest, group: Iterable[Manifest] = (), *, quota: AddressQuota = NO_QUOTA) -> AddressWish | Wait:
+def wish_of(
+    service: Manifest, group: SharingGroup | None = None, *, quota: AddressQuota = NO_QUOTA
+) -> AddressWish | Wait:
     """Return what a LoadBalancer Service wishes for, or why that cannot be read.
 
     Args:
         service: A Service that wants addresses.
-        group: The Services that want addresses and have its sharing key, itself included or not.
+        group: The Services that want addresses and have its sharing key, itself included; None: it is alone.
         quota: So many addresses of each pool may its namespace have.
     """
     annotations, spec = fields.annotations_of(service), service["spec"]
@@ -55,32 +91,45 @@ def wish_of(service: Manifest, group: Iterable[Manifest] = (), *, quota: Address
         if pins:
             return Wait("AddressInvalid", f"spec.loadBalancerIP and {field} exclude each other: remove one of them")
         pins, field = spec["loadBalancerIP"], "spec.loadBalancerIP"
-    pinned: list[Address] = []
-    for text in filter(None, (part.strip() for part in pins.split(","))):
-        try:
-            if "%" in text:  # a zone makes another address of the same one, and may be any text
-                raise ValueError
-            pinned.append(ipaddress.ip_address(text))
-        except ValueError:
-            return Wait("AddressInvalid", f"{field}: {text!r} is no IP address: write one such as 203.0.113.10")
     families = tuple(6 if family == "IPv6" else 4 for family in spec.get("ipFamilies") or ("IPv4",))
-    for address in pinned:
-        if address.version not in families:
-            return Wait("AddressInvalid", f"{field}: {address} is of a family that spec.ipFamilies does not name")
-        if sum(one.version == address.version for one in pinned) > 1:
-            message = f"{field}: {pins!r} has several addresses of one family: a Service has one, so name one"
-            return Wait("AddressInvalid", message)
-    older = _clash(service, group)
+    pinned = _pinned(pins, field, families)
+    if isinstance(pinned, Wait):
+        return pinned
+    older = group.clash(service) if group else None
     return AddressWish(
         service=service["metadata"]["uid"],
         group=group_of(service),
         clash="/".join(key_of(older)) if older else None,
         pool=pool or (None if pinned else _DEFAULT_POOL),
-        pinned=tuple(pinned),
+        pinned=pinned,
         families=families,
         claimant=_claimant(service),
         quota=quota,
     )
+
+
+def _pinned(pins: str, field: str, families: tuple[int, ...]) -> tuple[Address, ...] | Wait:
+    """Return the addresses of a list with commas, at most one of each family, or what is wrong with it."""
+    pinned: dict[int, Address] = {}
+    for text in filter(None, (part.strip() for part in pins.split(",", _MOST_PINS))):
+        try:
+            if "%" in text:  # a zone makes another address of the same one, and may be any text
+                raise ValueError
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            message = f"{field}: {_quoted(text)} is no IP address: write one such as 203.0.113.10"
+            return Wait("AddressInvalid", message)
+        if address.version not in families:
+            return Wait("AddressInvalid", f"{field}: {address} is of a family that spec.ipFamilies does not name")
+        if address.version in pinned:
+            message = f"{field}: {_quoted(pins)} has several addresses of one family: a Service has one, so name one"
+            return Wait("AddressInvalid", message)
+        pinned[address.version] = address
+    return tuple(pinned.values())
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…")
 
 
 def wishes_of(services: Iterable[Manifest]) -> list[AddressWish]:
@@ -88,7 +137,8 @@ def wishes_of(services: Iterable[Manifest]) -> list[AddressWish]:
     groups: dict[str, list[Manifest]] = {}
     for service in services:
         groups.setdefault(group_of(service), []).append(service)
-    wishes = [wish_of(service, group) for group in groups.values() for service in group]
+    shared = map(SharingGroup, groups.values())
+    wishes = [wish_of(service, group) for group in shared for service in group.services]
     return [wish for wish in wishes if isinstance(wish, AddressWish)]
 
 
@@ -96,6 +146,11 @@ def group_of(service: Manifest) -> str:
     """Return the owner of the address: the Services of a namespace with one sharing key are one owner."""
     key, metadata = _sharing_key(service), service["metadata"]
     return f"{metadata['namespace']}/{key}" if key else metadata["uid"]
+
+
+def groups_of(service: Manifest) -> Iterable[str]:
+    """Return what the index `GROUP` has of a Service."""
+    return (group_of(service),) if wants_address(service) else ()
 
 
 def _claimant(service: Manifest) -> Claimant:
@@ -116,19 +171,13 @@ def _claimant(service: Manifest) -> Claimant:
 
 def _sharing_key(service: Manifest) -> str | None:
     annotations = fields.annotations_of(service)
-    return annotations.get(names.METALLB_ALLOW_SHARED_IP) or annotations.get(_ALLOW_SHARED_IP_OLD)
+    key = annotations.get(names.METALLB_ALLOW_SHARED_IP) or annotations.get(_ALLOW_SHARED_IP_OLD)
+    return hashlib.sha256(key.encode()).hexdigest() if key and len(key) > _LONGEST_KEY else key
 
 
-def _ports(service: Manifest) -> set[tuple[str, int]]:
-    return {(port.get("protocol", "TCP"), port["port"]) for port in fields.items(service, "spec", "ports")}
+def _ports(service: Manifest) -> list[tuple[str, int]]:
+    return [(port.get("protocol", "TCP"), port["port"]) for port in fields.items(service, "spec", "ports")]
 
 
-def _clash(service: Manifest, group: Iterable[Manifest]) -> Manifest | None:
-    """Return an older Service of the group with a port in common; of the same age the first by name is older."""
-
-    def age(one: Manifest) -> tuple[str, str]:
-        return one["metadata"].get("creationTimestamp") or "", one["metadata"]["name"]
-
-    uid, ports = service["metadata"]["uid"], _ports(service)
-    older = (one for one in group if one["metadata"]["uid"] != uid and age(one) < age(service))
-    return next((one for one in older if ports & _ports(one)), None)
+def _age(service: Manifest) -> tuple[str, str]:
+    return service["metadata"].get("creationTimestamp") or "", service["metadata"]["name"]

@@ -6,7 +6,7 @@ What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
@@ -40,6 +40,13 @@ _NAMED_FAULTS = 5
 """So many of a Service's faults are named; the others show when these are mended."""
 
 _OWNED = (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)
+
+
+class _Sharing(NamedTuple):
+    """The Services that share an address with one, itself included, and whether the address is a NIC's own."""
+
+    group: balancing.SharingGroup
+    is_attached: bool
 
 
 class ServiceController:
@@ -100,7 +107,8 @@ class ServiceController:
         for service in self._cache.all(kinds.SERVICE):
             uid = service["metadata"]["uid"]
             self._uids[key_of(service)] = uid
-            self._applied[uid] = wanted = self._rules(service, self._grant(service))
+            sharing = self._sharing(service)
+            self._applied[uid] = wanted = self._rules(service, self._grant(service, sharing), sharing)
             self._standing[uid] = wanted.addresses
         return dict(self._applied)
 
@@ -115,7 +123,7 @@ class ServiceController:
         service = self._cache.get(kinds.SERVICE, key)
         if service is None or not balancing.wants_address(service):
             return Wait("WaitingForAddress", f"Service {key[0]}/{key[1]} of type LoadBalancer does not exist yet")
-        return self._grant(service)
+        return self._grant(service, self._sharing(service))
 
     def announcing(self, addresses: Sequence[Address]) -> list[Key]:
         """Return the Services for which the data plane itself still answers at one of these addresses."""
@@ -124,14 +132,18 @@ class ServiceController:
 
     def has_all_of(self, vmi: Manifest) -> bool:
         """Return whether every Service that concerns a VMI is in the data plane as it should be."""
+        shared: dict[str, _Sharing] = {}
         for key in relations.services_of(self._cache, vmi):
             service = self._cache.get(kinds.SERVICE, key)
             if service is None:
                 continue
-            granted = self._grant(service)
+            # Each group is looked at once, however many of its Services there are.
+            group = balancing.group_of(service)
+            sharing = shared[group] = shared.get(group) or self._sharing(service)
+            granted = self._grant(service, sharing)
             if isinstance(granted, Wait):
                 return False
-            if self._applied.get(service["metadata"]["uid"]) != self._rules(service, granted):
+            if self._applied.get(service["metadata"]["uid"]) != self._rules(service, granted, sharing):
                 return False
         return True
 
@@ -146,8 +158,9 @@ class ServiceController:
             del self._uids[key]
         if service is None or uid is None or self._namespace(service) is None:
             return None
-        granted = self._grant(service)
-        wanted = self._rules(service, granted)
+        sharing = self._sharing(service)
+        granted = self._grant(service, sharing)
+        wanted = self._rules(service, granted, sharing)
         if self._applied.get(uid) != wanted:
             self._uids[key] = uid
             await self._put(uid, wanted)
@@ -179,34 +192,28 @@ class ServiceController:
         """Return a Service's Namespace, None while the cache, which learns of each kind by itself, has it not."""
         return self._cache.get(kinds.NAMESPACE, ("", service["metadata"]["namespace"]))
 
-    def _group(self, service: Manifest) -> list[Manifest]:
-        group = balancing.group_of(service)
-        return [
-            other
-            for other in self._cache.in_namespace(kinds.SERVICE, service["metadata"]["namespace"])
-            if balancing.wants_address(other) and balancing.group_of(other) == group
-        ]
+    def _sharing(self, service: Manifest) -> _Sharing:
+        group = self._cache.by_index(kinds.SERVICE, balancing.GROUP, balancing.group_of(service))
+        return _Sharing(balancing.SharingGroup(group), relations.is_attached(self._cache, group))
 
-    def _grant(self, service: Manifest) -> tuple[Address, ...] | Wait:
+    def _grant(self, service: Manifest, sharing: _Sharing) -> tuple[Address, ...] | Wait:
         if not balancing.wants_address(service):
             return ()
         namespace = self._namespace(service)
         if namespace is None:
             return Wait("WaitingForAddress", f"namespace {service['metadata']['namespace']} is not known yet")
         quota = quotas.quota_of(namespace, self._site.value.site.quotas)
-        wish = balancing.wish_of(service, self._group(service), quota=quota)
+        wish = balancing.wish_of(service, sharing.group, quota=quota)
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
-    def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> ServiceRules:
-        sharing = self._group(service)
+    def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait, sharing: _Sharing) -> ServiceRules:
         return rules.rules_of(
             service,
             self._members(service),
             granted=() if isinstance(granted, Wait) else granted,
             on_guests=self._held.addresses(),
-            # One of those that share the address is enough: it goes to one NIC.
-            is_attached=any(relations.is_attached(self._cache, one) for one in sharing),
-            sharing=sharing,
+            is_attached=sharing.is_attached,
+            sharing=sharing.group.services,
         )
 
     def _members(self, service: Manifest) -> list[rules.Backend]:

@@ -13,6 +13,8 @@ from virtualserver.node.ownership import server_of
 from virtualserver.plan.ownership import claimed_owner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.cache import Cache
     from virtualserver.node.held import Held
@@ -50,12 +52,17 @@ def addresses_on(held: Held, vmi: Manifest) -> tuple[Address, ...]:
     return link.addresses if link is not None and fields.status_of(vmi).get("phase") == "Running" else ()
 
 
-def is_attached(cache: Cache, service: Manifest) -> bool:
-    """Return whether the addresses of a Service are, or will be, a NIC's own: a machine that may have them asks so."""
-    namespace, name = key_of(service)
-    vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, namespace)
-    server = server_of(cache, service)
-    return any(attached_service(vm["spec"]["template"]) == name and server_of(cache, vm) == server for vm in vms)
+def is_attached(cache: Cache, services: Sequence[Manifest]) -> bool:
+    """Return whether the addresses that Services share are, or will be, a NIC's own: a machine that may have them asks.
+
+    One of those that share an address is enough: it goes to one NIC.
+    """
+    if not services:
+        return False
+    by_name = {service["metadata"]["name"]: service for service in services}
+    vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, services[0]["metadata"]["namespace"])
+    asked = ((vm, by_name.get(attached_service(vm["spec"]["template"]) or "")) for vm in vms)
+    return any(service is not None and server_of(cache, vm) == server_of(cache, service) for vm, service in asked)
 
 
 def waiting_vmis(cache: Cache, service: Manifest) -> list[Key]:

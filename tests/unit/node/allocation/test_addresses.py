@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,7 +60,7 @@ class World:
     def ask(self, service: dict[str, Any]) -> tuple[Address, ...] | Wait:
         group = [one for one in self.services if balancing.group_of(one) == balancing.group_of(service)]
         quota = AddressQuota(self.quotas.get(service["metadata"]["namespace"]))
-        wish = balancing.wish_of(service, group, quota=quota)
+        wish = balancing.wish_of(service, balancing.SharingGroup(group), quota=quota)
         return wish if isinstance(wish, Wait) else self.addresses.balancer(wish)
 
     def grant(self, service: dict[str, Any]) -> str:
@@ -452,6 +453,28 @@ def test_attack_300_services_made_and_deleted_in_a_loop_wear_out_no_pause_but_th
     assert address not in got
     assert len(got) == 5
     assert world.grant(world.add("victim", namespace="theirs")) == address
+
+
+def test_attack_annotations_as_long_as_they_may_be_are_neither_read_on_nor_quoted_nor_recorded(world: World) -> None:
+    long = world.add("a", pins=",".join(f"203.{n >> 8}.{n & 255}.9" for n in range(20_000)))
+    nonsense = world.add("b", pins="x" * 250_000)
+    unknown = world.add("c", pool="p" * 250_000)
+    for service in (long, nonsense, unknown):
+        fault = world.ask(service)
+        assert isinstance(fault, Wait)
+        assert len(fault.message) < 400
+    assert world.grant(world.add("d", key="k" * 250_000)) == "203.0.113.1"
+    assert all(len(one.owner) < 100 and len(str(one.claimant)) < 100 for one in world.allocations.all())
+    assert world.grant(world.add("e", key="k" * 249_999, ports=(81,))) == "203.0.113.2", "another key"
+
+
+def test_attack_thousands_of_services_of_one_key_cost_a_look_at_each(world: World) -> None:
+    services = [a_service(f"s{number:04}", key="k", ports=(number + 1,)) for number in range(4_000)]
+    began = time.process_time()
+    wishes = balancing.wishes_of(services)
+    assert time.process_time() - began < 5, "seconds of this process; 16 million comparisons take a minute"
+    assert len(wishes) == 4_000
+    assert not any(wish.clash for wish in wishes)
 
 
 def test_attack_a_sharing_key_that_spells_another_namespaces_owner_shares_nothing(world: World) -> None:

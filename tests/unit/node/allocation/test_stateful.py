@@ -134,7 +134,7 @@ class Life(RuleBasedStateMachine):
         group = balancing.group_of(service)
         others = [one for one in self.services.values() if balancing.wants_address(one)]
         others = [one for one in others if balancing.group_of(one) == group]
-        wish = balancing.wish_of(service, others, quota=AddressQuota(self.quota))
+        wish = balancing.wish_of(service, balancing.SharingGroup(others), quota=AddressQuota(self.quota))
         before = self.allocations.values("address")
         granted = wish if isinstance(wish, Wait) else self.addresses.balancer(wish)
         for address in self.allocations.values("address") - before:

@@ -84,4 +84,4 @@ async def test_an_address_is_for_a_nic_when_service_and_machine_are_the_same_ser
     know(cache, VIRTUAL_SERVER, "web", metadata={"uid": "server"})
     service = know(cache, kinds.SERVICE, "web-tcp", owner=of_service)
     know_machine(cache, "web", owner=of_machine, attach="web-tcp")
-    assert is_attached(cache, service) is attached
+    assert is_attached(cache, [service]) is attached
