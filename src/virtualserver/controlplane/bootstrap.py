@@ -1,7 +1,7 @@
 """Fills an API server with what the project needs in it: namespaces, definitions, roles, policies.
 
 Everything comes from manifests that lie beside the code they belong to. A second start with the same manifests looks
-only whether every object is still there.
+only whether every object is still there; what says who may do what is applied at each start, whatever became of it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,17 @@ _KINDS: Final = {
     "APIService": ("apiservices", False),
 }
 
+_RIGHTS: Final = frozenset(
+    {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
+)
+
 
 def load() -> list[Manifest]:
     """Return every manifest of the package, in the order in which they are applied."""
@@ -101,8 +112,9 @@ def apply_all(installation: Installation, url: str) -> None:
 
 
 def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
-    """Apply manifests, in their order, unless these very ones were applied and are all there; then wait for them."""
+    """Apply manifests, in their order, and wait for them; where these very ones were and are all there, only rights."""
     wanted = list(manifests)
+    rights = [manifest for manifest in wanted if manifest["kind"] in _RIGHTS]
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     if not _is_applied(server, wanted, digest):
         rest = list(wanted)
@@ -120,6 +132,9 @@ def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
                 "data": {"digest": digest},
             },
         )
+    else:
+        for manifest in rights:
+            _write(server, manifest)
     _wait_established(server, wanted)
     for manifest in wanted:
         if manifest["kind"] == "ValidatingAdmissionPolicy":

@@ -42,6 +42,36 @@ def test_what_somebody_deleted_comes_back(server: Rest) -> None:
     assert server.call("GET", path)["rules"]
 
 
+EVERYTHING: dict[str, Any] = {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
+EVERYBODY: dict[str, Any] = {
+    "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}]
+}
+
+
+@pytest.mark.parametrize(
+    ("collection", "name", "patch"),
+    [
+        (
+            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+            "operator-writes.virtualservers.coreweave.com",
+            {"spec": {"failurePolicy": "Ignore"}},
+        ),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", "virtualserver:node", EVERYTHING),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "virtualserver:operator", EVERYBODY),
+    ],
+)
+def test_a_right_that_somebody_widened_is_narrow_again_at_the_next_start(
+    server: Rest, collection: str, name: str, patch: dict[str, Any]
+) -> None:
+    """An attack of our own: what was weakened once would otherwise stay so for ever, since all objects are there."""
+    path = f"{collection}/{name}"
+    before = server.call("GET", path)
+    server.call("PATCH", path, patch, content_type="application/merge-patch+json")
+    bootstrap.apply(server, bootstrap.load())
+    after = server.call("GET", path)
+    assert {field: after[field] for field in patch} == {field: before[field] for field in patch}
+
+
 def test_every_policy_is_in_force(server: Rest) -> None:
     policies = [manifest for manifest in bootstrap.load() if manifest["kind"] == "ValidatingAdmissionPolicy"]
     assert policies
