@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MERGE = "application/merge-patch+json"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/virtualmachines.kubevirt.io"
 GROUP = "rbac.authorization.k8s.io"
 RIGHT = "create datavolumes/source (cdi.kubevirt.io)"
 
@@ -149,20 +148,11 @@ def tenants(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactor
                 admin.call("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
-def known(tenants: Tenants, kind: str) -> None:
-    """Skip where a kind has no such field (yet)."""
-    if kind == "VirtualMachine":
-        schema = tenants.admin.call("GET", DEFINITION)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        if "dataVolumeTemplates" not in schema["properties"]["spec"].get("properties", {}):
-            pytest.skip("VirtualMachines have no dataVolumeTemplates")
-
-
 KINDS = pytest.mark.parametrize("kind", list(PATHS))
 
 
 @KINDS
 def test_a_claim_of_another_namespace_needs_the_right_to_clone_it(tenants: Tenants, kind: str) -> None:
-    known(tenants, kind)
     with pytest.raises(RestError) as refused:
         tenants.user.call("POST", tenants.path(kind), MAKERS[kind]("thief", source(tenants.other)))
     assert refused.value.status == 403
@@ -172,7 +162,6 @@ def test_a_claim_of_another_namespace_needs_the_right_to_clone_it(tenants: Tenan
 
 @KINDS
 def test_images_and_own_claims_are_cloned_as_ever(tenants: Tenants, kind: str) -> None:
-    known(tenants, kind)
     assert tenants.is_taken(kind, source("vd-images", "debian"))
     assert tenants.is_taken(kind, source(tenants.own))
     assert not tenants.is_taken(kind, source("kube-system"))
@@ -180,7 +169,6 @@ def test_images_and_own_claims_are_cloned_as_ever(tenants: Tenants, kind: str) -
 
 @KINDS
 def test_the_right_is_to_one_claim_or_to_a_namespace(tenants: Tenants, kind: str) -> None:
-    known(tenants, kind)
     shared = f"shared-{kind.lower()}"
     tenants.grant(tenants.other, shared)
     eventually(lambda: tenants.is_taken(kind, source(tenants.other, shared)), what="the right to hold")
@@ -190,7 +178,6 @@ def test_the_right_is_to_one_claim_or_to_a_namespace(tenants: Tenants, kind: str
 @KINDS
 def test_what_is_there_goes_on_and_only_its_source_is_fixed(tenants: Tenants, kind: str) -> None:
     """An object from before the rule, made here by the administrator, may be changed by its user in all else."""
-    known(tenants, kind)
     manifest = MAKERS[kind]("old", source(tenants.other))
     tenants.admin.call("POST", tenants.path(kind), manifest)
     path = f"{tenants.path(kind)}/old"

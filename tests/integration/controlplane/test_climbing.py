@@ -353,6 +353,7 @@ def test_the_node_makes_only_what_an_object_asks_for(tenant: Tenant, keys: dict[
     for kind, manifest in (
         ("persistentvolumeclaims", CLAIM),
         ("endpointslices", SLICE),
+        ("datavolumes", VOLUME),
         ("virtualmachineinstances", instance),
     ):
         free = {**manifest, "metadata": {"name": "free"}}
