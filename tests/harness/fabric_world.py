@@ -335,6 +335,16 @@ _FORGET = struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, socket.AF_INET, 0, 0
 """What `conntrack -F` asks of the kernel: to forget all flows, and to say so."""
 
 
+def is_reset(connection: socket.socket) -> bool:
+    """Return whether a connection is ended when something is sent, or was already."""
+    try:
+        connection.sendall(b"still?")
+        connection.recv(100)
+    except ConnectionError:
+        return True
+    return False
+
+
 def forget_flows(namespace: str) -> None:
     """Have the kernel forget all flows of a namespace."""
     with Namespace(namespace).call(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)) as asking:

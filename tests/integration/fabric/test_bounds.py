@@ -14,8 +14,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from harness import fabric_world as world
 from harness.fabric_village import EVERYBODY, MAC, OWN, Village, dhcp, ethernet, in_fragments, ipv4, udp
 from virtualserver.fabric.desired.state import PublishedPort, ServiceRules
@@ -123,11 +121,10 @@ async def test_fault_9_the_bound_is_the_guests_own_and_is_free_again_when_its_fl
         with open_before:
             assert open_before.recv(100)
             with flood(village, calls("192.0.2.9")):
-                world.eventually(lambda: tracked() > FLOWS - 100, what="the bound is met", seconds=60)
+                # of the parts that flows fall into, the last one is full a while after the first
+                world.eventually(lambda: not _connects(village.liar), what="no new flow is admitted", seconds=60)
             open_before.sendall(b"there?")
             assert open_before.recv(100) == b"there?", "a flow that is open goes on"
-            with pytest.raises(TimeoutError):
-                village.liar.tcp(world.CLIENT_ADDRESS, 22, seconds=1)
             world.forget_flows("vs-t1")
             world.eventually(lambda: _connects(village.liar), what="new flows are admitted again")
 

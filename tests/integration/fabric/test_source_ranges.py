@@ -34,16 +34,6 @@ def rules(*ranges: str, everybody: bool = False, attached: bool = False) -> Serv
     return ServiceRules(frozenset({port, inside}), frozenset({ip_address(ADDRESS)}))
 
 
-def is_reset(connection: socket.socket) -> bool:
-    """Return whether a connection is ended when something is sent, or was already."""
-    try:
-        connection.sendall(b"still?")
-        connection.recv(100)
-    except ConnectionError:
-        return True
-    return False
-
-
 class Street:
     """A server, one neighbour of it among the guests, and two clients outside."""
 
@@ -113,7 +103,7 @@ async def test_a_change_ends_whom_it_does_not_admit_and_lets_others_live(street:
     with street.connect(FIRST) as kept, street.connect(SECOND) as ended, street.connect("10.42.0.3") as neighbours:
         await street.set(f"{FIRST}/32")
         for other in (ended, neighbours):
-            assert is_reset(other)
+            assert world.is_reset(other)
         for _ in range(2):
             kept.sendall(b"here")
             assert kept.recv(100) == b"here"
@@ -123,7 +113,7 @@ async def test_a_change_ends_whom_it_does_not_admit_and_lets_others_live(street:
         assert kept.recv(100) == b"here"
         assert street.reaches(SECOND)
         await street.set()
-        assert is_reset(kept)
+        assert world.is_reset(kept)
 
 
 async def test_a_server_that_speaks_first_speaks_no_more_to_whom_it_may_not(
@@ -137,7 +127,7 @@ async def test_a_server_that_speaks_first_speaks_no_more_to_whom_it_may_not(
         with served:
             await plane.set_service("s", rules("192.0.2.0/24", attached=True))
             served.settimeout(10)
-            assert is_reset(served)
+            assert world.is_reset(served)
             client.setblocking(False)
             with pytest.raises(BlockingIOError):
                 client.recv(100)
