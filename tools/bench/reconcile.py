@@ -27,6 +27,7 @@ from harness import control_plane as plane
 from harness import virtualservers
 from harness.operator_cluster import NAMESPACE, Cluster
 from virtualserver import controlplane
+from virtualserver.api.mac import MacKey
 from virtualserver.host.followed import Followed
 from virtualserver.kube import kubeconfig
 from virtualserver.kube.client import Client
@@ -228,10 +229,11 @@ async def _record(installation: Installation, cluster: Cluster) -> _Recorded:
     """Run the operator in this process, and return what it sent."""
     uids: dict[str, str] = {}
     site = Followed(installation.effective_site, Site)
+    mac_key = MacKey.decode(installation.mac_key.read_bytes())
     client = _Recording(kubeconfig.load_kubeconfig(installation.kubeconfigs / "operator"))
     async with _bare(installation) as bare, client:
         ready = asyncio.Event()
-        task = asyncio.create_task(process.operate(client, site, announce=ready.set))
+        task = asyncio.create_task(process.operate(client, site, mac_key, announce=ready.set))
         await ready.wait()
         await _load(bare, cluster.namespace, uids.__setitem__)
         await _settled(installation, cluster.namespace)
@@ -249,6 +251,7 @@ async def _ours(installation: Installation, cluster: Cluster) -> float:
             *(sys.executable, "-m", "virtualserver.operator"),
             *("--kubeconfig", str(installation.kubeconfigs / "operator")),
             *("--site", str(installation.effective_site)),
+            *("--mac-key", str(installation.operator_mac_key)),
             *("--ready-file", str(ready)),
             *("--identity", "bench"),
             stderr=log,

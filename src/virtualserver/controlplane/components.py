@@ -325,6 +325,7 @@ def _operator(installation: Installation, uid: int, environment: Mapping[str, st
     flags = _flags(
         kubeconfig=installation.kubeconfigs / "operator",
         site=installation.effective_site,
+        mac_key=installation.operator_mac_key,
         ready_file=ready,
         identity=f"{host}:{ready.parent}",
     )

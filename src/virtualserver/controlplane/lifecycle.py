@@ -19,7 +19,7 @@ from virtualserver.controlplane import audit, credentials, errors, pki, site, so
 from virtualserver.controlplane.options import Options
 from virtualserver.controlplane.supervisor import control, logs, processes
 from virtualserver.host import locks
-from virtualserver.installation import lock, ports, users
+from virtualserver.installation import lock, mac_key, ports, users
 from virtualserver.installation.record import ControlPlaneSettings
 
 if TYPE_CHECKING:
@@ -269,6 +269,7 @@ def _prepare(installation: Installation, programs: Programs, options: Options, a
     for folder, owner in {**owners, installation.run_of("node"): 0}.items():
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, owner, owner)
+    mac_key.hand_over(installation.state, installation.operator_mac_key, uids.operator)
 
 
 def _unreachable(path: Path) -> list[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired import names
 from virtualserver.host.files import make_folder
-from virtualserver.installation import migrations, record
+from virtualserver.installation import mac_key, migrations, record
 from virtualserver.installation.errors import InstallationError
 
 if TYPE_CHECKING:
@@ -174,6 +174,16 @@ class Installation:
     def allocations(self) -> Path:
         """The node's record of every address, MAC, tap and user number."""
         return self.state / "claims.sqlite"
+
+    @property
+    def mac_key(self) -> Path:
+        """The secret from which MAC addresses follow that nobody chose; 0600, root's."""
+        return self.state / mac_key.FILE
+
+    @property
+    def operator_mac_key(self) -> Path:
+        """The operator's copy of it, which a start writes."""
+        return self.run_of("operator") / mac_key.FILE
 
     @property
     def accelerator(self) -> Path:

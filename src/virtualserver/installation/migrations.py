@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from virtualserver.host.files import write_atomically
+from virtualserver.installation import mac_key
 from virtualserver.installation.errors import InstallationError
 
 __all__ = ["MIGRATIONS", "STATE_VERSION", "Migration", "is_older", "migrate", "version_of"]
@@ -20,7 +21,7 @@ __all__ = ["MIGRATIONS", "STATE_VERSION", "Migration", "is_older", "migrate", "v
 Migration = Callable[[Path], None]
 """Brings a state folder from one version to the next. It may be interrupted and is then run again from its start."""
 
-STATE_VERSION: Final = 3
+STATE_VERSION: Final = 4
 """The version that this program writes; docs/state.md describes it."""
 
 
@@ -49,7 +50,7 @@ def _give_up_the_generated_site(state: Path) -> None:
         file.unlink()
 
 
-MIGRATIONS: Final[Mapping[int, Migration]] = {1: _list_networks, 2: _give_up_the_generated_site}
+MIGRATIONS: Final[Mapping[int, Migration]] = {1: _list_networks, 2: _give_up_the_generated_site, 3: mac_key.make}
 """The steps by the version that each begins with."""
 
 

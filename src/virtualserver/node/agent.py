@@ -16,6 +16,7 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
+from virtualserver.api.mac import MacKey
 from virtualserver.controlplane import site
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState
@@ -114,7 +115,7 @@ class Agent:
 
         # What the host has.
         self._held = held = Held(queues)
-        addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
+        self._addresses = addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
         self._hypervisor = hypervisor = Hypervisor(
             machines=installation.machines, run=installation.machines_run, installation=installation.name
         )
@@ -136,7 +137,7 @@ class Agent:
         self._services = services = ServiceController(
             cache, writer, queues, held, addresses, dataplane, overseer, self._site, node=name
         )
-        links = Links(cache, queues, addresses, services, is_closed=self._is_closed)
+        links = Links(cache, queues, addresses, services, _mac_key(installation), is_closed=self._is_closed)
         seeds = Seeds(client, installation.seeds)
         probe = functools.partial(accelerator.probe, cache=installation.accelerator)
         preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, probe)
@@ -187,6 +188,7 @@ class Agent:
         """Adopt the machines and bring the whole data plane to what they and the Services need."""
         machines = await self._without_interrupted(await self._hypervisor.adopt())
         self._placement.adopt(machines)
+        self._addresses.remember_attachments()
         desired = DataPlaneState(links=self._held.links(), services=self._services.adopt())
         changes = await self._dataplane.synchronise(desired)
         _logger.info("took over %d machines, %d changes in the data plane", len(machines), changes)
@@ -260,6 +262,13 @@ class Agent:
         event = events.event_of_site(self._installation.site_file, found.faults)
         _logger.log(logging.WARNING if found.faults else logging.INFO, "%s", event.message)
         self._recorder.emit(node, event)
+
+
+def _mac_key(installation: Installation) -> MacKey:
+    try:
+        return MacKey.decode(installation.mac_key.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InstallationError(f"{installation.mac_key}: {error}") from error
 
 
 async def run(installation: Installation) -> None:

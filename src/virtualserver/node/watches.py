@@ -12,6 +12,7 @@ from virtualserver.kube.objects import Manifest, Resource, key_of
 from virtualserver.node.objects import attached_service, volume_claims
 from virtualserver.node.services import balancing, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
+from virtualserver.node.vmi import macs
 from virtualserver.plan.ownership import SUFFIXES, VIRTUAL_SERVER
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["WATCHES", "Watches"]
 
 WATCHES: Final = {
-    VIRTUAL_SERVER: Watch(),
-    kinds.VIRTUAL_MACHINE: Watch(),
+    VIRTUAL_SERVER: Watch(indexes={macs.BY_MAC: macs.of_server}),
+    kinds.VIRTUAL_MACHINE: Watch(indexes={macs.BY_MAC: macs.of_machine}),
     kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
     kinds.NAMESPACE: Watch(),
     kinds.SERVICE: Watch(indexes={balancing.GROUP: balancing.groups_of}),

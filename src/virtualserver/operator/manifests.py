@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from virtualserver.api import mac, names
+from virtualserver.api import names
+from virtualserver.api.mac import unkeyed
 from virtualserver.kube import fields
 from virtualserver.kube.objects import key_of
 
 if TYPE_CHECKING:
+    from virtualserver.api.mac import MacKey
     from virtualserver.kube.objects import Key, Manifest
 
-__all__ = ["is_image", "machine_mac", "server_mac", "source_claim"]
+__all__ = ["is_image", "machine_mac", "server_mac", "server_macs", "source_claim"]
 
 
-def server_mac(server: Manifest) -> str | None:
-    """Return the MAC address that a VirtualServer claims, None where it has no cluster NIC."""
+def server_macs(server: Manifest, mac_key: MacKey) -> tuple[str, ...]:
+    """Return every MAC address that a VirtualServer may claim, whatever its machine has now; none without a NIC."""
+    claimed = (server_mac(server, None, mac_key), server_mac(server, unkeyed("/".join(key_of(server))), mac_key))
+    return tuple(dict.fromkeys(address for address in claimed if address is not None))
+
+
+def server_mac(server: Manifest, present: str | None, mac_key: MacKey) -> str | None:
+    """Return the MAC address that a VirtualServer claims, None where it has no cluster NIC.
+
+    Args:
+        server: The VirtualServer.
+        present: The address that its own machine has now; None: it has none.
+        mac_key: From which the address follows where the manifest names none.
+    """
     network = fields.mapping(server, "spec", "network")
     if network.get("disableK8sNetworking"):
         return None
     given = network.get("macAddress")
-    return str(given).replace("-", ":").lower() if given else mac.derive("/".join(key_of(server)))
+    if given:
+        return str(given).replace("-", ":").lower()
+    return mac_key.of_server(*key_of(server), uid=server["metadata"].get("uid", ""), present=present)
 
 
 def machine_mac(machine: Manifest) -> str | None:

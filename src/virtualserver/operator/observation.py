@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import NotFound
-from virtualserver.kube.objects import key_of, owner_uid
+from virtualserver.kube.objects import key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
 from virtualserver.operator.manifests import is_image, machine_mac, server_mac
 from virtualserver.operator.watches import BY_MAC
 from virtualserver.plan import mac
 from virtualserver.plan.children import MADE_FROM, Children
-from virtualserver.plan.network import cluster_mac
 from virtualserver.plan.objects import secret
 from virtualserver.plan.objects.table import KINDS
+from virtualserver.plan.ownership import living_owner
 from virtualserver.plan.references import references
 from virtualserver.plan.situation import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from virtualserver.api.mac import MacKey
     from virtualserver.api.virtualserver import VirtualServer
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
@@ -38,7 +39,7 @@ def children_of(cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Ma
     """Return what exists of the names that a server needs, whoever it belongs to.
 
     Args:
-        cache: Follows `watches.WATCHES`.
+        cache: Follows `watches.watches`.
         server: As decoded.
         secrets: What `read_secrets` read for it: one of them may have the name of the server's own.
     """
@@ -48,22 +49,30 @@ def children_of(cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Ma
 
 
 def surroundings_of(
-    cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Manifest], failures: tuple[FailedWrite, ...] = ()
+    cache: Cache,
+    server: VirtualServer,
+    mac_key: MacKey,
+    *,
+    secrets: Mapping[str, Manifest],
+    failures: tuple[FailedWrite, ...] = (),
 ) -> Surroundings:
     """Return what matters to a server beside the objects of its names.
 
     Args:
-        cache: Follows `watches.WATCHES`.
+        cache: Follows `watches.watches`.
         server: As decoded.
+        mac_key: From which its MAC address follows where the manifest names none.
         secrets: What `read_secrets` read for it.
         failures: Writes that the API server has just refused.
     """
     source = server.spec.storage.root.source.pvc
+    present = _present_mac(cache, server.namespace, server.name, server.uid)
     return Surroundings(
         secrets=secrets,
         source=cache.get(kinds.PERSISTENT_VOLUME_CLAIM, (source.namespace, source.name)) if source else None,
         images=_images(cache),
-        mac_holder=_mac_holder(cache, server),
+        derived_mac=mac_key.of_server(server.namespace, server.name, uid=server.uid, present=present),
+        mac_holder=_mac_holder(cache, server, mac_key),
         failures=failures,
     )
 
@@ -96,21 +105,35 @@ def _images(cache: Cache) -> tuple[str, ...]:
     return tuple(sorted("/".join(key) for key in keys if key[0] == names.IMAGE_NAMESPACE)[:_MOST_IMAGES])
 
 
-def _mac_holder(cache: Cache, server: VirtualServer) -> Key | None:
+def _mac_holder(cache: Cache, server: VirtualServer, mac_key: MacKey) -> Key | None:
     """Return which other server this server's MAC address belongs to, None where it is its own."""
-    address = cluster_mac(server)
+    itself = cache.get(VIRTUAL_SERVER, (server.namespace, server.name))
+    address = _claimed(cache, itself, mac_key) if itself else None
     rivals = cache.by_index(VIRTUAL_SERVER, BY_MAC, address) if address else ()
-    if len(rivals) < 2:
+    claims = [_claim(cache, rival, address) for rival in rivals if _claimed(cache, rival, mac_key) == address]
+    if len(claims) < 2:
         return None
-    winner = mac.holder(_claim(cache, rival) for rival in rivals)
+    winner = mac.holder(claims)
     if winner is None or winner.uid == server.uid:
         return None
     return winner.namespace, winner.name
 
 
-def _claim(cache: Cache, server: Manifest) -> mac.MACClaim:
+def _claim(cache: Cache, server: Manifest, address: str | None) -> mac.MACClaim:
     """Return a server's claim to its MAC address."""
     (namespace, name), metadata = key_of(server), server["metadata"]
-    machine = cache.get(kinds.VIRTUAL_MACHINE, (namespace, name))
-    holds = machine is not None and owner_uid(machine) == metadata["uid"] and machine_mac(machine) == server_mac(server)
+    holds = _present_mac(cache, namespace, name, metadata["uid"]) == address
     return mac.MACClaim(namespace, name, metadata["uid"], metadata.get("creationTimestamp", ""), holds)
+
+
+def _claimed(cache: Cache, server: Manifest, mac_key: MacKey) -> str | None:
+    """Return the MAC address that a server claims, None where it has no cluster NIC."""
+    return server_mac(server, _present_mac(cache, *key_of(server), server["metadata"]["uid"]), mac_key)
+
+
+def _present_mac(cache: Cache, namespace: str, name: str, uid: str) -> str | None:
+    """Return the MAC address that a server's own machine has now, None where there is none."""
+    machine = cache.get(kinds.VIRTUAL_MACHINE, (namespace, name))
+    owner = living_owner(machine, cache.get) if machine is not None else None
+    is_its_own = owner is not None and owner["metadata"]["uid"] == uid
+    return machine_mac(machine) if machine is not None and is_its_own else None

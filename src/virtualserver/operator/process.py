@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.api.faults import InvalidManifest
+from virtualserver.api.mac import MacKey
 from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 from virtualserver.host.followed import Followed
@@ -55,6 +56,7 @@ RESYNC_SECONDS: Final = 600.0
 async def operate(
     client: Client,
     site: Followed[Site],
+    mac_key: MacKey,
     *,
     announce: Callable[[], None],
     resync_seconds: float = RESYNC_SECONDS,
@@ -65,14 +67,15 @@ async def operate(
     Args:
         client: An entered client.
         site: The site profile; every server is looked at again when it changes.
+        mac_key: From which the MAC addresses follow that nobody chose.
         announce: Called once, when everything that exists is known and reconciling begins.
         resync_seconds: How often every server is looked at without a reason.
         oversight: None where nobody watches the process.
     """
     queue: Queue[Key] = Queue()
-    cache = Cache(client, watches.WATCHES)
+    cache = Cache(client, watches.watches(mac_key))
     recorder = Recorder(client, component=names.OPERATOR_MANAGER)
-    reconciler = Reconciler(client, cache, site, recorder)
+    reconciler = Reconciler(client, cache, site, mac_key, recorder)
 
     def servers() -> list[Key]:
         return [key_of(server) for server in cache.all(VIRTUAL_SERVER)]
@@ -89,7 +92,7 @@ async def operate(
     )
 
     def receive(resource: Resource, change: Change) -> None:
-        for key in watches.concerned(cache, resource, change):
+        for key in watches.concerned(cache, mac_key, resource, change):
             queue.add(key)
 
     async def follow_site() -> None:
@@ -112,7 +115,7 @@ async def operate(
         announce()
 
 
-async def run(kubeconfig: Path, site: Followed[Site], ready_file: Path, *, identity: str) -> None:
+async def run(kubeconfig: Path, site: Followed[Site], mac_key: MacKey, ready_file: Path, *, identity: str) -> None:
     """Hold the Lease and operate, until SIGTERM or SIGINT; where the Lease is lost, stop, and wait for it again.
 
     An API server that is away for long costs the Lease, and everything that was known: all is read anew.
@@ -120,6 +123,7 @@ async def run(kubeconfig: Path, site: Followed[Site], ready_file: Path, *, ident
     Args:
         kubeconfig: Whom to connect to, and as whom.
         site: The site profile.
+        mac_key: From which MAC addresses follow.
         ready_file: Written, with our PID, once we reconcile.
         identity: Names the holder of the Lease. No other living process has it, so that a Lease of this identity is a
             dead process's: it is taken over at once instead of when it runs out.
@@ -139,7 +143,7 @@ async def run(kubeconfig: Path, site: Followed[Site], ready_file: Path, *, ident
         while True:
             try:
                 async with Lease.hold(client, namespace=LEASE_NAMESPACE, name=LEASE_NAME, identity=identity):
-                    await operate(client, site, announce=announce, oversight=oversight)
+                    await operate(client, site, mac_key, announce=announce, oversight=oversight)
             except LeaseLost as error:
                 _logger.error("%s", error)
                 _withdraw(ready_file)
@@ -169,15 +173,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _logger.error("%s: another operator with the identity %s runs already", lock_file, options.identity)
         return 1
     try:
+        mac_key = _mac_key(options.mac_key)
         site = Followed(options.site, lambda: _site(options.site))
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-            asyncio.run(run(options.kubeconfig, site, options.ready_file, identity=options.identity))
-    except (_SiteError, KubeconfigError) as error:
+            asyncio.run(run(options.kubeconfig, site, mac_key, options.ready_file, identity=options.identity))
+    except (_SiteError, _MacKeyError, KubeconfigError) as error:
         _logger.error("%s", error)
         return 1
     finally:
         os.close(lock)
     return 0
+
+
+class _MacKeyError(Exception):
+    """The MAC key cannot be read; the message names the file and what to do."""
+
+
+def _mac_key(path: Path) -> MacKey:
+    try:
+        return MacKey.decode(path.read_bytes())
+    except OSError as error:
+        raise _MacKeyError(f"{path}: cannot be read: {error.strerror}: run `vs up`, which writes it") from error
+    except ValueError as error:
+        raise _MacKeyError(f"{path}: {error}") from error
 
 
 class _SiteError(ValueError):
@@ -200,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--kubeconfig", type=Path, required=True, metavar="FILE", help="whom to connect to, and as whom")
     add("--site", type=Path, required=True, metavar="FILE", help="the site profile")
+    add("--mac-key", type=Path, required=True, metavar="FILE", help="the secret from which MAC addresses follow")
     add("--ready-file", type=Path, required=True, metavar="FILE", help="gets the PID once servers are reconciled")
     add("--identity", required=True, help="names the holder of the Lease; one operator at a time has it")
     add("--wait", action="store_true", help="begin when standard input ends")

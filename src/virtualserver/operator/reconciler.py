@@ -24,6 +24,7 @@ from virtualserver.plan.situation import FailedWrite
 from virtualserver.plan.user_data import passwords_of
 
 if TYPE_CHECKING:
+    from virtualserver.api.mac import MacKey
     from virtualserver.api.virtualserver import VirtualServer
     from virtualserver.host.followed import Followed
     from virtualserver.kube.cache import Cache
@@ -73,15 +74,17 @@ class Reconciler:
 
     Args:
         client: An entered client.
-        cache: Follows `watches.WATCHES`.
+        cache: Follows `watches.watches`.
         site: The site profile; each pass takes it as it is then.
+        mac_key: From which the MAC addresses follow that nobody chose.
         recorder: Writes the Events.
     """
 
-    def __init__(self, client: Client, cache: Cache, site: Followed[Site], recorder: Recorder) -> None:
+    def __init__(self, client: Client, cache: Cache, site: Followed[Site], mac_key: MacKey, recorder: Recorder) -> None:
         self._client = client
         self._cache = cache
         self._site = site
+        self._mac_key = mac_key
         self._applier = Applier(client, field_manager=names.OPERATOR_MANAGER, hash_annotation=names.APPLIED)
         self._reporter = Reporter(cache, self._applier, recorder)
         # Servers whose own Secret's name is taken by a Secret that the cache does not follow: it is read each time.
@@ -136,7 +139,7 @@ class Reconciler:
         if f"{server.name}{secret.SUFFIX}" not in secrets:
             self._obstructed.discard(key)
         children = children_of(self._cache, server, secrets=secrets)
-        return children, surroundings_of(self._cache, server, secrets=secrets, failures=failures)
+        return children, surroundings_of(self._cache, server, self._mac_key, secrets=secrets, failures=failures)
 
     async def _carry_out(self, server: VirtualServer, plan: Plan, children: Children) -> _Outcome:
         """Apply the stages one after the other, then remove; what fails ends it after its stage.

@@ -6,6 +6,7 @@ freed, is seen. Secrets are followed only where they are ours: others are read o
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -18,28 +19,24 @@ from virtualserver.kube.cache import Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
-from virtualserver.operator.manifests import is_image, machine_mac, server_mac, source_claim
+from virtualserver.operator.manifests import is_image, machine_mac, server_macs, source_claim
 from virtualserver.plan.children import MADE_FROM
 from virtualserver.plan.objects.table import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from virtualserver.api.mac import MacKey
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Key, Manifest, Resource
     from virtualserver.kube.store import Change
 
-__all__ = ["BY_MAC", "WATCHES", "concerned"]
+__all__ = ["BY_MAC", "concerned", "watches"]
 
 BY_MAC: Final = "mac"
-"""Index of VirtualServers: the MAC address that each claims."""
+"""Index of VirtualServers: the MAC addresses that each may claim."""
 _BY_SOURCE: Final = "source"
 """Index of VirtualServers: NAMESPACE/NAME of the PersistentVolumeClaim that each root disk is cloned from."""
-
-
-def _mac_values(server: Manifest) -> Iterable[str]:
-    address = server_mac(server)
-    return (address,) if address else ()
 
 
 def _source_values(server: Manifest) -> Iterable[str]:
@@ -47,20 +44,23 @@ def _source_values(server: Manifest) -> Iterable[str]:
     return ("/".join(source),) if source else ()
 
 
-WATCHES: Final[Mapping[Resource, Watch]] = {
-    VIRTUAL_SERVER: Watch(indexes={BY_MAC: _mac_values, _BY_SOURCE: _source_values}),
-    **dict.fromkeys(BY_KIND.values(), Watch()),
-    kinds.SECRET: Watch(label_selector=names.UID),
-    kinds.RESOURCE_QUOTA: Watch(),
-}
-"""What the operator's cache follows."""
+def watches(mac_key: MacKey) -> Mapping[Resource, Watch]:
+    """Return what the operator's cache follows."""
+    by_mac = functools.partial(server_macs, mac_key=mac_key)
+    return {
+        VIRTUAL_SERVER: Watch(indexes={BY_MAC: by_mac, _BY_SOURCE: _source_values}),
+        **dict.fromkeys(BY_KIND.values(), Watch()),
+        kinds.SECRET: Watch(label_selector=names.UID),
+        kinds.RESOURCE_QUOTA: Watch(),
+    }
 
 
-def concerned(cache: Cache, resource: Resource, change: Change) -> list[Key]:
+def concerned(cache: Cache, mac_key: MacKey, resource: Resource, change: Change) -> list[Key]:
     """Return the keys of the servers that a change concerns, each once; none for a write of our own.
 
     Args:
-        cache: Follows `WATCHES`, and has the change already.
+        cache: Follows `watches`, and has the change already.
+        mac_key: From which MAC addresses follow.
         resource: The kind of the object that changed.
         change: What happened to it.
     """
@@ -68,7 +68,8 @@ def concerned(cache: Cache, resource: Resource, change: Change) -> list[Key]:
         return []
     found = [*_by_name(cache, resource, change.key)]
     if resource is VIRTUAL_SERVER:
-        found += _rivals(cache, change, [server_mac(one) for one in (change.old, change.new) if one])
+        servers = [one for one in (change.old, change.new) if one]
+        found += _rivals(cache, change, [address for one in servers for address in server_macs(one, mac_key)])
     if resource is kinds.VIRTUAL_MACHINE:
         found += _rivals(cache, change, [machine_mac(one) for one in (change.old, change.new) if one])
     if resource is kinds.PERSISTENT_VOLUME_CLAIM:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.api.mac import derive
 from virtualserver.plan import ownership
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ __all__ = [
     "NIC",
     "LoadBalancer",
     "ServerNetwork",
-    "cluster_mac",
     "network_of",
 ]
 
@@ -98,12 +96,18 @@ class ServerNetwork:
         return balancers if self.headless is None else (*balancers, self.headless)
 
 
-def network_of(server: VirtualServer, site: Site) -> ServerNetwork:
-    """Return the network that a manifest asks for."""
+def network_of(server: VirtualServer, site: Site, *, derived_mac: str) -> ServerNetwork:
+    """Return the network that a manifest asks for.
+
+    Args:
+        server: As decoded.
+        site: Where it runs.
+        derived_mac: The MAC address of its cluster NIC where the manifest names none.
+    """
     wanted = server.spec.network
     load_balancers = _load_balancers(server, site)
     attached = next((balancer.name for balancer in load_balancers if balancer.is_attached), None)
-    mac = cluster_mac(server)
+    mac = None if wanted.disable_k8s_networking else wanted.mac or derived_mac
     # Whoever is reached by no address from outside is reached by name.
     is_headless = mac is not None and not load_balancers and (wanted.headless or not wanted.public)
     return ServerNetwork(
@@ -113,14 +117,6 @@ def network_of(server: VirtualServer, site: Site) -> ServerNetwork:
         headless=server.name if is_headless else None,
         names=tuple(f"{server.name}{suffix}" for suffix in ownership.SUFFIXES["Service"]),
     )
-
-
-def cluster_mac(server: VirtualServer) -> str | None:
-    """Return the MAC address of the NIC on the cluster network, None where the server has no such NIC."""
-    wanted = server.spec.network
-    if wanted.disable_k8s_networking:
-        return None
-    return wanted.mac or derive(f"{server.namespace}/{server.name}")
 
 
 def _load_balancers(server: VirtualServer, site: Site) -> tuple[LoadBalancer, ...]:

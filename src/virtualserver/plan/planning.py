@@ -39,7 +39,7 @@ def plan(server: VirtualServer, found: Children, surroundings: Surroundings, sit
     situation = Situation(
         server=server,
         site=site,
-        network=network_of(server, site),
+        network=network_of(server, site, derived_mac=surroundings.derived_mac),
         found=found,
         children=found.ours(server),
         surroundings=surroundings,

@@ -46,6 +46,7 @@ class Surroundings:
         secrets: By name: Secrets that the manifest refers to, as far as they exist.
         source: The PersistentVolumeClaim that the root disk is cloned from, None where it does not exist.
         images: NAMESPACE/NAME of the images that are known, for messages.
+        derived_mac: The MAC address of the cluster NIC where the manifest names none.
         mac_holder: (namespace, name) of another server that the MAC address belongs to, None where it is free or ours.
         failures: Writes that the API server has just refused.
     """
@@ -53,6 +54,7 @@ class Surroundings:
     secrets: Mapping[str, Manifest] = dataclasses.field(default_factory=_no_secrets)
     source: Manifest | None = None
     images: tuple[str, ...] = ()
+    derived_mac: str = ""
     mac_holder: tuple[str, str] | None = None
     failures: tuple[FailedWrite, ...] = ()
 

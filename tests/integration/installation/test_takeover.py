@@ -176,6 +176,14 @@ def is_attached(address: str) -> bool:
     return any(interface["ipAddress"] == address for interfaces in shown for interface in interfaces)
 
 
+def test_the_macs_that_followed_from_names_alone_are_kept_beside_the_new_key(taken_over: Takeover) -> None:
+    key = json.loads(taken_over.installation.mac_key.read_bytes())
+    assert set(key["recorded"].values()) == {row[3] for row in taken_over.allocations() if row[2] == "mac"}
+    assert len(bytes.fromhex(key["key"])) == 32
+    copy = taken_over.installation.operator_mac_key
+    assert (copy.stat().st_mode & 0o777, copy.read_bytes()) == (0o600, taken_over.installation.mac_key.read_bytes())
+
+
 def test_what_was_chosen_once_stays(taken_over: Takeover) -> None:
     recorded = json.loads((restore.RECORDED / "instance.json").read_bytes())
     now = json.loads(taken_over.installation.record_file.read_bytes())

@@ -6,6 +6,7 @@ Machines here have no disk, so that a start is a matter of a second.
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,7 +182,15 @@ def test_fault_3_an_address_is_not_free_while_a_machine_has_it_whatever_became_o
     node.patch("vmi", "web", {"metadata": {"ownerReferences": None}})
     node.delete("vm", "web")
     node.stop_node()
+    # Whatever else of the object somebody could write: the machine has what it was started with.
+    forged = {"name": "default", "ipAddress": node.address_of("front"), "ipAddresses": [node.address_of("front")]}
+    status = json.dumps({"status": {"interfaces": [forged]}})
+    node.api.kubectl(
+        *("-n", node.namespace, "patch", "vmi", "web", "--subresource=status", "--type=merge", "-p", status)
+    )
+    node.patch("vmi", "web", {"metadata": {"annotations": {names.ATTACH_LOAD_BALANCER: "front"}}})
     node.start_node()
+    node.eventually(lambda: started(node, "web", node.namespace) == own, what="it has what it was started with")
     node.one_owner()
     tenant = node.namespace
     with another_namespace(node) as victim:
@@ -190,6 +199,55 @@ def test_fault_3_an_address_is_not_free_while_a_machine_has_it_whatever_became_o
         assert not set(own.values()) & set(other.values())
         node.one_owner()
         assert started(node, "web", tenant) == own, "it goes on"
+
+
+def test_who_has_a_servers_labels_gets_none_of_its_traffic(node: NodeWorld) -> None:
+    owner = a_server(node)
+    service = a_service("web-tcp", selects=owner["uid"])
+    service["metadata"]["ownerReferences"] = [owner]
+    thief = an_empty_machine("thief")
+    thief["spec"]["template"]["metadata"]["labels"] = {names.UID: owner["uid"], names.NAME: "web"}
+    anybodys = a_service("anybodys", selects=owner["uid"])
+    node.apply(service, anybodys, thief)
+    started(node, "thief", node.namespace)
+    node.eventually(lambda: endpoints_of(node, "anybodys") == {"thief"}, what="a user's own Service selects by labels")
+    assert endpoints_of(node, "web-tcp") == set()
+    node.one_owner()
+    machine = an_empty_machine("web", owner=owner)
+    machine["spec"]["template"]["metadata"]["labels"] = {names.UID: owner["uid"]}
+    node.apply(machine)
+    node.eventually(lambda: endpoints_of(node, "web-tcp") == {"web"}, what="it leads to the server's machine")
+    node.one_owner()
+
+
+def endpoints_of(node: NodeWorld, service: str) -> set[str]:
+    """Return the names of the VMIs that a Service leads to."""
+    selector = f"kubernetes.io/service-name={service}"
+    text = node.api.kubectl("-n", node.namespace, "get", "endpointslice", "-l", selector, "-o", "json")
+    return {one["targetRef"]["name"] for found in json.loads(text)["items"] for one in found["endpoints"]}
+
+
+def test_a_mac_that_somebody_named_first_is_no_other_tenants_though_its_machine_never_ran(node: NodeWorld) -> None:
+    def named(**more: Any) -> dict[str, Any]:
+        machine = an_empty_machine("web", **more)
+        machine["spec"]["template"]["spec"]["domain"]["devices"]["interfaces"][0]["macAddress"] = "A2-1F-EE-09-06-5D"
+        return machine
+
+    node.apply(named(strategy="Halted"))
+    tenant, created = node.namespace, node.get("vm", "web")["metadata"]["creationTimestamp"]
+    with another_namespace(node) as thief:
+
+        def is_younger() -> bool:
+            node.api.kubectl("-n", thief, "delete", "vm", "web", "--ignore-not-found")
+            node.apply(named())
+            return node.get("vm", "web")["metadata"]["creationTimestamp"] > created
+
+        node.eventually(is_younger, what="the clock of the API server goes on by a second")
+        node.eventually(lambda: node.condition("vm", "web", "Failure").get("reason") == "MACAddressTaken")
+        message = node.condition("vm", "web", "Failure")["message"]
+        assert "a server of another namespace" in message
+        assert tenant not in message
+        node.one_owner()
 
 
 def events_of(node: NodeWorld, name: str) -> str:

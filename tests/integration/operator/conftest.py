@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.operator_cluster import NAMESPACE, Cluster
+from virtualserver.api.mac import MacKey
 from virtualserver.host.followed import Followed
 from virtualserver.kube.client import Client
 from virtualserver.operator import process
@@ -54,6 +55,7 @@ def site_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def operator_process(control_plane: ControlPlane, site_file: Path) -> Any:
     """Return what runs an operator, with its own credentials, in this process, as an async context manager."""
+    mac_key = MacKey.decode(control_plane.installation.mac_key.read_bytes())
     site = Followed(site_file, lambda: sites.load(site_file.read_text()), look_seconds=0.2)
 
     @contextlib.asynccontextmanager
@@ -61,7 +63,7 @@ def operator_process(control_plane: ControlPlane, site_file: Path) -> Any:
         kubeconfig = control_plane.state / "kubeconfigs" / "operator"
         async with client_type.from_kubeconfig(kubeconfig, user_agent="operator-under-test") as client:
             task = asyncio.create_task(
-                process.operate(client, site, announce=lambda: None, resync_seconds=resync_seconds)
+                process.operate(client, site, mac_key, announce=lambda: None, resync_seconds=resync_seconds)
             )
             try:
                 yield

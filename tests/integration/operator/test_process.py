@@ -43,6 +43,7 @@ class Operators:
                     *(sys.executable, "-m", "virtualserver.operator"),
                     *("--kubeconfig", str(self.installation.kubeconfigs / "operator")),
                     *("--site", str(self.installation.effective_site)),
+                    *("--mac-key", str(self.installation.operator_mac_key)),
                     *("--ready-file", str(self.ready)),
                     *("--identity", IDENTITY),
                 ],

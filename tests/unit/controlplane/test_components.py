@@ -88,6 +88,7 @@ def test_the_operator_is_told_all_that_it_knows_of_its_place() -> None:
     assert operator.argv[3:] == (
         "--kubeconfig=/vs/one/kubeconfigs/operator",
         "--site=/vs/one/effective-site.yaml",
+        "--mac-key=/vs/.run/one/operator/mac-key.json",
         "--ready-file=/vs/.run/one/operator/ready",
         "--identity=myhost:/vs/.run/one/operator",
         "--wait",

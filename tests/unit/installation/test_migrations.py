@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,3 +107,32 @@ def test_the_second_step_leaves_the_site_file_to_the_administrator(tmp_path: Pat
         (tmp_path / "VERSION").write_text("2\n")  # as where it was interrupted before the version was written
         migrations.migrate(tmp_path)
         assert (file.read_text() if file.exists() else None) == after
+
+
+def test_the_third_step_makes_a_mac_key_once_and_keeps_what_was_given_without_one(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("3\n")
+    with contextlib.closing(sqlite3.connect(tmp_path / "claims.sqlite")) as claims, claims:
+        claims.execute("CREATE TABLE claims (owner TEXT, purpose TEXT, kind TEXT, value TEXT)")
+        rows = [("server", "mac", "mac", "82:b3:ad:e9:d0:0c"), ("server", "tap", "tap", "tap1")]
+        claims.executemany("INSERT INTO claims VALUES (?, ?, ?, ?)", rows)
+    migrations.migrate(tmp_path)
+    file = tmp_path / "mac-key.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    written = json.loads(file.read_bytes())
+    assert written["recorded"] == {"server": "82:b3:ad:e9:d0:0c"}
+    assert len(bytes.fromhex(written["key"])) == 32
+    (tmp_path / "VERSION").write_text("3\n")  # as where it was interrupted before the version was written
+    migrations.migrate(tmp_path)
+    assert json.loads(file.read_bytes()) == written
+    assert version(tmp_path) == f"{migrations.STATE_VERSION}\n"
+
+
+def test_the_third_step_passes_where_nothing_was_recorded(tmp_path: Path) -> None:
+    for number, statement in enumerate(("", "CREATE TABLE other (name TEXT)")):
+        state = tmp_path / str(number)
+        state.mkdir()
+        (state / "VERSION").write_text("3\n")
+        with contextlib.closing(sqlite3.connect(state / "claims.sqlite")) as claims:
+            claims.execute(statement)
+        migrations.migrate(state)
+        assert json.loads((state / "mac-key.json").read_bytes())["recorded"] == {}

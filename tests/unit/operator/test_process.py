@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def flags(folder: Path) -> list[str]:
-    files = {"kubeconfig": "kubeconfig", "site": "site.yaml", "ready-file": "ready"}
+    files = {"kubeconfig": "kubeconfig", "site": "site.yaml", "mac-key": "mac-key.json", "ready-file": "ready"}
     return [f"--{flag}={folder / name}" for flag, name in files.items()] + ["--identity=me"]
 
 
@@ -32,8 +32,18 @@ def test_a_file_that_cannot_be_used_is_named(
 ) -> None:
     if site is not None:
         (tmp_path / "site.yaml").write_text(site)
+    (tmp_path / "mac-key.json").write_text('{"key": "00", "recorded": {}}')
     assert process.main(flags(tmp_path)) == 1
     assert f"{tmp_path}/{said}" in caplog.text
+
+
+def test_a_mac_key_that_cannot_be_used_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "site.yaml").write_text("")
+    assert process.main(flags(tmp_path)) == 1
+    assert "mac-key.json: cannot be read: No such file or directory" in caplog.text
+    (tmp_path / "mac-key.json").write_text("[]")
+    assert process.main(flags(tmp_path)) == 1
+    assert "mac-key.json: is no MAC key" in caplog.text
 
 
 def test_a_second_operator_of_an_identity_ends_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

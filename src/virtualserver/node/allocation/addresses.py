@@ -29,6 +29,7 @@ COOLING: Final = "AddressCoolingDown"
 
 _BALANCER: Final = "load-balancer/"
 _ATTACHED: Final = "attached/"
+_ATTACHMENTS: Final = "attachments"
 _FORMER: Final = "former/"
 """Purpose of an address that is of no pool of its owner's any more: to be freed as soon as nothing stands for it."""
 
@@ -82,6 +83,10 @@ class Addresses:
                 f"all {len(self._users)} user numbers of this instance are in use: delete a server that is not needed",
             )
 
+    def has_mac(self, owner: str, mac: str) -> bool:
+        """Return whether a MAC is recorded as the owner's already."""
+        return self._allocations.get(owner, "mac") == mac
+
     def mac(self, owner: str, mac: str, claimant: Claimant = NOBODY) -> str | Wait:
         """Record the MAC of the owner's cluster NIC, unless another server has it.
 
@@ -111,6 +116,15 @@ class Addresses:
                     "machine, or attach a Service of this machine's own",
                 )
         return None
+
+    @property
+    def records_attachments(self) -> bool:
+        """Whether the attachments of all machines that run are recorded, as since the first start of this version."""
+        return self._allocations.fact(_ATTACHMENTS) is not None
+
+    def remember_attachments(self) -> None:
+        """Say that the attachments of all machines that run are recorded: from now on nothing else tells of one."""
+        self._allocations.remember(_ATTACHMENTS, "recorded")
 
     def detach(self, owner: str) -> None:
         """Forget that an owner's NIC has load balancer addresses as its own; it has none, or its machine has ended."""

@@ -7,7 +7,6 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.api.mac import derive
 from virtualserver.fabric.desired.state import Address, DhcpLease, GuestLink, Resolver
 from virtualserver.host import resolv_conf
 from virtualserver.kube import kinds
@@ -16,13 +15,14 @@ from virtualserver.node.allocation.allocations import Claimant
 from virtualserver.node.objects import addresses_of, attached_service
 from virtualserver.node.ownership import server_of
 from virtualserver.node.services import balancing
-from virtualserver.node.vmi import resolver
+from virtualserver.node.vmi import macs, resolver
 from virtualserver.node.waits import Wait
 from virtualserver.plan.ownership import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from virtualserver.api.mac import MacKey
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Manifest
     from virtualserver.machines.launch import Nic
@@ -51,6 +51,7 @@ class Links:
         queues: Queues,
         addresses: Addresses,
         services: ServiceController,
+        mac_key: MacKey,
         *,
         is_closed: Callable[[], bool],
     ) -> None:
@@ -61,12 +62,14 @@ class Links:
             queues: A Service is looked at whose address is to move to a guest.
             addresses: Grants guests' own addresses, MACs, taps and user numbers.
             services: Grants load balancer addresses.
+            mac_key: From which MAC addresses follow that nobody chose.
             is_closed: Whether guests of other namespaces are kept from guests' own addresses, as the site says now.
         """
         self._cache = cache
         self._queues = queues
         self._addresses = addresses
         self._services = services
+        self._mac_key = mac_key
         self._is_closed = is_closed
 
     def of(self, vmi: Manifest, nics: tuple[NicWish, ...], *, owner: str) -> Mapping[str, GuestLink] | Wait:
@@ -122,9 +125,9 @@ class Links:
         """Return the addresses that a running VMI was given, and whether they are load balancer addresses."""
         attached = self._addresses.attached(owner)
         shown, namespace = addresses_of(vmi), vmi["metadata"]["namespace"]
-        if not attached and attached_service(vmi):
-            # The program before recorded no attachment: the status says it, and the group whose the address is, proves
-            # that it is one of this namespace.
+        if not attached and attached_service(vmi) and not self._addresses.records_attachments:
+            # The program before recorded no attachment: this once the status says it, and the group whose the address
+            # is, proves that it is one of this namespace.
             groups = {self._addresses.group_of(address) for address in shown}
             services = self._cache.in_namespace(kinds.SERVICE, namespace)
             own = {balancing.group_of(service) for service in services}
@@ -137,7 +140,7 @@ class Links:
         user = self._addresses.user(owner)
         if isinstance(user, Wait):
             return user
-        mac = self._addresses.mac(owner, nic.mac or derive(owner), claimant)
+        mac = self._mac(vmi, nic, owner, claimant)
         if isinstance(mac, Wait):
             return mac
         attached = attached_service(vmi)
@@ -153,6 +156,19 @@ class Links:
             user=user,
             addresses=addresses,
             is_attached=attached is not None,
+        )
+
+    def _mac(self, vmi: Manifest, nic: NicWish, owner: str, claimant: Claimant) -> str | Wait:
+        """Return the MAC of a NIC, recorded, unless somebody else has it, or asked for it before."""
+        mac = nic.mac or self._mac_key.of_machine(owner)
+        rival = None if self._addresses.has_mac(owner, mac) else macs.older_claim(self._cache, vmi, mac, owner)
+        if rival is None:
+            return self._addresses.mac(owner, mac, claimant)
+        namespace, name = key_of(rival)
+        is_near = namespace == vmi["metadata"]["namespace"]
+        whose = f"{rival['kind']} {name}" if is_near else "a server of another namespace"
+        return Wait(
+            "MACAddressTaken", f"MAC address {mac} is in use by {whose}: choose another macAddress, or leave it out"
         )
 
     def _link(

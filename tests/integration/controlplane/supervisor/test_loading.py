@@ -34,7 +34,7 @@ def test_a_component_that_loads_early_begins_when_it_is_released(tmp_path: Path)
 
 
 NOWHERE = {
-    "operator": ["--kubeconfig=none", "--site=none", "--ready-file=none/ready", "--identity=none"],
+    "operator": ["--kubeconfig=none", "--site=none", "--mac-key=none", "--ready-file=none/ready", "--identity=none"],
     "node": ["--instance", "none"],
 }
 

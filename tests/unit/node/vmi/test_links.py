@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from virtualserver.api import names
+from virtualserver.api.mac import MacKey
 from virtualserver.fabric.desired.state import DhcpLease, GuestLink, Ranges, Resolver
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
@@ -99,6 +100,7 @@ class Host:
             self.queues,
             self.addresses,
             cast("ServiceController", self.services),
+            MacKey(bytes(32), {}),
             is_closed=lambda: self.is_closed,
         )
         self.is_closed = False
@@ -232,6 +234,15 @@ def test_an_attachment_that_an_earlier_version_did_not_record_is_recorded_when_i
     assert host.of_running(device, attach="one-tcp", shows="203.0.113.8")["lan"].addresses == own["lan"].addresses
     links = host.of_running(device, attach="one-tcp", shows="203.0.113.7")
     assert links["lan"].addresses == host.addresses.attached("server") == (ipaddress.ip_address("203.0.113.7"),)
+
+
+def test_once_attachments_are_recorded_no_status_tells_of_one(host: Host) -> None:
+    own = host.of("server")
+    assert isinstance(own, dict)
+    host.allocations.take("ns/server", "load-balancer/public/4", "address", "203.0.113.7")
+    host.addresses.remember_attachments()
+    links = host.of_running(own["lan"].device, attach="one-tcp", shows="203.0.113.7")
+    assert links["lan"].addresses == own["lan"].addresses
 
 
 def test_a_mac_of_another_server_is_waited_for(host: Host) -> None:
