@@ -269,6 +269,28 @@ def test_a_user_cannot_be_another(world: World) -> None:
         assert status == 403, name
 
 
+def test_the_api_server_itself_goes_nowhere_for_a_user(world: World) -> None:
+    core = CORE.format(world.thief.namespace)
+    node = world.product.objects("node")[0]["metadata"]["name"]
+    pod = {
+        "metadata": {"name": "ladder"},
+        "spec": {"nodeName": node, "hostNetwork": True, "containers": [{"name": "c", "image": "none"}]},
+        "status": {"podIP": "127.0.0.1", "phase": "Running"},
+    }
+    outside = a_service("ladder", type="ExternalName", externalName="127.0.0.1")
+    assert world.thief.status("POST", f"{core}/pods", pod) == 201
+    assert world.thief.status("POST", f"{core}/services", outside) == 201
+    try:
+        ways = [f"pods/ladder/{way}" for way in ("log", "proxy/", "exec?command=id&stdout=1", "attach", "portforward")]
+        for way in (*ways, "services/http:ladder:22/proxy/", "services/ladder:22/proxy/"):
+            status, answer = world.thief.call("GET", f"{core}/{way}")
+            # The log of a pod that has no node is empty.
+            assert status >= 400 or (status, answer) == (204, {}), f"{way}: {answer}"
+    finally:
+        world.thief.call("DELETE", f"{core}/pods/ladder")
+        world.thief.call("DELETE", f"{core}/services/ladder")
+
+
 @pytest.fixture(scope="module")
 def wanted(world: World) -> Wanted:
     """What the victim's server has."""
