@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTROLLERS",
+    "DATABASE_LIMIT",
     "ETCD_VERSION",
     "KUBERNETES_VERSION",
     "Component",
@@ -35,6 +36,9 @@ KUBERNETES_VERSION: Final = "v1.36.3"
 
 ETCD_VERSION: Final = "3.6.8"
 """The etcd that this Kubernetes release requires."""
+
+DATABASE_LIMIT: Final = 512 * 1024 * 1024
+"""How many bytes etcd's database may have."""
 
 # Groups that need pods or controllers which do not run here. Off together with the admission plugins that watch them:
 # with the plugin on and its group off, /readyz stays 500 for ever.
@@ -197,7 +201,7 @@ def _etcd(installation: Installation, ports: Mapping[str, int], uids: UidRange, 
         peer_client_cert_auth="true",
         log_level="warn",
         snapshot_count=5000,
-        quota_backend_bytes=512 * 1024 * 1024,
+        quota_backend_bytes=DATABASE_LIMIT,
     )
     probe = UrlProbe(f"{client}/readyz", authority, installation.pki / "clients/etcd")
     return Component(

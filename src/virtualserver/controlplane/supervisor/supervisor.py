@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import yaml
 
-from virtualserver.controlplane import aggregation, bootstrap, credentials, errors, rest
+from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, rest
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.supervisor import control, logs, probes, processes, watchdog
@@ -48,6 +48,7 @@ _LONGEST_DELAY: Final = 30.0
 _TRACE_SECONDS: Final = 2.0
 """How long a component that stands still may take to write where it does, before it is killed."""
 _RENEWAL_SECONDS: Final = 600.0
+_ROOM_SECONDS: Final = 3.0
 _SILENT_SECONDS: Final = 5
 """After so many seconds in which the node is not ready its APIs are withdrawn."""
 
@@ -99,6 +100,7 @@ class Supervisor:
         prepare: Called in a thread once kube-apiserver is ready: applies the manifests.
         renew: Called in a thread now and then: writes the certificates that are near their end, and returns whether it
             wrote any.
+        make_room: Called in a thread now and then: keeps etcd's database from filling up.
         withdraw: Called in a thread where the node does not answer: takes its APIs out of discovery, and returns their
             names.
     """
@@ -111,12 +113,14 @@ class Supervisor:
         settings: ControlPlaneSettings,
         prepare: Callable[[], None],
         renew: Callable[[], bool],
+        make_room: Callable[[], object],
         withdraw: Callable[[], list[str]],
     ) -> None:
         self._installation = installation
         self._settings = settings
         self._prepare = prepare
         self._renew = renew
+        self._make_room = make_room
         self._withdraw = withdraw
         self._records = processes.Records(installation.processes)
         self._watched = {component.name: _Watched(component) for component in components}
@@ -137,6 +141,7 @@ class Supervisor:
                 tasks = [group.create_task(self._keep(watched)) for watched in self._watched.values()]
                 tasks += [group.create_task(self._bootstrap()), group.create_task(self._bound_logs())]
                 tasks += [group.create_task(self._follow_time()), group.create_task(self._guard_discovery())]
+                tasks.append(group.create_task(self._keep_room()))
                 await self._over.wait()
                 for task in tasks:
                     task.cancel()
@@ -304,6 +309,15 @@ class Supervisor:
             except (OSError, rest.RestError) as error:
                 _log.debug("withdrawing the node's APIs: %s", error)
 
+    async def _keep_room(self) -> None:
+        while True:
+            await self._wait_for(("etcd",))
+            try:
+                await asyncio.to_thread(self._make_room)
+            except (OSError, rest.RestError) as error:
+                _log.warning("making room in etcd: %s", error)
+            await asyncio.sleep(_ROOM_SECONDS)
+
     async def _follow_time(self) -> None:
         """Renew certificates in time, also where nobody starts anything for a year: each start reads them."""
         while True:
@@ -385,6 +399,12 @@ async def _run(installation: Installation) -> None:
         settings=settings,
         prepare=functools.partial(bootstrap.apply_all, installation, url),
         renew=functools.partial(_renew, installation, Options.decode(settings.options), uids, url),
+        make_room=database.Database(
+            f"https://127.0.0.1:{record.ports['etcd']}",
+            authority=installation.pki / "etcd-ca.crt",
+            client=installation.pki / "clients/etcd",
+            limit=parts.DATABASE_LIMIT,
+        ).make_room,
         withdraw=functools.partial(aggregation.withdraw, installation, url),
     ).run()
 

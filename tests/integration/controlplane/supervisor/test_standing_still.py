@@ -92,7 +92,13 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     )
     settings = ControlPlaneSettings("", controlplane.Options().encode(), "")
     work = supervisor.Supervisor(
-        installation, (component,), settings=settings, prepare=lambda: None, renew=lambda: False, withdraw=list
+        installation,
+        (component,),
+        settings=settings,
+        prepare=lambda: None,
+        renew=lambda: False,
+        make_room=list,
+        withdraw=list,
     )
     task = asyncio.create_task(work.run())
     try:
