@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.waiting import eventually
+from virtualserver.controlplane import relay
 from virtualserver.controlplane.relay import Relay
 
 if TYPE_CHECKING:
@@ -95,6 +100,21 @@ async def test_where_nobody_listens_behind_it_the_client_is_told_at_once() -> No
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", *(["2001:db8::1"] if Path("/proc/net/if_inet6").exists() else [])])
+def test_it_is_a_program_by_itself_and_listens_on_an_address_that_is_not_there_yet(
+    tmp_path: Path, address: str
+) -> None:
+    ready = tmp_path / "ready"
+    argv = [sys.executable, "-I", relay.__file__, f"--listen={address}", "--port=20999", f"--ready-file={ready}"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            eventually(lambda: ready.exists() and ready.read_text() == str(process.pid), what="the relay to listen")
+        finally:
+            process.terminate()
+        assert process.stderr is not None
+        assert f"listening on {address} port 20999" in process.stderr.read()
 
 
 @pytest.mark.parametrize("side", ["client", "server"])
