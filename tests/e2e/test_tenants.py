@@ -272,12 +272,14 @@ def test_a_user_cannot_be_another(world: World) -> None:
 def test_the_api_server_itself_goes_nowhere_for_a_user(world: World) -> None:
     core = CORE.format(world.thief.namespace)
     node = world.product.objects("node")[0]["metadata"]["name"]
-    pod = {
+    pod: dict[str, Any] = {
         "metadata": {"name": "ladder"},
-        "spec": {"nodeName": node, "hostNetwork": True, "containers": [{"name": "c", "image": "none"}]},
+        "spec": {"hostNetwork": True, "containers": [{"name": "c", "image": "none"}]},
         "status": {"podIP": "127.0.0.1", "phase": "Running"},
     }
     outside = a_service("ladder", type="ExternalName", externalName="127.0.0.1")
+    bound = {**pod, "spec": {**pod["spec"], "nodeName": node}}
+    assert world.thief.status("POST", f"{core}/pods", bound) == 422
     assert world.thief.status("POST", f"{core}/pods", pod) == 201
     assert world.thief.status("POST", f"{core}/services", outside) == 201
     try:

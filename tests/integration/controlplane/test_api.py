@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -51,6 +51,27 @@ def test_a_claim_and_its_namespace_can_be_deleted(control_plane: ControlPlane, n
     control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(claim))
     control_plane.kubectl("delete", "namespace", namespace, "--timeout=90s")
     assert "NotFound" in control_plane.kubectl("get", "namespace", namespace, check=False)
+
+
+def test_no_pod_waits_for_a_node_that_nobody_is_and_holds_its_namespace(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    pod: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "ladder", "namespace": namespace},
+        "spec": {"containers": [{"name": "c", "image": "none"}]},
+    }
+    bound = {**pod, "spec": {**pod["spec"], "nodeName": "here"}}
+    refused = control_plane.kubectl("create", "-f", "-", stdin=json.dumps(bound), check=False)
+    assert "spec.nodeName: here: no pods run here" in refused
+
+    def created() -> bool:  # once the namespace has its ServiceAccount
+        answer = control_plane.kubectl("create", "-f", "-", stdin=json.dumps(pod), check=False)
+        return "created" in answer or "AlreadyExists" in answer
+
+    eventually(created, what="the pod to be an object like others")
+    control_plane.kubectl("delete", "namespace", namespace, "--timeout=90s")
 
 
 def test_a_quota_refuses_the_second_object(control_plane: ControlPlane, namespace: str) -> None:
