@@ -156,7 +156,11 @@ def test_a_stopped_server_says_a_command_that_starts_it_with_what_is_here(produc
         product.delete("vs", "halted")
 
 
-@pytest.mark.parametrize("text", ["- a\n- list\n", "just words", "a: [unclosed"])
+DOUBLED = "a0: &a0 [a]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(60))
+"""Fault 12: two to the power of 60 values; it stopped the operator for everybody."""
+
+
+@pytest.mark.parametrize("text", ["- a\n- list\n", "just words", "a: [unclosed", DOUBLED, "a: !!bool x"])
 def test_cloud_init_that_is_no_mapping_is_a_condition_before_anything_starts(product: Product, text: str) -> None:
     product.apply(a_server("cloudy", network=PRIVATE, cloudInit=text))
     try:

@@ -245,3 +245,26 @@ def test_a_node_that_stands_still_keeps_no_namespace_from_being_deleted(product:
         with suppress(ProcessLookupError):
             os.kill(node, signal.SIGCONT)
     eventually(lambda: served <= registered(), what="the node's APIs to come back", seconds=120)
+
+
+def test_an_operator_that_stands_still_is_told_and_started_again_within_half_a_minute(product: Product) -> None:
+    """One object never holds another's pass: a loop that stands still is seen, also where nobody knows why."""
+    operator = product.process("operator")
+    os.kill(operator, signal.SIGSTOP)
+    began = time.monotonic()
+
+    def status() -> dict[str, Any]:
+        return json.loads(product.vs("status", "-o", "json"))
+
+    def told() -> str:
+        return next(part["trouble"] for part in status()["components"] if part["name"] == "operator")
+
+    try:
+        trouble = eventually(told, what="what is wrong with the operator", seconds=60)
+        assert trouble.startswith("its event loop has stood still for ")
+        eventually(lambda: product.process("operator") not in (0, operator), what="another operator", seconds=120)
+        print(f"started again {time.monotonic() - began:.0f} s after it was stopped")
+        eventually(lambda: status()["ready"], what="all to be ready", seconds=120)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(operator, signal.SIGCONT)
