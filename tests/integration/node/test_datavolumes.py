@@ -85,8 +85,8 @@ def test_a_claim_of_somebody_else_is_left_alone(node: NodeWorld) -> None:
 
 def test_a_disk_that_cannot_be_made_says_why(node: NodeWorld) -> None:
     node.apply(a_volume("one", size="9Ei"))
-    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "DiskFailed")
-    assert "size" in node.condition("dv", "one", "Ready")["message"]
+    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "InsufficientStorage")
+    assert "10 times" in node.condition("dv", "one", "Ready")["message"]
 
 
 def test_a_disk_that_is_lost_is_not_made_anew_in_silence(node: NodeWorld) -> None:
