@@ -144,7 +144,7 @@ def test_a_stopped_server_says_a_command_that_starts_it_with_what_is_here(produc
     try:
         message = product.wait_reason("halted", "VirtualServerStopped")["message"]
         assert "virtctl start halted" in message
-        command = message.partition("(without virtctl: ")[2].removesuffix(")")
+        command = message.partition("(without virtctl: ")[2].partition(")")[0]
         assert command.startswith("echo {} | kubectl replace ")
         subprocess.run(
             ["sh", "-ec", command],
