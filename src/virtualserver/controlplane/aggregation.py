@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.controlplane.rest import Rest
-from virtualserver.kube import fields
+from virtualserver.kube import fields, kinds
 
 if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
 
 __all__ = ["withdraw"]
 
-_API_SERVICES: Final = "/apis/apiregistration.k8s.io/v1/apiservices"
 _NAMESPACE: Final = "virtualserver-system"
 _LIMIT_SECONDS: Final = 10.0
 
@@ -33,20 +32,12 @@ def withdraw(installation: Installation, url: str) -> list[str]:
         RestError: The API server refuses it.
         OSError: It does not answer.
     """
-    server = Rest(
-        url,
-        authority=installation.pki / "ca.crt",
-        client=installation.pki / "clients/admin",
-        timeout_seconds=_LIMIT_SECONDS,
-    )
-    try:
+    with Rest.as_administrator(installation, url, timeout_seconds=_LIMIT_SECONDS) as server:
         found = [
             entry["metadata"]["name"]
-            for entry in server.call("GET", _API_SERVICES)["items"]
+            for entry in server.call("GET", kinds.API_SERVICE.path())["items"]
             if fields.mapping(entry, "spec", "service").get("namespace") == _NAMESPACE
         ]
         for name in found:
-            server.call("DELETE", f"{_API_SERVICES}/{name}")
-    finally:
-        server.close()
+            server.call("DELETE", kinds.API_SERVICE.path(name=name))
     return found

@@ -102,13 +102,8 @@ def apply_all(installation: Installation, url: str) -> None:
         RestError: The API server refuses a manifest.
         OSError: It does not answer.
     """
-    server = Rest(
-        url, authority=installation.pki / "ca.crt", client=installation.pki / "clients/admin", timeout_seconds=60
-    )
-    try:
+    with Rest.as_administrator(installation, url, timeout_seconds=60) as server:
         apply(server, load())
-    finally:
-        server.close()
 
 
 def apply(server: Rest, manifests: Iterable[Manifest]) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from virtualserver.installation.installation import Installation
+
 __all__ = ["Rest", "RestError"]
 
 _JSON = "application/json"
@@ -50,6 +52,20 @@ class Rest:
         self._connection = http.client.HTTPSConnection(
             parts.hostname, parts.port, timeout=timeout_seconds, context=context
         )
+
+    @classmethod
+    def as_administrator(cls, installation: Installation, url: str, *, timeout_seconds: float) -> Rest:
+        """Return a connection to an installation's API server, on which one may do everything."""
+        authority, client = installation.pki / "ca.crt", installation.pki / "clients/admin"
+        return cls(url, authority=authority, client=client, timeout_seconds=timeout_seconds)
+
+    def __enter__(self) -> Rest:
+        """Return the connection; it is closed with the context."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -383,9 +383,10 @@ async def _run(installation: Installation) -> None:
     record = installation.record()
     settings, uids = record.controlplane, record.uids
     assert settings and uids  # noqa: S101 - both are recorded before a supervisor is launched
+    options = Options.decode(settings.options)
     table = parts.table(
         installation,
-        options=Options.decode(settings.options),
+        options=options,
         ports=record.ports,
         uids=uids,
         programs=Path(settings.programs),
@@ -398,7 +399,7 @@ async def _run(installation: Installation) -> None:
         table,
         settings=settings,
         prepare=functools.partial(bootstrap.apply_all, installation, url),
-        renew=functools.partial(_renew, installation, Options.decode(settings.options), uids, url),
+        renew=functools.partial(_renew, installation, options, uids, url),
         make_room=database.Database(
             f"https://127.0.0.1:{record.ports['etcd']}",
             authority=installation.pki / "etcd-ca.crt",
