@@ -72,6 +72,8 @@ class Machine:
         self._ended = asyncio.Event()
         self._changed = asyncio.Event()
         self._later: set[asyncio.Task[None]] = set()
+        self._frozen = self._why_frozen()
+        """Why we stopped the guest's processors; empty where we did not."""
         self.state: MachineState = self._running() if self._pidfd is not None else self._end()
         self._watcher: asyncio.Task[None] | None = None
         if self._process is not None:
@@ -172,8 +174,9 @@ class Machine:
         """
         if isinstance(self.state, Ended):
             return
-        if self._frozen() != why:
+        if self._frozen != why:
             write_atomically(self._files.frozen, why)
+            self._frozen = why
         await self._execute("stop")
         self._go_on()
 
@@ -182,22 +185,23 @@ class Machine:
         # The guest goes on before the mark goes: whoever finds both thaws again, which changes nothing.
         if self.is_frozen and await self._execute("cont"):
             self._files.frozen.unlink(missing_ok=True)
+            self._frozen = ""
             self._go_on()
 
     @property
     def is_frozen(self) -> bool:
         """Whether we stopped the guest's processors."""
-        return bool(self._frozen())
+        return bool(self._frozen)
 
-    def _frozen(self) -> str:
-        """Return why we stopped the guest's processors; empty where we did not."""
+    def _why_frozen(self) -> str:
+        """Return what whoever stopped the guest's processors wrote down; empty where nobody did."""
         try:
             return self._files.frozen.read_text()
         except FileNotFoundError:
             return ""
 
     def _running(self) -> Running:
-        return Running(self._frozen())
+        return Running(self._frozen)
 
     def _go_on(self) -> None:
         """Tell everybody that the machine runs, unless it has ended meanwhile."""

@@ -51,13 +51,14 @@ class Reserve:
         """Look until cancelled."""
         while True:
             now = space.space_of(self._state)
-            await self._look(now)
-            await asyncio.sleep(_BUSY_SECONDS if now.free < now.reserve * _BUSY_SHARE else _QUIET_SECONDS)
+            is_busy = now.free < now.reserve * _BUSY_SHARE
+            # Who grows matters where room is getting short, long before it is.
+            await self._look(now, self._allocated() if is_busy else {})
+            await asyncio.sleep(_BUSY_SECONDS if is_busy else _QUIET_SECONDS)
 
-    async def _look(self, now: Space) -> None:
+    async def _look(self, now: Space, sizes: dict[str, int]) -> None:
         """Freeze who fills the file system, or thaw whom we froze."""
         self._is_short = space.is_short(now, was_short=self._is_short)
-        sizes = self._allocated()
         if self._is_short:
             await self._freeze(space.fillers(now, self._sizes, sizes), now)
         else:
