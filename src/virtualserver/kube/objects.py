@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from virtualserver.kube.errors import NotFound
 
-__all__ = ["Key", "Manifest", "Resource", "controller_of", "controller_reference", "key_of", "owner_uid"]
+__all__ = ["Key", "Manifest", "Resource", "age_of", "controller_of", "controller_reference", "key_of", "owner_uid"]
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object as JSON. Whoever holds one never changes it: stores share them."""
@@ -85,6 +85,11 @@ def controller_reference(resource: Resource, owner: Manifest) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def age_of(manifest: Manifest) -> tuple[str, str]:
+    """Return what sorts objects, the oldest first; of the same second, the first by namespace and name is older."""
+    return manifest["metadata"].get("creationTimestamp") or "", "/".join(key_of(manifest))
 
 
 def controller_of(manifest: Manifest) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["addresses_of", "attached_service", "cluster_network", "is_final", "selects", "volume_claims"]
+__all__ = ["addresses_of", "attached_service", "cluster_network", "families_of", "is_final", "selects", "volume_claims"]
 
 _DEFAULT_NETWORK: Final = "default"
 """What KubeVirt calls the pod network of a machine that names no networks."""
@@ -43,6 +43,12 @@ def addresses_of(vmi: Manifest) -> tuple[Address, ...]:
     found = (one for one in fields.items(status, "interfaces") if one.get("name") == name)
     texts = next((one.get("ipAddresses") or () for one in found), ())
     return tuple(ipaddress.ip_address(text) for text in texts)
+
+
+def families_of(service: Manifest) -> tuple[int, ...]:
+    """Return the IP versions of a Service's addresses, in its order."""
+    named = fields.mapping(service, "spec").get("ipFamilies") or ("IPv4",)
+    return tuple(6 if family == "IPv6" else 4 for family in named)
 
 
 def is_final(vmi: Manifest | None) -> bool:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields
-from virtualserver.kube.objects import Manifest, controller_of, key_of
+from virtualserver.kube.objects import Manifest, age_of, controller_of, key_of
 from virtualserver.node.allocation.allocations import Claimant
 from virtualserver.node.allocation.wishes import AddressWish
+from virtualserver.node.objects import families_of
 from virtualserver.node.waits import Wait
 from virtualserver.plan.sites.quotas import NO_QUOTA
 
@@ -48,7 +49,7 @@ class SharingGroup:
     """
 
     def __init__(self, services: Iterable[Manifest] = ()) -> None:
-        self.services = sorted(services, key=_age)
+        self.services = sorted(services, key=age_of)
         self._older: dict[str, Manifest] = {}
         first: dict[tuple[str, int], Manifest] = {}
         for service in self.services:
@@ -91,7 +92,7 @@ def wish_of(
         if pins:
             return Wait("AddressInvalid", f"spec.loadBalancerIP and {field} exclude each other: remove one of them")
         pins, field = spec["loadBalancerIP"], "spec.loadBalancerIP"
-    families = tuple(6 if family == "IPv6" else 4 for family in spec.get("ipFamilies") or ("IPv4",))
+    families = families_of(service)
     pinned = _pinned(pins, field, families)
     if isinstance(pinned, Wait):
         return pinned
@@ -177,7 +178,3 @@ def _sharing_key(service: Manifest) -> str | None:
 
 def _ports(service: Manifest) -> list[tuple[str, int]]:
     return [(port.get("protocol", "TCP"), port["port"]) for port in fields.items(service, "spec", "ports")]
-
-
-def _age(service: Manifest) -> tuple[str, str]:
-    return service["metadata"].get("creationTimestamp") or "", service["metadata"]["name"]

@@ -13,7 +13,7 @@ from virtualserver.api import names
 from virtualserver.fabric.desired.state import Address, Network, PublishedPort, ServiceRules
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
-from virtualserver.kube.objects import controller_reference
+from virtualserver.kube.objects import age_of, controller_reference
 from virtualserver.node.services import source_ranges
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def rules_of(
         is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
         sharing: The Services that the granted addresses are shared with.
     """
-    running = sorted((member for member in members if member.addresses), key=_age)
+    running = sorted((member for member in members if member.addresses), key=lambda member: age_of(member.vmi))
     # One port of one address goes to one guest: the oldest that is ready.
     targets = [address for member in running if is_ready(service, member.vmi) for address in member.addresses]
     cluster_ips = _cluster_ips(service)
@@ -101,10 +101,6 @@ def rules_of(
         announced=frozenset() if is_attached else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
     )
-
-
-def _age(member: Backend) -> tuple[str, str]:
-    return member.vmi["metadata"].get("creationTimestamp") or "", member.vmi["metadata"]["name"]
 
 
 def _ports(

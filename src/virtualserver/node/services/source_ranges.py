@@ -9,6 +9,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.kube import fields
+from virtualserver.node.objects import families_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,8 +54,7 @@ def clients_of(service: Manifest) -> Clients:
     if len(collapsed) * ports > _MOST:
         several = f"{len(collapsed)} networks for each of {ports} ports are more than {_MOST}"
         return Clients((), (f"{_FIELD}: {several}, so nobody is admitted: write fewer and larger networks",))
-    families = {6 if family == "IPv6" else 4 for family in service["spec"].get("ipFamilies") or ("IPv4",)}
-    if not faults and not any(network.version in families for network in collapsed):
+    if not faults and not any(network.version in families_of(service) for network in collapsed):
         faults.append(f"{_FIELD}: no network is of the Service's family, so nobody is admitted: add one")
     return Clients(collapsed, tuple(faults))
 

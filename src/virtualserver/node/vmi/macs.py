@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.kube import fields, kinds
-from virtualserver.kube.objects import key_of
+from virtualserver.kube.objects import age_of
 from virtualserver.node.ownership import owner_of
 from virtualserver.plan.ownership import VIRTUAL_SERVER
 
@@ -49,12 +49,7 @@ def older_claim(cache: Cache, vmi: Manifest, mac: str, owner: str) -> Manifest |
     named = [found for kind in (VIRTUAL_SERVER, kinds.VIRTUAL_MACHINE) for found in cache.by_index(kind, BY_MAC, mac)]
     others = [found for found in named if owner_of(cache, found) != owner]
     own = [vmi, *(found for found in named if owner_of(cache, found) == owner)]
-    return next((one for one in sorted(others, key=_age) if _age(one) < min(map(_age, own))), None)
-
-
-def _age(manifest: Manifest) -> tuple[str, str]:
-    metadata = manifest["metadata"]
-    return metadata.get("creationTimestamp") or "", "/".join(key_of(manifest))
+    return next((one for one in sorted(others, key=age_of) if age_of(one) < min(map(age_of, own))), None)
 
 
 def _normal(mac: object) -> str:
