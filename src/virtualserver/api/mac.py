@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MacKey", "unkeyed"]
+__all__ = ["MacKey", "canonical", "unkeyed"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ class MacKey:
         if former in (self.recorded.get(uid), present):
             return former
         return _address(hmac.digest(self.key, text.encode(), "sha256"))
+
+
+def canonical(mac: str) -> str:
+    """Return a MAC address, which may have dashes and capitals, in lower case with colons."""
+    return mac.replace("-", ":").lower()
 
 
 def unkeyed(text: str) -> str:

@@ -5,6 +5,7 @@ The meaning of every key, and who writes it, is in ``docs/architecture.md``.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ATTACH_LOAD_BALANCER",
     "BASE_IMAGE",
     "DATA_PLANE_READY",
+    "DNS_LABEL",
     "DOMAIN",
     "EDITS",
     "FLOWS_BOUNDED",
@@ -114,6 +116,9 @@ NODE_MANAGER: Final = "virtualserver-node"
 """Field manager of everything that the node writes."""
 MANAGED_BY_NODE: Final = NODE_MANAGER
 """Value of the label ``endpointslice.kubernetes.io/managed-by`` on the node's EndpointSlices."""
+
+DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A part of a DNS name, as namespaces and many other objects are called. Source: RFC 1123."""
 
 IMAGE_NAMESPACE: Final = "vd-images"
 """The namespace in which images are PersistentVolumeClaims."""

@@ -160,7 +160,7 @@ def _object_name(path: str, name: str) -> Iterator[Fault]:
 
 
 def _namespace_name(path: str, name: str) -> Iterator[Fault]:
-    if len(name) > 63 or not _DNS_LABEL.fullmatch(name):
+    if not names.DNS_LABEL.fullmatch(name):
         message = (
             "is no name that a namespace can have: use at most 63 lower-case letters, digits and dashes, beginning and "
             "ending with a letter or digit"
@@ -232,7 +232,7 @@ def _floating(network: Network) -> Iterator[Fault]:
 
 
 def _is_floating(text: str, *, literal: bool) -> bool:
-    if len(text) <= 63 and _DNS_LABEL.fullmatch(text):
+    if names.DNS_LABEL.fullmatch(text):
         return True
     if not literal or "%" in text:
         return False

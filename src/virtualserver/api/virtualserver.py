@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from virtualserver.api import conditions, faults, names, quantity
+from virtualserver.api.mac import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -274,7 +275,7 @@ class Network(_Struct, frozen=True):
     @property
     def mac(self) -> str | None:
         """The MAC address in the form ``a2:1f:ee:09:06:5d``, None where the manifest names none."""
-        return self.mac_address.replace("-", ":").lower() if self.mac_address else None
+        return canonical(self.mac_address) if self.mac_address else None
 
     @property
     def floating(self) -> tuple[FloatingIP, ...]:

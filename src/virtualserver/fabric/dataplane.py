@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["Adjustment", "Blocker", "Contest", "DataPlane", "Repair"]
+__all__ = ["NOBODY", "Adjustment", "Blocker", "Contest", "DataPlane", "Repair"]
 
-_NOBODY: Final = 65534
+NOBODY: Final = 65534
+"""The number of the user that owns nothing."""
 _LONGEST_PAUSE: Final = 30.0
 _BOUNDS_SECONDS: Final = 5.0
 
@@ -59,7 +60,7 @@ class DataPlane:
         identifier: str,
         ranges: state.Ranges,
         run: Path,
-        dhcp_user: int = _NOBODY,
+        dhcp_user: int = NOBODY,
         holders: taps.TapHolders | None = None,
     ) -> None:
         """Name the data plane.

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
 from virtualserver.fabric import dataplane
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
 
 __all__ = ["Item", "blockers", "data_plane", "foreign_routes", "has_links", "machines", "of", "remains"]
-
-
-_NOBODY: Final = 65534
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def data_plane(installation: Installation) -> dataplane.DataPlane | None:
         ranges=ranges.decode(record.ranges),
         run=installation.fabric_run,
         # Before the first start nobody has a number, and nothing is started by this one either.
-        dhcp_user=record.uids.dnsmasq if record.uids else _NOBODY,
+        dhcp_user=record.uids.dnsmasq if record.uids else dataplane.NOBODY,
     )
 
 

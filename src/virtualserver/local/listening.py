@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
+from virtualserver.api import names
+from virtualserver.fabric.desired.names import LINK_PREFIX
 from virtualserver.fabric.kernel import foreign
 from virtualserver.local.errors import LocalError
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
 
 __all__ = ["Listening", "check", "fault", "names_for", "now", "recorded"]
-
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_OF_GUESTS: Final = "vsh-"
-"""How the host's ends of the links to guests begin, every installation's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ def fault(address: Address, present: Mapping[Address, str]) -> str:
     link = present.get(address)
     if link is None:
         return "it is no address of this machine"
-    if link.startswith(_OF_GUESTS):
+    if link.startswith(LINK_PREFIX):
         return f"it is the host's end of a link to guests ({link})"
     return ""
 
@@ -90,5 +87,5 @@ def names_for(address: Address | None) -> tuple[str, ...]:
     if address is None:
         return ()
     name = socket.gethostname().lower()
-    is_name = all(map(_LABEL.fullmatch, name.split("."))) and len(name) < 254
+    is_name = all(map(names.DNS_LABEL.fullmatch, name.split("."))) and len(name) < 254
     return (str(address), name) if is_name else (str(address),)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from virtualserver.local.kubectl import Kubectl
 
-__all__ = ["Right", "bindings", "of"]
+__all__ = ["Right", "binding_of", "bindings", "of"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class Right:
     is_ours: bool
 
 
+def binding_of(name: str) -> str:
+    """Return the name of the RoleBindings that give a user rights by `local.users`."""
+    return f"vs-user-{name}"
+
+
 def bindings(kubectl: Kubectl) -> list[dict[str, Any]]:
     """Return all RoleBindings and ClusterRoleBindings."""
     return json.loads(kubectl.run("get", "rolebindings,clusterrolebindings", "-A", "-o", "json"))["items"]
@@ -51,7 +56,7 @@ def of(bound: Iterable[dict[str, Any]], namespace: str, name: str) -> tuple[Righ
             one["metadata"].get("namespace", ""),
             mapping(one, "roleRef").get("name", ""),
             one["metadata"]["name"],
-            one["metadata"]["name"] == f"vs-user-{name}" and names.USER in one["metadata"].get("labels", {}),
+            one["metadata"]["name"] == binding_of(name) and names.USER in one["metadata"].get("labels", {}),
         )
         for one in bound
         for subject in items(one, "subjects")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver import controlplane
@@ -53,7 +52,6 @@ VALID: Final = datetime.timedelta(days=365)
 """How long a token is valid unless another time is asked for."""
 
 _SHORTEST: Final = datetime.timedelta(minutes=10)  # kube-apiserver refuses less
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _CLOSED: Final = (names.USER_NAMESPACE, "virtualserver-system", "kube-system", "kube-public", "kube-node-lease")
 """Namespaces in which a user's rights would be rights over everybody."""
 _TOKENS_ENDING: Final = "end-tokens-of-"
@@ -272,7 +270,7 @@ def _end_tokens(kubectl: Kubectl, accounts: Iterable[Account], *, of: str, updat
 
 def _check(name: str, namespace: str, valid: datetime.timedelta) -> None:
     for what, value in (("user", name), ("namespace", namespace)):
-        if not _NAME.fullmatch(value):
+        if not names.DNS_LABEL.fullmatch(value):
             raise LocalError(
                 f"{what} {value!r} is no name.",
                 remedy="Use 1 to 63 lower-case letters, digits and dashes between them.",
@@ -355,7 +353,7 @@ def _ensure_identity(kubectl: Kubectl, name: str, *, edits: list[str], expires: 
 
 
 def _ensure_binding(kubectl: Kubectl, name: str, namespace: str, role: Role) -> None:
-    binding = f"vs-user-{name}"
+    binding = rights.binding_of(name)
     wanted: dict[str, Any] = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",

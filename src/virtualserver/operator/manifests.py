@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from virtualserver.api import names
-from virtualserver.api.mac import unkeyed
+from virtualserver.api.mac import canonical, unkeyed
 from virtualserver.kube import fields
 from virtualserver.kube.objects import key_of
 
@@ -35,7 +35,7 @@ def server_mac(server: Manifest, present: str | None, mac_key: MacKey) -> str | 
         return None
     given = network.get("macAddress")
     if given:
-        return str(given).replace("-", ":").lower()
+        return canonical(str(given))
     return mac_key.of_server(*key_of(server), uid=server["metadata"].get("uid", ""), present=present)
 
 

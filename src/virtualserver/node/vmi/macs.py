@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.api.mac import canonical
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.objects import age_of
 from virtualserver.node.ownership import owner_of
@@ -28,13 +29,13 @@ BY_MAC: Final = "mac"
 def of_server(server: Manifest) -> Iterable[str]:
     """Return the MAC address that a VirtualServer names, as an index has it."""
     given = fields.mapping(server, "spec", "network").get("macAddress")
-    return (_normal(given),) if given else ()
+    return (canonical(str(given)),) if given else ()
 
 
 def of_machine(vm: Manifest) -> Iterable[str]:
     """Return the MAC addresses that a VirtualMachine names, as an index has them."""
     interfaces = fields.items(vm, "spec", "template", "spec", "domain", "devices", "interfaces")
-    return {_normal(one["macAddress"]) for one in interfaces if one.get("macAddress")}
+    return {canonical(str(one["macAddress"])) for one in interfaces if one.get("macAddress")}
 
 
 def older_claim(cache: Cache, vmi: Manifest, mac: str, owner: str) -> Manifest | None:
@@ -50,7 +51,3 @@ def older_claim(cache: Cache, vmi: Manifest, mac: str, owner: str) -> Manifest |
     others = [found for found in named if owner_of(cache, found) != owner]
     own = [vmi, *(found for found in named if owner_of(cache, found) == owner)]
     return next((one for one in sorted(others, key=age_of) if age_of(one) < min(map(age_of, own))), None)
-
-
-def _normal(mac: object) -> str:
-    return str(mac).replace("-", ":").lower()

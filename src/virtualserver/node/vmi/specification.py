@@ -7,10 +7,10 @@ Source: KubeVirt API v1.
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from virtualserver.api import quantity, resolver
+from virtualserver.api import names, quantity, resolver
+from virtualserver.api.mac import canonical
 from virtualserver.kube import fields
 from virtualserver.node.objects import cluster_network
 
@@ -23,7 +23,6 @@ __all__ = ["CloudInit", "DiskWish", "MachineWish", "NicWish", "Unsupported", "gr
 
 _DEFAULT_GRACE_SECONDS: Final = 30
 _CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
 
 
@@ -147,7 +146,7 @@ def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish,
     if name is None or not is_attached:
         return ()
     mac = interfaces.get(name, {}).get("macAddress")
-    return (NicWish(name, mac.lower().replace("-", ":") if mac else None),)
+    return (NicWish(name, canonical(mac) if mac else None),)
 
 
 def _memory(domain: Mapping[str, Any]) -> int:
@@ -166,7 +165,7 @@ def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterabl
             yield f"spec.domain.devices.{field} is not supported: remove it"
     yield from map(str, resolver.faults(fields.mapping(spec, "dnsConfig"), path="spec.dnsConfig"))
     hostname = spec.get("hostname")
-    if hostname and not _NAME.fullmatch(hostname):
+    if hostname and not names.DNS_LABEL.fullmatch(hostname):
         yield f"spec.hostname: {hostname!r} is no DNS label: use lower-case letters, digits and dashes"
     interfaces, networks = fields.items(devices, "interfaces"), fields.items(spec, "networks")
     if len(interfaces) > 1:
@@ -190,7 +189,7 @@ def _volumes(
     cloud_init: CloudInit | None = None
     for disk in disks:
         name = disk["name"]
-        if not _NAME.fullmatch(name):
+        if not names.DNS_LABEL.fullmatch(name):
             # An ephemeral disk's file is called so.
             faults.append(
                 f"spec.domain.devices.disks[{name!r}]: no DNS label: use lower-case letters, digits and dashes"

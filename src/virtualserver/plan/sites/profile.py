@@ -25,7 +25,6 @@ __all__ = ["Profile", "dump", "load"]
 
 _USUAL_POOLS: Final = ("public", "private")
 _POOL_NAME: Final = re.compile(r"(public|private)(-[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class _Part(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -164,7 +163,7 @@ def _namespace_faults(profile: Profile) -> Iterator[Fault]:
 
 
 def _namespace_fault(path: str, name: str) -> Iterator[Fault]:
-    if not _NAMESPACE.fullmatch(name):
+    if not names.DNS_LABEL.fullmatch(name):
         yield Fault(
             path, f"{name!r} is no namespace's name: use at most 63 lower-case letters, digits and dashes, no dash last"
         )
