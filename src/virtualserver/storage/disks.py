@@ -18,6 +18,7 @@ from virtualserver.storage.space import Space, space_of
 
 __all__ = ["DiskError", "DiskStore"]
 
+_SUFFIX: Final = ".qcow2"
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 
@@ -44,7 +45,12 @@ class DiskStore:
         """
         if not _IDENTIFIER.fullmatch(identifier):
             raise DiskError(f"{identifier!r} is no disk identifier: use letters, digits, dots, dashes")
-        return self._folder / f"{identifier}.qcow2"
+        return self._folder / f"{identifier}{_SUFFIX}"
+
+    def identifier_of(self, path: Path) -> str | None:
+        """Return the identifier of the disk that a file is, None for any other file, and for one that is not there."""
+        is_disk = path.parent == self._folder and path.suffix == _SUFFIX and path.exists()
+        return path.stem if is_disk else None
 
     def space(self) -> Space:
         """Return the file system that the disks are on."""
@@ -127,7 +133,7 @@ class DiskStore:
 
     def all(self) -> list[str]:
         """Return the identifiers of all disks, sorted."""
-        return sorted(path.name.removesuffix(".qcow2") for path in self._folder.glob("*.qcow2"))
+        return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}"))
 
 
 def _information(disk: Path) -> dict[str, Any]:

@@ -29,3 +29,14 @@ def test_removing_a_disk_that_is_not_there_is_no_error(tmp_path: Path) -> None:
 def test_the_size_of_a_disk_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=r"one\.qcow2: no such disk"):
         DiskStore(tmp_path).size("one")
+
+
+def test_a_disk_is_known_by_its_file_and_no_other_file_is_one(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "disks")
+    (tmp_path / "disks").mkdir()
+    files = [store.path("a.disk-1"), tmp_path / "disks/half.new", tmp_path / "elsewhere.qcow2"]
+    for file in files:
+        file.touch()
+    assert [store.identifier_of(file) for file in files] == ["a.disk-1", None, None]
+    assert store.identifier_of(store.path("gone")) is None
+    assert store.all() == ["a.disk-1"]

@@ -87,8 +87,8 @@ class VolumeController:
         self._held = held
         self._images = images
         self._disks = disks
-        # A machine that starts and the controller may come to the same disk.
         self._grants = Grants(cache)
+        # A machine that starts and the controller may come to the same disk.
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._controller: Controller[Key] = Controller(
             name="volume",
@@ -165,8 +165,7 @@ class VolumeController:
 
     def identifiers_at(self, paths: Iterable[Path]) -> list[str]:
         """Return the identifiers of the disks that are these files; an image's is none."""
-        files = set(paths)
-        return [one for one in self._disks.all() if self._disks.path(one) in files]
+        return [one for one in map(self._disks.identifier_of, paths) if one is not None]
 
     def sweep(self) -> list[str]:
         """Remove the disks whose DataVolume is gone and that no machine has; return their identifiers.
