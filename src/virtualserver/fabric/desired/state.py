@@ -206,7 +206,7 @@ class ServiceRules:
         """Every address that stands in them: none may be another's while they are in the data plane."""
         ends = {address for port in self.ports | self.withheld for address in (port.address, port.target)}
         named = {address for addresses in self.names.values() for address in addresses}
-        return self.announced | self.restricted.keys() | ends | named | self.restricted.keys()
+        return self.announced | self.restricted.keys() | ends | named
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

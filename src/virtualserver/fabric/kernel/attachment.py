@@ -259,19 +259,17 @@ class Attachment:
         """Make the host's part so; return what was not, in words."""
         made = settings.write(settings.of_host_end(self.device))
         with Rtnetlink() as kernel:
-            names = uplinks.read(kernel)
-            text = ruleset.host_rules(self.table, self.device, self.ranges, names)
+            text = ruleset.host_rules(self.table, self.device, self.ranges, self.uplinks)
             with Netfilter() as netfilter:
                 name = ("inet", self.table)
                 made += self._rules(netfilter, "host", [" ".join(name)], text, lambda: netfilter.rules([name]))
-            made += self._host_settings(names)
+            made += self._host_settings(self.uplinks)
             index = kernel.index(self.device)
             for version in CARRIED:
-                made += self._end(kernel, self.device, self.ranges.host_end(version))
+                end, gateway = self.ranges.host_end(version), self.ranges.node_end(version).ip
+                made += self._end(kernel, self.device, end)
                 made += routing.neighbours(kernel, version, only=index)
-                gateway = self.ranges.node_end(version).ip
                 pools = [Route(pool, link=index, gateway=gateway) for pool in self.ranges.pools(version)]
-                end = self.ranges.host_end(version)
                 made += routing.routes(
                     kernel, [*routing.own_routes(end, index), routing.to_link(end, index), *pools], version
                 )

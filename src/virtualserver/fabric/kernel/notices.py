@@ -19,7 +19,7 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.kernel import taps
 from virtualserver.fabric.kernel.attachment import INNER
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Route, link_of, routes_of
+from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, PERMANENT, Link, Route, link_of, routes_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -34,7 +34,6 @@ _LINKS, _NEIGHBOURS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS 
 _NFTABLES: Final = 7
 _NEW_LINK, _DEL_LINK, _NEW_ADDRESS, _DEL_ADDRESS, _NEW_ROUTE, _DEL_ROUTE = 16, 17, 20, 21, 24, 25
 _NEW_NEIGHBOUR, _NEW_RULE, _DEL_RULE, _NEW_SETTINGS = 28, 32, 33, 80
-_PERMANENT: Final = 0x80
 _SETTINGS: Final = {2: "forwarding", 3: "rp_filter", 5: "proxy_arp"}
 _OF_A_TAP: Final = {"forwarding": 1, "rp_filter": 1, "proxy_arp": 1}
 _PROCESS: Final = 0x3FFFFF
@@ -144,7 +143,7 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
             continue
         elif kind == _NEW_NEIGHBOUR:
             family, link, state = struct.unpack_from("=B3xiH", data, 16)
-            if family == socket.AF_INET and state & _PERMANENT:
+            if family == socket.AF_INET and state & PERMANENT:
                 neighbours.add(link)
         elif kind in (_NEW_ADDRESS, _DEL_ADDRESS):
             addresses.add(struct.unpack_from("=I", data, 20)[0])

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.kernel import ruleset
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, MAIN_TABLE, Route, Rtnetlink, Rule
+from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, MAIN_TABLE, Route, Rtnetlink, Rule, local_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ def routes(kernel: Rtnetlink, wanted: Iterable[Route], version: int) -> list[str
 def own_routes(end: Interface, index: int) -> list[Route]:
     """Return the routes by which the address of a link is the machine's own, as the kernel makes them with it."""
     network = end.network
-    first = Route(ip_network(end.ip), "local", index, source=end.ip, protocol=KERNEL, table=LOCAL_TABLE)
+    first = local_route(end.ip, index)
     last = dataclasses.replace(first, destination=ip_network(network.broadcast_address), kind="broadcast")
     loopback = [dataclasses.replace(first, destination=network)] if end.ip.is_loopback else []
     return [first, *loopback, last]

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.desired.state import Address, Network
 
-__all__ = ["KERNEL", "LOCAL_TABLE", "MAIN_TABLE", "STATIC", "Interface", "Link", "Route", "Rtnetlink", "Rule"]
+__all__ = [
+    "KERNEL",
+    "LOCAL_TABLE",
+    "MAIN_TABLE",
+    "PERMANENT",
+    "STATIC",
+    "Interface",
+    "Link",
+    "Route",
+    "Rtnetlink",
+    "Rule",
+    "local_route",
+]
 
 Interface = IPv4Interface | IPv6Interface
 """An address of a link and the network that it is in."""
@@ -43,7 +55,8 @@ _ABSENT: Final = (2, 3, 19)
 _PRESENT: Final = (17,)
 """EEXIST."""
 _INVERTED: Final = 2
-_PERMANENT: Final = 0x80
+PERMANENT: Final = 0x80
+"""State of a neighbour whose hardware address somebody has fixed."""
 _INGRESS: Final = ("clsact", "ingress")
 
 
@@ -183,7 +196,7 @@ class Rtnetlink:
         return [
             (message["ifindex"], ip_address(message.get("dst")))
             for message in messages
-            if message["state"] & _PERMANENT and message.get("dst")
+            if message["state"] & PERMANENT and message.get("dst")
         ]
 
     def forget_neighbour(self, link: int, address: Address) -> None:
@@ -239,9 +252,8 @@ class Rtnetlink:
 
         The kernel makes it with the address; somebody may have taken it away. One that is there is fine.
         """
-        network = ip_network(address)
-        route = Route(network, "local", self.index(name), source=address, protocol=KERNEL, table=LOCAL_TABLE)
-        with _asking(f"route to {network}", fine=_PRESENT):
+        route = local_route(address, self.index(name))
+        with _asking(f"route to {route.destination}", fine=_PRESENT):
             self._socket.route("append", **_asked(route))
 
     def delete_route(self, route: Route) -> None:
@@ -266,6 +278,11 @@ class Rtnetlink:
             if message.get("priority") == priority:
                 with _asking(f"rule {priority}", fine=_ABSENT):
                     self._socket.rule("del", priority=priority, family=_FAMILIES[version], action=message["action"])
+
+
+def local_route(address: Address, link: int) -> Route:
+    """Return the route by which an address of a link is the machine's own, as the kernel makes it with the address."""
+    return Route(ip_network(address), "local", link, source=address, protocol=KERNEL, table=LOCAL_TABLE)
 
 
 def link_of(message: Any) -> Link:
