@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import unicodedata
 from typing import Final
 
-__all__ = ["LogFormatter", "visible"]
+__all__ = ["LogFormatter", "begin_log", "visible"]
 
 _FACELESS: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control characters of both sets, DEL, what turns the direction of writing round, halves of characters, line ends."""
@@ -38,3 +39,17 @@ class LogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of a record."""
         return visible(super().format(record), keep="\n\t")
+
+
+def begin_log(level: int | str = logging.INFO) -> None:
+    """Write this process's log to standard error, in lines that do nothing to a terminal.
+
+    A process that is ended because it stands still says there where it did.
+
+    Args:
+        level: From which level on lines are written, as `logging` takes it.
+    """
+    faulthandler.enable()
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter())
+    logging.basicConfig(level=level, handlers=[handler])

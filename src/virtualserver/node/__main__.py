@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import faulthandler
 import logging
 import os
 import sys
 
 from virtualserver.controlplane import ControlPlaneError
 from virtualserver.fabric.orphans import NamespaceTaken
-from virtualserver.host.visible import LogFormatter
+from virtualserver.host.visible import begin_log
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
 from virtualserver.node import agent
@@ -22,10 +21,7 @@ _logger = logging.getLogger("virtualserver.node")
 
 def main() -> int:
     """Run until told to stop; the exit status is 0 then, and 1 with a message where it cannot run at all."""
-    faulthandler.enable()  # what the supervisor ends says where it stood still
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter())
-    logging.basicConfig(level=os.environ.get("VS_LOG_LEVEL", "INFO").upper(), handlers=[handler])
+    begin_log(os.environ.get("VS_LOG_LEVEL", "INFO").upper())
     # Folders that guests' users pass through say their modes; what is secret does so too.
     os.umask(0o022)
     installation = Installation.from_environment()

@@ -115,7 +115,8 @@ class Agent:
 
         # What the host has.
         self._held = held = Held(queues)
-        self._addresses = addresses = Addresses(allocations, networks, users=users.recorded(installation).guests)
+        uids = users.recorded(installation)
+        self._addresses = addresses = Addresses(allocations, networks, users=uids.guests)
         self._hypervisor = hypervisor = Hypervisor(
             machines=installation.machines, run=installation.machines_run, installation=installation.name
         )
@@ -124,7 +125,7 @@ class Agent:
             identifier=record.identifier,
             ranges=networks,
             run=installation.fabric_run,
-            dhcp_user=users.recorded(installation).dnsmasq,
+            dhcp_user=uids.dnsmasq,
             holders=hypervisor,
         )
         disks = DiskStore(installation.disks)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import faulthandler
 import logging
 import os
 import signal
@@ -20,7 +19,7 @@ from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 from virtualserver.host.followed import Followed
 from virtualserver.host.pulse import Pulse
-from virtualserver.host.visible import LogFormatter
+from virtualserver.host.visible import begin_log
 from virtualserver.kube.aside import Aside
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.client import Client
@@ -163,10 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.wait:
         sys.stdin.buffer.read()
-    faulthandler.enable()  # what the supervisor ends says where it stood still
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    begin_log()
     lock_file: Path = options.ready_file.with_name("lock")
     lock = locks.take(lock_file)
     if lock is None:
@@ -177,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         site = Followed(options.site, lambda: _site(options.site))
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             asyncio.run(run(options.kubeconfig, site, mac_key, options.ready_file, identity=options.identity))
-    except (_SiteError, _MacKeyError, KubeconfigError) as error:
+    except (_UnreadableFile, KubeconfigError) as error:
         _logger.error("%s", error)
         return 1
     finally:
@@ -185,30 +181,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _MacKeyError(Exception):
-    """The MAC key cannot be read; the message names the file and what to do."""
+class _UnreadableFile(ValueError):
+    """A file that the operator is told to read cannot be used; the message names it and what to do."""
 
 
 def _mac_key(path: Path) -> MacKey:
     try:
         return MacKey.decode(path.read_bytes())
     except OSError as error:
-        raise _MacKeyError(f"{path}: cannot be read: {error.strerror}: run `vs up`, which writes it") from error
+        raise _UnreadableFile(f"{path}: cannot be read: {error.strerror}: run `vs up`, which writes it") from error
     except ValueError as error:
-        raise _MacKeyError(f"{path}: {error}") from error
-
-
-class _SiteError(ValueError):
-    """The site profile cannot be read; the message names the file and what to do."""
+        raise _UnreadableFile(f"{path}: {error}") from error
 
 
 def _site(path: Path) -> Site:
     try:
         return sites.load(path.read_text())
     except OSError as error:
-        raise _SiteError(f"{path}: cannot be read: {error.strerror}") from error
+        raise _UnreadableFile(f"{path}: cannot be read: {error.strerror}") from error
     except InvalidManifest as error:
-        raise _SiteError(f"{path}: {error}") from error
+        raise _UnreadableFile(f"{path}: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from virtualserver.fabric.dataplane import DataPlane
+    from virtualserver.fabric.desired.state import GuestLink
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Manifest
     from virtualserver.machines.hypervisor import Hypervisor
@@ -99,8 +100,7 @@ class Placement:
             namespace = prepared.spec.name.partition("/")[0]
             for nic, made in prepared.links.items():
                 link = self._links.regrouped(made, namespace)  # the site may have changed since
-                self._held.add_link(uid, nic, link)
-                await self._dataplane.set_link(uid, link, nic=nic)
+                await self._connect(uid, nic, link)
             machine = await self._hypervisor.launch(prepared.spec, open_tap=self._dataplane.open_tap)
         self._held.add_machine(uid, machine)
         return machine
@@ -113,8 +113,7 @@ class Placement:
         }
         for (uid, nic), link in self._held.links().items():
             if uid in namespaces and (wanted := self._links.regrouped(link, namespaces[uid])) != link:
-                self._held.add_link(uid, nic, wanted)
-                await self._dataplane.set_link(uid, wanted, nic=nic)
+                await self._connect(uid, nic, wanted)
 
     async def follow_resolver(self, vmi: Manifest) -> None:
         """Have DHCP tell a guest that runs which name servers its host asks now, where it is told those of its host.
@@ -124,9 +123,12 @@ class Placement:
         uid, resolver = vmi["metadata"]["uid"], self._links.resolver(vmi)
         for nic, link in self._held.links_of(uid).items():
             if link.resolver != resolver:
-                followed = dataclasses.replace(link, resolver=resolver)
-                self._held.add_link(uid, nic, followed)
-                await self._dataplane.set_link(uid, followed, nic=nic)
+                await self._connect(uid, nic, dataclasses.replace(link, resolver=resolver))
+
+    async def _connect(self, uid: str, nic: str, link: GuestLink) -> None:
+        """Hold a link as it is to be, then bring it into the data plane."""
+        self._held.add_link(uid, nic, link)
+        await self._dataplane.set_link(uid, link, nic=nic)
 
     async def clean(self, uid: str) -> None:
         """Take away all that a VMI has on this host; its machine has ended."""
