@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import fabric_world as world
+from harness.reports import Unseen
 from harness.waiting import eventually
 from virtualserver.controlplane.components import Component, FileProbe
 from virtualserver.controlplane.supervisor import processes
@@ -23,7 +23,6 @@ from virtualserver.local import down, inventory
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from virtualserver.host.progress import Update
 
 KINDS = {
     "process",
@@ -38,17 +37,6 @@ KINDS = {
 }
 """What an installation makes; entries of the namespace (`tap` for all of them) go with it."""
 SLEEPS = (sys.executable, "-c", "import time; time.sleep(1000)")
-
-
-class Unseen:
-    """A report that nobody reads."""
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Generator[Update]:
-        yield lambda _text, _share: None
-
-    def once(self, text: str, share: float | None = None) -> None:
-        del text, share
 
 
 class Made:

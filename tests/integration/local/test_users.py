@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from harness.reports import Unseen, quiet
 from harness.tenant import Tenant
 from harness.waiting import eventually
 from virtualserver.cli import main
@@ -23,11 +24,10 @@ from virtualserver.local.kubectl import Kubectl
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.control_plane import ControlPlane
-    from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
 SERVERS = "/apis/virtualservers.coreweave.com/v1alpha1/namespaces/{}/virtualservers"
@@ -63,23 +63,7 @@ def name(installation: Installation) -> Iterator[str]:
         pass
 
 
-class Unseen:
-    """A report that nobody reads."""
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Generator[Update]:
-        assert title
-        yield quiet
-
-    def once(self, text: str, share: float | None = None) -> None:
-        del text, share
-
-
 UNSEEN = Unseen()
-
-
-def quiet(what: str, share: float | None) -> None:
-    del what, share
 
 
 def add(installation: Installation, name: str, namespace: str, **asked: Any) -> Tenant:

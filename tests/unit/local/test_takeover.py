@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.reports import Unseen
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.migrations import STATE_VERSION
 from virtualserver.local.takeover import take_over
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
-
-    from virtualserver.host.progress import Update
-
-
-class Unseen:
-    """A report that nobody reads."""
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Generator[Update]:
-        yield lambda _text, _share: None
-
-    def once(self, text: str, share: float | None = None) -> None:
-        del text, share
 
 
 def test_an_earlier_versions_folder_can_be_read_afterwards(tmp_path: Path) -> None:

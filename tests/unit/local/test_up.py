@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.reports import Unseen, quiet
 from virtualserver import controlplane
 from virtualserver.installation import ranges
 from virtualserver.installation.installation import Installation
@@ -32,26 +33,10 @@ def always(value: object) -> Callable[..., object]:
     return answer
 
 
-class Unseen:
-    """A report that nobody reads."""
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Generator[Update]:
-        assert title
-        yield nothing
-
-    def once(self, text: str, share: float | None = None) -> None:
-        del text, share
-
-
 def a_start(root: Path, **asked: object) -> up.Start:
     by = caller.Caller("ada", os.getuid(), os.getgid(), root)
     installation = Installation.below(root, "unit")
     return up.Start(installation=installation, report=Unseen(), by=by, **asked)  # type: ignore[arg-type]
-
-
-def nothing(text: str, share: float | None) -> None:
-    del text, share
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +62,7 @@ def test_a_faulty_site_file_is_refused_with_all_its_faults(tmp_path: Path, monke
     found = [finding for finding in site_only if finding.subject == "site"]
     monkeypatch.setattr(doctor, "prerequisites", always(found))
     with pytest.raises(LocalError) as caught:
-        up.check_machine(start, nothing)
+        up.check_machine(start, quiet)
     assert "site.quota: is not known: did you mean quotas?" in str(caught.value)
     assert "site.defaults.keepdisk: is not known: did you mean keepDisk?" in str(caught.value)
 
@@ -107,27 +92,27 @@ def test_networks_are_kept_from_others_until_the_control_plane_runs(
 
 
 def test_networks_are_chosen_once_and_remembered(tmp_path: Path) -> None:
-    up.choose_ranges(a_start(tmp_path), nothing)
+    up.choose_ranges(a_start(tmp_path), quiet)
     first = a_start(tmp_path).installation.record().ranges
     assert first
-    up.choose_ranges(a_start(tmp_path), nothing)
+    up.choose_ranges(a_start(tmp_path), quiet)
     assert a_start(tmp_path).installation.record().ranges == first
     assert ranges.decode(first).public == {"public": (ipaddress.ip_network("203.0.113.0/24"),)}
 
 
 def test_pools_that_are_named_are_taken_and_may_be_named_again(tmp_path: Path) -> None:
     pool = (ipaddress.ip_network("192.0.2.0/25"),)
-    up.choose_ranges(a_start(tmp_path, public=pool), nothing)
-    up.choose_ranges(a_start(tmp_path, public=pool), nothing)
+    up.choose_ranges(a_start(tmp_path, public=pool), quiet)
+    up.choose_ranges(a_start(tmp_path, public=pool), quiet)
     recorded = a_start(tmp_path).installation.record().ranges
     assert recorded
     assert ranges.decode(recorded).public == {"public": pool}
 
 
 def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> None:
-    up.choose_ranges(a_start(tmp_path), nothing)
+    up.choose_ranges(a_start(tmp_path), quiet)
     with pytest.raises(ConflictError, match=r"--public-pool: .*203\.0\.113\.0/24") as raised:
-        up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("192.0.2.0/24"),)), nothing)
+        up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("192.0.2.0/24"),)), quiet)
     assert "--purge" in raised.value.remedy
 
 
@@ -135,7 +120,7 @@ def test_a_machine_without_free_networks_says_so(tmp_path: Path, monkeypatch: py
     everything = [ipaddress.ip_network(f"{first}.0.0.0/8") for first in range(256)]
     monkeypatch.setattr(networks, "taken", always(everything))
     with pytest.raises(LocalError):
-        up.choose_ranges(a_start(tmp_path), nothing)
+        up.choose_ranges(a_start(tmp_path), quiet)
     assert a_start(tmp_path).installation.record().ranges is None
 
 
