@@ -33,13 +33,11 @@ class DatabaseSize:
 
     Attributes:
         size: Of its file, in bytes.
-        used: How much of that holds something, former states too.
         revision: The number of its last change.
         alarms: What etcd raised because it is full, as it is taken back.
     """
 
     size: int
-    used: int
     revision: int
     alarms: tuple[dict[str, Any], ...]
 
@@ -85,7 +83,6 @@ class Database:
         alarms = self._rest.call("POST", "/v3/maintenance/alarm", {"action": "GET"}).get("alarms", [])
         return DatabaseSize(
             size=int(status["dbSize"]),
-            used=int(status.get("dbSizeInUse", 0)),
             revision=int(status["header"]["revision"]),
             alarms=tuple(alarm for alarm in alarms if alarm.get("alarm") == "NOSPACE"),
         )

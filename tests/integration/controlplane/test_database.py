@@ -105,7 +105,7 @@ def test_former_states_go_before_they_fill_the_database_and_the_alarm_with_them(
 
 def test_what_is_in_use_is_not_looked_through_again_and_again() -> None:
     def a_space(size: int, *alarms: dict[str, str]) -> DatabaseSize:
-        return DatabaseSize(size, size, 1, alarms)
+        return DatabaseSize(size, 1, alarms)
 
     assert not is_tight(a_space(50), limit=100, before=0)
     assert is_tight(a_space(61), limit=100, before=0)
