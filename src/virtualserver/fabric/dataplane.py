@@ -354,8 +354,24 @@ class DataPlane:
         made = [Repair("process dnsmasq", where)] if self._dnsmasq.find() is None else []
         await self._ensure_dnsmasq()
         delta = await self._difference()
+        if fetched := await self._fetch(delta):
+            delta = await self._difference()
         await self._apply(delta)
-        return made + repairs_of(delta, where)
+        return [*made, *fetched, *repairs_of(delta, where)]
+
+    async def _fetch(self, delta: Delta) -> list[Repair]:
+        """Bring back the taps that are missing, and that a machine has open in another namespace."""
+        made: list[Repair] = []
+        for entry in delta.added.keys() - delta.removed.keys() if self._holders else ():
+            if entry.kind == entries.TAP and self._holders:
+                with contextlib.suppress(OSError, KernelError):  # then a new one is made
+                    descriptor = self._holders.borrow_tap(entry.key)
+                    try:
+                        if await apart(functools.partial(taps.fetch, descriptor, entry.key, self._namespace.path)):
+                            made.append(Repair(f"tap {entry.key}", f"namespace {self._namespace.name}"))
+                    finally:
+                        os.close(descriptor)
+        return made
 
     async def _attach(self) -> list[Repair]:
         """Attach the machines whose taps somebody deleted to the new taps, and return what is whole again."""
@@ -403,6 +419,8 @@ class DataPlane:
         """Read what is there and write the difference, which is returned."""
         self._certain = False
         delta = await self._difference()
+        if await self._fetch(delta):
+            delta = await self._difference()
         await self._apply(delta)
         self._certain = True
         return delta

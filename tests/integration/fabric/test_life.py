@@ -130,6 +130,8 @@ LEFT = {
     ),
     "no rules of routing": (*INSIDE, "sh", "-c", "ip rule flush; ip rule delete pref 0"),
     "no run folder": ("rm", "-r", "/run/t1"),
+    "a tap elsewhere": ("sh", "-c", f"ip netns add other && {' '.join(INSIDE)} ip link set tap-2 netns other"),
+    "no name, and nobody in it": ("sh", "-c", "kill -9 $(cat /run/t1/dnsmasq.pid); ip netns delete vs-t1"),
     "no name": ("ip", "netns", "delete", "vs-t1"),
     "a file instead of the namespace": ("sh", "-c", "ip netns delete vs-t1 && touch /run/netns/vs-t1"),
 }

@@ -22,7 +22,7 @@ from virtualserver.host.commands import run_here
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Namespace", "apart"]
+__all__ = ["Namespace", "apart", "enter"]
 
 T = TypeVar("T")
 
@@ -161,7 +161,7 @@ class Namespace:
     def _inside(self, function: Callable[[], T]) -> T:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _enter(descriptor)
+            enter(descriptor)
         finally:
             os.close(descriptor)
         return function()
@@ -247,7 +247,7 @@ def _mount_of(path: Path) -> str:
     return next(line for line in lines if line.startswith("mnt_id:"))
 
 
-def _enter(descriptor: int) -> None:
+def enter(descriptor: int) -> None:
     """Move the calling thread into a namespace (``os.setns`` comes with Python 3.12)."""
     if _LIBC.setns(descriptor, _NEW_NETWORK) != 0:
         number = ctypes.get_errno()

@@ -15,6 +15,7 @@ from virtualserver.fabric.kernel.errors import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
     from types import TracebackType
 
     from virtualserver.fabric.desired.state import Address, Network
@@ -225,6 +226,11 @@ class Rtnetlink:
         more = {key: value for key, value in (("mtu", mtu), ("address", mac)) if value is not None}
         with _asking(f"link {name} up"):
             self._socket.link("set", index=self.index(name), state="up", **more)
+
+    def move(self, name: str, namespace: Path, name_there: str) -> None:
+        """Move a link to another namespace, where it gets a name."""
+        with _asking(f"link {name}"), namespace.open("rb") as there:
+            self._socket.link("set", index=self.index(name), net_ns_fd=there.fileno(), ifname=name_there)
 
     def delete_link(self, name: str) -> bool:
         """Remove a link, and return whether it was there."""

@@ -10,13 +10,15 @@ import struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.namespace import enter
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
+    from pathlib import Path
 
 
-__all__ = ["MAC", "TapHolders", "add_tap", "attach", "open_tap", "remove_taps"]
+__all__ = ["MAC", "TapHolders", "add_tap", "attach", "fetch", "open_tap", "remove_taps"]
 
 MAC: Final = "ee:ee:ee:ee:ee:ee"
 """The gateway's hardware address: the same on every tap, so that a guest that knows it needs not ask a new tap."""
@@ -26,6 +28,8 @@ _SET_PERSISTENT: Final = 0x400454CB
 _SET_OWNER: Final = 0x400454CC
 _TAP_WITHOUT_HEADER: Final = 0x0002 | 0x1000
 _VNET_HEADER: Final = 0x4000
+_GET_DEVICE: Final = 0x800454D2
+_GET_NAMESPACE: Final = 0x54E3
 _SET_OFFLOAD: Final = 0x400454D0
 _SET_HEADER_BYTES: Final = 0x400454D8
 _HEADER_BYTES: Final = 12
@@ -75,6 +79,37 @@ def attach(descriptor: int, device: str) -> None:
     fcntl.ioctl(descriptor, _SET_DEVICE, _request(device))
     fcntl.ioctl(descriptor, _SET_HEADER_BYTES, struct.pack("=i", _HEADER_BYTES))
     fcntl.ioctl(descriptor, _SET_OFFLOAD, 0)
+
+
+def fetch(descriptor: int, device: str, namespace: Path) -> bool:
+    """Bring the tap that an open file is attached to into a namespace, and return whether it was in another.
+
+    Somebody moved it, or deleted the name of the namespace that it is in. Called from a thread of its own, which ends
+    in that other namespace.
+
+    Args:
+        descriptor: The open file.
+        device: What the tap is to be called.
+        namespace: The file that stands for the namespace.
+
+    Raises:
+        OSError: The kernel refused it.
+        KernelError: Likewise.
+    """
+    try:
+        there = fcntl.ioctl(descriptor, _GET_NAMESPACE)
+    except OSError:  # attached to none
+        return False
+    try:
+        if os.fstat(there).st_ino == namespace.stat().st_ino:
+            return False
+        name = fcntl.ioctl(descriptor, _GET_DEVICE, bytes(40))[:16].rstrip(b"\0").decode()
+        enter(there)
+    finally:
+        os.close(there)
+    with Rtnetlink() as kernel:
+        kernel.move(name, namespace, device)
+    return True
 
 
 def remove_taps() -> None:
