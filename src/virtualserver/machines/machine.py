@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 __all__ = ["EndReason", "Ended", "Machine", "MachineState", "Running", "last_lines"]
 
 _LOG: Final = logging.getLogger(__name__)
-# The library calls each failed attempt to connect an error; while QEMU starts they are the rule.
+# The library calls each failed attempt to connect an error; while QEMU starts they are the rule. One that is cut short
+# by QEMU's end is critical to it, with a traceback.
 _QMP_LOG: Final = _LOG.getChild("qmp")
-_QMP_LOG.setLevel(logging.CRITICAL)
+_QMP_LOG.setLevel(logging.CRITICAL + 1)
 _END_VERSION: Final = 1
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 10.0
 _QUIT_SECONDS: Final = 10.0
+_LEAVE_SECONDS: Final = 5.0
+"""How long the end of a connection, or of a process, may come after the other."""
 _SPACE_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -246,9 +249,12 @@ class Machine:
         loop = asyncio.get_running_loop()
         exited = asyncio.Event()
         loop.add_reader(pidfd, exited.set)
-        talk = asyncio.create_task(self._talk())
+        talk = asyncio.create_task(self._talk(exited))
         try:
             await exited.wait()
+            # The end of QEMU ends the connection, once all is read that came by it. The library leaves tasks behind
+            # that nobody asks for their exceptions where it is cut short in that.
+            await asyncio.wait([talk], timeout=_LEAVE_SECONDS)
         finally:
             loop.remove_reader(pidfd)
             talk.cancel()
@@ -256,10 +262,14 @@ class Machine:
         await leave_group(self._group)
         self._settle(self._end())
 
-    async def _talk(self) -> None:
-        """Keep a QMP connection, and act on the guest's own end."""
-        for attempt in range(1 << 62):
-            await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+    async def _talk(self, exited: asyncio.Event) -> None:
+        """Keep a QMP connection until the process has ended, and act on the guest's own end."""
+        attempt = 0
+        while not exited.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]):
+                    await exited.wait()
+            attempt += 1
             client = QMPClient(self.spec.name)
             client.logger = _QMP_LOG
             listener = _Listener(self)
@@ -353,12 +363,21 @@ class Machine:
                 if self._client is not None:
                     await self._client.execute(command)
                     return True
-        except (QMPError, OSError, TimeoutError) as error:
-            # A guest that has just ended takes QEMU's answer along: nobody has to hear of that.
-            ended = self._process is None or not self._process.is_alive()
-            level = logging.DEBUG if ended else logging.WARNING
-            _LOG.log(level, "machine %s: QEMU did not take %s: %s", self.spec.name, command, error or "no answer")
+        except TimeoutError:
+            if not isinstance(self.state, Ended):
+                _LOG.warning("machine %s: QEMU did not take %s: no answer", self.spec.name, command)
+        except (QMPError, OSError) as error:
+            # A guest that ends takes QEMU's answer along, a moment before the process is gone: that is no fault.
+            if not await self._ends():
+                _LOG.warning("machine %s: QEMU did not take %s: %s", self.spec.name, command, error)
         return False
+
+    async def _ends(self) -> bool:
+        """Return whether the machine, whose connection has just broken, ends."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._ended.wait()
+        return isinstance(self.state, Ended)
 
     def _record(self, reason: EndReason, message: str) -> None:
         """Write how the machine ended, unless it is written already: the first cause is the cause."""
