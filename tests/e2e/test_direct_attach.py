@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def attached(request: pytest.FixtureRequest, product: Product) -> Iterator[tuple[Product, str, str]]:
     """A running server whose own NIC has an address of either pool: (product, name, address)."""
     name = "direct" if request.param else "static"
-    product.apply(a_server(name, network={"public": request.param, "directAttachLoadBalancerIP": True}))
+    product.apply(
+        a_server(name, network={"public": request.param, "directAttachLoadBalancerIP": True, "headless": True})
+    )
     status = product.wait_ready(name)["status"]
     yield product, name, status["network"]["externalIP"]
     product.delete("vs", name)
@@ -67,3 +69,9 @@ def test_it_stays_over_stop_start_and_re_creation_of_the_guest(attached: tuple[P
     product.delete("vmi", name)
     product.wait_ready(name)
     assert product.guest(name).address() == address
+
+
+def test_headless_beside_direct_attach_makes_the_name_resolve_to_it(attached: tuple[Product, str, str]) -> None:
+    product, name, address = attached
+    answer = product.guest(name).run(f"nslookup -type=a {name}.default.svc.cluster.local")
+    assert f"Address: {address}\n" in answer + "\n"

@@ -24,7 +24,7 @@ def server(request: pytest.FixtureRequest, product: Product) -> Iterator[tuple[P
     """A running server that publishes TCP 22 and 443 and UDP 3389, on an address of either pool."""
     public = bool(request.param)
     name = "web" if public else "intern"
-    product.apply(a_server(name, network={"public": public, **PORTS}))
+    product.apply(a_server(name, network={"public": public, "headless": True, **PORTS}))
     product.wait_ready(name)
     guest = product.guest(name)
     for protocol, port in (("tcp", 443), ("udp", 3389), ("tcp", 8080), ("udp", 3390)):
@@ -74,10 +74,10 @@ def test_a_port_added_and_removed_takes_effect_without_a_restart(
 ) -> None:
     product, name, public = server
     address = _address(product, name)
-    more = {"public": public, "tcp": {"ports": [22, 443, 8080]}, "udp": {"ports": [3389]}}
+    more = {"public": public, "headless": True, "tcp": {"ports": [22, 443, 8080]}, "udp": {"ports": [3389]}}
     product.apply(a_server(name, network=more))
     eventually(lambda: client.probe("tcp", address, 8080)["result"] == "open", what="8080 to open", seconds=30)
-    product.apply(a_server(name, network={"public": public, **PORTS}))
+    product.apply(a_server(name, network={"public": public, "headless": True, **PORTS}))
     eventually(lambda: client.probe("tcp", address, 8080)["result"] != "open", what="8080 to close", seconds=30)
     assert _address(product, name) == address
 
@@ -91,3 +91,14 @@ def test_endpoint_slices_name_the_guest(server: tuple[Product, str, bool]) -> No
         if entry["metadata"]["labels"]["kubernetes.io/service-name"] == f"{name}-tcp"
     ]
     assert [endpoint["addresses"] for entry in slices for endpoint in entry["endpoints"]] == [[internal]]
+
+
+def test_headless_beside_ports_makes_the_name_resolve_to_the_guest(server: tuple[Product, str, bool]) -> None:
+    product, name, _public = server
+    internal = product.get("vs", name)["status"]["network"]["internalIP"]
+    assert f"Address: {internal}\n" in _looked_up(product, name)
+    assert product.get("service", name)["spec"]["clusterIP"] == "None"
+
+
+def _looked_up(product: Product, name: str) -> str:
+    return product.guest(name).run(f"nslookup -type=a {name}.default.svc.cluster.local") + "\n"

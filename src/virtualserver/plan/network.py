@@ -108,8 +108,8 @@ def network_of(server: VirtualServer, site: Site, *, derived_mac: str) -> Server
     load_balancers = _load_balancers(server, site)
     attached = next((balancer.name for balancer in load_balancers if balancer.is_attached), None)
     mac = None if wanted.disable_k8s_networking else wanted.mac or derived_mac
-    # Whoever is reached by no address from outside is reached by name.
-    is_headless = mac is not None and not load_balancers and (wanted.headless or not wanted.public)
+    # Whoever is reached by no address from outside is reached by name; any other one where its manifest asks for it.
+    is_headless = mac is not None and (wanted.headless or not (load_balancers or wanted.public))
     return ServerNetwork(
         nics=() if mac is None else (NIC(CLUSTER_NIC, mac, attached),),
         load_balancers=load_balancers,

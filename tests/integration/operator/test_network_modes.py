@@ -36,6 +36,16 @@ TABLE = [
     pytest.param({"public": True}, {}, id="public without ports"),
     pytest.param({"public": True, "headless": True}, {"web": None}, id="public without ports, headless"),
     pytest.param({"public": True, "udp": {"ports": [53]}}, {"web-udp": "public"}, id="udp only"),
+    pytest.param(
+        {"public": True, "headless": True, "tcp": {"ports": [22]}},
+        {"web-tcp": "public", "web": None},
+        id="headless beside ports",
+    ),
+    pytest.param(
+        {"public": False, "headless": True, "directAttachLoadBalancerIP": True},
+        {"web-tcp": "private", "web": None},
+        id="headless beside direct attach",
+    ),
 ]
 
 
@@ -138,3 +148,31 @@ async def test_what_somebody_changes_in_a_service_is_put_back(cluster: Cluster) 
         return service["spec"]["selector"][names.UID] != "another"
 
     await cluster.until(put_back)
+
+
+async def test_a_service_of_the_servers_name_that_is_somebody_elses_is_left_alone(cluster: Cluster) -> None:
+    theirs = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": cluster.namespace},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    before = await cluster.client.create(kinds.SERVICE, theirs, field_manager="user")
+    await cluster.create(network={"tcp": {"ports": [22]}})
+    await cluster.object(kinds.SERVICE, "web-tcp")
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"headless": True}})
+    told = await cluster.reason("ServiceNameTaken", type_="ServicesReady")
+    assert "Service web " in told["message"]
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"headless": False}})
+    await cluster.reason("ServicesCreated", type_="ServicesReady")
+    assert await cluster.object(kinds.SERVICE, "web") == before
+
+
+async def test_headless_comes_and_goes_beside_ports(cluster: Cluster) -> None:
+    await cluster.create(network={"tcp": {"ports": [22]}})
+    await cluster.address("web-tcp", "203.0.113.9")
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"headless": True}})
+    await cluster.object(kinds.SERVICE, "web")
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"headless": False}})
+    await cluster.gone(kinds.SERVICE, "web")
+    assert await cluster.get(kinds.SERVICE, "web-tcp")

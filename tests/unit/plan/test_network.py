@@ -42,10 +42,13 @@ def test_an_attached_address_is_that_of_the_nic() -> None:
         ({"public": True, "headless": True}, "web"),
         ({"public": True}, None),
         ({"public": False, "tcp": {"ports": [22]}}, None),
+        ({"public": False, "headless": True, "tcp": {"ports": [22]}}, "web"),
+        ({"public": True, "headless": True, "directAttachLoadBalancerIP": True}, "web"),
         ({"public": False, "disableK8sNetworking": True}, None),
+        ({"public": False, "headless": True, "disableK8sNetworking": True}, None),
     ],
 )
-def test_a_server_without_an_address_has_a_name(asked: dict[str, Any], headless: str | None) -> None:
+def test_who_has_no_address_or_asks_for_it_has_a_name(asked: dict[str, Any], headless: str | None) -> None:
     assert the_network(**asked).headless == headless
 
 
