@@ -14,7 +14,7 @@ from virtualserver.kube import kinds
 from virtualserver.kube.objects import Resource, controller_of, controller_reference, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from virtualserver.api.virtualserver import VirtualServer
     from virtualserver.kube.objects import Key, Manifest
@@ -28,7 +28,6 @@ __all__ = [
     "labels",
     "living_owner",
     "metadata",
-    "passed_on",
 ]
 
 VIRTUAL_SERVER: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND)
@@ -73,16 +72,6 @@ def metadata(
         owner = {"metadata": {"name": server.name, "uid": server.uid}}
         result["ownerReferences"] = [controller_reference(VIRTUAL_SERVER, owner)]
     return result
-
-
-def passed_on(server: VirtualServer, allowed: Collection[str]) -> dict[str, str]:
-    """Return the annotations of a server that a child gets too.
-
-    Args:
-        server: The owner.
-        allowed: Their keys. None of them is a key that we write ourselves.
-    """
-    return {key: value for key, value in server.metadata.annotations.items() if key in allowed and value}
 
 
 def claimed_owner(child: Manifest) -> tuple[Resource, Key] | None:

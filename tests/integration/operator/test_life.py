@@ -315,3 +315,35 @@ async def test_a_quota_that_refuses_an_object_is_told_and_its_lifting_is_used(
         kinds.RESOURCE_QUOTA, "few", hard("1"), namespace=cluster.namespace, field_manager="admin"
     )
     await cluster.object(refused, "web" if refused is kinds.VIRTUAL_MACHINE else "web-tcp")
+
+
+async def test_annotations_are_passed_on_as_the_site_says_live_and_ours_win(cluster: Cluster, site_file: Path) -> None:
+    asked = {
+        "external-dns.alpha.kubernetes.io/hostname": "web.example.com",
+        "metallb.io/address-pool": "private",
+        "metallb.io/loadBalancerIPs": "203.0.113.1",
+        "example.com/note": "mine",
+    }
+    await cluster.create(annotations=asked, network={"tcp": {"ports": [22]}})
+
+    async def passed() -> dict[str, str]:
+        service = await cluster.object(kinds.SERVICE, "web-tcp")
+        return {key: value for key, value in service["metadata"]["annotations"].items() if key in asked}
+
+    async def passed_are(wanted: dict[str, str]) -> None:
+        async def are() -> bool:
+            return await passed() == wanted
+
+        await cluster.until(are, passed)
+
+    hostname = {"external-dns.alpha.kubernetes.io/hostname": "web.example.com"}
+    pool = {"metallb.io/address-pool": "public"}
+    await passed_are(hostname | pool)
+    before = site_file.read_text()
+    site_file.write_text("annotations: {services: [example.com/*]}\n")
+    await passed_are({"example.com/note": "mine"} | pool)
+    site_file.write_text(before)
+    await passed_are(hostname | pool)
+    removed = {"metadata": {"annotations": dict.fromkeys(hostname)}}
+    await cluster.change(VIRTUAL_SERVER, "web", **removed)
+    await passed_are(pool)

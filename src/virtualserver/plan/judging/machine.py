@@ -106,6 +106,11 @@ def pending_changes(situation: Situation, template: Mapping[str, Any]) -> list[s
     if running is None:
         return []
     changed = list(_differing(template["spec"], fields.mapping(running, "spec"), ""))
+    passed = situation.site.annotations.of_machine
+    now, then = fields.mapping(template, "metadata", "annotations"), fields.annotations_of(running)
+    changed += [
+        f"metadata.annotations[{key}]" for key in sorted(passed({**then, **now})) if now.get(key) != then.get(key)
+    ]
     if not keeps_its_addresses(situation):
         changed.append("directAttachLoadBalancerIP")
     return changed

@@ -17,6 +17,7 @@ from virtualserver.plan.judging.readiness import USELESS_PUBLIC, has_useless_pub
 from virtualserver.plan.judging.verdict import Verdict, refused
 from virtualserver.plan.network import CLUSTER_NIC
 from virtualserver.plan.objects import data_volumes, services
+from virtualserver.plan.sites import annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -181,6 +182,8 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
     without_effect = site.driver.without_effect(server, storage_classes=site.storage_classes)
     if without_effect:
         yield Reason.PARTLY_APPLIED, f"{', '.join(without_effect)}: no effect here"
+    for key in annotations.kept_back(server.metadata.annotations, site.annotations):
+        yield Reason.PARTLY_APPLIED, f"metadata.annotations[{key}]: not among the annotations that this site passes on"
     if _source_changed(situation):
         message = "spec.storage.root.source: the root disk was made from another source and stays as it is"
         yield Reason.PARTLY_APPLIED, message

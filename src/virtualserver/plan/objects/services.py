@@ -75,9 +75,9 @@ def _addresses(service: Manifest | None) -> tuple[str, ...]:
 
 def _load_balancer(situation: Situation, balancer: LoadBalancer) -> Manifest:
     server, driver = situation.server, situation.site.driver
+    annotations = situation.site.annotations.of_services(server.metadata.annotations)
     # A key that no other server has: with a shared word another tenant could sit on this address.
-    annotations = driver.service_annotations(pool=balancer.pool.name, sharing_key=server.uid)
-    annotations |= ownership.passed_on(server, driver.passed_to_services)
+    annotations |= driver.service_annotations(pool=balancer.pool.name, sharing_key=server.uid)
     spec = {"type": "LoadBalancer", **driver.service_fields(), **_forwarding(situation, balancer)}
     return {
         "apiVersion": "v1",

@@ -36,8 +36,8 @@ def virtual_machine(situation: Situation) -> list[Apply]:
 
 def _template_metadata(situation: Situation) -> dict[str, Any]:
     server, nic = situation.server, situation.network.cluster_nic
-    annotations = situation.site.driver.template_annotations(attached_to=nic.attached_to if nic else None)
-    annotations |= ownership.passed_on(server, situation.site.driver.passed_to_machines)
+    annotations = situation.site.annotations.of_machine(server.metadata.annotations)
+    annotations |= situation.site.driver.template_annotations(attached_to=nic.attached_to if nic else None)
     result: dict[str, Any] = {"labels": ownership.labels(server)}
     if annotations:
         result["annotations"] = annotations

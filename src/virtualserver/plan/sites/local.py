@@ -64,15 +64,6 @@ class Local:
     }
     """Reasons in the node's conditions for which a VirtualServer has a word of its own."""
 
-    passed_to_services: Final = frozenset(
-        {"external-dns.alpha.kubernetes.io/hostname", "service.beta.kubernetes.io/load-balancer-source-ranges"}
-    )
-    """The annotations of a VirtualServer that its load balancer Services get. Any other could claim what is not the
-    owner's (an address, another pool): an allow-list, never a deny-list."""
-
-    passed_to_machines: Final = frozenset({"cni.projectcalico.org/ipv4pools"})
-    """The annotations of a VirtualServer that its machine gets. Any other could claim another tenant's address."""
-
     def service_annotations(self, *, pool: str, sharing_key: str) -> dict[str, str]:
         """Return what asks for an address, in MetalLB's words.
 

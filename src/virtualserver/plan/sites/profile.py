@@ -15,6 +15,8 @@ import yaml
 from virtualserver.api import names
 from virtualserver.api.faults import Fault, InvalidManifest, convert, without_nulls
 from virtualserver.plan import bounded_yaml
+from virtualserver.plan.sites import annotations
+from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
 from virtualserver.plan.sites.site import BetweenNamespaces, Site
 
@@ -49,6 +51,13 @@ class AllQuotas(Quota, frozen=True):
     namespaces: dict[str, Quota] = {}
 
 
+class Annotations(_Part, frozen=True):
+    """Which annotations of a server are passed on, and to what."""
+
+    machines: tuple[str, ...] = AllowedAnnotations().machines
+    services: tuple[str, ...] = AllowedAnnotations().services
+
+
 class Defaults(_Part, frozen=True):
     """What holds for a server whose manifest does not say it."""
 
@@ -72,6 +81,7 @@ class Profile(_Part, frozen=True):
     between_namespaces: BetweenNamespaces = BetweenNamespaces.OPEN
     quotas: AllQuotas = AllQuotas()
     verbs: tuple[Verb, ...] = ()
+    annotations: Annotations = Annotations()
     defaults: Defaults = Defaults()
 
 
@@ -97,7 +107,7 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
     named = [pool.name for pool in profile.pools or ()]
     pools = frozenset(installed) if installed is not None else frozenset(named or _USUAL_POOLS)
     faults = [*_pool_faults(named, pools), *_namespace_faults(profile), *_quota_faults(profile, pools)]
-    faults += _not_supported_yet(profile)
+    faults += [*_annotation_faults(profile), *_not_supported_yet(profile)]
     if faults:
         raise InvalidManifest(faults)
     return Site(
@@ -109,6 +119,7 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
             addresses=_decode(profile.quotas),
             namespaces={name: _decode(quota) for name, quota in profile.quotas.namespaces.items()},
         ),
+        annotations=AllowedAnnotations(profile.annotations.machines, profile.annotations.services),
         keep_disk=profile.defaults.keep_disk,
     )
 
@@ -124,6 +135,7 @@ def dump(site: Site) -> str:
             **_encode(site.quotas.addresses),
             "namespaces": {name: _encode(quota) for name, quota in sorted(site.quotas.namespaces.items())},
         },
+        "annotations": {"machines": list(site.annotations.machines), "services": list(site.annotations.services)},
         "defaults": {"keepDisk": site.keep_disk},
     }
     return yaml.safe_dump(profile, sort_keys=False)
@@ -167,6 +179,12 @@ def _namespace_fault(path: str, name: str) -> Iterator[Fault]:
         yield Fault(
             path, f"{name!r} is no namespace's name: use at most 63 lower-case letters, digits and dashes, no dash last"
         )
+
+
+def _annotation_faults(profile: Profile) -> Iterator[Fault]:
+    for kind, allowed in (("machines", profile.annotations.machines), ("services", profile.annotations.services)):
+        for index, message in annotations.faults(allowed):
+            yield Fault(f"site.annotations.{kind}[{index}]", message)
 
 
 def _quota_faults(profile: Profile, pools: frozenset[str]) -> Iterator[Fault]:

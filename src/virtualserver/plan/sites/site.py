@@ -7,6 +7,7 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
+from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.local import Local
 from virtualserver.plan.sites.quotas import Quotas
 
@@ -17,6 +18,7 @@ __all__ = ["BetweenNamespaces", "PoolChoice", "Site"]
 
 _LOCAL: Final = Local()
 _NO_QUOTAS: Final = Quotas()
+_USUAL_ANNOTATIONS: Final = AllowedAnnotations()
 
 
 class BetweenNamespaces(enum.StrEnum):
@@ -51,6 +53,7 @@ class Site:
         storage_classes: Storage class names that the site honours; any other is a wish.
         between_namespaces: Whether guests reach the guests of other namespaces.
         quotas: What namespaces may hold.
+        annotations: Which annotations of a server are passed on.
         keep_disk: Whether a server keeps its disk when it is deleted and its manifest does not say it.
         driver: What is written for, waited for and refused by whoever carries the objects out.
     """
@@ -60,6 +63,7 @@ class Site:
     storage_classes: frozenset[str] = frozenset({"local"})
     between_namespaces: BetweenNamespaces = BetweenNamespaces.OPEN
     quotas: Quotas = _NO_QUOTAS
+    annotations: AllowedAnnotations = _USUAL_ANNOTATIONS
     keep_disk: bool = False
     driver: Local = _LOCAL
 

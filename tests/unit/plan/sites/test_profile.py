@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from virtualserver.api.faults import InvalidManifest
 from virtualserver.plan import sites
 from virtualserver.plan.sites import profile
+from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
 from virtualserver.plan.sites.site import BetweenNamespaces, Site
 
@@ -31,6 +32,7 @@ quotas:
   addresses: 16
   namespaces:
     team-a: {addresses: {public: 64}}
+annotations: {machines: [], services: [example.com/*]}
 defaults: {keepDisk: true}
 """
     assert sites.load(text) == Site(
@@ -39,6 +41,7 @@ defaults: {keepDisk: true}
         storage_classes=frozenset({"fast"}),
         between_namespaces=BetweenNamespaces.CLOSED,
         quotas=Quotas(AddressQuota(each=16), {"team-a": AddressQuota(pools={"public": 64})}),
+        annotations=AllowedAnnotations((), ("example.com/*",)),
         keep_disk=True,
     )
 
@@ -59,6 +62,7 @@ def test_where_the_place_decides_about_its_pools_the_text_may_leave_them_out_and
 
 
 _POOLS = st.frozensets(st.sampled_from(["public", "private", "public-ord1"]), min_size=1)
+_KEYS = st.lists(st.sampled_from(["plain", "example.com/a", "example.com/*"]), unique=True)
 
 
 @pytest.mark.usefixtures("_all_supported")
@@ -76,6 +80,7 @@ def test_what_is_written_is_read_as_the_same_site(pools: frozenset[str], data: s
         storage_classes=data.draw(st.frozensets(st.sampled_from(["local", "fast"]))),
         between_namespaces=data.draw(st.sampled_from(BetweenNamespaces)),
         quotas=Quotas(data.draw(quotas), data.draw(st.dictionaries(names, quotas))),
+        annotations=AllowedAnnotations(*(tuple(data.draw(_KEYS)) for _ in range(2))),
         keep_disk=data.draw(st.booleans()),
     )
     assert sites.load(sites.dump(site)) == site
@@ -148,6 +153,15 @@ quotas:
         "site.quotas.namespaces.a.addresses.public": "-2 is less than 0: write 0 for no address, or leave it out "
         "for no bound",
     }
+
+
+def test_an_annotation_that_is_not_to_be_passed_on_is_named_by_its_place() -> None:
+    found = faults_of("annotations: {machines: [a/b, metallb.io/address-pool], services: ['*', a/b, a/b]}")
+    assert list(found) == [
+        "site.annotations.machines[1]",
+        "site.annotations.services[0]",
+        "site.annotations.services[2]",
+    ]
 
 
 @pytest.mark.parametrize(
