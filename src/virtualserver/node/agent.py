@@ -134,7 +134,7 @@ class Agent:
         installation.seeds.mkdir(mode=0o711, exist_ok=True)
 
         # What brings the one to the other.
-        self._volumes = volumes = VolumeController(cache, writer, queues, held, images, disks, overseer)
+        self._volumes = volumes = VolumeController(cache, writer, queues, held, images, disks, overseer, self._site)
         self._services = services = ServiceController(
             cache, writer, queues, held, addresses, dataplane, overseer, self._site, node=name
         )
@@ -253,6 +253,8 @@ class Agent:
                 self._tell_of_site(node, found)
                 for service in self._cache.all(kinds.SERVICE):  # they may have an address now
                     self._queues.services.add(key_of(service))
+                for volume in self._cache.all(kinds.DATA_VOLUME):  # there may be room for its disk now
+                    self._queues.volumes.add(key_of(volume))
                 await self._placement.regroup()
 
     def _is_closed(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.node_world import a_machine, a_volume
+from virtualserver.plan import sites
 from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:
@@ -200,3 +201,18 @@ def test_a_machine_brings_its_disks_along_and_takes_them_with_it(node: NodeWorld
     node.delete("vm", "one")
     node.eventually(lambda: not node.get("dv", "brought"), what="the DataVolume is deleted with its machine")
     node.eventually(lambda: not disk.exists(), what="the disk is removed")
+
+
+def test_fault_43_how_far_disks_are_overcommitted_says_site_yaml_and_a_higher_bound_is_used(node: NodeWorld) -> None:
+    told, file = os.statvfs(node.installation.state), node.installation.site_file
+    least = 32 * MIB / (told.f_blocks * told.f_frsize)
+    try:
+        file.write_text(f"disks: {{overcommit: {least:.9f}}}\n")
+        node.eventually(lambda: sites.load(node.installation.effective_site.read_text()).disk_overcommit < 1)
+        node.apply(a_volume("one"))
+        node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "InsufficientStorage")
+        message = node.condition("dv", "one", "Ready")["message"]
+        assert "0.0 GiB are the bound" in message and "disks.overcommit in site.yaml" in message
+    finally:
+        file.unlink()
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")

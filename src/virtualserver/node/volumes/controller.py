@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from virtualserver.controlplane.site import SiteFound
+    from virtualserver.host.followed import Followed
     from virtualserver.kube.cache import Cache
     from virtualserver.node.held import Held
     from virtualserver.node.overseer import Overseer
@@ -69,6 +71,7 @@ class VolumeController:
         images: ImageStore,
         disks: DiskStore,
         overseer: Overseer,
+        site: Followed[SiteFound],
     ) -> None:
         """Name what it works with.
 
@@ -80,6 +83,7 @@ class VolumeController:
             images: What disks start from.
             disks: Where they are made.
             overseer: Watches over its passes.
+            site: Has the bound of what all disks may grow to.
         """
         self._cache = cache
         self._writer = writer
@@ -87,6 +91,7 @@ class VolumeController:
         self._held = held
         self._images = images
         self._disks = disks
+        self._site = site
         self._grants = Grants(cache)
         # A machine that starts and the controller may come to the same disk.
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -204,7 +209,7 @@ class VolumeController:
             if isinstance(image, Wait):
                 return image
             size = max(size, image.virtual_size)
-            if why := self._grants.grant(uid, size, self._disks.space()):
+            if why := self._grant(uid, size):
                 return _no_room(why)
             # The claim comes before its disk: what exists on this machine can be found through the API.
             if claim is None:
@@ -216,10 +221,13 @@ class VolumeController:
             # It grows before the machine's next start.
             if uid in self._held.open_disks():
                 return claim
-            if why := self._grants.grant(uid, size, self._disks.space()):
+            if why := self._grant(uid, size):
                 return _no_room(why)
             await asyncio.to_thread(self._disks.grow, uid, size)
         return await self._bind(claim, max(size, bound or 0)) or claim
+
+    def _grant(self, uid: str, size: int) -> str:
+        return self._grants.grant(uid, size, self._disks.space(), overcommit=self._site.value.site.disk_overcommit)
 
     def _source(self, volume: Manifest) -> Image | Wait:
         """Return the image that a DataVolume clones."""
@@ -275,4 +283,5 @@ class VolumeController:
 
 
 def _no_room(why: str) -> Wait:
-    return waits_for("InsufficientStorage", f"spec.storage.resources.requests.storage: {why}")
+    bound = "the administrator sets the bound with disks.overcommit in site.yaml"
+    return waits_for("InsufficientStorage", f"spec.storage.resources.requests.storage: {why} ({bound})")

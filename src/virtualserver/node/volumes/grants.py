@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from virtualserver.kube import kinds
 from virtualserver.kube.objects import owner_uid
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.storage.space import Space
 
-__all__ = ["OVERCOMMIT", "Grants"]
-
-OVERCOMMIT: Final = 10.0
-"""Disks may grow to so many times the size of their file system; `node.reserve` stops who uses it up."""
+__all__ = ["Grants"]
 
 
 class Grants:
@@ -29,19 +26,20 @@ class Grants:
         self._cache = cache
         self._sizes: dict[str, int] | None = None
 
-    def grant(self, uid: str, size: int, told: Space) -> str:
+    def grant(self, uid: str, size: int, told: Space, *, overcommit: float) -> str:
         """Count a disk, or return why it may not grow to its size, in words.
 
         Args:
             uid: Of its DataVolume.
             size: What it may grow to, in bytes.
             told: The file system that it is on.
+            overcommit: All disks may grow to so many times its size; `node.reserve` stops who uses it up.
         """
         sizes = self._all()
         held = sizes.get(uid, 0)
         if size <= held:
             return ""
-        why = space.refusal(size - held, sum(sizes.values()), told, overcommit=OVERCOMMIT)
+        why = space.refusal(size - held, sum(sizes.values()), told, overcommit=overcommit)
         if not why:
             sizes[uid] = size
         return why

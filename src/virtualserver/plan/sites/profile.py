@@ -18,7 +18,7 @@ from virtualserver.plan import bounded_yaml
 from virtualserver.plan.sites import annotations
 from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
-from virtualserver.plan.sites.site import BetweenNamespaces, Site
+from virtualserver.plan.sites.site import DISK_OVERCOMMIT, BetweenNamespaces, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Profile", "dump", "load"]
 
 _USUAL_POOLS: Final = ("public", "private")
+_LARGEST_OVERCOMMIT: Final = 1000
 _POOL_NAME: Final = re.compile(r"(public|private)(-[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
 
 
@@ -58,6 +59,12 @@ class Annotations(_Part, frozen=True):
     services: tuple[str, ...] = AllowedAnnotations().services
 
 
+class Disks(_Part, frozen=True):
+    """What holds for the disks of all namespaces together."""
+
+    overcommit: float = DISK_OVERCOMMIT
+
+
 class Defaults(_Part, frozen=True):
     """What holds for a server whose manifest does not say it."""
 
@@ -80,6 +87,7 @@ class Profile(_Part, frozen=True):
     storage_classes: tuple[str, ...] = ("local",)
     between_namespaces: BetweenNamespaces = BetweenNamespaces.OPEN
     quotas: AllQuotas = AllQuotas()
+    disks: Disks = Disks()
     verbs: tuple[Verb, ...] = ()
     annotations: Annotations = Annotations()
     defaults: Defaults = Defaults()
@@ -107,7 +115,7 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
     named = [pool.name for pool in profile.pools or ()]
     pools = frozenset(installed) if installed is not None else frozenset(named or _USUAL_POOLS)
     faults = [*_pool_faults(named, pools), *_namespace_faults(profile), *_quota_faults(profile, pools)]
-    faults += [*_annotation_faults(profile), *_not_supported_yet(profile)]
+    faults += [*_annotation_faults(profile), *_disk_faults(profile.disks), *_not_supported_yet(profile)]
     if faults:
         raise InvalidManifest(faults)
     return Site(
@@ -119,6 +127,7 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
             addresses=_decode(profile.quotas),
             namespaces={name: _decode(quota) for name, quota in profile.quotas.namespaces.items()},
         ),
+        disk_overcommit=profile.disks.overcommit,
         annotations=AllowedAnnotations(profile.annotations.machines, profile.annotations.services),
         keep_disk=profile.defaults.keep_disk,
     )
@@ -135,6 +144,7 @@ def dump(site: Site) -> str:
             **_encode(site.quotas.addresses),
             "namespaces": {name: _encode(quota) for name, quota in sorted(site.quotas.namespaces.items())},
         },
+        "disks": {"overcommit": site.disk_overcommit},
         "annotations": {"machines": list(site.annotations.machines), "services": list(site.annotations.services)},
         "defaults": {"keepDisk": site.keep_disk},
     }
@@ -201,6 +211,12 @@ def _quota_faults(profile: Profile, pools: frozenset[str]) -> Iterator[Fault]:
                 yield Fault(where, f"{pool!r} is no pool of this place: {_one_of(pools)}")
             if count < 0:
                 yield Fault(where, f"{count} is less than 0: write 0 for no address, or leave it out for no bound")
+
+
+def _disk_faults(disks: Disks) -> Iterator[Fault]:
+    if not 0 < disks.overcommit <= _LARGEST_OVERCOMMIT:  # which no NaN is either
+        message = f"{disks.overcommit:g} is no bound: write a number above 0, such as {DISK_OVERCOMMIT:g}"
+        yield Fault("site.disks.overcommit", f"{message}, and at most {_LARGEST_OVERCOMMIT}")
 
 
 def _not_supported_yet(profile: Profile) -> Iterator[Fault]:

@@ -14,7 +14,10 @@ from virtualserver.plan.sites.quotas import Quotas
 if TYPE_CHECKING:
     from virtualserver.api.virtualserver import VirtualServer
 
-__all__ = ["BetweenNamespaces", "PoolChoice", "Site"]
+__all__ = ["DISK_OVERCOMMIT", "BetweenNamespaces", "PoolChoice", "Site"]
+
+DISK_OVERCOMMIT: Final = 10.0
+"""Disks are thin, and most of them stay far below their size; who uses the room up stands still."""
 
 _LOCAL: Final = Local()
 _NO_QUOTAS: Final = Quotas()
@@ -53,6 +56,7 @@ class Site:
         storage_classes: Storage class names that the site honours; any other is a wish.
         between_namespaces: Whether guests reach the guests of other namespaces.
         quotas: What namespaces may hold.
+        disk_overcommit: Disks may grow to so many times the size of the file system that they are on.
         annotations: Which annotations of a server are passed on.
         keep_disk: Whether a server keeps its disk when it is deleted and its manifest does not say it.
         driver: What is written for, waited for and refused by whoever carries the objects out.
@@ -63,6 +67,7 @@ class Site:
     storage_classes: frozenset[str] = frozenset({"local"})
     between_namespaces: BetweenNamespaces = BetweenNamespaces.OPEN
     quotas: Quotas = _NO_QUOTAS
+    disk_overcommit: float = DISK_OVERCOMMIT
     annotations: AllowedAnnotations = _USUAL_ANNOTATIONS
     keep_disk: bool = False
     driver: Local = _LOCAL

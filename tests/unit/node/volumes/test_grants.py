@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from virtualserver.node.volumes.grants import OVERCOMMIT, Grants
+from virtualserver.node.volumes.grants import Grants
 from virtualserver.storage.space import Space
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 GIB = 1 << 30
 ROOM = Space(total=GIB, free=GIB)
+OVERCOMMIT = 2.5
 BOUND = int(OVERCOMMIT * GIB)
 
 
@@ -37,22 +38,33 @@ def grants(*claims: dict[str, Any]) -> Grants:
     return Grants(cast("Cache", Claims(*claims)))
 
 
+def grant(counted: Grants, uid: str, size: int) -> str:
+    return counted.grant(uid, size, ROOM, overcommit=OVERCOMMIT)
+
+
 def test_what_was_granted_before_counts() -> None:
-    counted = grants(a_claim("one", "4Gi"))
-    assert "already" in counted.grant("two", BOUND - 3 * GIB, ROOM)
-    assert counted.grant("two", BOUND - 4 * GIB, ROOM) == ""
-    assert counted.grant("three", 1, ROOM)
+    counted = grants(a_claim("one", "1Gi"))
+    assert "already" in grant(counted, "two", BOUND - GIB + 1)
+    assert grant(counted, "two", BOUND - GIB) == ""
+    assert grant(counted, "three", 1)
 
 
 def test_a_disk_that_is_there_is_not_counted_twice_and_only_its_growth_is_new() -> None:
-    counted = grants(a_claim("one", "4Gi"))
-    assert counted.grant("one", 4 * GIB, ROOM) == ""
-    assert counted.grant("one", BOUND, ROOM) == ""
-    assert counted.grant("one", BOUND + 1, ROOM)
+    counted = grants(a_claim("one", "1Gi"))
+    assert grant(counted, "one", GIB) == ""
+    assert grant(counted, "one", BOUND) == ""
+    assert grant(counted, "one", BOUND + 1)
 
 
 def test_a_disk_that_is_gone_makes_room() -> None:
-    counted = grants(a_claim("one", "4Gi"))
-    assert counted.grant("two", BOUND, ROOM)
+    counted = grants(a_claim("one", "1Gi"))
+    assert grant(counted, "two", BOUND)
     counted.keep({"two"})
-    assert counted.grant("two", BOUND, ROOM) == ""
+    assert grant(counted, "two", BOUND) == ""
+
+
+def test_another_bound_counts_from_the_next_disk_on_and_takes_nothing_away() -> None:
+    counted = grants(a_claim("one", "2Gi"))
+    assert counted.grant("two", 1, ROOM, overcommit=2)
+    assert counted.grant("one", 2 * GIB, ROOM, overcommit=0.5) == ""
+    assert counted.grant("two", GIB, ROOM, overcommit=3) == ""

@@ -32,6 +32,7 @@ quotas:
   addresses: 16
   namespaces:
     team-a: {addresses: {public: 64}}
+disks: {overcommit: 3}
 annotations: {machines: [], services: [example.com/*]}
 defaults: {keepDisk: true}
 """
@@ -41,6 +42,7 @@ defaults: {keepDisk: true}
         storage_classes=frozenset({"fast"}),
         between_namespaces=BetweenNamespaces.CLOSED,
         quotas=Quotas(AddressQuota(each=16), {"team-a": AddressQuota(pools={"public": 64})}),
+        disk_overcommit=3.0,
         annotations=AllowedAnnotations((), ("example.com/*",)),
         keep_disk=True,
     )
@@ -80,6 +82,7 @@ def test_what_is_written_is_read_as_the_same_site(pools: frozenset[str], data: s
         storage_classes=data.draw(st.frozensets(st.sampled_from(["local", "fast"]))),
         between_namespaces=data.draw(st.sampled_from(BetweenNamespaces)),
         quotas=Quotas(data.draw(quotas), data.draw(st.dictionaries(names, quotas))),
+        disk_overcommit=data.draw(st.floats(min_value=0.001, max_value=1000)),
         annotations=AllowedAnnotations(*(tuple(data.draw(_KEYS)) for _ in range(2))),
         keep_disk=data.draw(st.booleans()),
     )
@@ -173,6 +176,17 @@ def test_an_annotation_that_is_not_to_be_passed_on_is_named_by_its_place() -> No
 )
 def test_what_is_not_carried_out_yet_is_refused_instead_of_ignored(text: str, path: str) -> None:
     assert "not supported yet" in faults_of(text)[path]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1000.5", ".nan", ".inf"])
+def test_how_far_disks_are_overcommitted_is_a_number_above_0(value: str) -> None:
+    message = faults_of(f"disks: {{overcommit: {value}}}")["site.disks.overcommit"]
+    assert message == f"{value.strip('.')} is no bound: write a number above 0, such as 10, and at most 1000"
+
+
+@pytest.mark.parametrize("value", ["true", "'10'", "ten", "[10]"])
+def test_how_far_disks_are_overcommitted_has_no_other_type(value: str) -> None:
+    assert "has the wrong type: expected float" in faults_of(f"disks: {{overcommit: {value}}}")["site.disks.overcommit"]
 
 
 @pytest.mark.parametrize("text", ["a: [", "- a", "x", "? [a]\n: b", "--- {}\n--- {}", "a: !!int ''", "a: &a [*a]"])
