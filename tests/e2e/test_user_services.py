@@ -9,6 +9,7 @@ import pytest
 
 from e2e.manifests import a_server
 from harness.waiting import eventually
+from virtualserver.api import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,68 @@ def test_a_service_for_floating_gets_its_address_before_any_server_uses_it(produ
         assert columns[3] == address, "as kubectl shows it"
     finally:
         product.delete("service", "floating")
+
+
+def _selecting(name: str, selector: dict[str, str], **changes: Any) -> dict[str, Any]:
+    """Return a Service inside the cluster, as `virtctl expose` and others make it."""
+    service = _service(name, annotations={}, selector=selector)
+    service["spec"]["type"] = "ClusterIP"
+    service["metadata"] |= changes
+    return service
+
+
+def _published(product: Product, name: str, *, namespace: str = "default") -> str:
+    conditions = product.get("service", name, namespace=namespace)["status"].get("conditions", [])
+    return next((one["reason"] for one in conditions if one["type"] == names.PORTS_PUBLISHED), "")
+
+
+def test_fault_39_services_find_a_guest_by_the_labels_that_clients_rely_on(backend: Product) -> None:
+    selectors = {
+        "by-name": {"vm.kubevirt.io/name": "backend"},
+        "by-id": {"vmi.kubevirt.io/id": "backend"},
+        "by-domain": {"kubevirt.io/domain": "backend"},
+        "by-launcher": {"kubevirt.io": "virt-launcher", "kubevirt.io/vm": "backend"},
+        "by-label": {"app": "shop"},
+    }
+    backend.kubectl("label", "vs", "backend", "app=shop")
+    address = backend.get("vs", "backend")["status"]["network"]["internalIP"]
+    backend.apply(*(_selecting(name, selector) for name, selector in selectors.items()))
+    backend.kubectl("create", "namespace", "labels-neighbour")
+    foreign = _service("foreign", annotations={}, selector=selectors["by-launcher"])
+    try:
+
+        def found(name: str) -> list[str]:
+            addresses = "jsonpath={.endpoints[*].addresses[*]}"
+            return backend.try_kubectl("get", "endpointslice", f"{name}-ipv4", "-o", addresses).stdout.split()
+
+        for name in selectors:
+            eventually(lambda name=name: found(name) == [address], what=f"{name} to find the guest")
+        backend.apply({**foreign, "metadata": {**foreign["metadata"], "namespace": "labels-neighbour"}})
+        eventually(
+            lambda: _published(backend, "foreign", namespace="labels-neighbour") == "NoMachine",
+            what="a neighbour's Service to say that it finds nobody",
+        )
+        assert backend.kubectl("get", "endpointslices", "-n", "labels-neighbour", "-o", "name") == ""
+        backend.kubectl("label", "vs", "backend", "app-")
+        eventually(lambda: found("by-label") == [], what="the label that was taken off to count no more")
+        assert found("by-name") == [address]
+    finally:
+        backend.kubectl("delete", "namespace", "labels-neighbour", "--wait=false")
+        backend.delete("service", *selectors)
+
+
+def test_fault_39_a_load_balancer_that_matches_no_machine_says_so(backend: Product) -> None:
+    backend.apply(_service("nobodys", annotations={}, selector={"app": "typo"}))
+    try:
+        eventually(lambda: _published(backend, "nobodys") == "NoMachine", what="the condition")
+        of_it = ("get", "events", "--field-selector=involvedObject.name=nobodys,reason=NoMachine", "-o", "name")
+        eventually(lambda: backend.kubectl(*of_it), what="the Event")
+        assert "app=typo" in backend.kubectl(*of_it[:-1], "jsonpath={.items[0].message}")
+        backend.kubectl("label", "vs", "backend", "app=typo")
+        eventually(lambda: _published(backend, "nobodys") == "", what="the condition to go")
+    finally:
+        backend.kubectl("label", "vs", "backend", "app-")
+        backend.delete("service", "nobodys")
 
 
 def test_its_selector_may_match_later_and_no_longer(backend: Product, client: Internet) -> None:

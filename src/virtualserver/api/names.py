@@ -42,10 +42,12 @@ __all__ = [
     "NODE_MANAGER",
     "OPERATOR_MANAGER",
     "PLURAL",
+    "PORTS_PUBLISHED",
     "REVISION",
     "RUN_STRATEGY",
     "SINGULAR",
     "STORAGE_OBSERVED_API_VERSION",
+    "TEMPLATE_LABELS",
     "UID",
     "USER",
     "USER_NAMESPACE",
@@ -87,6 +89,8 @@ BASE_IMAGE: Final = f"{DOMAIN}/base-image"
 """Annotation of a server's own PersistentVolumeClaim: the digest of the image that its disk started from."""
 INSTANCE_TEMPLATE: Final = f"{DOMAIN}/template"
 """Annotation of a VirtualMachineInstance: the hash of the template that it was made from."""
+TEMPLATE_LABELS: Final = f"{DOMAIN}/template-labels"
+"""Annotation of a VirtualMachineInstance: the keys of the labels that it has from that template, with commas."""
 NODE_FINALIZER: Final = f"{DOMAIN}/node"
 """Finalizer of a VirtualMachineInstance: the guest is still to be shut down and its link to be removed."""
 ALIAS_OF: Final = f"{DOMAIN}/alias-of"
@@ -109,6 +113,8 @@ FLOWS_BOUNDED: Final = f"{DOMAIN}/FlowsBounded"
 them as fast as it may, within the last minute, and others were dropped."""
 ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
 """Condition of a Service: whether a load balancer address was granted, and why not."""
+PORTS_PUBLISHED: Final = f"{DOMAIN}/PortsPublished"
+"""Condition of a Service: False where a port of it cannot be published, or leads to nobody, and why."""
 
 OPERATOR_MANAGER: Final = "virtualserver-operator"
 """Field manager of everything that the operator writes."""

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from virtualserver.api.faults import Fault
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["CUT_OFF", "STANDS_STILL", "event_of_data_plane", "event_of_site", "events_of"]
+__all__ = ["CUT_OFF", "NO_MACHINE", "STANDS_STILL", "event_of_data_plane", "event_of_site", "events_of"]
 
 STANDS_STILL: Final = "GuestStandsStill"
 """Reason of a VMI's Ready: its guest runs, and for a while it cannot go on."""
 
 CUT_OFF: Final = "GuestCutOff"
 """Reason of a VMI's Ready: its guest runs, and has no network until its next start."""
+
+NO_MACHINE: Final = "NoMachine"
+"""Reason of a Service's PortsPublished: its selector matches no machine of its namespace."""
 
 _ORDINARY: Final = frozenset({"WaitingForAddress", "WaitingForSecret", "WaitingForVolumes"})
 """Waits in the ordinary course of a start, which end by themselves."""
@@ -116,6 +119,8 @@ def _of_service(before: Manifest, after: Manifest) -> Iterator[Event]:
     condition = condition_of(after, names.ADDRESS_ASSIGNED)
     if condition and condition["status"] == "False" and condition["reason"] != _reason(before, names.ADDRESS_ASSIGNED):
         yield Event("Warning", condition["reason"], str(condition.get("message", "")))
+    if _reason(after, names.PORTS_PUBLISHED) == NO_MACHINE != _reason(before, names.PORTS_PUBLISHED):
+        yield Event("Warning", NO_MACHINE, str((condition_of(after, names.PORTS_PUBLISHED) or {}).get("message", "")))
 
 
 def _addresses(service: Manifest) -> list[str]:

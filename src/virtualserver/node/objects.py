@@ -12,6 +12,8 @@ from virtualserver.api import names
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.objects import Manifest
 
@@ -56,10 +58,9 @@ def is_final(vmi: Manifest | None) -> bool:
     return vmi is not None and fields.status_of(vmi).get("phase") in ("Succeeded", "Failed")
 
 
-def selects(service: Manifest, vmi: Manifest) -> bool:
-    """Return whether a Service's selector matches a VMI; one without a selector matches nothing."""
+def selects(service: Manifest, labels: Mapping[str, str]) -> bool:
+    """Return whether a Service's selector matches labels; one without a selector matches nothing."""
     selector = fields.mapping(service, "spec", "selector")
-    labels = fields.labels_of(vmi)
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 

@@ -18,15 +18,12 @@ if TYPE_CHECKING:
     from virtualserver.kube.trouble import Trouble
     from virtualserver.node.writer import NodeWriter
 
-__all__ = ["PORTS_PUBLISHED", "Overseer", "conditions_of"]
-
-PORTS_PUBLISHED: Final = f"{names.DOMAIN}/PortsPublished"
-"""Condition of a Service: False where a port of it cannot be published, and why."""
+__all__ = ["Overseer", "conditions_of"]
 
 _TOLD_BY: Final[Mapping[Resource, tuple[str, str]]] = {
     kinds.VIRTUAL_MACHINE: ("Failure", "True"),
     kinds.VIRTUAL_MACHINE_INSTANCE: ("Synchronized", "False"),
-    kinds.SERVICE: (PORTS_PUBLISHED, "False"),
+    kinds.SERVICE: (names.PORTS_PUBLISHED, "False"),
     kinds.DATA_VOLUME: ("Ready", "False"),
 }
 """The condition, and its status, by which an object of each kind says what it waits for."""

@@ -9,7 +9,8 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Manifest, Resource, key_of
-from virtualserver.node.objects import attached_service, volume_claims
+from virtualserver.node import labels
+from virtualserver.node.objects import attached_service, selects, volume_claims
 from virtualserver.node.services import balancing, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
 from virtualserver.node.vmi import macs
@@ -28,7 +29,9 @@ WATCHES: Final = {
     kinds.VIRTUAL_MACHINE: Watch(indexes={macs.BY_MAC: macs.of_machine}),
     kinds.VIRTUAL_MACHINE_INSTANCE: Watch(),
     kinds.NAMESPACE: Watch(),
-    kinds.SERVICE: Watch(indexes={balancing.GROUP: balancing.groups_of}),
+    kinds.SERVICE: Watch(
+        indexes={balancing.GROUP: balancing.groups_of, relations.FOR_ANYBODY: relations.namespace_of_users}
+    ),
     kinds.DATA_VOLUME: Watch(),
     kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
     kinds.ENDPOINT_SLICE: Watch(label_selector=f"endpointslice.kubernetes.io/managed-by={names.MANAGED_BY_NODE}"),
@@ -81,8 +84,21 @@ class Watches:
         attached = {attached_service(vm["spec"]["template"]) for vm in (change.old, change.new) if vm}
         for name in attached - {None}:
             self._queues.services.add((change.key[0], str(name)))
+        self._machine_labels(change)
         if change.new is None:
             self._queues.sweep_soon()
+
+    def _machine_labels(self, change: Change) -> None:
+        """Have the Services looked at that find a machine by its labels, or do not any more."""
+        seen = [labels.of_vm(vm) for vm in (change.old, change.new) if vm]
+        if len(seen) == 2 and seen[0] != seen[1]:
+            for key in relations.services_selecting(self._cache, change.key[0], *seen):
+                self._queues.services.add(key)
+        elif len(seen) == 1:
+            # While a machine has no VMI, it only matters to those that would say that they match none.
+            for service in self._cache.by_index(kinds.SERVICE, relations.FOR_ANYBODY, change.key[0]):
+                if selects(service, seen[0]):
+                    self._queues.services.add(key_of(service))
 
     def _vmi(self, change: Change) -> None:
         self._queues.vms.add(change.key)
@@ -142,7 +158,7 @@ def _uid(manifest: Manifest) -> str:
     return manifest["metadata"]["uid"]
 
 
-def _face(vmi: Manifest | None) -> tuple[tuple[str, ...], object, object] | None:
+def _face(vmi: Manifest | None) -> object:
     """Return what Services see of a VMI."""
     if vmi is None:
         return None
@@ -153,7 +169,11 @@ def _face(vmi: Manifest | None) -> tuple[tuple[str, ...], object, object] | None
         for address in interface.get("ipAddresses") or ()
     )
     ready = condition_of(vmi, "Ready")
-    return addresses, (status.get("phase"), ready and ready["status"]), vmi["metadata"].get("deletionTimestamp")
+    return (
+        addresses,
+        (status.get("phase"), ready and ready["status"]),
+        (vmi["metadata"].get("deletionTimestamp"), fields.labels_of(vmi)),
+    )
 
 
 def _wish(service: Manifest | None) -> object:

@@ -27,6 +27,7 @@ __all__ = [
     "is_ours",
     "labels",
     "living_owner",
+    "machine_labels",
     "metadata",
 ]
 
@@ -52,6 +53,12 @@ _MAKERS: Final[Mapping[str, tuple[Resource, tuple[str, ...]]]] = {
 def labels(server: VirtualServer) -> dict[str, str]:
     """Return the labels of everything that is made for a server, its machine included."""
     return {names.NAME: server.name, names.UID: server.uid}
+
+
+def machine_labels(server: VirtualServer) -> dict[str, str]:
+    """Return the labels of a server's machine: the server's own too, so that Services find it by them."""
+    given = {key: value for key, value in server.metadata.labels.items() if not key.startswith(f"{names.DOMAIN}/")}
+    return {**given, **labels(server)}
 
 
 def metadata(

@@ -92,6 +92,37 @@ async def test_a_vmi_whose_face_changes_concerns_the_services_that_select_it(nod
     assert await keys(node.queues.vms) == await keys(node.queues.vmis) == {"one"}
 
 
+async def test_fault_39_a_vmi_that_gets_other_labels_concerns_the_services_of_both(node: Node) -> None:
+    node.know(kinds.SERVICE, a_service("one-tcp", selector={"app": "one"}))
+    node.know(kinds.SERVICE, a_service("two-tcp", selector={"app": "two"}))
+    vmis = [an_object("one", labels={"app": app}) for app in ("one", "two")]
+    node.change(kinds.VIRTUAL_MACHINE_INSTANCE, *vmis)
+    assert await keys(node.queues.services) == {"one-tcp", "two-tcp"}
+
+
+def a_labelled_machine(name: str, **labels: str) -> dict[str, Any]:
+    return an_object(name, spec={"template": {"metadata": {"labels": labels}, "spec": {}}})
+
+
+async def test_fault_39_a_machine_that_gets_other_labels_concerns_the_services_of_both(node: Node) -> None:
+    for name in ("old", "new", "third"):
+        node.know(kinds.SERVICE, a_service(name, type="ClusterIP", selector={"app": name}))
+    node.change(kinds.VIRTUAL_MACHINE, a_labelled_machine("one", app="old"), a_labelled_machine("one", app="new"))
+    assert await keys(node.queues.services) == {"old", "new"}
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_fault_39_a_machine_that_comes_or_goes_concerns_the_load_balancers_that_matched_nobody(
+    node: Node, comes: bool
+) -> None:
+    node.know(kinds.SERVICE, a_service("one", selector={"vm.kubevirt.io/name": "one"}))
+    node.know(kinds.SERVICE, a_service("two", selector={"vm.kubevirt.io/name": "two"}))
+    node.know(kinds.SERVICE, a_service("cluster", type="ClusterIP", selector={"vm.kubevirt.io/name": "one"}))
+    machine = a_labelled_machine("one")
+    node.change(kinds.VIRTUAL_MACHINE, None if comes else machine, machine if comes else None)
+    assert await keys(node.queues.services) == {"one"}
+
+
 async def test_an_image_wakes_the_data_volumes_that_clone_it(node: Node) -> None:
     source = {"source": {"pvc": {"namespace": "ns", "name": "debian"}}}
     node.know(kinds.DATA_VOLUME, an_object("one", spec=source))

@@ -5,13 +5,21 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from harness.virtualservers import UID, a_server
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.objects import controller_reference
-from virtualserver.plan.ownership import SUFFIXES, VIRTUAL_SERVER, claimed_owner, is_ours, living_owner
+from virtualserver.plan.ownership import (
+    SUFFIXES,
+    VIRTUAL_SERVER,
+    claimed_owner,
+    is_ours,
+    living_owner,
+    machine_labels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,3 +113,10 @@ def test_what_is_made_of_a_child_belongs_to_that_child_while_it_lives(kind: str,
 def test_an_object_of_a_kind_that_nothing_of_ours_makes_belongs_to_nobody() -> None:
     assert claimed_owner(a_child("ConfigMap", "web", the_server())) is None
     assert claimed_owner({"metadata": {"name": "web", "namespace": "default"}}) is None
+
+
+def test_fault_39_a_machine_has_the_labels_of_its_server_and_none_that_only_we_give() -> None:
+    given = {"app": "shop", names.UID: "another", f"{names.DOMAIN}/x": "y"}
+    server = a_server("web")
+    server = msgspec.structs.replace(server, metadata=msgspec.structs.replace(server.metadata, labels=given))
+    assert machine_labels(server) == {"app": "shop", names.NAME: "web", names.UID: server.uid}

@@ -15,7 +15,7 @@ from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.kube.patch import merge_patch
 from virtualserver.node.allocation.addresses import COOLING
-from virtualserver.node.overseer import PORTS_PUBLISHED
+from virtualserver.node.events import NO_MACHINE
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.services import balancing, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
@@ -39,7 +39,7 @@ __all__ = ["ServiceController"]
 _NAMED_FAULTS = 5
 """So many of a Service's faults are named; the others show when these are mended."""
 
-_OWNED = (names.ADDRESS_ASSIGNED, PORTS_PUBLISHED)
+_OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED)
 
 
 class _Sharing(NamedTuple):
@@ -244,7 +244,7 @@ class ServiceController:
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
     async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> None:
-        conditions = _conditions(service, granted)
+        conditions = _conditions(service, granted, matches_nobody=relations.matches_nobody(self._cache, service))
         if not conditions and not any(condition_of(service, type_) for type_ in _OWNED):
             return
         wanted: dict[str, Any] = {
@@ -265,7 +265,9 @@ class ServiceController:
             await self._writer.patch(kinds.SERVICE, service, changes, subresource="status")
 
 
-def _conditions(service: Manifest, granted: tuple[Address, ...] | Wait) -> list[dict[str, Any]]:
+def _conditions(
+    service: Manifest, granted: tuple[Address, ...] | Wait, *, matches_nobody: bool
+) -> list[dict[str, Any]]:
     conditions: list[dict[str, Any]] = []
     faults: dict[str, str] = {}
     if named := rules.named_target_ports(service):
@@ -275,10 +277,21 @@ def _conditions(service: Manifest, granted: tuple[Address, ...] | Wait) -> list[
         conditions.append(_address_condition(granted))
         if unreadable := source_ranges.clients_of(service).faults:
             faults["SourceRangeInvalid"] = "; ".join(unreadable[:_NAMED_FAULTS])
+    if matches_nobody:
+        faults[NO_MACHINE] = _nobody(service)
     if faults:
         reason, message = next(iter(faults)), "; ".join(faults.values())
-        conditions.append({"type": PORTS_PUBLISHED, "status": "False", "reason": reason, "message": message})
+        conditions.append({"type": names.PORTS_PUBLISHED, "status": "False", "reason": reason, "message": message})
     return conditions
+
+
+def _nobody(service: Manifest) -> str:
+    selector = fields.mapping(service, "spec", "selector")
+    named = [f"{key}={value}" for key, value in list(selector.items())[:_NAMED_FAULTS]]
+    return (
+        f"spec.selector: no machine of this namespace has the labels {','.join(named)}: a machine has those of its "
+        "VirtualServer and vm.kubevirt.io/name, which is its name"
+    )
 
 
 def _address_condition(granted: tuple[Address, ...] | Wait) -> dict[str, Any]:

@@ -2,34 +2,69 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import Key, Manifest, key_of
+from virtualserver.node import labels
 from virtualserver.node.objects import attached_service, is_final, selects
-from virtualserver.node.ownership import server_of
+from virtualserver.node.ownership import is_made_by, server_of
+from virtualserver.node.services import balancing
 from virtualserver.plan.ownership import claimed_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.cache import Cache
     from virtualserver.node.held import Held
 
-__all__ = ["addresses_on", "is_attached", "members_of", "services_of", "waiting_vmis"]
+__all__ = [
+    "FOR_ANYBODY",
+    "addresses_on",
+    "is_attached",
+    "matches_nobody",
+    "members_of",
+    "namespace_of_users",
+    "services_of",
+    "services_selecting",
+    "waiting_vmis",
+]
+
+FOR_ANYBODY: Final = "for anybody"
+"""Index of the load balancer Services that lead to whom they select, by namespace."""
+
+
+def namespace_of_users(service: Manifest) -> tuple[str, ...]:
+    """Return what the index `FOR_ANYBODY` has of a Service."""
+    is_selecting = bool(fields.mapping(service, "spec", "selector")) and claimed_owner(service) is None
+    return (service["metadata"]["namespace"],) if is_selecting and balancing.wants_address(service) else ()
+
+
+def services_selecting(cache: Cache, namespace: str, *seen: Mapping[str, str]) -> list[Key]:
+    """Return the Services of a namespace that select any of these labels."""
+    services = cache.in_namespace(kinds.SERVICE, namespace)
+    return [key_of(service) for service in services if any(selects(service, one) for one in seen)]
 
 
 def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
     """Return the Services that select a VMI, or whose address is on its NIC."""
-    attached = attached_service(vmi)
+    attached, seen = attached_service(vmi), _labels(cache, vmi)
     return [
         key_of(service)
         for service in cache.in_namespace(kinds.SERVICE, vmi["metadata"]["namespace"])
-        if selects(service, vmi) or service["metadata"]["name"] == attached
+        if selects(service, seen) or service["metadata"]["name"] == attached
     ]
+
+
+def matches_nobody(cache: Cache, service: Manifest) -> bool:
+    """Return whether no machine of its namespace, running or not, is one that a user's load balancer selects."""
+    if not namespace_of_users(service) or members_of(cache, service):
+        return False
+    vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, service["metadata"]["namespace"])
+    return not any(selects(service, labels.of_vm(vm)) for vm in vms)
 
 
 def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
@@ -39,7 +74,7 @@ def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
     server is known to live: anybody may give another machine its labels. Any other leads to whom it selects.
     """
     vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
-    selected = [vmi for vmi in vmis if selects(service, vmi)]
+    selected = [vmi for vmi in vmis if selects(service, _labels(cache, vmi))]
     if claimed_owner(service) is None:
         return selected
     server = server_of(cache, service)
@@ -72,5 +107,10 @@ def waiting_vmis(cache: Cache, service: Manifest) -> list[Key]:
         key_of(vmi)
         for vmi in cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace)
         if not is_final(vmi) and not is_true(vmi, names.DATA_PLANE_READY)
-        if selects(service, vmi) or attached_service(vmi) == name
+        if selects(service, _labels(cache, vmi)) or attached_service(vmi) == name
     ]
+
+
+def _labels(cache: Cache, vmi: Manifest) -> dict[str, str]:
+    vm = cache.get(kinds.VIRTUAL_MACHINE, key_of(vmi))
+    return labels.seen(vmi, vm if vm is not None and is_made_by(vm, vmi) else None)

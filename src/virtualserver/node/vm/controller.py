@@ -19,6 +19,7 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists, Forbidden, Invalid
 from virtualserver.kube.objects import controller_reference, key_of
+from virtualserver.node import labels
 from virtualserver.node.objects import attached_service, volume_claims
 from virtualserver.node.ownership import is_made_by, look_for_owners
 from virtualserver.node.vm import run_strategy
@@ -57,8 +58,12 @@ def vmi_of(vm: Manifest) -> dict[str, Any]:
         "metadata": {
             "name": metadata["name"],
             "namespace": metadata["namespace"],
-            "labels": {**fields.labels_of(template), "kubevirt.io/vm": metadata["name"]},
-            "annotations": {**fields.annotations_of(template), names.INSTANCE_TEMPLATE: template_hash(vm)},
+            "labels": labels.of_new_vmi(vm),
+            "annotations": {
+                **fields.annotations_of(template),
+                names.INSTANCE_TEMPLATE: template_hash(vm),
+                names.TEMPLATE_LABELS: labels.recorded(vm),
+            },
             "finalizers": [names.NODE_FINALIZER],
             "ownerReferences": [controller_reference(kinds.VIRTUAL_MACHINE, vm)],
         },

@@ -38,7 +38,7 @@ def _template_metadata(situation: Situation) -> dict[str, Any]:
     server, nic = situation.server, situation.network.cluster_nic
     annotations = situation.site.annotations.of_machine(server.metadata.annotations)
     annotations |= situation.site.driver.template_annotations(attached_to=nic.attached_to if nic else None)
-    result: dict[str, Any] = {"labels": ownership.labels(server)}
+    result: dict[str, Any] = {"labels": ownership.machine_labels(server)}
     if annotations:
         result["annotations"] = annotations
     return result
