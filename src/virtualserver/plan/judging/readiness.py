@@ -37,7 +37,17 @@ def ready(situation: Situation) -> Verdict:
     """Return the condition ``Ready``: the first thing that stands in the way, or that nothing does."""
     if situation.server.metadata.deletion_timestamp:
         return Verdict("False", Reason.TERMINATING, "the server is being deleted, with all that was made for it")
-    return next(_obstacles(situation), None) or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(situation))
+    verdict = next(_obstacles(situation), None)
+    verdict = verdict or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(situation))
+    return verdict._replace(message="; ".join([verdict.message, *_told_of_guest(situation)]))
+
+
+def _told_of_guest(situation: Situation) -> Iterator[str]:
+    """Yield what is the matter with a guest that runs on all the same; it may be why something else fails."""
+    if machine.phase(situation) is Phase.RUNNING:
+        running = machine.running_instance(situation)
+        found = (_condition(running, type_) for type_ in situation.site.driver.told)
+        yield from (str(one.get("message")) for one in found if one.get("status") == "True")
 
 
 def _obstacles(situation: Situation) -> Iterator[Verdict]:
