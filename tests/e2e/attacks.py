@@ -51,8 +51,7 @@ class Claim:
     Attributes:
         what: What is claimed, in words: the test's id.
         manifest: The object.
-        refused: The API server itself refuses it; False: it is accepted, and comes to nothing of the other's; None: one
-            of both, as long as what it claims is no field.
+        refused: The API server itself refuses it; else it is accepted, and comes to nothing of the other's.
         waits: Its guest does not run for it: what is claimed is all that it could have.
     """
 
@@ -256,7 +255,7 @@ CLAIMS: list[Claim] = [
         lambda w: a_server("v2", storage={"root": {"size": "128Mi", "storageClassName": "local", "source": cloned(w)}}),
         refused=True,
     ),
-    Claim("the disk, by a template", a_templated, refused=None),
+    Claim("the disk, by a template", a_templated, refused=True),
     Claim(
         "the disk, by its name",
         lambda w: a_machine("m5", volumes=({"name": "root", "dataVolume": {"name": "wanted"}},)),

@@ -1,4 +1,4 @@
-"""Who has to stop writing, and when, so that the control plane keeps room; which disks are too many."""
+"""Who has to stop writing, and when, so that the control plane keeps room; which disks are too many (fault 43)."""
 
 from __future__ import annotations
 

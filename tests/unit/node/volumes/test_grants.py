@@ -1,4 +1,4 @@
-"""How many disks fit, counted from the claims that are there and those that were granted since."""
+"""How many disks fit, counted from the claims that are there and those that were granted since (fault 43)."""
 
 from __future__ import annotations
 
