@@ -22,7 +22,7 @@ from virtualserver.fabric.desired import entries, names, state
 from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
-from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq, wait_for_end
+from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq
 from virtualserver.fabric.kernel import devices, ruleset, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
@@ -197,24 +197,18 @@ class DataPlane:
         return frozenset[str]().union(*sets)
 
     async def supervise(self) -> None:
-        """Run until cancelled: start dnsmasq again when it has died, with back-off."""
+        """Run until cancelled: start dnsmasq again when it has died or somebody has stopped it, with back-off."""
         pause = 0.1
         while True:
-            pid = self._dnsmasq.find()
-            with contextlib.suppress(ProcessLookupError):
-                descriptor = os.pidfd_open(pid) if pid is not None else None
-                if descriptor is not None:
-                    try:
-                        if await wait_for_end(descriptor, _LONGEST_PAUSE):
-                            continue
-                        pause = 0.1
-                        continue
-                    finally:
-                        os.close(descriptor)
+            began = time.monotonic()
+            await self._dnsmasq.attend()
             async with self._lock:
-                if self._namespace.exists():
+                if self._dnsmasq.find() is None and self._namespace.exists():
                     with contextlib.suppress(CommandError):
                         await self._ensure_dnsmasq()
+                        self._untold.append(Repair("process dnsmasq", f"namespace {self._namespace.name}"))
+            if time.monotonic() - began > _LONGEST_PAUSE:
+                pause = 0.1
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -43,6 +43,11 @@ _QUIT_SECONDS: Final = 10.0
 _LEAVE_SECONDS: Final = 5.0
 """How long the end of a connection, or of a process, may come after the other."""
 _SPACE_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 1.0
+_STOPPED: Final = (
+    "QEMU itself was stopped on the host (SIGSTOP): the guest stands still until somebody continues it (kill -CONT), "
+    "or it is restarted"
+)
 _RETRY_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -77,6 +82,7 @@ class Machine:
         self._later: set[asyncio.Task[None]] = set()
         self._frozen = self._why_frozen()
         """Why we stopped the guest's processors; empty where we did not."""
+        self._is_stopped = False
         self.state: MachineState = self._running() if self._pidfd is not None else self._end()
         self._watcher: asyncio.Task[None] | None = None
         if self._process is not None:
@@ -204,7 +210,7 @@ class Machine:
             return ""
 
     def _running(self) -> Running:
-        return Running(self._frozen)
+        return Running(_STOPPED if self._is_stopped else self._frozen)
 
     def _go_on(self) -> None:
         """Tell everybody that the machine runs, unless it has ended meanwhile."""
@@ -249,7 +255,7 @@ class Machine:
         loop = asyncio.get_running_loop()
         exited = asyncio.Event()
         loop.add_reader(pidfd, exited.set)
-        talk = asyncio.create_task(self._talk(exited))
+        talk, look = asyncio.create_task(self._talk(exited)), asyncio.create_task(self._look())
         try:
             await exited.wait()
             # The end of QEMU ends the connection, once all is read that came by it. The library leaves tasks behind
@@ -257,8 +263,9 @@ class Machine:
             await asyncio.wait([talk], timeout=_LEAVE_SECONDS)
         finally:
             loop.remove_reader(pidfd)
-            talk.cancel()
-            await asyncio.gather(talk, return_exceptions=True)
+            for task in (talk, look):
+                task.cancel()
+            await asyncio.gather(talk, look, return_exceptions=True)
         await leave_group(self._group)
         self._settle(self._end())
 
@@ -285,6 +292,20 @@ class Machine:
                 self._connected.clear()
                 with contextlib.suppress(Exception):
                     await client.disconnect()
+
+    async def _look(self) -> None:
+        """Say when somebody has stopped QEMU itself, and when it goes on: meanwhile it answers nothing."""
+        seen = False
+        while self._process is not None:
+            was, seen = seen, self._process.is_stopped()
+            # Two looks, since who is stopped together with everything else goes on together with it too.
+            if (is_stopped := was and seen) != self._is_stopped:
+                self._is_stopped = is_stopped
+                _LOG.warning("machine %s: QEMU, PID %d, %s", self.spec.name, self._process.pid, _word(is_stopped))
+                if self._frozen and not is_stopped:
+                    await self._execute("stop")  # which QEMU may not have heard
+                self._go_on()
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _hold(self, client: QMPClient) -> None:
         """Use a connection until it breaks."""
@@ -344,7 +365,7 @@ class Machine:
     async def _gone(self) -> None:
         """Wait until the process has ended; kill it if it does not."""
         try:
-            async with asyncio.timeout(_QUIT_SECONDS):
+            async with asyncio.timeout(0 if self._is_stopped else _QUIT_SECONDS):
                 await self._ended.wait()
         except TimeoutError:
             if self._pidfd is not None:
@@ -355,7 +376,7 @@ class Machine:
 
     async def _execute(self, command: str) -> bool:
         """Send one command, waiting for a connection if there is none at the moment; False: QEMU did not take it."""
-        if isinstance(self.state, Ended):
+        if isinstance(self.state, Ended) or self._is_stopped:
             return False
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
@@ -415,6 +436,10 @@ class Machine:
             tail = last_lines(self._files.log)
             return Ended(EndReason.CRASH, f"QEMU died unexpectedly{': ' + tail if tail else ' without a message'}")
         return Ended(EndReason.QUIT, "QEMU was ended")
+
+
+def _word(is_stopped: bool) -> str:
+    return "has been stopped (SIGSTOP)" if is_stopped else "goes on"
 
 
 async def _status(client: QMPClient) -> str:

@@ -18,7 +18,9 @@ import pytest
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.ledger import Delta, Entry
+from virtualserver.fabric.desired.repair import Repair
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.dhcp import dnsmasq
 from virtualserver.fabric.kernel import devices
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace
@@ -214,6 +216,29 @@ async def test_dnsmasq_is_started_again_each_time_it_dies(plane: DataPlane) -> N
         supervision.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await supervision
+
+
+async def test_dnsmasq_that_somebody_stops_is_started_again_and_told_of(
+    plane: DataPlane, make_guest: world.MakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dnsmasq, "DOUBT_SECONDS", 1.0)
+    guest = await make_guest(plane, 2, configured=False)
+    repairs = plane.repairs()
+    told = asyncio.ensure_future(anext(repairs))
+    supervision = asyncio.ensure_future(plane.supervise())
+    try:
+        (first,) = await processes(plane)
+        os.kill(first, signal.SIGSTOP)
+        async with asyncio.timeout(60):
+            assert await told == Repair("process dnsmasq", "namespace vs-t1")
+            while await processes(plane) in ([], [first]):
+                await asyncio.sleep(0.02)
+        assert await asyncio.to_thread(guest.dhcp)
+    finally:
+        supervision.cancel()
+        told.cancel()
+        await asyncio.gather(supervision, told, return_exceptions=True)
+        await repairs.aclose()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("policy", ["policy drop", "rule"])

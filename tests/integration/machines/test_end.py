@@ -1,6 +1,7 @@
 """Ends of many machines at once, as `vs down` brings them about: nobody hears of what is no fault (fault 42).
 
-What plays QEMU is a program that speaks QMP and ends in the ways that matter; twenty guests would take minutes here.
+And one that somebody has stopped. What plays QEMU is a program that speaks QMP and ends in the ways that matter; twenty
+guests would take minutes here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -112,3 +115,36 @@ async def test_fault_42_a_machine_that_ends_has_taken_what_ended_it(
     await asyncio.sleep(0)
     assert caplog.messages == []
     assert unheard == []
+
+
+async def test_who_stops_qemu_itself_is_seen_and_it_is_told_until_it_goes_on() -> None:
+    async with machines(1, "answers") as (machine,):
+        assert machine.pid
+
+        async def says(words: str) -> None:
+            async with asyncio.timeout(60):
+                async for state in machine.changes():
+                    if isinstance(state, Running) and (words in state.message if words else not state.message):
+                        break
+
+        os.kill(machine.pid, signal.SIGSTOP)
+        await says("stopped on the host (SIGSTOP)")
+        os.kill(machine.pid, signal.SIGCONT)
+        await says("")
+
+
+async def test_a_machine_that_was_stopped_is_adopted_at_once_and_ends() -> None:
+    async with machines(1, "answers") as (machine,):
+        assert machine.pid
+        os.kill(machine.pid, signal.SIGSTOP)
+        files = machine._files  # pyright: ignore[reportPrivateUsage]
+        successor = Machine(machine.spec, files, group=None)
+        successor.watch()
+        try:
+            assert await successor.settle(30)
+            assert isinstance(successor.state, Running) and "SIGSTOP" in successor.state.message
+            async with asyncio.timeout(60):
+                await successor.quit()
+            assert isinstance(successor.state, Ended)
+        finally:
+            await successor.close()

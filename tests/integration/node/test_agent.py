@@ -95,14 +95,18 @@ def test_a_guest_whose_tap_somebody_deletes_goes_on(node: NodeWorld) -> None:
     assert node.qemu_pid("one") == pid
 
 
+def dnsmasq_of(node: NodeWorld) -> int:
+    inventory = asyncio.run(node.data_plane().inventory())
+    return next((int(one["detail"].removeprefix("pid ")) for one in inventory if one["kind"] == "process"), 0)
+
+
 def test_a_node_that_stood_still_catches_up_and_does_nothing_twice(node: NodeWorld) -> None:
     """A laptop's lid: node and dnsmasq stop, the network changes, and all go on."""
     node.apply(a_service("one-tcp", selects="one"))
     start(node)
     address, pid = node.address_of("one-tcp"), node.qemu_pid("one")
-    inventory = asyncio.run(node.data_plane().inventory())
-    (tap,) = [item["name"] for item in inventory if item["kind"] == "tap"]
-    (dnsmasq,) = [int(item["detail"].removeprefix("pid ")) for item in inventory if item["kind"] == "process"]
+    (tap,) = [item["name"] for item in asyncio.run(node.data_plane().inventory()) if item["kind"] == "tap"]
+    dnsmasq = dnsmasq_of(node)
     stopped = (node.node_pid, dnsmasq, pid)
     moment = now()
     for one in stopped:
@@ -120,12 +124,20 @@ def test_a_node_that_stood_still_catches_up_and_does_nothing_twice(node: NodeWor
     second = node.address_of("two-tcp", seconds=30)
     print(f"all answers after {time.monotonic() - began:.1f} s")
     assert (node.qemu_pid("one"), second != address) == (pid, True)
-    assert [item["detail"] for item in asyncio.run(node.data_plane().inventory()) if item["kind"] == "process"] == [
-        f"pid {dnsmasq}"
-    ]
+    assert dnsmasq_of(node) == dnsmasq
     writes = node.writes_since(moment)
     assert sum("services/two-tcp/status" in one for one in writes) == 1, writes
     assert not any("services/one-tcp" in one for one in writes), writes
+
+    # Who stops QEMU alone, or dnsmasq, is seen.
+    os.kill(pid, signal.SIGSTOP)
+    os.kill(dnsmasq, signal.SIGSTOP)
+    node.eventually(lambda: node.condition("vmi", "one", "Ready").get("reason") == "GuestStandsStill", seconds=30)
+    assert "SIGSTOP" in node.condition("vmi", "one", "Ready")["message"]
+    os.kill(pid, signal.SIGCONT)
+    node.eventually(lambda: node.condition("vmi", "one", "Ready").get("status") == "True", seconds=30)
+    node.eventually(lambda: node.answers(address, 22), seconds=30)
+    node.eventually(lambda: dnsmasq_of(node) not in (0, dnsmasq), seconds=60, what="dnsmasq is started again")
 
 
 def test_a_guest_that_powers_itself_off_stays_off(node: NodeWorld) -> None:

@@ -27,8 +27,8 @@ import yaml
 from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, rest
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
-from virtualserver.controlplane.supervisor import control, logs, probes, processes, watchdog
-from virtualserver.host import locks, pulse
+from virtualserver.controlplane.supervisor import control, logs, probes, processes
+from virtualserver.host import locks, pulse, watchdog
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import Process, end
 from virtualserver.installation.installation import Installation
@@ -87,7 +87,8 @@ class _Watched:
         """What is wrong with a process that lives, for people; ``""`` for nothing."""
         if self.silent_seconds < watchdog.DOUBT_SECONDS:
             return ""
-        return f"its event loop has stood still for {self.silent_seconds:.0f} s"
+        how = "its event loop has stood still" if self.component.pulse else "somebody has stopped it (SIGSTOP)"
+        return f"{how} for {self.silent_seconds:.0f} s"
 
 
 class Supervisor:
@@ -271,22 +272,21 @@ class Supervisor:
                 await asyncio.sleep(0.1)
 
     async def _watch(self, watched: _Watched) -> None:
-        """End a component whose event loop stands still, and note at what: its successor leaves that alone."""
+        """End a component that stands still, and note at what: its successor leaves that alone."""
         component, process = watched.component, watched.process
         assert process  # noqa: S101 - the caller looked
-        if component.pulse is None:
-            return
-        dog, beat = watchdog.Watchdog(process.pid), None
+        dog, still, beat = watchdog.Watchdog(process.pid), watchdog.Standstill(process), None
         while watched.silent_seconds < watchdog.LIMIT_SECONDS:
             await asyncio.sleep(watchdog.LOOK_SECONDS)
-            beat = pulse.read(component.pulse)
-            watched.silent_seconds = dog.look(beat, now=time.monotonic())
+            beat = pulse.read(component.pulse) if component.pulse else None
+            watched.silent_seconds = dog.look(beat, now=time.monotonic()) if component.pulse else still.look()
             if watched.trouble:
                 watched.ready.clear()
         # Who is stopped from outside stands still at whatever it did at that moment.
         work = beat.work if beat and not process.is_stopped() else ""
         try:
-            write_atomically(component.pulse.with_name("held"), work, mode=0o644)
+            if component.pulse:
+                write_atomically(component.pulse.with_name("held"), work, mode=0o644)
         except OSError as error:
             _log.error("%s: what it stood still at could not be noted: %s", component.name, error)
         watched.broken_off = f"{watched.trouble}{f' at {work}' if work else ''}, so it was ended: its log says where"

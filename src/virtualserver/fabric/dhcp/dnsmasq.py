@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -17,6 +18,8 @@ from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.host import resolv_conf
 from virtualserver.host.commands import CommandError
 from virtualserver.host.files import make_folder
+from virtualserver.host.process import Process
+from virtualserver.host.watchdog import DOUBT_SECONDS, LOOK_SECONDS, Standstill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +33,8 @@ _KINDS: Final = (entries.DHCP_HOST, entries.DHCP_OPTIONS, entries.NAMES)
 _STOP_SECONDS: Final = 5.0
 _RIGHTS: Final = ("net_admin", "net_bind_service")
 """Capabilities of the process: neighbours' entries for guests that have no address yet, and ports 53 and 67."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Place(Protocol):
@@ -86,6 +91,20 @@ class Dnsmasq:
             return None
         self._known = (pid, descriptor)
         return pid
+
+    async def attend(self) -> None:
+        """Return once the process has ended; end it where somebody has stopped it, and it has not gone on since."""
+        pid = self.find()
+        process = Process.of(pid) if pid is not None else None
+        if process is None:
+            return
+        still = Standstill(process)
+        with process.open() as descriptor:
+            while descriptor is not None and not await wait_for_end(descriptor, LOOK_SECONDS):
+                if still.look() >= DOUBT_SECONDS:
+                    _logger.warning("dnsmasq: somebody has stopped it (SIGSTOP), so it is started again")
+                    with contextlib.suppress(ProcessLookupError):
+                        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
 
     def _search(self) -> int | None:
         numbers = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal())

@@ -18,7 +18,8 @@ import harness
 from harness.waiting import until
 from virtualserver import controlplane
 from virtualserver.controlplane.components import Component, FileProbe
-from virtualserver.controlplane.supervisor import supervisor, watchdog
+from virtualserver.controlplane.supervisor import supervisor
+from virtualserver.host import watchdog
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.record import ControlPlaneSettings
 
@@ -72,8 +73,8 @@ class World:
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """The limits are shorter than a user's, so that the tests are."""
+async def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """The limits are shorter than a user's, so that the tests are. With the parameter False it has no pulse."""
     monkeypatch.setattr(watchdog, "DOUBT_SECONDS", 2.0)
     monkeypatch.setattr(watchdog, "LIMIT_SECONDS", 5.0)
     root = Path(tempfile.mkdtemp(prefix="vs-test-", dir="/tmp"))
@@ -88,7 +89,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
         {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])},
         os.geteuid(),
         FileProbe(folder / "ready"),
-        pulse=folder / "pulse",
+        pulse=folder / "pulse" if getattr(request, "param", True) else None,
     )
     settings = ControlPlaneSettings("", controlplane.Options().encode(), "")
     work = supervisor.Supervisor(
@@ -146,3 +147,29 @@ async def test_a_process_that_somebody_stops_is_started_again_and_nothing_is_set
     again = await world.ready(but=first)
     assert again.last_error.startswith("its event loop has stood still for 5 s, so it was ended")
     assert not world.read("aside.json") and not world.read("told-slow")
+
+
+@pytest.mark.parametrize("world", [False], indirect=True, ids=["no pulse"])
+async def test_a_program_of_others_that_somebody_stops_is_told_and_started_again(world: World) -> None:
+    """etcd, kube-apiserver, kube-controller-manager and the relay have no pulse to look at."""
+    (world.folder / "mended").touch()
+    first = (await world.ready()).pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    doubted = await world.doubted()
+    assert doubted.pid == first and not doubted.ready
+    assert doubted.trouble.startswith("somebody has stopped it (SIGSTOP) for ")
+    again = await world.ready(but=first)
+    assert again.last_error.startswith("somebody has stopped it (SIGSTOP) for 5 s, so it was ended")
+
+
+@pytest.mark.parametrize("world", [False], indirect=True, ids=["no pulse"])
+async def test_a_program_of_others_that_goes_on_in_time_is_left_alone(world: World) -> None:
+    (world.folder / "mended").touch()
+    first = (await world.ready()).pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    await world.doubted()
+    os.kill(first, signal.SIGCONT)
+    again = await world.ready()
+    assert (again.pid, again.trouble, again.restarts) == (first, "", 0)

@@ -1,19 +1,22 @@
-"""Whether a component's event loop stands still: decided from what its pulse shows, and when one looks at it. Pure."""
+"""Whether a process stands still: decided from what its pulse shows, and when one looks at it."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from virtualserver.host.pulse import Beat
+from virtualserver.host.pulse import Beat
 
-__all__ = ["DOUBT_SECONDS", "LIMIT_SECONDS", "LOOK_SECONDS", "Watchdog"]
+if TYPE_CHECKING:
+    from virtualserver.host.process import Process
+
+__all__ = ["DOUBT_SECONDS", "LIMIT_SECONDS", "LOOK_SECONDS", "Standstill", "Watchdog"]
 
 LOOK_SECONDS: Final = 1.0
 """How often one looks."""
 
 DOUBT_SECONDS: Final = 5.0
-"""After this long without a beat a component counts as not ready."""
+"""After this long without a beat a process counts as not ready."""
 
 LIMIT_SECONDS: Final = 20.0
 """After this long it is ended and started again."""
@@ -53,3 +56,25 @@ class Watchdog:
         elif passed <= _LATE_SECONDS:
             self._silent += passed
         return self._silent
+
+
+class Standstill:
+    """For how long somebody has stopped a process that has no pulse, as SIGSTOP and a debugger do.
+
+    It beats, to a `Watchdog`, for as long as nobody has stopped it.
+
+    Args:
+        process: The process.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._dog = Watchdog(process.pid)
+        self._looks = 0
+
+    def look(self) -> float:
+        """Return for how many seconds it has been stopped, as far as one looked; 0 for one that runs or has ended."""
+        self._looks += 1
+        count = 0 if self._process.is_stopped() else self._looks
+        silent = self._dog.look(Beat(self._process.pid, count, ""), now=time.monotonic())
+        return silent if count == 0 else 0.0

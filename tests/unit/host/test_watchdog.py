@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING, cast
 
-from virtualserver.controlplane.supervisor import watchdog
-from virtualserver.controlplane.supervisor.watchdog import Watchdog
+from virtualserver.host import watchdog
 from virtualserver.host.pulse import Beat
+from virtualserver.host.watchdog import Standstill, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pytest
+
+    from virtualserver.host.process import Process
 
 PID = 7
 
@@ -44,3 +50,30 @@ def test_a_machine_that_was_suspended_or_stopped_is_no_fault_of_the_component() 
 def test_a_process_that_has_not_begun_to_beat_is_not_judged_by_its_predecessors_pulse() -> None:
     assert silences((second, beat(1, pid=PID - 1)) for second in range(60)) == [0] * 60
     assert silences((second, None) for second in range(60)) == [0] * 60
+
+
+@dataclasses.dataclass
+class Stoppable:
+    """A process that is stopped, or not, as one says."""
+
+    pid: int
+    stopped: bool = False
+
+    def is_stopped(self) -> bool:
+        return self.stopped
+
+
+def test_a_process_without_a_pulse_stands_still_while_somebody_has_stopped_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: float(next(seconds)))
+    process = Stoppable(PID)
+    still = Standstill(cast("Process", process))
+
+    def looks(stopped: bool) -> list[float]:
+        process.stopped = stopped
+        return [still.look() for _ in range(4)]
+
+    assert looks(False) == [0, 0, 0, 0]
+    assert looks(True) == [0, 1, 2, 3]
+    assert looks(False) == [0, 0, 0, 0]
+    assert looks(True) == [0, 1, 2, 3]
