@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from virtualserver.kube import fields
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -109,6 +111,19 @@ class Situation:
     def instance(self) -> Manifest | None:
         """The VirtualMachineInstance: the machine's present, or last, run."""
         return self.children.get("VirtualMachineInstance", self.server.name)
+
+    @property
+    def running(self) -> Manifest | None:
+        """The instance that runs, None where there is none or it has ended."""
+        found = self.instance
+        return None if found is None or fields.status_of(found).get("phase") in ("Succeeded", "Failed") else found
+
+    @property
+    def keeps_its_addresses(self) -> bool:
+        """Whether the machine, where it runs, was started with its addresses from where the manifest now says."""
+        nic, running = self.network.cluster_nic, self.running
+        attached_to = nic.attached_to if nic else None
+        return running is None or self.site.driver.attached_service(running) == attached_to
 
     @property
     def root_disk(self) -> Manifest | None:

@@ -213,6 +213,7 @@ class ServiceController:
             granted=() if isinstance(granted, Wait) else granted,
             on_guests=self._held.addresses(),
             is_attached=sharing.is_attached,
+            attached=relations.attached_addresses(self._cache, self._held, sharing.group.services),
             sharing=sharing.group.services,
         )
 

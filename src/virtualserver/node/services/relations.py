@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FOR_ANYBODY",
     "addresses_on",
+    "attached_addresses",
     "is_attached",
     "matches_nobody",
     "members_of",
@@ -90,14 +91,41 @@ def addresses_on(held: Held, vmi: Manifest) -> tuple[Address, ...]:
 def is_attached(cache: Cache, services: Sequence[Manifest]) -> bool:
     """Return whether the addresses that Services share are, or will be, a NIC's own: a machine that may have them asks.
 
-    One of those that share an address is enough: it goes to one NIC.
+    One of those that share an address is enough: it goes to one NIC. A machine that asks while it runs without them has
+    them at its next start only.
     """
     if not services:
         return False
     by_name = {service["metadata"]["name"]: service for service in services}
     vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, services[0]["metadata"]["namespace"])
     asked = ((vm, by_name.get(attached_service(vm["spec"]["template"]) or "")) for vm in vms)
-    return any(service is not None and server_of(cache, vm) == server_of(cache, service) for vm, service in asked)
+    return any(
+        service is not None
+        and server_of(cache, vm) == server_of(cache, service)
+        and not _runs_without(cache, key_of(vm), service)
+        for vm, service in asked
+    )
+
+
+def _runs_without(cache: Cache, vm: Key, service: Manifest) -> bool:
+    """Return whether a machine runs, and was started with other addresses than a Service's."""
+    vmi = cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, vm)
+    return vmi is not None and not is_final(vmi) and attached_service(vmi) != service["metadata"]["name"]
+
+
+def attached_addresses(cache: Cache, held: Held, services: Sequence[Manifest]) -> set[Address]:
+    """Return the addresses that machines were started with because of one of these Services, and have as their own.
+
+    They may be others than the Service has now: a machine keeps what it was started with until it starts next.
+    """
+    by_name = {service["metadata"]["name"]: service for service in services}
+    found: set[Address] = set()
+    vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, services[0]["metadata"]["namespace"]) if services else ()
+    for vmi in vmis:
+        service, link = by_name.get(attached_service(vmi) or ""), held.cluster_link(vmi["metadata"]["uid"])
+        if service and link and not link.translated and server_of(cache, vmi) == server_of(cache, service):
+            found.update(link.addresses)
+    return found
 
 
 def waiting_vmis(cache: Cache, service: Manifest) -> list[Key]:

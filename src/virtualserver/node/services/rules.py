@@ -65,6 +65,7 @@ def rules_of(
     granted: Collection[Address] = (),
     on_guests: Collection[Address] = (),
     is_attached: bool = False,
+    attached: Collection[Address] = (),
     sharing: Sequence[Manifest] = (),
 ) -> ServiceRules:
     """Return what a Service puts into the data plane.
@@ -75,6 +76,7 @@ def rules_of(
         granted: Its load balancer addresses.
         on_guests: Addresses that guests' NICs have now.
         is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
+        attached: Addresses that a machine was started with because of this Service, granted now or not.
         sharing: The Services that the granted addresses are shared with.
     """
     running = sorted((member for member in members if member.addresses), key=lambda member: age_of(member.vmi))
@@ -85,7 +87,7 @@ def rules_of(
     own = cluster_ips or list(dict.fromkeys(targets))
     name = f"{metadata['name']}.{metadata['namespace']}.{_SERVICE_DOMAIN}"
     clients = source_ranges.clients_of(service).networks
-    on_nics = granted if is_attached else [address for address in granted if address in on_guests]
+    on_nics = set(granted if is_attached else [address for address in granted if address in on_guests]) | set(attached)
     restricted = source_ranges.of_all([service, *sharing]) if on_nics else None
     # A Service's source ranges are about its load balancer addresses.
     fronts = dict[Address, "tuple[Network, ...] | None"].fromkeys(cluster_ips) | dict.fromkeys(granted, clients)

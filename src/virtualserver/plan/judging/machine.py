@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from virtualserver.kube import fields
 
@@ -15,12 +16,44 @@ if TYPE_CHECKING:
 __all__ = [
     "Phase",
     "guest_addresses",
-    "keeps_its_addresses",
     "pending_changes",
     "phase",
     "printable_status",
-    "running_instance",
 ]
+
+
+_FIELDS: Final = tuple(
+    (re.compile(pattern), field)
+    for pattern, field in (
+        (r"dnsPolicy", "spec.network.dnsPolicy"),
+        (r"dnsConfig", "spec.network.dnsConfig"),
+        (r"domain\.devices\.interfaces\[\d+\]\.macAddress", "spec.network.macAddress"),
+        (r"domain\.devices\.useVirtioTransitional", "spec.useVirtioTransitional"),
+        (r"domain\.cpu", "spec.resources.cpu"),
+        (r"domain\.memory", "spec.resources.memory"),
+        (r"domain\.firmware\.bootloader", "spec.os.enableUEFIBoot"),
+        (r"domain\.firmware", "spec.firmware"),
+        (r"domain\.devices\.disks\[0\]\.serial", "spec.storage.root.serial"),
+        (r"volumes\[0\]", "spec.storage.root.ephemeral"),
+        (r"terminationGracePeriodSeconds", "spec.terminationGracePeriodSeconds"),
+        (r"livenessProbe", "spec.livenessProbe"),
+        (r"readinessProbe", "spec.readinessProbe"),
+    )
+)
+"""Which field of a manifest a path of the machine's template follows from: the first that matches."""
+
+_OPTIONAL: Final = (
+    "dnsConfig",
+    "dnsConfig.nameservers",
+    "dnsConfig.searches",
+    "dnsConfig.options",
+    "livenessProbe",
+    "readinessProbe",
+    "domain.devices.useVirtioTransitional",
+    "domain.firmware.serial",
+    "domain.firmware.bootloader",
+)
+"""Paths of a template that are there where a manifest asks for them, and that nobody else adds."""
 
 
 class Phase(enum.Enum):
@@ -73,47 +106,49 @@ def printable_status(situation: Situation) -> str:
     return str(fields.status_of(situation.machine or {}).get("printableStatus") or "")
 
 
-def running_instance(situation: Situation) -> Manifest | None:
-    """Return the VirtualMachineInstance, None where there is none or it has ended."""
-    found = situation.instance
-    return None if found is None or fields.status_of(found).get("phase") in ("Succeeded", "Failed") else found
-
-
 def guest_addresses(situation: Situation, nic: str) -> tuple[str, ...]:
     """Return the addresses of a NIC of the guest that runs, by the NIC's name."""
-    for interface in fields.items(running_instance(situation) or {}, "status", "interfaces"):
+    for interface in fields.items(situation.running or {}, "status", "interfaces"):
         if interface.get("name") == nic:
             first = interface.get("ipAddress")
             return tuple(interface.get("ipAddresses") or ([first] if first else ()))
     return ()
 
 
-def keeps_its_addresses(situation: Situation) -> bool:
-    """Return whether the machine, as it was started, has its addresses from where the manifest now says."""
-    nic = situation.network.cluster_nic
-    attached_to = nic.attached_to if nic else None
-    return situation.site.driver.attached_service(running_instance(situation)) == attached_to
-
-
 def pending_changes(situation: Situation, template: Mapping[str, Any]) -> list[str]:
-    """Return the fields of a machine's template that the running guest does not have yet; it has them after a restart.
+    """Return the fields of the manifest that the running guest does not have yet, in its words; a restart gives them.
 
     Args:
         situation: Of the server.
-        template: The template as planned now.
+        template: The machine's template as planned now.
     """
-    running = running_instance(situation)
+    running = situation.running
     if running is None:
         return []
-    changed = list(_differing(template["spec"], fields.mapping(running, "spec"), ""))
+    has = fields.mapping(running, "spec")
+    paths = [*_differing(template["spec"], has, ""), *_left_over(template["spec"], has)]
+    changed = [_field_of(path) for path in paths]
     passed = situation.site.annotations.of_machine
     now, then = fields.mapping(template, "metadata", "annotations"), fields.annotations_of(running)
     changed += [
         f"metadata.annotations[{key}]" for key in sorted(passed({**then, **now})) if now.get(key) != then.get(key)
     ]
-    if not keeps_its_addresses(situation):
-        changed.append("directAttachLoadBalancerIP")
-    return changed
+    if not situation.keeps_its_addresses:
+        changed.append("spec.network.directAttachLoadBalancerIP")
+    return list(dict.fromkeys(changed))
+
+
+def _field_of(path: str) -> str:
+    """Return the field of a manifest that a path of the machine's template follows from; else the path itself."""
+    return next((field for pattern, field in _FIELDS if pattern.match(path)), path)
+
+
+def _left_over(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of what a manifest gave and does not give any more; all else that is found has other makers."""
+    for path in _OPTIONAL:
+        *above, key = path.split(".")
+        if key in fields.mapping(found, *above) and key not in fields.mapping(wanted, *above):
+            yield path
 
 
 def _differing(wanted: Any, found: Any, path: str) -> Iterator[str]:

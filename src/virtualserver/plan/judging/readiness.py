@@ -45,7 +45,7 @@ def ready(situation: Situation) -> Verdict:
 def _told_of_guest(situation: Situation) -> Iterator[str]:
     """Yield what is the matter with a guest that runs on all the same; it may be why something else fails."""
     if machine.phase(situation) is Phase.RUNNING:
-        running = machine.running_instance(situation)
+        running = situation.running
         found = (_condition(running, type_) for type_ in situation.site.driver.told)
         yield from (str(one.get("message")) for one in found if one.get("status") == "True")
 
@@ -145,8 +145,8 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
     waits = waiting_for_address(situation, situation.network.load_balancers)
     if waits:
         yield waits
-    driver, running = situation.site.driver, machine.running_instance(situation)
-    if not machine.keeps_its_addresses(situation) or _has_another_address(situation):
+    driver, running = situation.site.driver, situation.running
+    if not situation.keeps_its_addresses or _has_another_address(situation):
         command = driver.command(situation.server, "restart")
         message = f"the machine's own address changes at its next start: {command}"
         yield Verdict("False", Reason.RESTART_REQUIRED, message)

@@ -97,7 +97,7 @@ def _conditions(verdicts: Mapping[ConditionType, Verdict], generation: int) -> t
 
 def _network(situation: Situation) -> NetworkStatus:
     nic = situation.network.cluster_nic
-    if nic and nic.attached_to:
+    if nic and nic.attached_to and situation.keeps_its_addresses:
         own = services.granted_to(situation, nic)
     else:
         own = machine.guest_addresses(situation, CLUSTER_NIC)

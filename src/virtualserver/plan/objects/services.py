@@ -55,6 +55,8 @@ def removals(situation: Situation) -> list[Removal]:
     because two Services of one sharing key hold it for a moment; it would be freed otherwise.
     """
     network, children = situation.network, situation.children
+    if not situation.keeps_its_addresses:
+        return []  # until it starts next, the guest is reached as it was when it started
     waiting = not all(_addresses(children.get("Service", balancer.name)) for balancer in network.load_balancers)
     result: list[Removal] = []
     for name in network.names:
@@ -90,6 +92,9 @@ def _load_balancer(situation: Situation, balancer: LoadBalancer) -> Manifest:
 def _forwarding(situation: Situation, balancer: LoadBalancer) -> Mapping[str, Any]:
     """Return the ports of a load balancer and whom they lead to."""
     if balancer.is_attached:
+        published = _published(situation, balancer)
+        if published and not situation.keeps_its_addresses:
+            return published  # the guest that runs has another address, and stays reachable until it starts next
         # A Service that only holds the address: without a selector nothing is forwarded, the NIC has the address.
         return {"ports": [{"name": "attach", "protocol": "TCP", "port": 1, "targetPort": 1}]}
     protocol = balancer.protocol
@@ -98,6 +103,19 @@ def _forwarding(situation: Situation, balancer: LoadBalancer) -> Mapping[str, An
         for port in balancer.ports
     ]
     return {"selector": {names.UID: situation.server.uid}, "ports": ports}
+
+
+def _published(situation: Situation, balancer: LoadBalancer) -> Mapping[str, Any]:
+    """Return the ports that a Service of the server publishes now and whom they lead to, ``{}`` where it does not."""
+    spec = fields.mapping(situation.children.get("Service", balancer.name) or {}, "spec")
+    selector = {names.UID: situation.server.uid}
+    if spec.get("selector") != selector:
+        return {}
+    ports = [
+        {key: port[key] for key in ("name", "protocol", "port", "targetPort") if key in port}
+        for port in fields.items(spec, "ports")
+    ]
+    return {"selector": selector, "ports": ports}
 
 
 def _headless(situation: Situation, name: str) -> Manifest:

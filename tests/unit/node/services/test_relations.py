@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from virtualserver.api import names
+from virtualserver.fabric.desired.state import GuestLink, Resolver
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.objects import controller_reference
-from virtualserver.node.services.relations import is_attached, members_of
+from virtualserver.node.held import Held
+from virtualserver.node.queues import Queues
+from virtualserver.node.services.relations import attached_addresses, is_attached, members_of
 from virtualserver.node.watches import WATCHES
 from virtualserver.plan.ownership import VIRTUAL_SERVER
 
@@ -47,7 +51,8 @@ def know_machine(cache: Cache, name: str, *, owner: dict[str, Any] | None, attac
     template = {"metadata": {"annotations": annotations}, "spec": {}}
     vm = know(cache, kinds.VIRTUAL_MACHINE, name, owner=owner, spec={"template": template})
     reference = controller_reference(kinds.VIRTUAL_MACHINE, vm)
-    know(cache, kinds.VIRTUAL_MACHINE_INSTANCE, name, owner=reference, metadata={"labels": SELECTOR})
+    metadata = {"labels": SELECTOR, "annotations": annotations}
+    know(cache, kinds.VIRTUAL_MACHINE_INSTANCE, name, owner=reference, metadata=metadata)
 
 
 def members(cache: Cache, service: dict[str, Any]) -> list[str]:
@@ -85,3 +90,31 @@ async def test_an_address_is_for_a_nic_when_service_and_machine_are_the_same_ser
     service = know(cache, kinds.SERVICE, "web-tcp", owner=of_service)
     know_machine(cache, "web", owner=of_machine, attach="web-tcp")
     assert is_attached(cache, [service]) is attached
+
+
+@pytest.mark.parametrize(("phase", "attached"), [("Running", False), ("Succeeded", True), (None, True)])
+async def test_an_address_is_a_nics_own_from_the_next_start_on_where_the_machine_runs_without_it(
+    cache: Cache, phase: str | None, *, attached: bool
+) -> None:
+    service = know(cache, kinds.SERVICE, "web-tcp")
+    know_machine(cache, "web", owner=None, attach="web-tcp")
+    if phase:
+        newer = {"resourceVersion": "2"}
+        know(cache, kinds.VIRTUAL_MACHINE_INSTANCE, "web", metadata=newer, status={"phase": phase})
+    assert is_attached(cache, [service]) is attached
+
+
+async def test_what_a_machine_was_started_with_is_known_whatever_its_service_has_now(cache: Cache) -> None:
+    know(cache, VIRTUAL_SERVER, "web", metadata={"uid": "server"})
+    service = know(cache, kinds.SERVICE, "web-tcp", owner=SERVER)
+    know_machine(cache, "web", owner=SERVER, attach="web-tcp")
+    know_machine(cache, "thief", owner=None, attach="web-tcp")
+    held = Held(Queues())
+    for number, name in enumerate(("web", "thief")):
+        address = ipaddress.ip_address(f"203.0.113.{number + 1}")
+        link = GuestLink(
+            name, f"02:00:00:00:00:0{number}", (address,), name, Resolver((), ()), user=7, translated=False
+        )
+        held.add_link(f"VirtualMachineInstance/{name}", "default", link)
+    assert attached_addresses(cache, held, [service]) == {ipaddress.ip_address("203.0.113.1")}
+    assert attached_addresses(cache, held, []) == set()

@@ -136,3 +136,11 @@ def test_fault_16_source_ranges_restrict_an_attached_address_as_a_whole() -> Non
     assert rules_of(ranged, [], granted=[PUBLIC], on_guests=[PUBLIC]).restricted == restricted, "its VM is gone"
     assert not rules_of(plain, [], granted=[PUBLIC], is_attached=True).restricted
     assert not rules_of(ranged, [], granted=[PUBLIC]).restricted
+
+
+def test_fault_16_an_address_that_the_service_has_no_more_stays_restricted_while_a_nic_has_it() -> None:
+    ranged, former = a_service(loadBalancerSourceRanges=["192.0.2.0/24"]), ip("203.0.113.9")
+    clients = (ipaddress.ip_network("192.0.2.0/24"),)
+    rules = rules_of(ranged, [], granted=[PUBLIC], on_guests=[former], is_attached=True, attached=[former])
+    assert rules.restricted == {PUBLIC: clients, former: clients}
+    assert rules_of(ranged, [], on_guests=[former], attached=[former]).restricted == {former: clients}
