@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from harness import control_plane as plane
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 # A shell that starts the tests in the background may have SIGINT ignored, and so would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how loaded the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
