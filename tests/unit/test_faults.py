@@ -38,6 +38,7 @@ FAULTS: Final = {
     34: "a probe that failed once reset all open connections",
     35: "a restart of kube-apiserver took a minute, and the operator ended with it",
     36: "a guest that declined its address had none for ten minutes",
+    39: "Services found no machine by the labels that clients rely on, and nothing said so",
     40: "the documented default folder was another installation than none named",
     41: "many servers were deleted slowly",
     42: "a stop of many guests told of commands that QEMU did not take",
