@@ -32,3 +32,10 @@ def test_every_attack_on_the_page_has_its_test() -> None:
     rows = [line for line in attacks.splitlines() if line.startswith("| ") and not line.startswith("| attack |")]
     assert len(rows) > 15
     assert [row for row in rows if not _TEST.search(row)] == []
+
+
+def test_ten_attacks_and_more_show_no_fault_that_was_found_before() -> None:
+    own = _page().partition("## Beyond the faults that were found")[2]
+    tests = {name for _, name in _TEST.findall(own)}
+    assert len(tests) >= 10
+    assert [name for name in tests if "fault" in name] == []
