@@ -18,6 +18,9 @@ __all__ = [
     "DHCP_HOST",
     "DHCP_OPTIONS",
     "DIRECT",
+    "FLOATING",
+    "FLOATING_SOURCE",
+    "FLOATING_TO",
     "GROUP",
     "GUARD_ARP",
     "GUARD_DHCP",
@@ -59,6 +62,12 @@ WITHHELD: Final = {4: "withheld"}
 PUBLISHED_TO: Final = {4: "published_to"}
 """As `PUBLISHED`, for some clients only. Value: ``CLIENTS : TARGET`` for each of their networks, joined by commas."""
 WITHHELD_TO: Final = {4: "withheld_to"}
+FLOATING: Final = {4: "floating"}
+"""Key: a floating address. Value: the address of the guest that has all of its traffic."""
+FLOATING_TO: Final = {4: "floating_to"}
+"""As `FLOATING`, for some clients only, as `PUBLISHED_TO`."""
+FLOATING_SOURCE: Final = {4: "floating_source"}
+"""Key: a guest's address. Value: the floating address with which what it sends leaves."""
 RESTRICTED: Final = {4: "restricted"}
 """Key: an attached address that only those who are `ADMITTED` may call."""
 ADMITTED: Final = {4: "admitted"}
@@ -141,6 +150,15 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
     for address in rules.announced:
         entries[Entry(ANNOUNCED[address.version], str(address))] = ""
         entries[Entry(ROUTE, str(address))] = LOCAL
+    for one in rules.floating:
+        version, key = one.address.version, str(one.address)
+        clients = _clients(one.clients, version)
+        if clients is None:
+            entries[Entry(FLOATING[version], key)] = str(one.target)
+        elif clients:
+            entries[Entry(FLOATING_TO[version], key)] = ",".join(f"{network} : {one.target}" for network in clients)
+        if one.is_source:
+            entries[Entry(FLOATING_SOURCE[version], str(one.target))] = key
     for address, networks in rules.restricted.items():
         clients = _clients(networks, address.version)
         if clients is not None:
@@ -208,6 +226,8 @@ def _check_service(owner: str, rules: ServiceRules) -> None:
         *_not_carried("ports.target", (port.target for port in ports)),
         *_not_carried("announced", rules.announced),
         *_not_carried("restricted", rules.restricted),
+        *_not_carried("floating.address", (one.address for one in rules.floating)),
+        *_not_carried("floating.target", (one.target for one in rules.floating)),
     ]
     for port in ports:
         if not (1 <= port.port <= 65535 and 1 <= port.target_port <= 65535):

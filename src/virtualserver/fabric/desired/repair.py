@@ -21,6 +21,10 @@ _KINDS: Final = {
     **dict.fromkeys((*entries.WITHHELD.values(), *entries.WITHHELD_TO.values()), "withheld port"),
     **dict.fromkeys(entries.ANNOUNCED.values(), "announced address"),
     **dict.fromkeys(
+        (*entries.FLOATING.values(), *entries.FLOATING_TO.values(), *entries.FLOATING_SOURCE.values()),
+        "floating address",
+    ),
+    **dict.fromkeys(
         (*entries.DIRECT.values(), *entries.RESTRICTED.values(), *entries.ADMITTED.values()), "attached address"
     ),
     **dict.fromkeys(

@@ -20,6 +20,7 @@ __all__ = [
     "Address",
     "DataPlaneState",
     "DhcpLease",
+    "FloatingAddress",
     "GuestLink",
     "Interface",
     "LinkKey",
@@ -180,6 +181,23 @@ class PublishedPort:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class FloatingAddress:
+    """All traffic to an address goes to a guest: every port, every protocol, and ping, with its source kept.
+
+    Attributes:
+        address: A LoadBalancer address that no guest's NIC has.
+        target: The guest's address, of the same family.
+        clients: From where it may be called, as a `PublishedPort` has it.
+        is_source: True where what the guest sends to the outside leaves with this address.
+    """
+
+    address: Address
+    target: Address
+    clients: tuple[Network, ...] | None = None
+    is_source: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ServiceRules:
     """What one Service asks of the data plane.
 
@@ -191,6 +209,7 @@ class ServiceRules:
         withheld: Ports that take no new connections, because no guest behind them is ready; open ones live on.
         restricted: LoadBalancer addresses that a guest's NIC has and that only these networks, of either family, may
             call. Any other address of a NIC may be called from everywhere.
+        floating: LoadBalancer addresses whose traffic goes to one guest as a whole, published ports aside.
     """
 
     ports: frozenset[PublishedPort] = frozenset()
@@ -200,11 +219,13 @@ class ServiceRules:
     restricted: Mapping[Address, tuple[Network, ...]] = dataclasses.field(
         default_factory=dict[Address, tuple[Network, ...]]
     )
+    floating: frozenset[FloatingAddress] = frozenset()
 
     @property
     def addresses(self) -> frozenset[Address]:
         """Every address that stands in them: none may be another's while they are in the data plane."""
         ends = {address for port in self.ports | self.withheld for address in (port.address, port.target)}
+        ends |= {address for one in self.floating for address in (one.address, one.target)}
         named = {address for addresses in self.names.values() for address in addresses}
         return self.announced | self.restricted.keys() | ends | named
 

@@ -40,6 +40,7 @@ class Flows:
         by: Who opened them.
         to: Whom the opener called, before any translation; with a protocol and a port.
         answered_by: Who answers, after translation.
+        answered_to: Whom the answers are for, after translation of the opener.
         protocol: ``tcp`` or ``udp``.
         port: That the opener called; None with `to`: any, of any protocol.
         spared: Flows that were opened from these networks do not count.
@@ -48,6 +49,7 @@ class Flows:
     by: Address | None = None
     to: Address | None = None
     answered_by: Address | None = None
+    answered_to: Address | None = None
     protocol: str = "tcp"
     port: int | None = None
     spared: tuple[Network, ...] = ()
@@ -83,6 +85,8 @@ def _selection(flows: Flows) -> tuple[Any, Any]:
     family = _FAMILIES[_version(flows)]
     if flows.answered_by is not None:
         return None, kind(family=family, saddr=str(flows.answered_by))
+    if flows.answered_to is not None:
+        return None, kind(family=family, daddr=str(flows.answered_to))
     if flows.by is not None:
         return kind(family=family, saddr=str(flows.by)), None
     if flows.port is None:
@@ -139,5 +143,5 @@ def _nfct() -> Any:
 
 
 def _version(flows: Flows) -> int:
-    address = flows.by or flows.to or flows.answered_by
+    address = flows.by or flows.to or flows.answered_by or flows.answered_to
     return address.version if address else 4

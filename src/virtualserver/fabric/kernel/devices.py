@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["change", "fit", "read"]
 
-_FLAT: Final = frozenset((*entries.PUBLISHED.values(), *entries.WITHHELD.values()))
-_PORTS: Final = _FLAT | frozenset((*entries.PUBLISHED_TO.values(), *entries.WITHHELD_TO.values()))
+_FLAT: Final = frozenset((*entries.PUBLISHED.values(), *entries.WITHHELD.values(), *entries.FLOATING.values()))
+_FLOATING: Final = frozenset((*entries.FLOATING.values(), *entries.FLOATING_TO.values()))
+_PORTS: Final = (_FLAT | frozenset((*entries.PUBLISHED_TO.values(), *entries.WITHHELD_TO.values()))) - _FLOATING
 
 _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
 
 
 class _Port(NamedTuple):
-    """What an entry of a port says: whom it leads to, and from where; None: from everywhere."""
+    """What an entry of a port, or of a floating address, says: whom it leads to, and from where; None: everywhere."""
 
     target: str
     clients: tuple[Network, ...] | None
@@ -102,6 +103,9 @@ def cuts(delta: Delta) -> list[conntrack.Flows]:
     A port that leads elsewhere, or to nobody for a while, is still there: its TCP connections stay where they are until
     they end, or their guest does. A UDP flow, which never ends by itself, follows the port to another guest.
     Source: kube-proxy, which clears the UDP flows of an endpoint that is no longer ready, and no TCP flows.
+
+    A floating address that goes to another guest, or to none, takes no flow along: those that came to it end, and those
+    that left with it.
     """
     stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _PORTS}
     found: list[conntrack.Flows] = []
@@ -117,6 +121,7 @@ def cuts(delta: Delta) -> list[conntrack.Flows]:
         elif entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
             found.append(conntrack.Flows(by=ip_address(entry.key)))
             found.append(conntrack.Flows(answered_by=ip_address(entry.key)))
+    found += _floated(delta)
     # What is not translated was called by this address: flows between guests.
     grouped = {entry.key.partition(" . ")[0] for entry in delta.added if entry.kind in entries.MEMBER.values()}
     for entry in delta.removed:
@@ -127,6 +132,20 @@ def cuts(delta: Delta) -> list[conntrack.Flows]:
         conntrack.Flows(to=ip_address(address), spared=_admitted(address, delta.added))
         for address in _newly_restricted(delta)
     ]
+
+
+def _floated(delta: Delta) -> Iterator[conntrack.Flows]:
+    """Yield the flows of floating addresses that lead elsewhere, or that some may not call any more."""
+    stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _FLOATING}
+    for entry, value in delta.removed.items():
+        if entry.kind not in _FLOATING:
+            continue
+        address, before, after = ip_address(entry.key), _port(entry, value), stays.get(entry.key)
+        if after is None or after.target != before.target:
+            yield conntrack.Flows(to=address)
+            yield conntrack.Flows(answered_to=address)
+        elif after.clients is not None and after.clients != before.clients:
+            yield conntrack.Flows(to=address, spared=after.clients)
 
 
 def _newly_restricted(delta: Delta) -> list[str]:

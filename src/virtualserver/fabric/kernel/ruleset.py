@@ -78,6 +78,11 @@ table inet virtualserver {{
   map withheld_to {{
     type ipv4_addr . inet_proto . inet_service . ipv4_addr : ipv4_addr . inet_service; flags interval;
   }}
+  # floating addresses and the guests that have all of their traffic; the same for some clients only; and with which of
+  # them what a guest sends leaves
+  map floating {{ type ipv4_addr : ipv4_addr; }}
+  map floating_to {{ type ipv4_addr . ipv4_addr : ipv4_addr; flags interval; }}
+  map floating_source {{ type ipv4_addr : ipv4_addr; }}
   set restricted {{ type ipv4_addr; }}
   set admitted {{ type ipv4_addr . ipv4_addr; flags interval; }}
   # what each NIC makes of the kernel's tables and of dnsmasq's time; the rules fill these
@@ -264,10 +269,14 @@ table inet virtualserver {{
   chain translate_target {{
     meta l4proto {{ tcp, udp }} dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @published_to
     dnat ip to ip daddr . meta l4proto . th dport map @published
+    # what is left of an address that floats goes to its guest, whatever the protocol
+    dnat ip to ip daddr . ip saddr map @floating_to
+    dnat ip to ip daddr map @floating
   }}
   chain translate_source {{
     # a guest that calls its own published port must not get an answer from itself
     iifname . oifname @self_pair ct status dnat masquerade
+    oifname "up0" snat ip to ip saddr map @floating_source
     oifname "up0" ip saddr != @direct snat ip to {node}
   }}
   chain forward {{

@@ -71,6 +71,40 @@ TWO = "10.0.0.0/8 : 10.42.0.2 . 22,192.0.2.7 : 10.42.0.2 . 22"
 ELSEWHERE = "10.0.0.0/8 : 10.42.0.3 . 22"
 
 
+FLOATING = ip_address("203.0.113.9")
+MOVED = [Flows(to=FLOATING), Flows(answered_to=FLOATING)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cut"),
+    [
+        pytest.param(("floating", "10.42.0.2"), None, MOVED, id="nobody has it any more"),
+        pytest.param(("floating", "10.42.0.2"), ("floating", "10.42.0.3"), MOVED, id="another guest has it"),
+        pytest.param(("floating_to", "10.0.0.0/8 : 10.42.0.2"), ("floating", "10.42.0.3"), MOVED, id="and for more"),
+        pytest.param(
+            ("floating", "10.42.0.2"),
+            ("floating_to", "10.0.0.0/8 : 10.42.0.2"),
+            [Flows(to=FLOATING, spared=(ip_network("10.0.0.0/8"),))],
+            id="for some only",
+        ),
+        pytest.param(("floating_to", "10.0.0.0/8 : 10.42.0.2"), ("floating", "10.42.0.2"), [], id="for everybody"),
+        pytest.param(None, ("floating", "10.42.0.2"), [], id="somebody has it"),
+    ],
+)
+def test_a_floating_address_takes_no_flow_along(
+    before: tuple[str, str] | None, after: tuple[str, str] | None, cut: list[Flows]
+) -> None:
+    def entries(state: tuple[str, str] | None) -> dict[Entry, str]:
+        return {} if state is None else {Entry(state[0], str(FLOATING)): state[1]}
+
+    assert cuts(difference(entries(before), entries(after))) == cut
+
+
+def test_another_source_address_cuts_nothing() -> None:
+    source = Entry("floating_source", "10.42.0.2")
+    assert cuts(Delta(removed={source: "203.0.113.9"}, added={source: "203.0.113.8"})) == []
+
+
 @pytest.mark.parametrize("withheld", [False, True])
 @pytest.mark.parametrize(
     ("before", "after", "spared"),
