@@ -182,6 +182,8 @@ class Addresses:
         if not allowed:
             return self._unknown(wish.pool or "")
         for address in wish.pinned:
+            if wait := self._closed(wish, address):
+                return wait
             pool = pools.pool_of(address, allowed)
             if pool is None:
                 known = ", ".join(f"{pool.name} {', '.join(map(str, pool.networks))}" for pool in allowed)
@@ -194,6 +196,25 @@ class Addresses:
                     wish.owner, f"{_BALANCER}pinned/{address}", "address", str(address), wish.claimant
                 )
         return wish.pinned
+
+    def _closed(self, wish: AddressWish, address: Address) -> Wait | None:
+        """Return that an address is in no pool that is open to its namespace, None where it is, or is held already.
+
+        It says the same of every other address, so that nobody learns by it which are in use, or in a pool at all.
+        """
+        if wish.opened is None or self._allocations.get(wish.owner, f"{_BALANCER}pinned/{address}") == str(address):
+            return None
+        opened = [pool for name, pool in sorted(self._pools.items()) if name in wish.opened]
+        if pools.pool_of(address, opened) is not None:
+            return None
+        namespace = wish.claimant.namespace
+        known = ", ".join(f"{pool.name} {', '.join(map(str, pool.networks))}" for pool in opened)
+        remedy = f"it may have one of {known}" if known else "none is open to it, and an administrator opens one"
+        return Wait(
+            "AddressNotInPool",
+            f"{address} is in no pool of which namespace {namespace} may name an address: {remedy}; else name a "
+            "Service of type LoadBalancer, which gets a free address",
+        )
 
     def _denied(self, wish: AddressWish, address: Address, pool: pools.Pool) -> Wait | None:
         """Return why a Service may not have the very address that it asks for, None where it may."""

@@ -29,6 +29,7 @@ class AddressWish:
         families: 4, 6, in the Service's order.
         claimant: Whom the addresses are for, in words: one of the same name gets them back while they are free.
         quota: So many addresses of each pool may the Service's namespace have.
+        opened: The pools that the pinned addresses may be of, where a server's manifest names them; None: any.
     """
 
     service: str
@@ -39,6 +40,7 @@ class AddressWish:
     families: tuple[int, ...]
     claimant: Claimant
     quota: AddressQuota = NO_QUOTA
+    opened: frozenset[str] | None = None
 
     @property
     def owner(self) -> str:

@@ -75,7 +75,11 @@ def wants_address(service: Manifest) -> bool:
 
 
 def wish_of(
-    service: Manifest, group: SharingGroup | None = None, *, quota: AddressQuota = NO_QUOTA
+    service: Manifest,
+    group: SharingGroup | None = None,
+    *,
+    quota: AddressQuota = NO_QUOTA,
+    opened: frozenset[str] | None = None,
 ) -> AddressWish | Wait:
     """Return what a LoadBalancer Service wishes for, or why that cannot be read.
 
@@ -83,6 +87,7 @@ def wish_of(
         service: A Service that wants addresses.
         group: The Services that want addresses and have its sharing key, itself included; None: it is alone.
         quota: So many addresses of each pool may its namespace have.
+        opened: The pools that pinned addresses may be of; None: any.
     """
     annotations, spec = fields.annotations_of(service), service["spec"]
     pool = annotations.get(names.METALLB_ADDRESS_POOL) or annotations.get(names.METALLB_ADDRESS_POOL_OLD)
@@ -106,6 +111,7 @@ def wish_of(
         families=families,
         claimant=_claimant(service),
         quota=quota,
+        opened=opened,
     )
 
 

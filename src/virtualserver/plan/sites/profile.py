@@ -18,7 +18,7 @@ from virtualserver.plan import bounded_yaml
 from virtualserver.plan.sites import annotations
 from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
-from virtualserver.plan.sites.site import DISK_OVERCOMMIT, BetweenNamespaces, Site
+from virtualserver.plan.sites.site import DISK_OVERCOMMIT, EVERY_NAMESPACE, BetweenNamespaces, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,9 +35,10 @@ class _Part(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_un
 
 
 class NamedPool(_Part, frozen=True):
-    """A pool of addresses."""
+    """A pool of addresses, and the namespaces whose servers may ask for one of them in particular."""
 
     name: str
+    namespaces: tuple[str, ...] = ()
 
 
 class Quota(_Part, frozen=True):
@@ -120,6 +121,7 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
         raise InvalidManifest(faults)
     return Site(
         pools=pools,
+        open_pools={pool.name: frozenset(pool.namespaces) for pool in profile.pools or () if pool.namespaces},
         image_namespaces=profile.image_namespaces,
         storage_classes=frozenset(profile.storage_classes),
         between_namespaces=profile.between_namespaces,
@@ -136,7 +138,7 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
 def dump(site: Site) -> str:
     """Return the text that `load` reads as this site; defaults stand in it as far as they have no key of their own."""
     profile = {
-        "pools": [{"name": name} for name in sorted(site.pools)],
+        "pools": [{"name": name, **_encode_open(site, name)} for name in sorted(site.pools)],
         "imageNamespaces": list(site.image_namespaces),
         "storageClasses": sorted(site.storage_classes),
         "betweenNamespaces": site.between_namespaces.value,
@@ -149,6 +151,11 @@ def dump(site: Site) -> str:
         "defaults": {"keepDisk": site.keep_disk},
     }
     return yaml.safe_dump(profile, sort_keys=False)
+
+
+def _encode_open(site: Site, pool: str) -> dict[str, Any]:
+    namespaces = site.open_pools.get(pool)
+    return {"namespaces": sorted(namespaces)} if namespaces else {}
 
 
 def _decode(quota: Quota) -> AddressQuota:
@@ -180,6 +187,13 @@ def _namespace_faults(profile: Profile) -> Iterator[Fault]:
         yield from _namespace_fault(path, name)
         if name in profile.image_namespaces[:index]:
             yield Fault(path, f"{name!r} is there twice: remove one")
+    for place, pool in enumerate(profile.pools or ()):
+        for index, name in enumerate(pool.namespaces):
+            path = f"site.pools[{place}].namespaces[{index}]"
+            if name != EVERY_NAMESPACE:
+                yield from _namespace_fault(path, name)
+            if name in pool.namespaces[:index]:
+                yield Fault(path, f"{name!r} is there twice: remove one")
     for name in profile.quotas.namespaces:
         yield from _namespace_fault(f"site.quotas.namespaces.{name}", name)
 

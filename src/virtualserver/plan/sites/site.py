@@ -12,9 +12,11 @@ from virtualserver.plan.sites.local import Local
 from virtualserver.plan.sites.quotas import Quotas
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from virtualserver.api.virtualserver import VirtualServer
 
-__all__ = ["DISK_OVERCOMMIT", "BetweenNamespaces", "PoolChoice", "Site"]
+__all__ = ["DISK_OVERCOMMIT", "EVERY_NAMESPACE", "BetweenNamespaces", "PoolChoice", "Site"]
 
 DISK_OVERCOMMIT: Final = 10.0
 """Disks are thin, and most of them stay far below their size; who uses the room up stands still."""
@@ -22,6 +24,14 @@ DISK_OVERCOMMIT: Final = 10.0
 _LOCAL: Final = Local()
 _NO_QUOTAS: Final = Quotas()
 _USUAL_ANNOTATIONS: Final = AllowedAnnotations()
+
+
+EVERY_NAMESPACE: Final = "*"
+"""Stands for every namespace, where a site opens a pool."""
+
+
+def _no_pools() -> dict[str, frozenset[str]]:
+    return {}
 
 
 class BetweenNamespaces(enum.StrEnum):
@@ -52,6 +62,8 @@ class Site:
 
     Attributes:
         pools: Names of the address pools: ``public``, ``private``, and ``public-REGION``, ``private-REGION``.
+        open_pools: By name of a pool: the namespaces whose servers may ask for one of its addresses in particular, or
+            `EVERY_NAMESPACE`. A pool that is not named is open to none.
         image_namespaces: Where images are PersistentVolumeClaims that everybody may clone.
         storage_classes: Storage class names that the site honours; any other is a wish.
         between_namespaces: Whether guests reach the guests of other namespaces.
@@ -63,6 +75,7 @@ class Site:
     """
 
     pools: frozenset[str] = frozenset({"public", "private"})
+    open_pools: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=_no_pools)
     image_namespaces: tuple[str, ...] = (names.IMAGE_NAMESPACE,)
     storage_classes: frozenset[str] = frozenset({"local"})
     between_namespaces: BetweenNamespaces = BetweenNamespaces.OPEN
@@ -71,6 +84,11 @@ class Site:
     annotations: AllowedAnnotations = _USUAL_ANNOTATIONS
     keep_disk: bool = False
     driver: Local = _LOCAL
+
+    def opened_to(self, namespace: str) -> frozenset[str]:
+        """Return the names of the pools of which a namespace's servers may ask for an address in particular."""
+        wanted = {namespace, EVERY_NAMESPACE}
+        return frozenset(name for name, opened in self.open_pools.items() if name in self.pools and opened & wanted)
 
     def keeps_disk(self, server: VirtualServer) -> bool:
         """Return whether deleting a server leaves its root disk."""

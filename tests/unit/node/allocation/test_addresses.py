@@ -57,10 +57,10 @@ class World:
         self.services.append(made)
         return made
 
-    def ask(self, service: dict[str, Any]) -> tuple[Address, ...] | Wait:
+    def ask(self, service: dict[str, Any], *, opened: frozenset[str] | None = None) -> tuple[Address, ...] | Wait:
         group = [one for one in self.services if balancing.group_of(one) == balancing.group_of(service)]
         quota = AddressQuota(self.quotas.get(service["metadata"]["namespace"]))
-        wish = balancing.wish_of(service, balancing.SharingGroup(group), quota=quota)
+        wish = balancing.wish_of(service, balancing.SharingGroup(group), quota=quota, opened=opened)
         return wish if isinstance(wish, Wait) else self.addresses.balancer(wish)
 
     def grant(self, service: dict[str, Any]) -> str:
@@ -184,6 +184,23 @@ def test_a_pinned_address_is_granted_from_any_pool_that_has_it(world: World) -> 
 def test_a_pinned_address_outside_the_named_pool_is_refused(world: World) -> None:
     assert world.grant(world.add("a", pins="198.18.0.3", pool="public")) == "AddressNotInPool"
     assert world.grant(world.add("b", pins="203.0.113.0")) == "AddressNotInPool"
+
+
+def test_an_address_that_a_manifest_names_is_of_a_pool_that_is_open_to_its_namespace(world: World) -> None:
+    """What is in use elsewhere, what is free and what is in no pool at all are told in the same words."""
+    world.grant(world.add("theirs", namespace="other", pins="198.18.0.3", pool="private"))
+    opened = frozenset({"public"})
+    told: set[str] = set()
+    for name, address in (("a", "198.18.0.3"), ("b", "198.18.0.4"), ("c", "192.0.2.1")):
+        wait = world.ask(world.add(name, pins=address), opened=opened)
+        assert isinstance(wait, Wait) and wait.reason == "AddressNotInPool"
+        told.add(wait.message.replace(address, "ADDRESS"))
+    (words,) = told
+    assert "public 203.0.113.0/29" in words and "198.18" not in words
+    none = world.ask(world.add("d", pins="203.0.113.2"), opened=frozenset())
+    assert isinstance(none, Wait) and "an administrator opens one" in none.message
+    held = world.add("e", pins="203.0.113.3")
+    assert world.ask(held, opened=opened) == world.ask(held, opened=frozenset()), "what is held stays"
 
 
 def test_a_pinned_address_of_another_is_refused(world: World) -> None:

@@ -24,7 +24,7 @@ def _all_supported(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_all_supported")
 def test_a_profile_is_read() -> None:
     text = """
-pools: [{name: public}, {name: private-ord1}]
+pools: [{name: public, namespaces: [team-a]}, {name: private-ord1}]
 imageNamespaces: [vd-images, golden]
 storageClasses: [fast]
 betweenNamespaces: closed
@@ -38,6 +38,7 @@ defaults: {keepDisk: true}
 """
     assert sites.load(text) == Site(
         pools=frozenset({"public", "private-ord1"}),
+        open_pools={"public": frozenset({"team-a"})},
         image_namespaces=("vd-images", "golden"),
         storage_classes=frozenset({"fast"}),
         between_namespaces=BetweenNamespaces.CLOSED,
@@ -78,6 +79,9 @@ def test_what_is_written_is_read_as_the_same_site(pools: frozenset[str], data: s
     names = st.sampled_from(["a", "team-a", "vd-images"])
     site = Site(
         pools=pools,
+        open_pools=data.draw(
+            st.dictionaries(st.sampled_from(sorted(pools)), st.frozensets(names | st.just("*"), min_size=1))
+        ),
         image_namespaces=tuple(data.draw(st.lists(names, unique=True))),
         storage_classes=data.draw(st.frozensets(st.sampled_from(["local", "fast"]))),
         between_namespaces=data.draw(st.sampled_from(BetweenNamespaces)),
@@ -128,6 +132,14 @@ anythingElse: 1
     assert found["site.defaults.runStrategy"] == "is not known: write one of keepDisk"
     assert found["site.betweenNamespaces"] == "'shut' is not known: write one of open, closed"
     assert found["site.quotas.addresses.public"] == "'many' has the wrong type: expected int, got str"
+
+
+def test_a_pool_is_open_to_the_namespaces_that_are_named_or_to_all() -> None:
+    site = sites.load("pools: [{name: public, namespaces: [a, b]}, {name: private, namespaces: ['*']}]")
+    assert site.opened_to("a") == {"public", "private"} and site.opened_to("c") == {"private"}
+    assert sites.load("").opened_to("a") == frozenset()
+    found = faults_of("pools: [{name: public, namespaces: [a, a, -b]}]")
+    assert list(found) == ["site.pools[0].namespaces[1]", "site.pools[0].namespaces[2]"]
 
 
 def test_every_pool_has_a_name_of_its_own_that_says_what_it_serves() -> None:
