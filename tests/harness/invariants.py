@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import sqlite3
 import subprocess
 from collections import defaultdict
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.waiting import eventually
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.kernel import elements
+from virtualserver.installation import ranges
 from virtualserver.kube import fields
 from virtualserver.kube.objects import key_of
 
@@ -47,6 +49,7 @@ class Seen:
         hosts: By tap: the MAC and address that dnsmasq leases there.
         vmis: Of all namespaces.
         services: Of all namespaces.
+        on_host: The machine's own address and where it calls the data plane, where a pool is that address.
     """
 
     allocations: list[tuple[str, str, str, str]]
@@ -54,6 +57,7 @@ class Seen:
     hosts: Mapping[str, tuple[str, str]]
     vmis: list[dict[str, Any]]
     services: list[dict[str, Any]]
+    on_host: frozenset[str] = frozenset()
 
 
 def one_owner(installation: Installation, reader: Reader) -> None:
@@ -92,7 +96,16 @@ def _look(installation: Installation, reader: Reader) -> Seen:
         with contextlib.suppress(FileNotFoundError):
             mac, _, address = file.read_text().strip().partition(",")
             hosts[file.name] = mac, address
-    return Seen(allocations, elements.elements(text), hosts, reader.all("vmi"), reader.all("service"))
+    on_host = _on_host(installation)
+    return Seen(allocations, elements.elements(text), hosts, reader.all("vmi"), reader.all("service"), on_host)
+
+
+def _on_host(installation: Installation) -> frozenset[str]:
+    recorded = installation.record().ranges
+    if recorded is None or not recorded.host:
+        return frozenset()
+    told = subprocess.run(["ip", "-j", "route", "get", "9.9.9.9"], check=True, capture_output=True, text=True).stdout
+    return frozenset({json.loads(told)[0]["prefsrc"], str(ranges.decode(recorded).node_end().ip)})
 
 
 def _doubled(seen: Seen) -> Iterator[str]:
@@ -138,6 +151,7 @@ def _maps(seen: Seen) -> Iterator[str]:
     granted = {value for _, purpose, kind, value in seen.allocations if kind == "address" and _is_balancer(purpose)}
     cluster = {ip for service in seen.services for ip in fields.mapping(service, "spec").get("clusterIPs") or ()}
     serving, guests = _namespaces_of_services(seen), _by((address, key[0]) for address, key in _shown(seen))
+    ports = {value for _, _, kind, value in seen.allocations if kind == "port"}
     announced = {key for (key,) in _keys(seen, entries.ANNOUNCED[4])}
     for address in announced:
         if address in guarded or address not in granted:
@@ -145,7 +159,12 @@ def _maps(seen: Seen) -> Iterator[str]:
     for entry, target in seen.elements.items():
         if entry.kind not in (entries.PUBLISHED[4], entries.WITHHELD[4]):
             continue
-        front, leads_to = entry.key.split(" . ")[0], target.split(" . ")[0]
+        (front, protocol, port), leads_to = entry.key.split(" . "), target.split(" . ")[0]
+        if front in seen.on_host:
+            # One owner for each protocol and port: the table of allocations has each once.
+            if f"{protocol.upper()}/{port}" not in ports or leads_to not in guarded:
+                yield f"published: {protocol} {port} of the machine is nobody's, or leads to {leads_to}, no guest's"
+            continue
         if front in guarded or front not in granted | cluster:
             yield f"published: {front} is on the NIC {guarded.get(front)}, granted: {front in granted}"
         if leads_to not in guarded:
@@ -161,7 +180,7 @@ def _api(seen: Seen) -> Iterator[str]:
         if len(keys) > 1 or address not in guarded:
             yield f"API: {address} is shown by {sorted(keys)}, and the guard has {guarded.get(address)}"
     for address, owners in _namespaces_of_services(seen).items():
-        if len(owners) > 1:
+        if len(owners) > 1 and address not in seen.on_host:
             yield f"API: Services of {sorted(owners)} show {address}"
 
 

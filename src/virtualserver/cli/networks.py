@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from virtualserver.fabric.desired import state
 
-__all__ = ["LISTEN", "NETWORK"]
+__all__ = ["LISTEN", "NETWORK", "POOL"]
 
 
 class _NetworkType(click.ParamType["state.Network"]):
@@ -22,6 +22,16 @@ class _NetworkType(click.ParamType["state.Network"]):
             return ipaddress.ip_network(value)
         except ValueError as error:
             self.fail(f"{error}; write it as 192.0.2.0/24", param, ctx)
+
+
+class _PoolType(click.ParamType["state.Network | Literal['host']"]):
+    name = "network"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> state.Network | Literal["host"]:
+        """Return the network, or ``host``."""
+        return "host" if value == "host" else NETWORK.convert(value, param, ctx)
 
 
 class _ListenType(click.ParamType["state.Address | Literal['none']"]):
@@ -41,6 +51,9 @@ class _ListenType(click.ParamType["state.Address | Literal['none']"]):
 
 NETWORK = _NetworkType()
 """A network in prefix notation, IPv4 or IPv6."""
+
+POOL = _PoolType()
+"""A network in prefix notation, or the word ``host``: the machine's own address."""
 
 LISTEN = _ListenType()
 """An address, IPv4 or IPv6, or the word ``none``."""

@@ -94,7 +94,10 @@ def _print(found: InstallationStatus) -> None:
     ]
     output.table(("COMPONENT", "PID", "VERSION", "READY", "RESTARTS", "LAST ERROR"), parts)
     output.say()
-    pools = [(p.name, ",".join(map(str, p.networks)), str(p.size), str(p.in_use)) for p in found.pools]
+    pools = [
+        (p.name, ",".join(map(str, p.networks)) or "this machine's own address", str(p.size), str(p.in_use))
+        for p in found.pools
+    ]
     output.table(("POOL", "NETWORKS", "SIZE", "IN USE"), pools)
 
 

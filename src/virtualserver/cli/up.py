@@ -98,7 +98,14 @@ def _announce(start: up.Start, report: progress.StepPrinter) -> None:
 
 
 @click.command("up")
-@click.option("--public-pool", "public", type=networks.NETWORK, multiple=True, help="Network of the public pool.")
+@click.option(
+    "--public-pool",
+    "public",
+    type=networks.POOL,
+    multiple=True,
+    metavar="NETWORK|host",
+    help="Network of the public pool; or host: ports are published on this machine's own address.",
+)
 @click.option("--private-pool", "private", type=networks.NETWORK, multiple=True, help="Network of the private pool.")
 @click.option(
     "--controlplane",

@@ -99,6 +99,16 @@ class DataPlane:
         self._untold: list[Repair] = []
         """What was put right while one owner's change was made, still to be told."""
 
+    @property
+    def host_address(self) -> state.Address | None:
+        """The machine's own address, where a pool is that; None where none is, or the machine has no way outside."""
+        return self._attachment.own
+
+    @property
+    def called_by_host(self) -> tuple[state.Address, ...]:
+        """Where it is called for what is published on the machine's own address; empty where no pool is that."""
+        return tuple(self.ranges.node_end(version).ip for version in state.CARRIED) if self.ranges.host else ()
+
     async def start(self) -> None:
         """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq.
 
@@ -121,6 +131,7 @@ class DataPlane:
             for owner, rules in desired.services.items():
                 ledger.put(_of_service(owner), entries.of_service(owner, rules))
             self._ledger = ledger
+            await self._publish_on_host()
             return await self._ensure() + len(await self._repair()) + len(await self._attach())
 
     async def set_link(self, owner: str, link: state.GuestLink, *, nic: str = state.CLUSTER_NIC) -> int:
@@ -400,14 +411,24 @@ class DataPlane:
             if self._certain:
                 try:
                     await self._apply(delta)
+                    await self._publish_on_host()
                 except (KernelError, CommandError, OSError):
                     self._certain = False  # what is there is not what was written: look
                 else:
                     return len(delta)
             self._untold += await self._attachment.ensure()
+            await self._publish_on_host()
             whole = await self._repair()
             self._untold += repairs_of(whole.without(delta), f"namespace {self._namespace.name}")
             return len(whole)
+
+    async def _publish_on_host(self) -> None:
+        """Make the published ports of the machine's own address, and no others, lead here."""
+        if not self.ranges.host:
+            return
+        ends = {str(address) for address in self.called_by_host}
+        keys = (entry.key.split(" . ") for entry in self._ledger.entries() if entry.kind in entries.OPEN)
+        await self._attachment.publish({(key[1], int(key[2])) for key in keys if key[0] in ends})
 
     async def _repair(self) -> Delta:
         """Read what is there and write the difference, which is returned."""

@@ -21,7 +21,7 @@ __all__ = ["MIGRATIONS", "STATE_VERSION", "Migration", "is_older", "migrate", "v
 Migration = Callable[[Path], None]
 """Brings a state folder from one version to the next. It may be interrupted and is then run again from its start."""
 
-STATE_VERSION: Final = 4
+STATE_VERSION: Final = 5
 """The version that this program writes; docs/state.md describes it."""
 
 
@@ -50,7 +50,21 @@ def _give_up_the_generated_site(state: Path) -> None:
         file.unlink()
 
 
-MIGRATIONS: Final[Mapping[int, Migration]] = {1: _list_networks, 2: _give_up_the_generated_site, 3: mac_key.make}
+def _name_the_pools_of_the_host(state: Path) -> None:
+    """Write that no pool is the machine's own address: from version 5 on a pool may be, and has no network then."""
+    file = state / "instance.json"
+    record: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+    if record.get("ranges") is not None:
+        record["ranges"].setdefault("host", [])
+        write_atomically(file, json.dumps(record, indent=2, sort_keys=True), mode=0o644)
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = {
+    1: _list_networks,
+    2: _give_up_the_generated_site,
+    3: mac_key.make,
+    4: _name_the_pools_of_the_host,
+}
 """The steps by the version that each begins with."""
 
 

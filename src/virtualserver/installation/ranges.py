@@ -39,6 +39,7 @@ def choose(
     *,
     public: tuple[Network, ...] = (),
     private: tuple[Network, ...] = (),
+    is_public_host: bool = False,
 ) -> Ranges:
     """Choose ranges that are free of every network taken; pure.
 
@@ -48,6 +49,7 @@ def choose(
         taken: Networks of the host's routes and addresses, and those that other installations recorded.
         public: The public pool; chosen where empty.
         private: The private pool; chosen where empty.
+        is_public_host: Whether the public pool is the machine's own address instead.
 
     Raises:
         RangesExhaustedError: There is no free network for one of the ranges.
@@ -65,13 +67,18 @@ def choose(
     blocks = _BENCHMARK.subnets(new_prefix=24)
     named = "name one with `vs up --{0}-pool NETWORK`"
     publics = itertools.chain(map(IPv4Network, _PUBLIC), reversed(list(_BENCHMARK.subnets(new_prefix=24))))
+    if not public and not is_public_host:
+        public_networks: tuple[Network, ...] = (take("public pool", publics, named.format("public")),)
+    else:
+        public_networks = public
     return Ranges(
-        public={"public": public or (take("public pool", publics, named.format("public")),)},
+        public={"public": public_networks},
         private={"private": private or (take("private pool", blocks, named.format("private")),)},
         guest=(take("guests' network", _from("10.42.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
         service=(take("Services' network", _from("10.96.0.0/16"), "free a /16 of 10.0.0.0/8 among the routes"),),
         link=(take("link network", _LINK.subnets(new_prefix=30), f"free a /30 of {_LINK} among the routes"),),
         routed=(*public, *private),
+        host=("public",) if is_public_host else (),
     )
 
 
@@ -84,6 +91,7 @@ def encode(ranges: Ranges) -> RecordedRanges:
         service=_texts(ranges.service),
         link=_texts(ranges.link),
         routed=_texts(ranges.routed),
+        host=list(ranges.host),
     )
 
 
@@ -101,6 +109,7 @@ def decode(recorded: RecordedRanges) -> Ranges:
         service=_networks(recorded.service),
         link=_networks([recorded.link] if isinstance(recorded.link, str) else recorded.link),
         routed=_networks(routed),
+        host=tuple(recorded.host),
     )
 
 

@@ -74,6 +74,7 @@ class RecordedRanges(msgspec.Struct, frozen=True):
         service: Where ClusterIPs come from.
         link: The networks of the link to the host, one of each family; early versions wrote the one of IPv4.
         routed: Networks of pools that the network beyond routes; early versions wrote whether all pools are.
+        host: Pools that are the machine's own address, and so have no network.
     """
 
     public: dict[str, list[str]]
@@ -82,6 +83,7 @@ class RecordedRanges(msgspec.Struct, frozen=True):
     service: list[str]
     link: list[str] | str
     routed: list[str] | bool
+    host: list[str] = []
 
 
 class RecordedOptions(msgspec.Struct, frozen=True, omit_defaults=True):

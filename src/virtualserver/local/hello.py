@@ -61,12 +61,18 @@ def manifest() -> dict[str, Any]:
     return yaml.safe_load(path.read_text())
 
 
-def apply(kubectl: Kubectl, key: SshKey) -> None:
+def apply(kubectl: Kubectl, key: SshKey, *, is_public: bool = True) -> None:
     """Make the server and the Secret with the key, where they are not there.
 
     What exists is the user's: a server that was changed or stopped stays as it is.
+
+    Args:
+        kubectl: Of the installation.
+        key: Of whom the server lets in.
+        is_public: Whether its address is of the public pool; else of the private one.
     """
     server = manifest()
+    server["spec"]["network"]["public"] = is_public
     reference = server["spec"]["users"][0]["sshPublicKeysSecretRef"]
     secret = {
         "apiVersion": "v1",

@@ -66,7 +66,8 @@ class Start:
         installation: What is started.
         report: Told what is done.
         by: Whose kubeconfig and key it will be.
-        public: Networks of the public pool; empty means that the installation takes its own.
+        public: Networks of the public pool, or ``host`` alone: the machine's own address; empty means that the
+            installation takes its own.
         private: The same for the private pool.
         programs_folder: Where the control plane's programs lie; None means cache or build.
         official: True downloads the official release instead of building it.
@@ -80,7 +81,7 @@ class Start:
     installation: Installation
     report: Report
     by: caller.Caller
-    public: tuple[state.Network, ...] = ()
+    public: tuple[state.Network | Literal["host"], ...] = ()
     private: tuple[state.Network, ...] = ()
     programs_folder: Path | None = None
     official: bool = False
@@ -136,11 +137,19 @@ def choose_ranges(start: Start, update: Update) -> None:
     start.installation.create()
     start.installation.identifier()
     recorded = start.installation.record().ranges
+    is_host = "host" in start.public
+    public = tuple(network for network in start.public if network != "host")
+    if is_host and public:
+        raise ConflictError(
+            f"--public-pool: host and {', '.join(map(str, public))} exclude each other.",
+            remedy="Name networks, or host alone.",
+        )
     if recorded is None:
         start.held.enter_context(networks.choosing(update))
         update("looking for networks that nobody uses", None)
+        taken = networks.taken(start.installation)
         try:
-            chosen = ranges.choose(networks.taken(start.installation), public=start.public, private=start.private)
+            chosen = ranges.choose(taken, public=public, private=start.private, is_public_host=is_host)
         except ranges.RangesExhaustedError as error:
             raise LocalError(str(error)) from error
         with start.installation.changing() as record:
@@ -151,10 +160,11 @@ def choose_ranges(start: Start, update: Update) -> None:
         ("--private-pool", start.private, chosen.private),
     ):
         present = {network for networks_of_pool in has.values() for network in networks_of_pool}
-        if not set(asked) <= present:
+        took = ", ".join(map(str, present)) or "the machine's own address"
+        if not set(asked) <= present | ({"host"} if chosen.host and has is chosen.public else set()):
             raise ConflictError(
-                f"{option}: instance {start.installation.name!r} took {', '.join(map(str, present))} at its first "
-                "start, and servers may use it.",
+                f"{option}: instance {start.installation.name!r} took {took} at its first start, and servers may use "
+                "it.",
                 remedy="Remove the instance first (vs down --purge), or start another one (VS_INSTANCE=NAME).",
             )
     plane = inventory.data_plane(start.installation)
@@ -232,7 +242,9 @@ def apply_hello(start: Start, update: Update) -> None:
     """Apply the first server with the caller's ssh key, and wait until it answers."""
     folder = start.installation.ssh
     key = caller.ssh_key(start.by, folder)
-    hello.apply(start.kubectl, key)
+    recorded = start.installation.record().ranges
+    # The machine's own ports 22 and 80 are likely to be its own.
+    hello.apply(start.kubectl, key, is_public=not (recorded and recorded.host))
     start.server = hello.wait(start.kubectl, update, seconds=start.seconds)
     if start.server.address:
         folder.mkdir(mode=0o700, exist_ok=True)

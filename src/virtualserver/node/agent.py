@@ -19,6 +19,7 @@ from virtualserver.api import names
 from virtualserver.api.mac import MacKey
 from virtualserver.controlplane import site
 from virtualserver.fabric.dataplane import DataPlane
+from virtualserver.fabric.desired.repair import Adjustment
 from virtualserver.fabric.desired.state import DataPlaneState
 from virtualserver.host.files import write_atomically
 from virtualserver.host.followed import Followed
@@ -42,6 +43,7 @@ from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.held import Held, key_of_machine
 from virtualserver.node.overseer import Overseer
+from virtualserver.node.published_host import PublishedHost
 from virtualserver.node.queues import Queues
 from virtualserver.node.reserve import Reserve
 from virtualserver.node.served import registration
@@ -116,7 +118,6 @@ class Agent:
         # What the host has.
         self._held = held = Held(queues)
         uids = users.recorded(installation)
-        self._addresses = addresses = Addresses(allocations, networks, users=uids.guests)
         self._hypervisor = hypervisor = Hypervisor(
             machines=installation.machines, run=installation.machines_run, installation=installation.name
         )
@@ -128,6 +129,8 @@ class Agent:
             dhcp_user=uids.dnsmasq,
             holders=hypervisor,
         )
+        host = PublishedHost(dataplane) if networks.host else None
+        self._addresses = addresses = Addresses(allocations, networks, users=uids.guests, host=host)
         disks = DiskStore(installation.disks)
         disks.remove_unfinished()
         images = ImageStore(installation.images)
@@ -241,6 +244,9 @@ class Agent:
             self._recorder.emit(node, event)
             for machine in self._held.machines().values():
                 self._queues.vmis.add(key_of_machine(machine))
+            if isinstance(told, Adjustment):  # the machine may have another address, which is some Services' too
+                for service in self._cache.all(kinds.SERVICE):
+                    self._queues.services.add(key_of(service))
 
     async def _follow_site(self, node: Manifest) -> None:
         """Tell of the administrator's file what was refused, and each change of it, as Events of the Node."""

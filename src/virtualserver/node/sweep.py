@@ -58,10 +58,10 @@ class Sweeper:
             alive=living_owners(self._cache),
             wishes=balancing.wishes_of(services),
             attaching={owner_of(self._cache, vmi) for vmi in vmis if attached_service(vmi) and not is_final(vmi)},
-            in_use=self._held.values_in_use() | self._services.addresses_in_use(),
+            in_use=self._held.values_in_use() | self._services.addresses_in_use() | self._services.ports_in_use(),
         )
         # A Service without an address may have one now.
-        if any(one.kind == "address" for one in freed):
+        if any(one.kind in ("address", "port") for one in freed):
             for service in services:
                 if not is_true(service, names.ADDRESS_ASSIGNED):
                     self._queues.services.add(key_of(service))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,7 +88,8 @@ def test_the_first_step_lists_the_networks_that_version_1_wrote_otherwise(
     (tmp_path / "instance.json").write_text(json.dumps(before))
     migrations.migrate(tmp_path)
     after = json.loads((tmp_path / "instance.json").read_bytes())
-    assert after == {"identifier": "0000a1", "ranges": {**pools, **others, "link": ["198.19.0.0/30"], "routed": listed}}
+    ranges = {**pools, **others, "link": ["198.19.0.0/30"], "routed": listed, "host": []}
+    assert after == {"identifier": "0000a1", "ranges": ranges}
     written = (tmp_path / "instance.json").read_bytes()
     (tmp_path / "VERSION").write_text("1\n")  # as where it was interrupted before the version was written
     migrations.migrate(tmp_path)
@@ -136,3 +137,17 @@ def test_the_third_step_passes_where_nothing_was_recorded(tmp_path: Path) -> Non
             claims.execute(statement)
         migrations.migrate(state)
         assert json.loads((state / "mac-key.json").read_bytes())["recorded"] == {}
+
+
+def test_the_fourth_step_says_that_no_pool_is_the_machines_own_address(tmp_path: Path) -> None:
+    cases: list[tuple[dict[str, Any] | None, dict[str, Any] | None]] = [
+        ({"public": {}}, {"public": {}, "host": []}),
+        (None, None),
+    ]
+    for ranges, after in cases:
+        (tmp_path / "VERSION").write_text("4\n")
+        (tmp_path / "instance.json").write_text(json.dumps({"ranges": ranges}))
+        for _ in range(2):  # as where it was interrupted before the version was written
+            (tmp_path / "VERSION").write_text("4\n")
+            migrations.migrate(tmp_path)
+            assert json.loads((tmp_path / "instance.json").read_bytes()) == {"ranges": after}

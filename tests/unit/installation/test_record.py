@@ -27,6 +27,7 @@ WRITTEN = {
     "ports": {"etcd": 20001, "etcd-peer": 20002, "kube-apiserver": 20003, "kube-controller-manager": 20004},
     "ranges": {
         "guest": ["10.42.0.0/16"],
+        "host": [],
         "link": "198.19.0.0/30",
         "private": {"private": ["198.18.0.0/24"]},
         "public": {"public": ["203.0.113.0/24"]},

@@ -86,6 +86,8 @@ def test_the_key_goes_into_the_secret_that_the_manifest_names() -> None:
     assert secret["metadata"] == {"name": reference["name"], "namespace": "default"}
     assert secret["stringData"] == {reference["key"]: "ssh-ed25519 AAAA ada\n"}
     assert server == hello.manifest()
+    hello.apply(cluster.kubectl, KEY, is_public=False)
+    assert cluster.applied[-1]["spec"]["network"]["public"] is False
 
 
 def test_what_the_user_has_is_not_written_again() -> None:

@@ -116,6 +116,18 @@ def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> N
     assert "--purge" in raised.value.remedy
 
 
+def test_the_machines_own_address_is_a_pool_without_networks_and_excludes_them(tmp_path: Path) -> None:
+    start = a_start(tmp_path, public=("host",))
+    up.choose_ranges(start, quiet)
+    up.choose_ranges(start, quiet)
+    recorded = start.installation.record().ranges
+    assert recorded and (recorded.public, recorded.host) == ({"public": []}, ["public"])
+    with pytest.raises(ConflictError, match="took the machine's own address"):
+        up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("192.0.2.0/24"),)), quiet)
+    with pytest.raises(ConflictError, match="exclude each other"):
+        up.choose_ranges(a_start(tmp_path, public=("host", ipaddress.ip_network("192.0.2.0/24"))), quiet)
+
+
 def test_a_machine_without_free_networks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     everything = [ipaddress.ip_network(f"{first}.0.0.0/8") for first in range(256)]
     monkeypatch.setattr(networks, "taken", always(everything))

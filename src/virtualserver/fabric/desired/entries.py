@@ -30,6 +30,7 @@ __all__ = [
     "LOCAL",
     "MEMBER",
     "NAMES",
+    "OPEN",
     "PUBLISHED",
     "PUBLISHED_TO",
     "RESTRICTED",
@@ -68,6 +69,8 @@ FLOATING_TO: Final = {4: "floating_to"}
 """As `FLOATING`, for some clients only, as `PUBLISHED_TO`."""
 FLOATING_SOURCE: Final = {4: "floating_source"}
 """Key: a guest's address. Value: the floating address with which what it sends leaves."""
+OPEN: Final = frozenset({*PUBLISHED.values(), *PUBLISHED_TO.values()})
+"""Kinds of ports that take new connections, from everybody or from some."""
 RESTRICTED: Final = {4: "restricted"}
 """Key: an attached address that only those who are `ADMITTED` may call."""
 ADMITTED: Final = {4: "admitted"}

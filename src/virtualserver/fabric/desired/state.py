@@ -68,6 +68,8 @@ class Ranges:
             data plane's.
         routed: The networks of the pools that the owner of the machine named: the network beyond routes them, so they
             are not masqueraded on the uplink. All others are.
+        host: The names of the pools that have no network: their Services' ports are published on the machine's own
+            address.
     """
 
     public: Mapping[str, tuple[Network, ...]]
@@ -76,6 +78,7 @@ class Ranges:
     service: tuple[Network, ...]
     link: tuple[Network, ...]
     routed: tuple[Network, ...] = ()
+    host: tuple[str, ...] = ()
 
     def pools(self, version: int = 4) -> list[Network]:
         """Return the networks of all public and private pools of one IP version, sorted, without repeats."""

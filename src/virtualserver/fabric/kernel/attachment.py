@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,9 +19,9 @@ from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Rou
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
-    from virtualserver.fabric.desired.state import Interface, Network, Ranges
+    from virtualserver.fabric.desired.state import Address, Interface, Network, Ranges
     from virtualserver.host.settings import HostSettings
 
 __all__ = ["INNER", "Attachment", "Differing", "delete_link"]
@@ -41,6 +42,28 @@ class Differing(NamedTuple):
 
     inside: bool
     host: bool
+
+
+class _PortsOfHost:
+    """The ports of the machine's own address that lead to the namespace, remembered over a restart of the node."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.known: frozenset[tuple[str, int]] = frozenset()
+        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+            self.known = frozenset(msgspec.json.decode(file.read_bytes(), type=list[tuple[str, int]]))
+
+    def change(self, ports: Collection[tuple[str, int]]) -> bool:
+        """Remember other ports, and return whether they are others."""
+        if self.known == frozenset(ports):
+            return False
+        self.known = frozenset(ports)
+        write_atomically(self._file, msgspec.json.encode(sorted(self.known)), mode=0o644)
+        return True
+
+    def forget(self) -> None:
+        self.known = frozenset()
+        self._file.unlink(missing_ok=True)
 
 
 class Attachment:
@@ -83,7 +106,10 @@ class Attachment:
         """The machine's own addresses as the namespace's rules have them."""
         self._forwarding: set[str] = set()
         """The uplinks that were made to forward."""
+        self.own: Address | None = None
+        """The machine's own address, where a pool is that and as it was last seen; None: it has none."""
         self._run = run_folder
+        self._ports = _PortsOfHost(run_folder / "host-ports.json")
         self._record = record
         self._inhabitant = inhabitant
 
@@ -110,6 +136,18 @@ class Attachment:
         if inside or made or mtu != self.mtu or await apart(own_addresses) != self._machine:
             made += await self.ensure_inside()
         return made
+
+    async def publish(self, ports: Collection[tuple[str, int]]) -> None:
+        """Make these ports of the machine's own address lead to the namespace, and no others.
+
+        Args:
+            ports: Protocol, in lower case, and number.
+
+        Raises:
+            KernelError: The kernel refused it.
+        """
+        if self._ports.change(ports):
+            await self.ensure_in_host()
 
     def adjustments(self) -> list[Adjustment]:
         """Return what became otherwise with the host since this was last asked."""
@@ -155,6 +193,7 @@ class Attachment:
         self._record.give_back(self.device)
         for name in ("namespace", "host"):
             (self._run / f"rules-{name}.json").unlink(missing_ok=True)
+        self._ports.forget()
 
     def device_exists(self) -> bool:
         """Return whether the host's end of the veth pair is there."""
@@ -186,6 +225,7 @@ class Attachment:
         made = [Repair(f"namespace {self.namespace.name}", "host")] if found or self.namespace.create() else []
         with Rtnetlink() as kernel:
             self._see(uplinks.read(kernel))
+            self._see_own(uplinks.own_address(kernel) if self.ranges.host else None)
             outside = kernel.link(self.device)
             if outside and _are_a_pair(outside, self.namespace.call(lambda: _link(INNER))):
                 return made
@@ -200,6 +240,12 @@ class Attachment:
         self._adjustments += uplinks.adjustments(self.uplinks, seen, self.mtu, mtu)
         self._fitting = mtu != self.mtu
         self.uplinks, self.mtu = seen, mtu
+
+    def _see_own(self, own: Address | None) -> None:
+        """Take in which address of the machine's ports are published on."""
+        if self.own is not None and own != self.own:
+            self._adjustments.append(Adjustment(f"the machine's own address is {own or 'none'} now, before {self.own}"))
+        self.own = own
 
     def _inside(self, machine: Iterable[Network]) -> list[str]:
         """Make the namespace's part so; return what was not, in words. Called inside."""
@@ -260,6 +306,8 @@ class Attachment:
         made = settings.write(settings.of_host_end(self.device))
         with Rtnetlink() as kernel:
             text = ruleset.host_rules(self.table, self.device, self.ranges, self.uplinks)
+            if self.ranges.host:
+                text += ruleset.host_ports(self.table, self.ranges, self.own, self._ports.known)
             with Netfilter() as netfilter:
                 name = ("inet", self.table)
                 made += self._rules(netfilter, "host", [" ".join(name)], text, lambda: netfilter.rules([name]))

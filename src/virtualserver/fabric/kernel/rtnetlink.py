@@ -187,6 +187,14 @@ class Rtnetlink:
             return next((message.get("oif") for message in messages), None)
         return None
 
+    def source_to(self, address: Address) -> Address | None:
+        """Return the address that the machine's own packets to another have, None where it has no way to it."""
+        with contextlib.suppress(KernelError), _asking(f"way to {address}"):
+            messages: list[Any] = list(self._socket.route("get", dst=str(address)))
+            found = next((message.get("prefsrc") for message in messages), None)
+            return ip_address(found) if found else None
+        return None
+
     def rules(self, version: int = 4) -> list[Rule]:
         """Return the rules of one IP version."""
         return [rule_of(message) for message in self._socket.get_rules(family=_FAMILIES[version])]

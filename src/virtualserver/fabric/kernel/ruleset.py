@@ -10,13 +10,13 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.names import LINK_PREFIX
-from virtualserver.fabric.desired.state import GATEWAYS, Network, Ranges
+from virtualserver.fabric.desired.state import GATEWAYS, Address, Network, Ranges
 from virtualserver.fabric.kernel.settings import TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BOUNDED", "MARK", "TABLE", "TABLES", "host_rules", "namespace_rules"]
+__all__ = ["BOUNDED", "MARK", "TABLE", "TABLES", "host_ports", "host_rules", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
 """The name of both tables in the namespace, of the families inet and arp."""
@@ -381,11 +381,33 @@ table inet {table} {{
   }}
   chain to_guest {{
     ct state new meta l4proto tcp ct timeout set "guests"
-    ip daddr {{ {pools} }} accept
+    ip daddr {{ {pools} }} accept{called}
     drop
   }}
   chain translate_source {{
     ip saddr {node} oifname != "{links}" masquerade{masquerade}
+  }}
+}}
+"""
+
+_HOST_PORTS: Final = """\
+table inet {table} {{
+  # after the host's own, so that what another program leads elsewhere stays its
+  chain called {{ type nat hook prerouting priority -90; }}
+  chain called_by_machine {{ type nat hook output priority -90; }}
+}}
+flush chain inet {table} called
+flush chain inet {table} called_by_machine
+"""
+
+_HOST_PORTS_LEAD: Final = """\
+table inet {table} {{
+  # a published port of the machine's own address is the namespace's; no other port is touched
+  chain called {{
+    ip daddr {own} meta l4proto . th dport {{ {ports} }} dnat ip to {node}
+  }}
+  chain called_by_machine {{
+    ip daddr {own} meta l4proto . th dport {{ {ports} }} dnat ip to {node}
   }}
 }}
 """
@@ -433,9 +455,26 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
         pools=_listed(pools),
         node=node,
         masquerade=extra,
+        called=f"\n    ip daddr {node} ct status dnat accept" if ranges.host else "",
         links=f"{LINK_PREFIX}*",
         timeouts=_listed(f"{state} : {seconds}" for state, seconds in TIMEOUTS.items()),
     )
+
+
+def host_ports(table: str, ranges: Ranges, own: Address | None, ports: Iterable[tuple[str, int]]) -> str:
+    """Return the commands, to follow `host_rules`, by which ports of the machine's own address lead to the namespace.
+
+    Args:
+        table: The name of the host's table.
+        ranges: The installation's networks.
+        own: The machine's own address; None: it has none, and nothing leads anywhere.
+        ports: Protocol, in lower case, and number of each.
+    """
+    listed = ", ".join(f"{protocol} . {port}" for protocol, port in sorted(ports))
+    text = _HOST_PORTS.format(table=table)
+    if own is None or not listed:
+        return text
+    return text + _HOST_PORTS_LEAD.format(table=table, own=own, ports=listed, node=ranges.node_end(_VERSION).ip)
 
 
 def _listed(values: Iterable[object]) -> str:

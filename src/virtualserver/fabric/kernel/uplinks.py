@@ -11,7 +11,9 @@ from virtualserver.fabric.kernel.rtnetlink import MAIN_TABLE, Rtnetlink
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["adjustments", "find", "read"]
+    from virtualserver.fabric.desired.state import Address
+
+__all__ = ["adjustments", "find", "own_address", "read"]
 
 _OUTSIDE: Final = ip_address("9.9.9.9"), ip_address("193.0.14.129")
 """Addresses of the internet, one in each half of it: a VPN routes the two halves, or has a rule and a table of its own.
@@ -33,6 +35,12 @@ def read(kernel: Rtnetlink) -> dict[str, int]:
         if route.destination.prefixlen == 0 and route.kind == "unicast"
     }
     return {link.name: link.mtu for link in kernel.links() if link.index in ways and link.name != "lo"}
+
+
+def own_address(kernel: Rtnetlink) -> Address | None:
+    """Return the address by which the host reaches the outside, None where it does not."""
+    found = (kernel.source_to(address) for address in _OUTSIDE)
+    return next((address for address in found if address is not None and not address.is_loopback), None)
 
 
 def adjustments(before: Mapping[str, int], after: Mapping[str, int], mtu_before: int, mtu: int) -> Iterator[Adjustment]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from virtualserver.node.allocation import pools
 from virtualserver.node.allocation.allocations import NOBODY, Allocation, Allocations, AlreadyAllocated, Claimant, Kind
@@ -22,10 +22,18 @@ if TYPE_CHECKING:
     from virtualserver.node.allocation.wishes import AddressWish
     from virtualserver.plan.sites.quotas import AddressQuota
 
-__all__ = ["COOLING", "Addresses"]
+__all__ = ["COOLING", "PASSING", "Addresses", "Host"]
+
+PORT_IN_USE: Final = "PortInUse"
 
 COOLING: Final = "AddressCoolingDown"
 """Reason of a wait for a pinned address that somebody else gave back a moment ago: it ends by itself."""
+
+_PORT_SECONDS: Final = 10.0
+"""So long a Service waits before it is looked again whether a process of the machine has given its port up."""
+
+PASSING: Final = (COOLING, PORT_IN_USE)
+"""Reasons of waits that end without a change of any object that is watched: they are looked at again after a while."""
 
 _BALANCER: Final = "load-balancer/"
 _ATTACHED: Final = "attached/"
@@ -34,11 +42,30 @@ _FORMER: Final = "former/"
 """Purpose of an address that is of no pool of its owner's any more: to be freed as soon as nothing stands for it."""
 
 
+class Host(Protocol):
+    """The machine as far as its own address is a pool."""
+
+    @property
+    def address(self) -> Address | None:
+        """The address by which the machine is reached now, None where there is none."""
+        ...
+
+    def occupant(self, protocol: str, port: int) -> str:
+        """Return which process of the machine has a port of that address, in words; ``""`` where none has it."""
+        ...
+
+
 class Addresses:
     """Grants and frees what servers and Services need; every grant is recorded before it is returned."""
 
     def __init__(
-        self, allocations: Allocations, ranges: Ranges, *, users: range, clock: Callable[[], float] = time.time
+        self,
+        allocations: Allocations,
+        ranges: Ranges,
+        *,
+        users: range,
+        clock: Callable[[], float] = time.time,
+        host: Host | None = None,
     ) -> None:
         """Name where things come from.
 
@@ -47,12 +74,15 @@ class Addresses:
             ranges: The installation's networks.
             users: The numbers under which QEMU may run.
             clock: Seconds since the epoch.
+            host: The machine, for pools that are its own address; None where there is no such pool.
         """
         self._allocations = allocations
         self._pools = pools.pools_of(ranges)
         self._guests = pools.Pool("guest", ranges.guest)
         self._users = users
         self._clock = clock
+        self._host = host
+        self._of_host = frozenset(ranges.host)
 
     def guest(self, owner: str, claimant: Claimant = NOBODY) -> tuple[Address, ...] | Wait:
         """Return the guest's own addresses, one per family of the guest range, 4 before 6.
@@ -160,6 +190,8 @@ class Addresses:
         pool = self._pools.get(wish.pool or "")
         if pool is None:
             return self._unknown(wish.pool or "")
+        if pool.name in self._of_host:
+            return self._on_host(wish, pool.name)
         families = [family for family in wish.families if family in pool.families]
         if not families:
             return Wait("PoolUnknown", f"pool {pool.name!r} has no addresses of the Service's families: choose another")
@@ -174,8 +206,54 @@ class Addresses:
 
     def pool_name(self, wish: AddressWish, granted: Sequence[Address]) -> str | None:
         """Return the name of the pool that granted addresses are from, None where there are none."""
+        if granted and wish.pool in self._of_host:
+            return wish.pool
         pool = pools.pool_of(granted[0], self._pools.values()) if granted else None
         return (wish.pool or pool.name) if pool else None
+
+    def is_on_host(self, wish: AddressWish) -> bool:
+        """Return whether a Service asks for the machine's own address."""
+        return not wish.pinned and wish.pool in self._of_host
+
+    def _on_host(self, wish: AddressWish, pool: str) -> tuple[Address, ...] | Wait:
+        """Return the machine's own address for a Service's ports, recorded as the Service's, or why it has it not."""
+        address = self._host.address if self._host else None
+        if address is None:
+            return Wait(
+                "HostAddress", f"pool {pool} is this machine's own address, and it has none by which it is reached"
+            )
+        if not wish.ports:
+            return Wait(
+                "HostAddress",
+                f"pool {pool} is this machine's own address: it publishes ports, and no server can have it for itself, "
+                "neither attached nor floating: publish ports, or ask for a pool of addresses (public: false; an "
+                "administrator makes one with vs up --public-pool NETWORK)",
+            )
+        if wish.quota.of(pool) == 0:
+            return Wait("AddressQuotaExceeded", f"0 of pool {pool}: namespace {wish.claimant.namespace} may have none")
+        for protocol, port in wish.ports:
+            if wait := self._port_denied(wish, protocol, port):
+                return wait
+        for protocol, port in wish.ports:
+            purpose = _purpose_on_host(pool, protocol, port)
+            self._allocations.take(wish.owner, purpose, "port", f"{protocol}/{port}", wish.claimant)
+        return (address,)
+
+    def _port_denied(self, wish: AddressWish, protocol: str, port: int) -> Wait | None:
+        held = self._allocations.of_value("port", f"{protocol}/{port}")
+        if held is not None and held.owner == wish.owner:
+            return None  # whoever listens there now came later
+        if held is not None:
+            who = f"in use by {_named(held, wish.claimant, 'Service')}"
+        elif self._host and (process := self._host.occupant(protocol, port)):
+            who = f"in use by {process}"
+        else:
+            return None
+        return Wait(
+            PORT_IN_USE,
+            f"{protocol} port {port} of this machine's own address is {who}: choose another port",
+            retry_seconds=_PORT_SECONDS,
+        )
 
     def _pinned(self, wish: AddressWish) -> tuple[Address, ...] | Wait:
         allowed = [pool for name, pool in self._pools.items() if wish.pool in (None, name)]
@@ -351,7 +429,10 @@ class Addresses:
     def _wanted(self, wish: AddressWish) -> Iterator[tuple[str, str]]:
         """Yield owner and purpose of what a Service may have, or owner and address; nothing where it cannot have it."""
         allowed = [pool for name, pool in self._pools.items() if wish.pool in (None, name)]
-        if not wish.pinned:
+        if self.is_on_host(wish):
+            for protocol, port in wish.ports:
+                yield wish.owner, _purpose_on_host(str(wish.pool), protocol, port)
+        elif not wish.pinned:
             yield from ((wish.owner, _purpose(pool.name, family)) for pool in allowed for family in wish.families)
         elif all(pools.pool_of(address, allowed) for address in wish.pinned):
             # The group's, or its own where it had one before it could share.
@@ -360,6 +441,10 @@ class Addresses:
 
 def _purpose(pool: str, family: int) -> str:
     return f"{_BALANCER}{pool}/{family}"
+
+
+def _purpose_on_host(pool: str, protocol: str, port: int) -> str:
+    return f"{_BALANCER}{pool}/{protocol}/{port}"
 
 
 def _named(held: Allocation, asker: Claimant, kind: str) -> str:

@@ -33,11 +33,11 @@ __all__ = [
     "read",
 ]
 
-Kind = Literal["address", "attached", "mac", "tap", "user"]
+Kind = Literal["address", "attached", "mac", "port", "tap", "user"]
 """What a value is; values are unique within their kind. An address is ``attached`` to the NIC whose own it is, and
-belongs to the Services of its group besides."""
+belongs to the Services of its group besides. A ``port`` is one of the machine's own address, as ``TCP/443``."""
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 
 _REMEMBERED: Final = 1 << 16
 """So many releases are remembered, the latest ones: a /16 of guests' addresses, whatever the size of the pools."""
@@ -57,6 +57,8 @@ _MIGRATIONS: Final = (
         address TEXT PRIMARY KEY, released REAL NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    # From here on ports are recorded too, which a program before would take for addresses that nobody wants.
+    "SELECT 1;",
 )
 
 

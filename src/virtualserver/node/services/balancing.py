@@ -112,6 +112,7 @@ def wish_of(
         claimant=_claimant(service),
         quota=quota,
         opened=opened,
+        ports=tuple(_ports(service)) if fields.mapping(spec, "selector") else (),
     )
 
 

@@ -14,7 +14,8 @@ from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.kube.patch import merge_patch
-from virtualserver.node.allocation.addresses import COOLING
+from virtualserver.node.allocation.addresses import PASSING
+from virtualserver.node.allocation.wishes import AddressWish
 from virtualserver.node.events import NO_MACHINE
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.services import balancing, quotas, relations, rules, source_ranges
@@ -118,6 +119,16 @@ class ServiceController:
         """Return every address that a rule of a Service stands for: whoever asks for it, it is not free."""
         return {str(address) for addresses in self._standing.values() for address in addresses}
 
+    def ports_in_use(self) -> set[str]:
+        """Return every port of the machine's own address that a rule stands for, as it is recorded."""
+        return {port for rules in self._applied.values() for port in self._ports_on_host(rules)}
+
+    def _ports_on_host(self, rules: ServiceRules | None) -> set[str]:
+        if rules is None or not self._dataplane.called_by_host:
+            return set()
+        ends = self._dataplane.called_by_host
+        return {f"{port.protocol}/{port.port}" for port in rules.ports | rules.withheld if port.address in ends}
+
     def granted(self, key: Key) -> tuple[Address, ...] | Wait:
         """Return the addresses of a load balancer Service that a machine shall have on its NIC."""
         service = self._cache.get(kinds.SERVICE, key)
@@ -170,15 +181,16 @@ class ServiceController:
         if not service["metadata"].get("deletionTimestamp"):
             await self._write_slices(service)
         await self._write_status(service, granted)
-        return granted.retry_seconds if isinstance(granted, Wait) and granted.reason == COOLING else None
+        return granted.retry_seconds if isinstance(granted, Wait) and granted.reason in PASSING else None
 
     async def _put(self, uid: str, wanted: ServiceRules) -> None:
         """Bring rules into the data plane; what they stood for before may be freed afterwards, and not earlier."""
         before = self._standing.get(uid, frozenset())
         self._standing[uid] = before | wanted.addresses
         await self._dataplane.set_service(uid, wanted)
+        ports = self._ports_on_host(self._applied.get(uid))
         self._applied[uid], self._standing[uid] = wanted, wanted.addresses
-        if before - wanted.addresses:
+        if before - wanted.addresses or ports - self._ports_on_host(wanted):
             self._queues.sweep_soon()
 
     async def _take_away(self, uid: str) -> None:
@@ -214,8 +226,16 @@ class ServiceController:
             on_guests=self._held.addresses(),
             is_attached=sharing.is_attached,
             attached=relations.attached_addresses(self._cache, self._held, sharing.group.services),
+            on_host=self._on_host(service),
             sharing=sharing.group.services,
         )
+
+    def _on_host(self, service: Manifest) -> tuple[Address, ...]:
+        """Return where the data plane is called for a Service that asks for the machine's own address; else nothing."""
+        wish = balancing.wish_of(service) if balancing.wants_address(service) else None
+        if not isinstance(wish, AddressWish) or not self._addresses.is_on_host(wish):
+            return ()
+        return tuple(self._dataplane.called_by_host)
 
     def _members(self, service: Manifest) -> list[rules.Backend]:
         members = relations.members_of(self._cache, service)

@@ -66,6 +66,7 @@ def rules_of(
     on_guests: Collection[Address] = (),
     is_attached: bool = False,
     attached: Collection[Address] = (),
+    on_host: Collection[Address] = (),
     sharing: Sequence[Manifest] = (),
 ) -> ServiceRules:
     """Return what a Service puts into the data plane.
@@ -77,6 +78,8 @@ def rules_of(
         on_guests: Addresses that guests' NICs have now.
         is_attached: True where a machine's cluster NIC has, or will have, the granted addresses.
         attached: Addresses that a machine was started with because of this Service, granted now or not.
+        on_host: Where the data plane is called for what is published on the machine's own address, which is granted
+            then; nobody answers for that but the machine.
         sharing: The Services that the granted addresses are shared with.
     """
     running = sorted((member for member in members if member.addresses), key=lambda member: age_of(member.vmi))
@@ -90,7 +93,8 @@ def rules_of(
     on_nics = set(granted if is_attached else [address for address in granted if address in on_guests]) | set(attached)
     restricted = source_ranges.of_all([service, *sharing]) if on_nics else None
     # A Service's source ranges are about its load balancer addresses.
-    fronts = dict[Address, "tuple[Network, ...] | None"].fromkeys(cluster_ips) | dict.fromkeys(granted, clients)
+    fronts = dict[Address, "tuple[Network, ...] | None"].fromkeys(cluster_ips)
+    fronts |= dict.fromkeys([*granted, *on_host], clients)
     # A guest that has an address as its own gets all of its traffic already.
     fronts = {address: clients for address, clients in fronts.items() if address not in on_guests}
     ports = frozenset(_ports(service, fronts, targets))
@@ -100,7 +104,7 @@ def rules_of(
         ports=ports,
         withheld=frozenset(port for port in _ports(service, fronts, of_all) if _front(port) not in taken),
         restricted={} if restricted is None else dict.fromkeys(on_nics, restricted),
-        announced=frozenset() if is_attached else frozenset(granted) - frozenset(on_guests),
+        announced=frozenset() if is_attached or on_host else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
     )
 

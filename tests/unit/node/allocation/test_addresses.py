@@ -42,6 +42,17 @@ class Clock:
         return self.now
 
 
+class Machine:
+    """A machine whose own address is a pool."""
+
+    def __init__(self) -> None:
+        self.address: Address | None = ipaddress.ip_address("192.0.2.9")
+        self.listening = {("TCP", 22): "process sshd (7) of this machine"}
+
+    def occupant(self, protocol: str, port: int) -> str:
+        return self.listening.get((protocol, port), "")
+
+
 class World:
     """Services as the API has them, and the addresses that they were granted."""
 
@@ -51,6 +62,7 @@ class World:
         self.quotas: dict[str, int] = {}
         self.addresses = Addresses(self.allocations, ranges, users=range(100, 103), clock=self.clock)
         self.services: list[dict[str, Any]] = []
+        self.machine = Machine()
 
     def add(self, name: str, **fields: Any) -> dict[str, Any]:
         made = a_service(name, age=len(self.services), **fields)
@@ -608,3 +620,71 @@ def test_what_an_owner_was_given_stays_while_its_machine_has_any_of_it(world: Wo
     assert world.addresses.recorded_guest("gone") == guest
     assert set(world.sweep("other")) == {str(guest[0]), str(user), tap}
     assert world.addresses.owner_of_tap(tap) is None
+
+
+ON_HOST = dataclasses.replace(RANGES, public={"public": ()}, host=("public",))
+SELECTOR = {"selector": {"app": "web"}}
+
+
+@pytest.fixture
+def hosted(tmp_path: Path) -> Iterator[World]:
+    """A world whose public pool is the machine's own address."""
+    world = World(tmp_path / "claims", ranges=ON_HOST)
+    world.addresses = Addresses(world.allocations, ON_HOST, users=range(100, 103), host=world.machine)
+    yield world
+    world.allocations.close()
+
+
+def test_every_service_has_the_machines_address_and_each_port_has_one_owner(hosted: World) -> None:
+    web, dns = hosted.add("web", ports=(80, 443), **SELECTOR), hosted.add("dns", protocol="UDP", **SELECTOR)
+    other = hosted.add("other", namespace="team", ports=(443, 8443), **SELECTOR)
+    assert hosted.grant(web) == hosted.grant(dns) == "192.0.2.9"
+    denied = hosted.ask(other)
+    assert isinstance(denied, Wait) and denied.reason == "PortInUse"
+    assert denied.message == (
+        "TCP port 443 of this machine's own address is in use by a Service of another namespace: choose another port"
+    )
+    assert {one.value for one in hosted.allocations.all()} == {"TCP/80", "TCP/443", "UDP/80"}, "nothing by halves"
+    hosted.services.remove(web)
+    assert hosted.sweep(in_use={"TCP/443"}) == ["TCP/80"], "its rules are there"
+    assert hosted.sweep() == ["TCP/443"]
+    assert hosted.grant(other) == "192.0.2.9"
+
+
+def test_a_port_that_a_process_of_the_machine_has_is_refused_and_one_that_came_later_takes_none(hosted: World) -> None:
+    ssh, web = hosted.add("ssh", ports=(22,), **SELECTOR), hosted.add("web", **SELECTOR)
+    denied = hosted.ask(ssh)
+    assert isinstance(denied, Wait) and "in use by process sshd (7) of this machine" in denied.message
+    assert hosted.grant(web) == "192.0.2.9"
+    hosted.machine.listening = {("TCP", 80): "process late (8) of this machine"}
+    assert hosted.grant(ssh) == hosted.grant(web) == "192.0.2.9"
+
+
+def test_what_leads_to_nobody_cannot_have_the_machines_address(hosted: World) -> None:
+    denied = hosted.ask(hosted.add("attach", ports=(1,)))
+    assert isinstance(denied, Wait) and denied.reason == "HostAddress"
+    assert "neither attached nor floating" in denied.message
+    assert hosted.grant(hosted.add("private", pool="private")) == "198.18.0.1"
+    assert hosted.grant(hosted.add("pinned", pins="192.0.2.9", **SELECTOR)) == "AddressNotInPool"
+
+
+def test_a_service_follows_the_machines_address_and_waits_where_it_has_none(hosted: World) -> None:
+    web = hosted.add("web", **SELECTOR)
+    for address in ("192.0.2.9", "192.0.2.77"):
+        hosted.machine.address = ipaddress.ip_address(address)
+        assert hosted.grant(web) == address
+    hosted.machine.address = None
+    assert hosted.grant(web) == "HostAddress"
+
+
+def test_a_port_that_a_service_gives_up_is_free_and_the_others_stay(hosted: World) -> None:
+    web = hosted.add("web", ports=(80, 443), **SELECTOR)
+    hosted.grant(web)
+    web["spec"]["ports"] = [{"port": 443}]
+    assert hosted.grant(web) == "192.0.2.9"
+    assert hosted.sweep() == ["TCP/80"]
+
+
+def test_a_namespace_that_may_have_no_public_address_publishes_on_none(hosted: World) -> None:
+    hosted.quotas["default"] = 0
+    assert hosted.grant(hosted.add("web", **SELECTOR)) == "AddressQuotaExceeded"

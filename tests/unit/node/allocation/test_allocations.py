@@ -134,6 +134,21 @@ def test_a_file_of_the_first_version_is_taken_over_and_named_when_its_owners_com
     allocations.close()
 
 
+def test_a_file_of_the_second_version_gets_the_third_and_keeps_what_it_has(tmp_path: Path) -> None:
+    allocations = Allocations(tmp_path / "claims")
+    allocations.take("a", "guest/4", "address", "10.0.0.1", WEB)
+    allocations.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "claims")) as database:
+        database.execute("PRAGMA user_version = 2")
+    allocations = Allocations(tmp_path / "claims")
+    assert allocations.all() == [Allocation("a", "guest/4", "address", "10.0.0.1", WEB)]
+    allocations.take("b", "load-balancer/public/TCP/443", "port", "TCP/443", WEB)
+    with pytest.raises(AlreadyAllocated):
+        allocations.take("c", "load-balancer/public/TCP/443", "port", "TCP/443", WEB)
+    allocations.close()
+    assert {one.kind for one in read(tmp_path / "claims")} == {"address", "port"}
+
+
 def test_a_file_that_is_not_there_is_read_as_empty_and_not_made(tmp_path: Path) -> None:
     assert read(tmp_path / "claims") == []
     assert not (tmp_path / "claims").exists()

@@ -144,3 +144,11 @@ def test_fault_16_an_address_that_the_service_has_no_more_stays_restricted_while
     rules = rules_of(ranged, [], granted=[PUBLIC], on_guests=[former], is_attached=True, attached=[former])
     assert rules.restricted == {PUBLIC: clients, former: clients}
     assert rules_of(ranged, [], on_guests=[former], attached=[former]).restricted == {former: clients}
+
+
+def test_what_is_published_on_the_machines_own_address_is_announced_by_nobody() -> None:
+    ranged, node = a_service(loadBalancerSourceRanges=["192.0.2.0/24"]), ip("198.19.0.2")
+    rules = rules_of(ranged, [a_member()], granted=[PUBLIC], on_host=[node])
+    assert rules.announced == frozenset()
+    clients = {port.address: port.clients for port in rules.ports}
+    assert clients == {CLUSTER: None, **dict.fromkeys((PUBLIC, node), (ipaddress.ip_network("192.0.2.0/24"),))}
