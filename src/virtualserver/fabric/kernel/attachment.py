@@ -274,6 +274,9 @@ class Attachment:
             if one is not None and not one.is_up:
                 kernel.set_up(one.name)
                 made.append(f"link {one.name} up")
+        if not link.is_free:
+            kernel.set_up(name)
+            made.append(f"link {name} free, with ARP")
         mac = mac_of(self.device, inner=name == INNER)
         if link.mtu != self.mtu:
             kernel.set_up(name, mtu=self.mtu)

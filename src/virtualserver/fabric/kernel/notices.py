@@ -206,11 +206,12 @@ def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry], mt
     if name == INNER:
         return True
     if name == "lo":
-        return link is None or not link.is_up
+        return link is None or not (link.is_up and link.is_free)
     tap = Entry(entries.TAP, name)
     if link is None or tap not in wanted:
         return tap in wanted or (link is not None and link.kind == "tun")
-    return Entry(entries.TAP_UP, name) in wanted and not (link.is_up and (link.mac, link.mtu) == (taps.MAC, mtu))
+    is_whole = link.is_up and link.is_free and (link.mac, link.mtu) == (taps.MAC, mtu)
+    return Entry(entries.TAP_UP, name) in wanted and not is_whole
 
 
 def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Container[Entry]) -> bool:

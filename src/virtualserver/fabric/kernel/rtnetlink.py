@@ -44,6 +44,7 @@ KERNEL: Final = 2
 STATIC: Final = 4
 """The protocol number of routes that we make, as ``proto static`` has it."""
 _UP: Final = 1
+_NO_ARP: Final = 0x80
 _ON_LINK: Final = 4
 _KINDS: Final = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _TYPES: Final = {kind: number for number, kind in _KINDS.items()}
@@ -74,6 +75,7 @@ class Link:
         mac: Its hardware address, in lower case with colons; ``""`` for one that has none.
         peer: The index, in another namespace, of what it is tied to, as a veth's other end; None where nothing is.
         user: The UID that may open the tap; None for others.
+        is_free: Whether it hangs in no bridge or the like, and ARP works on it.
     """
 
     index: int
@@ -84,6 +86,7 @@ class Link:
     mac: str = ""
     peer: int | None = None
     user: int | None = None
+    is_free: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -230,10 +233,10 @@ class Rtnetlink:
             self._socket.link("add", ifname=name, kind="veth", mtu=mtu, peer=ends)
 
     def set_up(self, name: str, *, mtu: int | None = None, mac: str | None = None) -> None:
-        """Take a link up, with another MTU and hardware address where they are given."""
+        """Take a link up, out of what it hangs in, with ARP; with another MTU and hardware address where given."""
         more = {key: value for key, value in (("mtu", mtu), ("address", mac)) if value is not None}
         with _asking(f"link {name} up"):
-            self._socket.link("set", index=self.index(name), state="up", **more)
+            self._socket.link("set", index=self.index(name), state="up", arp=True, master=0, **more)
 
     def move(self, name: str, namespace: Path, name_there: str) -> None:
         """Move a link to another namespace, where it gets a name."""
@@ -311,6 +314,7 @@ def link_of(message: Any) -> Link:
         mac=message.get("address") or "",
         peer=message.get("link") if message.get("link_netnsid") is not None else None,
         user=user,
+        is_free=not message["flags"] & _NO_ARP and not message.get("master"),
     )
 
 
