@@ -48,6 +48,9 @@ _LONGEST_DELAY: Final = 30.0
 _TRACE_SECONDS: Final = 2.0
 """How long a component that stands still may take to write where it does, before it is killed."""
 _RENEWAL_SECONDS: Final = 600.0
+_CLOCK_SECONDS: Final = 5.0
+_JUMP_SECONDS: Final = 60.0
+"""A clock that differs so much from what it was to be has been set, or the machine was suspended."""
 _ROOM_SECONDS: Final = 3.0
 _SILENT_SECONDS: Final = 5
 """After so many seconds in which the node is not ready its APIs are withdrawn."""
@@ -319,7 +322,10 @@ class Supervisor:
             await asyncio.sleep(_ROOM_SECONDS)
 
     async def _follow_time(self) -> None:
-        """Renew certificates in time, also where nobody starts anything for a year: each start reads them."""
+        """Renew certificates in time, also where nobody starts anything for a year, or sets the clock.
+
+        Each start of a component reads them.
+        """
         while True:
             try:
                 if await asyncio.to_thread(self._renew):
@@ -329,7 +335,7 @@ class Supervisor:
                             await asyncio.to_thread(end, watched.process)
             except (OSError, ValueError):
                 _log.exception("renewing the certificates")
-            await asyncio.sleep(_RENEWAL_SECONDS)
+            await _until_renewal()
 
     async def _bound_logs(self) -> None:
         while True:
@@ -366,6 +372,15 @@ async def _ended(process: Process) -> None:
             await over.wait()
         finally:
             loop.remove_reader(descriptor)
+
+
+async def _until_renewal() -> None:
+    """Wait until certificates are to be looked at again: at once where somebody sets the machine's clock."""
+    ahead = time.time() - time.monotonic()
+    for _ in range(int(_RENEWAL_SECONDS / _CLOCK_SECONDS)):
+        await asyncio.sleep(_CLOCK_SECONDS)
+        if abs(time.time() - time.monotonic() - ahead) > _JUMP_SECONDS:
+            return
 
 
 def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:
