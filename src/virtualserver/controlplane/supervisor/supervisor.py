@@ -30,6 +30,7 @@ from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.supervisor import control, logs, probes, processes
 from virtualserver.host import locks, pulse, watchdog
 from virtualserver.host.files import write_atomically
+from virtualserver.host.logs import bound
 from virtualserver.host.process import Process, end
 from virtualserver.installation.installation import Installation
 
@@ -340,7 +341,7 @@ class Supervisor:
     async def _bound_logs(self) -> None:
         while True:
             for name in (*self._watched, "supervisor"):
-                await asyncio.to_thread(logs.bound, self._installation.log(name))
+                await asyncio.to_thread(bound, self._installation.log(name))
             await asyncio.sleep(30)
 
 
