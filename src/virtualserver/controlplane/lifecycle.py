@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["ComponentStatus", "ControlPlaneStatus", "address_of", "launch", "start", "status", "stop"]
+__all__ = ["ComponentStatus", "ControlPlaneStatus", "address_of", "launch", "resume", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
 _LET_GO_LIMIT = 15.0
@@ -97,11 +97,12 @@ def status(installation: Installation) -> ControlPlaneStatus:
     url = f"https://127.0.0.1:{port}" if port else ""
     if answer is None:
         left = processes.Records(installation.processes).all() if installation.processes.exists() else {}
+        other = locks.holder(installation.supervisor_lock)
+        why = "its supervisor has ended" if other is None else f"its supervisor, PID {other}, does not answer"
         found = tuple(
-            ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", installation.log(name))
+            ComponentStatus(name, process.pid, "", False, 0, why, installation.log(name))
             for name, process in left.items()
         )
-        other = locks.holder(installation.supervisor_lock)
         return ControlPlaneStatus(False, False, url, installation.kubeconfig, other, found, "")
     known = tuple(
         ComponentStatus(**msgspec.structs.asdict(part), log=installation.log(part.name)) for part in answer.components
@@ -286,6 +287,7 @@ def _unreachable(path: Path) -> list[str]:
 def launch(installation: Installation) -> None:
     """Start the supervisor, detached."""
     environment = {**os.environ, **installation.environment()}
+    environment.pop(processes.TOKEN, None)  # of the component that we may be
     if os.environ.get("PYTHONPATH"):  # the supervisor's working directory is not ours
         entries = os.environ["PYTHONPATH"].split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
@@ -301,6 +303,22 @@ def launch(installation: Installation) -> None:
             start_new_session=True,
             check=True,
         )
+
+
+def resume(installation: Installation) -> bool:
+    """Start the supervisor again where it has ended without being told to, and return whether that was so.
+
+    Its components go on, and are adopted. Called by the node; an installation without one is left alone.
+    """
+    with lock.if_free(installation) as is_free:
+        if not is_free or "node" not in _last_options(installation).components:
+            return False
+        descriptor = locks.take(installation.supervisor_lock)
+        if descriptor is None:
+            return False
+        os.close(descriptor)
+        launch(installation)
+        return True
 
 
 def _let_go(installation: Installation, how: control.Request) -> None:

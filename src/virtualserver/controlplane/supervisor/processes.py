@@ -21,9 +21,10 @@ from virtualserver.host.process import Process, boot_id
 if TYPE_CHECKING:
     from virtualserver.controlplane.components import Component
 
-__all__ = ["Records", "spawn"]
+__all__ = ["TOKEN", "Records", "spawn"]
 
-_TOKEN: Final = "VS_COMPONENT_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN: Final = "VS_COMPONENT_TOKEN"  # noqa: S105 - the name of a variable
+"""What a component has in its environment, and hands to no process of its own."""
 _VERSION: Final = 1
 
 
@@ -110,7 +111,7 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
         child = subprocess.Popen(
             argv,
             cwd="/",
-            env={**component.environment, _TOKEN: token},
+            env={**component.environment, TOKEN: token},
             stdin=subprocess.PIPE if component.loads_after else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -124,7 +125,7 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
 
 
 def _with_token(token: str) -> Process | None:
-    wanted = f"{_TOKEN}={token}".encode()
+    wanted = f"{TOKEN}={token}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if wanted in path.read_bytes().split(b"\0"):
