@@ -18,7 +18,7 @@ import msgspec
 from virtualserver.controlplane import audit, credentials, errors, pki, site, sources, supervisor
 from virtualserver.controlplane.options import Options
 from virtualserver.controlplane.supervisor import control, logs, processes
-from virtualserver.host import locks
+from virtualserver.host import locks, process
 from virtualserver.installation import lock, mac_key, ports, users
 from virtualserver.installation.record import ControlPlaneSettings
 
@@ -100,8 +100,7 @@ def status(installation: Installation) -> ControlPlaneStatus:
         other = locks.holder(installation.supervisor_lock)
         why = "its supervisor has ended" if other is None else f"its supervisor, PID {other}, does not answer"
         found = tuple(
-            ComponentStatus(name, process.pid, "", False, 0, why, installation.log(name))
-            for name, process in left.items()
+            ComponentStatus(name, part.pid, "", False, 0, why, installation.log(name)) for name, part in left.items()
         )
         return ControlPlaneStatus(False, False, url, installation.kubeconfig, other, found, "")
     known = tuple(
@@ -189,11 +188,14 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
     Raises:
         ControlPlaneError: Something still runs after the limit.
     """
-    if not installation.state.exists() and not installation.run.exists():
+    strays = processes.strays(installation)
+    if not installation.state.exists() and not installation.run.exists() and not strays:
         return
     with lock.held(installation, progress), _lasting(installation.state):
         end = time.monotonic() + limit_seconds
         if control.ask(installation.socket, "stop") is None:
+            if "supervisor" in strays:  # whose socket was lost, or which stands still
+                process.end(strays["supervisor"])
             _refuse_second(installation)
         while (descriptor := _take_from_supervisor(installation)) is None:
             left = list(processes.Records(installation.processes).all())

@@ -350,9 +350,9 @@ def stop_all(installation: Installation) -> None:
 
     Only whoever holds the supervisor's lock may call this.
     """
-    records = processes.Records(installation.processes)
+    records, strays = processes.Records(installation.processes), processes.strays(installation)
     for name in reversed(NAMES):
-        process = records.find(name)
+        process = records.find(name) or strays.get(name)
         if process:
             _log.info("stopping %s, PID %d", name, process.pid)
             if not end(process):
