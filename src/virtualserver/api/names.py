@@ -29,6 +29,7 @@ __all__ = [
     "KEEP_DISK",
     "KIND",
     "LATEST_OBSERVED_API_VERSION",
+    "LEAVES",
     "LIST_KIND",
     "MANAGED_BY_NODE",
     "METALLB_ADDRESS_POOL",
@@ -81,6 +82,9 @@ ATTACH_LOAD_BALANCER: Final = f"{DOMAIN}/attach-load-balancer"
 """Annotation of the machine's template: the Service whose addresses are the cluster NIC's own."""
 KEEP_DISK: Final = f"{DOMAIN}/keep-disk"
 """Annotation of a VirtualServer: ``"true"`` keeps the root disk when the server is deleted."""
+LEAVES: Final = f"{DOMAIN}/leave-address"
+"""Annotation of a Service: a load balancer address of a former network of its pool, which it gives up for another."""
+
 REVISION: Final = f"{DOMAIN}/revision"
 """Annotation of a VirtualServer: any word; ``status.observedRevision`` repeats it once it speaks of that manifest."""
 IMAGE: Final = f"{DOMAIN}/image"

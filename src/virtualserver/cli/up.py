@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from virtualserver.installation.installation import Installation
+    from virtualserver.local import pools
     from virtualserver.local.hello import Reachable
 
 __all__ = ["command", "encode", "text"]
@@ -33,8 +34,13 @@ def encode(summary: up.Summary) -> dict[str, Any]:
         "servers": [] if summary.server is None else [_server(summary.server, summary.login)],
         "accelerator": dataclasses.asdict(found.accelerator),
         "blockers": [dataclasses.asdict(blocker) for blocker in found.blockers],
+        "staying": [_staying(one) for one in summary.staying],
         "stop": "vs down",
     }
+
+
+def _staying(one: pools.Staying) -> dict[str, str]:
+    return {"address": str(one.address), "pool": one.pool, "holder": one.holder, "command": one.command}
 
 
 def _server(server: Reachable, login: str) -> dict[str, Any]:
@@ -82,6 +88,9 @@ def _lines(summary: up.Summary) -> Iterator[str]:
     yield f"Stop it with `{stop}`; disks and objects stay. After a reboot, start it again the same way as now."
     if found.accelerator.name == "tcg":
         yield f"Without KVM ({found.accelerator.reason}) guests run about 20 times slower."
+    for one in summary.staying:
+        yield f"{one.address} of {one.holder} is of a former network of pool {one.pool}, and stays; to move it:"
+        yield f"  {one.command}"
     for blocker in found.blockers:
         yield f"A firewall of this machine is in the way: {blocker.where}: {blocker.reason}"
         yield f"  {blocker.remedy}"
@@ -107,6 +116,11 @@ def _announce(start: up.Start, report: progress.StepPrinter) -> None:
     help="Network of the public pool; or host: ports are published on this machine's own address.",
 )
 @click.option("--private-pool", "private", type=networks.NETWORK, multiple=True, help="Network of the private pool.")
+@click.option(
+    "--uplink",
+    metavar="IF|none",
+    help="Link of this machine on which addresses of the named public pool are answered for; stays until `none`.",
+)
 @click.option(
     "--controlplane",
     "programs_folder",
@@ -136,6 +150,7 @@ def command(installation: Installation, form: str, **asked: Any) -> None:
     caller.require_root("vs up")
     report = progress.StepPrinter()
     take_over(installation, report)
+    asked["uplink"] = "" if asked["uplink"] == "none" else asked["uplink"]
     start = up.Start(installation=installation, report=report, by=caller.Caller.find(), **asked)
     _announce(start, report)
     summary = up.run(start)

@@ -340,6 +340,8 @@ def _node(installation: Installation, environment: Mapping[str, str]) -> Compone
     passed = (*_PYTHON_NEEDS, "VS_STATE", "VS_LOG_LEVEL")
     needed = {key: environment[key] for key in passed if key in environment}
     flags = ["--instance", installation.name]
+    if recorded := installation.record().ranges:
+        needed["VS_NETWORKS"] = recorded.digest  # it reads them at its start only
     return _ours("node", flags, 0, installation.ready("node"), {"VS_INSTANCE": installation.name, **needed})
 
 

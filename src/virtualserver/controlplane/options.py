@@ -27,6 +27,7 @@ class Options:
         components: The components that run; the control plane's own three are always among them.
         listen: Where users of other machines reach kube-apiserver, through the relay; None: nowhere.
         names: What else the API server's certificate says: names and addresses at which users reach it.
+        networks: A digest of the recorded networks; the node starts again where they are others.
     """
 
     service_ranges: tuple[Network, ...] = (ipaddress.IPv4Network("10.96.0.0/16"),)
@@ -34,6 +35,7 @@ class Options:
     components: frozenset[str] = frozenset(NAMES)
     listen: Address | None = None
     names: tuple[str, ...] = ()
+    networks: str = ""
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -48,6 +50,7 @@ class Options:
             components=sorted(self.components),
             listen=str(self.listen) if self.listen else "",
             names=list(self.names),
+            networks=self.networks,
         )
 
     @classmethod
@@ -59,4 +62,5 @@ class Options:
             components=frozenset(recorded.components),
             listen=ipaddress.ip_address(recorded.listen) if recorded.listen else None,
             names=tuple(recorded.names),
+            networks=recorded.networks,
         )

@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric import orphans, repairs
@@ -131,7 +132,7 @@ class DataPlane:
             for owner, rules in desired.services.items():
                 ledger.put(_of_service(owner), entries.of_service(owner, rules))
             self._ledger = ledger
-            await self._publish_on_host()
+            await self._show_outside()
             return await self._ensure() + len(await self._repair()) + len(await self._attach())
 
     async def set_link(self, owner: str, link: state.GuestLink, *, nic: str = state.CLUSTER_NIC) -> int:
@@ -413,19 +414,22 @@ class DataPlane:
             if self._certain:
                 try:
                     await self._apply(delta)
-                    await self._publish_on_host()
+                    await self._show_outside()
                 except (KernelError, CommandError, OSError):
                     self._certain = False  # what is there is not what was written: look
                 else:
                     return len(delta)
             self._untold += await self._attachment.ensure()
-            await self._publish_on_host()
+            await self._show_outside()
             whole = await self._repair()
             self._untold += repairs_of(whole.without(delta), f"namespace {self._namespace.name}")
             return len(whole)
 
-    async def _publish_on_host(self) -> None:
-        """Make the published ports of the machine's own address, and no others, lead here."""
+    async def _show_outside(self) -> None:
+        """Make the host show what is held, and nothing else: ports of its own address, addresses on its uplink."""
+        if networks := [network for version in state.CARRIED for network in self.ranges.answered(version)]:
+            held = (ip_address(entry.key) for entry in self._ledger.entries() if entry.kind == entries.ROUTE)
+            await self._attachment.answer({one for one in held if any(one in network for network in networks)})
         if not self.ranges.host:
             return
         ends = {str(address) for address in self.called_by_host}

@@ -50,12 +50,12 @@ def _give_up_the_generated_site(state: Path) -> None:
         file.unlink()
 
 
-def _name_the_pools_of_the_host(state: Path) -> None:
-    """Write that no pool is the machine's own address: from version 5 on a pool may be, and has no network then."""
+def _name_what_pools_are(state: Path) -> None:
+    """Write that no pool is the machine's own address, had other networks before, or is answered for on an uplink."""
     file = state / "instance.json"
     record: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
     if record.get("ranges") is not None:
-        record["ranges"].setdefault("host", [])
+        record["ranges"] = {"host": [], "former": {}, "uplink": "", **record["ranges"]}
         write_atomically(file, json.dumps(record, indent=2, sort_keys=True), mode=0o644)
 
 
@@ -63,7 +63,7 @@ MIGRATIONS: Final[Mapping[int, Migration]] = {
     1: _list_networks,
     2: _give_up_the_generated_site,
     3: mac_key.make,
-    4: _name_the_pools_of_the_host,
+    4: _name_what_pools_are,
 }
 """The steps by the version that each begins with."""
 

@@ -6,11 +6,12 @@ The candidates are networks that nobody routes by right: those for documentation
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.desired.state import Network, Ranges
+from virtualserver.fabric.desired.state import Address, Network, Ranges
 from virtualserver.fabric.kernel.namespace import apart
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 from virtualserver.installation.record import RecordedRanges
@@ -18,7 +19,7 @@ from virtualserver.installation.record import RecordedRanges
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["RangesExhaustedError", "choose", "decode", "encode", "networks_in_use"]
+__all__ = ["RangesExhaustedError", "change", "choose", "decode", "encode", "networks_in_use"]
 
 _WHOLE_WORLD: Final = 8
 """Routes shorter than this (a default route, a VPN's 0.0.0.0/1) are ways to everywhere, not networks in use."""
@@ -92,6 +93,8 @@ def encode(ranges: Ranges) -> RecordedRanges:
         link=_texts(ranges.link),
         routed=_texts(ranges.routed),
         host=list(ranges.host),
+        former={name: _texts(networks) for name, networks in ranges.former.items() if networks},
+        uplink=ranges.uplink,
     )
 
 
@@ -110,7 +113,51 @@ def decode(recorded: RecordedRanges) -> Ranges:
         link=_networks([recorded.link] if isinstance(recorded.link, str) else recorded.link),
         routed=_networks(routed),
         host=tuple(recorded.host),
+        former={name: _networks(networks) for name, networks in recorded.former.items()},
+        uplink=recorded.uplink,
     )
+
+
+def change(
+    ranges: Ranges,
+    *,
+    public: tuple[Network, ...] | None = None,
+    private: tuple[Network, ...] | None = None,
+    is_public_host: bool = False,
+    uplink: str | None = None,
+    held: Iterable[Address] = (),
+) -> Ranges:
+    """Return the ranges of an installation whose owner names other pools; pure.
+
+    Args:
+        ranges: As they are.
+        public: The public pool from now on; None: as it is, unless it becomes the machine's own address.
+        private: The private pool from now on; None: as it is.
+        is_public_host: Whether the public pool is the machine's own address from now on.
+        uplink: Where named public pools are answered for from now on, ``""`` for nowhere; None: as it is.
+        held: The load balancer addresses that are held: their networks stay as former ones.
+    """
+    addresses = list(held)
+    asked = {"public": () if is_public_host else public, "private": private}
+    before = {**ranges.public, **ranges.private}
+    former: dict[str, tuple[Network, ...]] = {}
+    for name, networks in before.items():
+        now = asked.get(name)
+        now = networks if now is None else now
+        known = dict.fromkeys((*ranges.former.get(name, ()), *networks))
+        kept = tuple(one for one in known if one not in now and any(address in one for address in addresses))
+        if kept:
+            former[name] = kept
+    routed = dict.fromkeys([*ranges.routed, *(public or ()), *(private or ())])
+    result = dataclasses.replace(
+        ranges,
+        public=ranges.public if asked["public"] is None else {**ranges.public, "public": asked["public"]},
+        private=ranges.private if private is None else {**ranges.private, "private": private},
+        host=("public",) if is_public_host else () if public is not None else ranges.host,
+        uplink=ranges.uplink if uplink is None else uplink,
+        former=former,
+    )
+    return dataclasses.replace(result, routed=tuple(one for one in routed if one in result.pools(one.version)))
 
 
 async def networks_in_use() -> list[Network]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any, cast
 
@@ -74,6 +75,8 @@ class RecordedRanges(msgspec.Struct, frozen=True):
         service: Where ClusterIPs come from.
         link: The networks of the link to the host, one of each family; early versions wrote the one of IPv4.
         routed: Networks of pools that the network beyond routes; early versions wrote whether all pools are.
+        former: Networks that a pool had before and that addresses are still held of, by pool.
+        uplink: The link on which named public pools are answered for; ``""``: none.
         host: Pools that are the machine's own address, and so have no network.
     """
 
@@ -84,6 +87,13 @@ class RecordedRanges(msgspec.Struct, frozen=True):
     link: list[str] | str
     routed: list[str] | bool
     host: list[str] = []
+    former: dict[str, list[str]] = {}
+    uplink: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A text that is another one where other networks are recorded."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
 
 
 class RecordedOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,6 +105,7 @@ class RecordedOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         components: The names of the components that run, sorted.
         listen: The address on which the relay listens; ``""``: there is none.
         names: What else the API server's certificate says.
+        networks: A digest of the recorded networks, since the node reads them at its start only.
     """
 
     service_ranges: list[str]
@@ -102,6 +113,7 @@ class RecordedOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     components: list[str]
     listen: str = ""
     names: list[str] = []
+    networks: str = ""
 
 
 class ControlPlaneSettings(msgspec.Struct, frozen=True):

@@ -152,5 +152,4 @@ def of_other_installations(installation: Installation) -> dict[str, list[state.N
 
 def all_of(chosen: state.Ranges) -> list[state.Network]:
     """Return every network of an installation."""
-    pools = [network for pools in (chosen.public, chosen.private) for pool in pools.values() for network in pool]
-    return [*pools, *chosen.guest, *chosen.service, *chosen.link]
+    return [*chosen.pools(4), *chosen.pools(6), *chosen.guest, *chosen.service, *chosen.link]

@@ -18,7 +18,7 @@ from virtualserver import controlplane
 from virtualserver.host.files import write_atomically
 from virtualserver.installation import lock, ranges
 from virtualserver.installation.errors import InstallationError
-from virtualserver.local import caller, doctor, hello, images, inventory, listening, networks, status
+from virtualserver.local import caller, doctor, hello, images, inventory, listening, networks, pools, status
 from virtualserver.local.errors import ConflictError, LocalError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.local.takeover import take_over
@@ -45,10 +45,12 @@ class Summary:
     Attributes:
         status: How the installation is now.
         server: The first server; None where none was asked for.
+        staying: Who has an address of a network that its pool had before.
     """
 
     status: InstallationStatus
     server: hello.Reachable | None
+    staying: tuple[pools.Staying, ...] = ()
 
     @property
     def login(self) -> str:
@@ -69,6 +71,7 @@ class Start:
         public: Networks of the public pool, or ``host`` alone: the machine's own address; empty means that the
             installation takes its own.
         private: The same for the private pool.
+        uplink: The link on which the named public pool is answered for, ``""`` for none; None: as before.
         programs_folder: Where the control plane's programs lie; None means cache or build.
         official: True downloads the official release instead of building it.
         seconds: How long to wait for the first server.
@@ -83,6 +86,7 @@ class Start:
     by: caller.Caller
     public: tuple[state.Network | Literal["host"], ...] = ()
     private: tuple[state.Network, ...] = ()
+    uplink: str | None = None
     programs_folder: Path | None = None
     official: bool = False
     seconds: float = 900
@@ -133,40 +137,33 @@ def check_machine(start: Start, update: Update) -> None:
 
 
 def choose_ranges(start: Start, update: Update) -> None:
-    """Take the installation's networks, at its first start only, and remember them."""
+    """Take the installation's networks at its first start, and other pools where its owner names others later."""
     start.installation.create()
     start.installation.identifier()
+    pools.check(start.public, start.uplink)
     recorded = start.installation.record().ranges
-    is_host = "host" in start.public
-    public = tuple(network for network in start.public if network != "host")
-    if is_host and public:
-        raise ConflictError(
-            f"--public-pool: host and {', '.join(map(str, public))} exclude each other.",
-            remedy="Name networks, or host alone.",
-        )
     if recorded is None:
         start.held.enter_context(networks.choosing(update))
         update("looking for networks that nobody uses", None)
         taken = networks.taken(start.installation)
         try:
-            chosen = ranges.choose(taken, public=public, private=start.private, is_public_host=is_host)
+            named, is_host = pools.networks_of(start.public), "host" in start.public
+            chosen = ranges.choose(taken, public=named, private=start.private, is_public_host=is_host)
         except ranges.RangesExhaustedError as error:
             raise LocalError(str(error)) from error
+        chosen = dataclasses.replace(chosen, uplink=start.uplink or "")
+    else:
+        chosen = pools.changed(
+            start.installation, ranges.decode(recorded), public=start.public, private=start.private, uplink=start.uplink
+        )
+    if chosen.uplink and not chosen.answered():
+        raise ConflictError(
+            f"--uplink {chosen.uplink}: no pool is named that could be answered for there.",
+            remedy="Name the public pool too: vs up --uplink IF --public-pool NETWORK.",
+        )
+    if recorded is None or ranges.encode(chosen) != recorded:
         with start.installation.changing() as record:
-            record.ranges = recorded = ranges.encode(chosen)
-    chosen = ranges.decode(recorded)
-    for option, asked, has in (
-        ("--public-pool", start.public, chosen.public),
-        ("--private-pool", start.private, chosen.private),
-    ):
-        present = {network for networks_of_pool in has.values() for network in networks_of_pool}
-        took = ", ".join(map(str, present)) or "the machine's own address"
-        if not set(asked) <= present | ({"host"} if chosen.host and has is chosen.public else set()):
-            raise ConflictError(
-                f"{option}: instance {start.installation.name!r} took {took} at its first start, and servers may use "
-                "it.",
-                remedy="Remove the instance first (vs down --purge), or start another one (VS_INSTANCE=NAME).",
-            )
+            record.ranges = ranges.encode(chosen)
     plane = inventory.data_plane(start.installation)
     if plane is not None:
         asyncio.run(plane.check_name())
@@ -181,8 +178,9 @@ def check_routes(installation: Installation, chosen: state.Ranges) -> None:
     """
     if inventory.has_links(installation):
         return
-    pools = [network for pools in (chosen.public, chosen.private) for pool in pools.values() for network in pool]
-    clashes = inventory.foreign_routes(installation, [*pools, *chosen.link], exactly=True)
+    answered = chosen.answered()  # their addresses have routes of their own, beside the network's
+    whole = [network for network in chosen.pools() if network not in answered]
+    clashes = inventory.foreign_routes(installation, [*whole, *chosen.link], exactly=True)
     if clashes:
         raise ConflictError(
             "\n  ".join(clashes),
@@ -221,7 +219,12 @@ def start_control_plane(start: Start, update: Update) -> None:
     controlplane.start(
         start.installation,
         start.programs,
-        options=controlplane.Options(service_ranges=chosen.service, listen=listen, names=listening.names_for(listen)),
+        options=controlplane.Options(
+            service_ranges=chosen.service,
+            listen=listen,
+            names=listening.names_for(listen),
+            networks=recorded.digest,
+        ),
         admin=(start.by.uid, start.by.gid),
         progress=update,
     )
@@ -283,7 +286,7 @@ def run(start: Start) -> Summary:
         for step in STEPS:
             if start.with_hello or not step.is_for_hello:
                 _take(step, start)
-    return Summary(status.of(start.installation), start.server)
+    return Summary(status.of(start.installation), start.server, tuple(pools.staying(start.installation)))
 
 
 def _take(step: StartStep, start: Start) -> None:

@@ -88,7 +88,7 @@ def test_the_first_step_lists_the_networks_that_version_1_wrote_otherwise(
     (tmp_path / "instance.json").write_text(json.dumps(before))
     migrations.migrate(tmp_path)
     after = json.loads((tmp_path / "instance.json").read_bytes())
-    ranges = {**pools, **others, "link": ["198.19.0.0/30"], "routed": listed, "host": []}
+    ranges = {**pools, **others, "link": ["198.19.0.0/30"], "routed": listed, "host": [], "former": {}, "uplink": ""}
     assert after == {"identifier": "0000a1", "ranges": ranges}
     written = (tmp_path / "instance.json").read_bytes()
     (tmp_path / "VERSION").write_text("1\n")  # as where it was interrupted before the version was written
@@ -139,9 +139,11 @@ def test_the_third_step_passes_where_nothing_was_recorded(tmp_path: Path) -> Non
         assert json.loads((state / "mac-key.json").read_bytes())["recorded"] == {}
 
 
-def test_the_fourth_step_says_that_no_pool_is_the_machines_own_address(tmp_path: Path) -> None:
+def test_the_fourth_step_says_what_no_pool_was_before(
+    tmp_path: Path,
+) -> None:
     cases: list[tuple[dict[str, Any] | None, dict[str, Any] | None]] = [
-        ({"public": {}}, {"public": {}, "host": []}),
+        ({"public": {}}, {"public": {}, "host": [], "former": {}, "uplink": ""}),
         (None, None),
     ]
     for ranges, after in cases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from virtualserver.installation.ranges import RangesExhaustedError, choose, decode, encode
+from virtualserver.installation.ranges import RangesExhaustedError, change, choose, decode, encode
 
 if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Network, Ranges
@@ -99,3 +99,22 @@ def test_the_last_candidate_taken_is_an_error_that_says_what_to_do() -> None:
 def test_what_is_recorded_comes_back(taken: list[Network], named: bool) -> None:
     ranges = choose(taken, public=(ip_network("192.0.2.0/24"),) if named else ())
     assert decode(encode(ranges)) == ranges
+
+
+def test_other_pools_keep_networks_of_which_addresses_are_held_and_no_others() -> None:
+    first = choose([])
+    named = ip_network("192.0.2.0/24")
+    held = [ip_address("203.0.113.7")]
+    one = change(first, public=(named,), held=held, uplink="eth1")
+    assert one.public == {"public": (named,)} and one.former == {"public": (ip_network("203.0.113.0/24"),)}
+    assert one.answered() == [named], "nobody on the link would send to a test network"
+    assert set(one.pools()) >= {named, ip_network("203.0.113.0/24")}
+    assert decode(encode(one)) == one
+    back = change(one, public=(ip_network("203.0.113.0/24"),), held=held)
+    assert back.former == {} and back.uplink == "eth1"
+    assert change(one, held=[]).former == {}
+    host = change(one, is_public_host=True, uplink="", held=[ip_address("192.0.2.9")])
+    assert (host.public, host.host, host.uplink) == ({"public": ()}, ("public",), "")
+    assert host.former == {"public": (named,)}
+    assert change(host, public=(named,)).host == ()
+    assert change(host).host == ("public",), "who names nothing changes nothing"

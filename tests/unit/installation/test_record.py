@@ -26,6 +26,7 @@ WRITTEN = {
     "identifier": "0a1b2c",
     "ports": {"etcd": 20001, "etcd-peer": 20002, "kube-apiserver": 20003, "kube-controller-manager": 20004},
     "ranges": {
+        "former": {},
         "guest": ["10.42.0.0/16"],
         "host": [],
         "link": "198.19.0.0/30",
@@ -33,6 +34,7 @@ WRITTEN = {
         "public": {"public": ["203.0.113.0/24"]},
         "routed": [],
         "service": ["10.96.0.0/16"],
+        "uplink": "",
     },
     "uids": {"base": 1879048192, "size": 4096},
 }

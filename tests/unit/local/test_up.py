@@ -14,8 +14,9 @@ from harness.reports import Unseen, quiet
 from virtualserver import controlplane
 from virtualserver.installation import ranges
 from virtualserver.installation.installation import Installation
-from virtualserver.local import caller, doctor, networks, up
+from virtualserver.local import caller, doctor, networks, pools, up
 from virtualserver.local.errors import ConflictError, LocalError
+from virtualserver.node.allocation.allocations import Allocations, Claimant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -109,11 +110,45 @@ def test_pools_that_are_named_are_taken_and_may_be_named_again(tmp_path: Path) -
     assert ranges.decode(recorded).public == {"public": pool}
 
 
-def test_other_pools_than_at_the_first_start_are_a_conflict(tmp_path: Path) -> None:
+def test_other_pools_may_be_named_later_and_networks_of_which_addresses_are_held_stay(tmp_path: Path) -> None:
+    start = a_start(tmp_path)
+    up.choose_ranges(start, quiet)
+    new = (ipaddress.ip_network("192.0.2.0/24"),)
+    claims = Allocations(start.installation.allocations)
+    shop = Claimant("shop", "VirtualServer web")
+    claims.take("shop/uid", "load-balancer/public/4", "address", "203.0.113.7", shop)
+    claims.close()
+    up.choose_ranges(a_start(tmp_path, public=new), quiet)
+    recorded = start.installation.record().ranges
+    assert recorded
+    chosen = ranges.decode(recorded)
+    assert chosen.public == {"public": new} and chosen.routed == new
+    assert chosen.former == {"public": (ipaddress.ip_network("203.0.113.0/24"),)}
+    (one,) = pools.staying(start.installation)
+    assert (str(one.address), one.pool, one.holder) == ("203.0.113.7", "public", "VirtualServer shop/web")
+    assert one.command == (
+        "kubectl -n shop annotate --overwrite service web-tcp virtualservers.coreweave.com/leave-address=203.0.113.7"
+    )
+    claims = Allocations(start.installation.allocations)
+    claims.free(claims.all())
+    claims.close()
+    up.choose_ranges(a_start(tmp_path, public=new), quiet)
+    recorded = start.installation.record().ranges
+    assert recorded and recorded.former == {}, "nobody has an address of it any more"
+
+
+def test_a_pool_that_is_something_else_already_is_a_conflict(tmp_path: Path) -> None:
     up.choose_ranges(a_start(tmp_path), quiet)
-    with pytest.raises(ConflictError, match=r"--public-pool: .*203\.0\.113\.0/24") as raised:
-        up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("192.0.2.0/24"),)), quiet)
-    assert "--purge" in raised.value.remedy
+    with pytest.raises(ConflictError, match=r"--public-pool 10\.42\.7\.0/24: this instance has 10\.42\.0\.0/16"):
+        up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("10.42.7.0/24"),)), quiet)
+
+
+def test_an_uplink_is_a_link_of_this_machine_and_has_a_named_pool(tmp_path: Path) -> None:
+    new = (ipaddress.ip_network("192.0.2.0/24"),)
+    with pytest.raises(ConflictError, match="this machine has no such link"):
+        up.choose_ranges(a_start(tmp_path, public=new, uplink="none-such"), quiet)
+    with pytest.raises(ConflictError, match="this machine has no such link"):
+        up.choose_ranges(a_start(tmp_path, public=new, uplink="lo"), quiet)
 
 
 def test_the_machines_own_address_is_a_pool_without_networks_and_excludes_them(tmp_path: Path) -> None:
@@ -122,8 +157,8 @@ def test_the_machines_own_address_is_a_pool_without_networks_and_excludes_them(t
     up.choose_ranges(start, quiet)
     recorded = start.installation.record().ranges
     assert recorded and (recorded.public, recorded.host) == ({"public": []}, ["public"])
-    with pytest.raises(ConflictError, match="took the machine's own address"):
-        up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("192.0.2.0/24"),)), quiet)
+    up.choose_ranges(a_start(tmp_path), quiet)
+    assert start.installation.record().ranges == recorded
     with pytest.raises(ConflictError, match="exclude each other"):
         up.choose_ranges(a_start(tmp_path, public=("host", ipaddress.ip_network("192.0.2.0/24"))), quiet)
 

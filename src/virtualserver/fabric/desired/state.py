@@ -55,6 +55,9 @@ Protocol = Literal["TCP", "UDP"]
 """A transport protocol, in the words of a Kubernetes Service port."""
 
 
+_NOTHING: Final[Mapping[str, tuple[Network, ...]]] = {}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ranges:
     """The networks that an installation took at its first start, recorded under ``ranges`` in its record.
@@ -68,6 +71,8 @@ class Ranges:
             data plane's.
         routed: The networks of the pools that the owner of the machine named: the network beyond routes them, so they
             are not masqueraded on the uplink. All others are.
+        former: By pool: networks that it had before, of which addresses are still held; nobody gets one of them anew.
+        uplink: The link on which addresses of the public pools that the owner named are answered for; ``""``: none.
         host: The names of the pools that have no network: their Services' ports are published on the machine's own
             address.
     """
@@ -79,10 +84,24 @@ class Ranges:
     link: tuple[Network, ...]
     routed: tuple[Network, ...] = ()
     host: tuple[str, ...] = ()
+    former: Mapping[str, tuple[Network, ...]] = dataclasses.field(default_factory=lambda: _NOTHING)
+    uplink: str = ""
+
+    def answered(self, version: int = 4) -> list[Network]:
+        """Return the networks whose held addresses are answered for on the uplink, of one IP version."""
+        if not self.uplink:
+            return []
+        former = [network for name in self.public for network in self.former.get(name, ())]
+        networks = [*(network for pool in self.public.values() for network in pool), *former]
+        return _of_version((network for network in networks if network in self.routed), version)
 
     def pools(self, version: int = 4) -> list[Network]:
-        """Return the networks of all public and private pools of one IP version, sorted, without repeats."""
-        networks = {network for pool in (*self.public.values(), *self.private.values()) for network in pool}
+        """Return the networks of all public and private pools of one IP version, sorted, without repeats.
+
+        Those that a pool had before are among them, as long as addresses of them are held.
+        """
+        several = (*self.public.values(), *self.private.values(), *self.former.values())
+        networks = {network for pool in several for network in pool}
         return sorted(
             _of_version(networks, version), key=lambda network: (int(network.network_address), network.prefixlen)
         )

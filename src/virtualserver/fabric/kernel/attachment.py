@@ -11,7 +11,7 @@ import msgspec
 
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel import routing, ruleset, settings, uplinks
+from virtualserver.fabric.kernel import answering, routing, ruleset, settings, uplinks
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
@@ -110,6 +110,7 @@ class Attachment:
         """The machine's own address, where a pool is that and as it was last seen; None: it has none."""
         self._run = run_folder
         self._ports = _PortsOfHost(run_folder / "host-ports.json")
+        self._answered = answering.Answered(run_folder / "answered.json", ranges.uplink)
         self._record = record
         self._inhabitant = inhabitant
 
@@ -149,6 +150,26 @@ class Attachment:
         if self._ports.change(ports):
             await self.ensure_in_host()
 
+    async def answer(self, addresses: Collection[Address]) -> None:
+        """Route these addresses here and answer for them on the uplink, and for no others; announce what is new.
+
+        Raises:
+            KernelError: The kernel refused it.
+        """
+        new = self._answered.change(addresses)
+        if new is not None:
+            await self.ensure_in_host()
+            await apart(lambda: self._announce(new))
+
+    def _announce(self, addresses: Collection[Address]) -> None:
+        with Rtnetlink() as kernel:
+            answering.announce(kernel, self._answered.uplink, addresses)
+
+    @property
+    def routed_one_by_one(self) -> list[Network]:
+        """The addresses that have a route of their own in the host, since their network is another's too."""
+        return [ip_network(address) for address in self._answered.addresses]
+
     def adjustments(self) -> list[Adjustment]:
         """Return what became otherwise with the host since this was last asked."""
         told, self._adjustments = self._adjustments, []
@@ -160,10 +181,14 @@ class Attachment:
         Args:
             turn: How often this was asked before: of many taps, it is the turn of some.
         """
-        host = settings.of_host_end(self.device)
-        return Differing(
-            inside=await self.namespace.visit(lambda: _differs_inside(turn)), host=bool(settings.differing(host))
-        )
+        wanted = settings.of_host_end(self.device) | answering.setting_of(self.ranges.uplink)
+        host = bool(settings.differing(wanted)) or (bool(self.ranges.uplink) and await apart(self._lacks_answers))
+        return Differing(inside=await self.namespace.visit(lambda: _differs_inside(turn)), host=host)
+
+    def _lacks_answers(self) -> bool:
+        """Return whether an address that is to be answered for on the uplink is not, which nobody tells of."""
+        with Rtnetlink() as kernel:
+            return answering.differs(kernel, self._answered)
 
     async def ensure_inside(self) -> list[Repair]:
         """Make the namespace's part so, which has to be there, and return what was not."""
@@ -182,6 +207,7 @@ class Attachment:
             KernelError: The kernel refused it.
         """
         with Rtnetlink() as kernel:
+            answering.stop(kernel, self._answered.uplink, self._answered.addresses)
             # Not looked at before: the pair goes by itself while the kernel clears a namespace that was just removed.
             kernel.delete_link(self.device)
         if self.device_exists():
@@ -194,6 +220,7 @@ class Attachment:
         for name in ("namespace", "host"):
             (self._run / f"rules-{name}.json").unlink(missing_ok=True)
         self._ports.forget()
+        self._answered.forget()
 
     def device_exists(self) -> bool:
         """Return whether the host's end of the veth pair is there."""
@@ -300,7 +327,9 @@ class Attachment:
 
         Without these, what no guest has would go to the host and come back.
         """
-        networks = [*self.ranges.pools(version), *self.ranges.guests(version)]
+        # Of a network that is another's too, as an uplink's, the host knows the way.
+        pools = [pool for pool in self.ranges.pools(version) if pool not in self.ranges.answered(version)]
+        networks = [*pools, *self.ranges.guests(version)]
         index = kernel.index(INNER)
         return [
             *routing.own_routes(ip_interface("127.0.0.1/8"), _LOOPBACK_INDEX),
@@ -320,16 +349,18 @@ class Attachment:
             with Netfilter() as netfilter:
                 name = ("inet", self.table)
                 made += self._rules(netfilter, "host", [" ".join(name)], text, lambda: netfilter.rules([name]))
-            made += self._host_settings(self.uplinks)
+            made += self._host_settings({*self.uplinks, *filter(None, [self.ranges.uplink])})
             index = kernel.index(self.device)
             for version in CARRIED:
                 end, gateway = self.ranges.host_end(version), self.ranges.node_end(version).ip
                 made += self._end(kernel, self.device, end)
                 made += routing.neighbours(kernel, version, only=index)
-                pools = [Route(pool, link=index, gateway=gateway) for pool in self.ranges.pools(version)]
+                whole = [pool for pool in self.ranges.pools(version) if pool not in self.ranges.answered(version)]
+                pools = [Route(pool, link=index, gateway=gateway) for pool in whole]
                 made += routing.routes(
                     kernel, [*routing.own_routes(end, index), routing.to_link(end, index), *pools], version
                 )
+                made += answering.write(kernel, self._answered, self.ranges, self.device, version)
         return made
 
     def _host_settings(self, names: Iterable[str]) -> list[str]:
@@ -339,7 +370,7 @@ class Attachment:
         """
         wanted = {f"net/ipv4/conf/{name}/forwarding": name for name in names}
         other = {wanted[setting] for setting in settings.differing(dict.fromkeys(wanted, "1"))}
-        self._record.take(self.device, dict.fromkeys(wanted, "1"))
+        self._record.take(self.device, dict.fromkeys(wanted, "1") | answering.setting_of(self.ranges.uplink))
         # An uplink that is new had no setting of ours that somebody could have changed.
         changed, self._forwarding = sorted(other & self._forwarding), set(names)
         return [f"setting forwarding of {name}" for name in changed]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import socket
+import struct
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -59,6 +60,9 @@ _PRESENT: Final = (17,)
 _INVERTED: Final = 2
 PERMANENT: Final = 0x80
 """State of a neighbour whose hardware address somebody has fixed."""
+_GET_NEIGHBOUR, _DUMP, _ERROR, _DONE = 30, 0x301, 2, 3
+_PROXY: Final = 0x08
+"""Flag of a neighbour that the machine itself answers for."""
 _INGRESS: Final = ("clsact", "ingress")
 
 
@@ -211,6 +215,37 @@ class Rtnetlink:
             if message["state"] & PERMANENT and message.get("dst")
         ]
 
+    def proxies(self, link: int, version: int = 4) -> set[Address]:
+        """Return the addresses for which the machine answers on a link although others have them."""
+        # pyroute2 asks for the neighbours that were learnt only.
+        asked = struct.pack("=IHHIIBBHiHBB", 28, _GET_NEIGHBOUR, _DUMP, 1, 0, _FAMILIES[version], 0, 0, 0, 0, _PROXY, 0)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as asking:
+            asking.send(asked)
+            found: set[Address] = set()
+            while True:
+                message = memoryview(asking.recv(1 << 16))
+                while message:
+                    length, kind = struct.unpack_from("=IH", message)
+                    if kind in (_DONE, _ERROR):
+                        return found
+                    index, flags = struct.unpack_from("=i2xB", message, 20)
+                    if index == link and flags & _PROXY:
+                        found.add(_destination(message[28:length]))
+                    message = message[length + -length % 4 :]
+
+    def add_proxy(self, link: int, address: Address) -> None:
+        """Answer for an address on a link; the machine routes it by another."""
+        with _asking(f"answers for {address}"):
+            self._socket.neigh(
+                "replace", dst=str(address), ifindex=link, flags=_PROXY, family=_FAMILIES[address.version]
+            )
+
+    def delete_proxy(self, link: int, address: Address) -> None:
+        """Answer for an address no more; one that is not answered for is fine."""
+        with _asking(f"answers for {address}", fine=_ABSENT):
+            asked = {"dst": str(address), "ifindex": link, "flags": _PROXY, "family": _FAMILIES[address.version]}
+            self._socket.neigh("del", **asked)
+
     def forget_neighbour(self, link: int, address: Address) -> None:
         """Have a neighbour asked for its hardware address again."""
         with _asking(f"neighbour {address}", fine=_ABSENT):
@@ -295,6 +330,15 @@ class Rtnetlink:
             if message.get("priority") == priority:
                 with _asking(f"rule {priority}", fine=_ABSENT):
                     self._socket.rule("del", priority=priority, family=_FAMILIES[version], action=message["action"])
+
+
+def _destination(attributes: memoryview) -> Address:
+    """Return the address in the attributes of a neighbour."""
+    while True:
+        length, kind = struct.unpack_from("=HH", attributes)
+        if kind == 1:
+            return ip_address(bytes(attributes[4:length]))
+        attributes = attributes[length + -length % 4 :]
 
 
 def local_route(address: Address, link: int) -> Route:

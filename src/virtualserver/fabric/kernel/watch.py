@@ -76,7 +76,7 @@ class KernelWatch:
             network
             for version in CARRIED
             for network in (*self._attachment.ranges.pools(version), self._attachment.ranges.host_end(version).network)
-        ]
+        ] + self._attachment.routed_one_by_one
         told_inside, told_host = self._inside.take(), self._host.take()
         if told_inside.lost or told_host.lost:
             # A socket that overflowed may stay deaf: others take their place, at the next look.

@@ -191,29 +191,43 @@ class Addresses:
         if pool is None:
             return self._unknown(wish.pool or "")
         if pool.name in self._of_host:
-            return self._on_host(wish, pool.name)
+            return self._staying(wish, pool) or self._on_host(wish, pool.name)
         families = [family for family in wish.families if family in pool.families]
         if not families:
             return Wait("PoolUnknown", f"pool {pool.name!r} has no addresses of the Service's families: choose another")
         granted: list[Address] = []
         for family in families:
             purpose = _purpose(pool.name, family)
-            address = self._granted(wish.owner, purpose, pool, family, wish.claimant, quota=wish.quota)
+            address = self._granted(
+                wish.owner, purpose, pool, family, wish.claimant, quota=wish.quota, leaves=wish.leaves
+            )
             if isinstance(address, Wait):
                 return address
             granted.append(address)
         return tuple(granted)
 
+    def _staying(self, wish: AddressWish, pool: pools.Pool) -> tuple[Address, ...]:
+        """Return the addresses that a Service has of former networks of its pool, and does not give up."""
+        held = (self._allocations.get(wish.owner, _purpose(pool.name, family)) for family in wish.families)
+        found = (ipaddress.ip_address(text) for text in held if text and text != wish.leaves)
+        return tuple(address for address in found if pool.was_of(address))
+
+    def is_of_former_network(self, address: Address) -> bool:
+        """Return whether an address is of a network that its pool had before."""
+        return any(pool.was_of(address) for pool in self._pools.values())
+
     def pool_name(self, wish: AddressWish, granted: Sequence[Address]) -> str | None:
         """Return the name of the pool that granted addresses are from, None where there are none."""
-        if granted and wish.pool in self._of_host:
+        if granted and wish.pool and (wish.pool in self._of_host or self._pools[wish.pool].was_of(granted[0])):
             return wish.pool
         pool = pools.pool_of(granted[0], self._pools.values()) if granted else None
         return (wish.pool or pool.name) if pool else None
 
     def is_on_host(self, wish: AddressWish) -> bool:
         """Return whether a Service asks for the machine's own address."""
-        return not wish.pinned and wish.pool in self._of_host
+        if wish.pinned or wish.pool not in self._of_host:
+            return False
+        return not self._staying(wish, self._pools[wish.pool])
 
     def _on_host(self, wish: AddressWish, pool: str) -> tuple[Address, ...] | Wait:
         """Return the machine's own address for a Service's ports, recorded as the Service's, or why it has it not."""
@@ -263,6 +277,8 @@ class Addresses:
             if wait := self._closed(wish, address):
                 return wait
             pool = pools.pool_of(address, allowed)
+            if pool is None and self._keeps(wish, address, allowed):
+                continue
             if pool is None:
                 known = ", ".join(f"{pool.name} {', '.join(map(str, pool.networks))}" for pool in allowed)
                 return Wait("AddressNotInPool", f"{address} is in no pool that this Service may use ({known})")
@@ -293,6 +309,12 @@ class Addresses:
             f"{address} is in no pool of which namespace {namespace} may name an address: {remedy}; else name a "
             "Service of type LoadBalancer, which gets a free address",
         )
+
+    def _keeps(self, wish: AddressWish, address: Address, allowed: Iterable[pools.Pool]) -> bool:
+        """Return whether a Service has an address already, of a former network of its pool."""
+        held = self._allocations.of_value("address", str(address))
+        is_own = held is not None and held.owner in (wish.group, wish.service)
+        return is_own and any(pool.was_of(address) for pool in allowed)
 
     def _denied(self, wish: AddressWish, address: Address, pool: pools.Pool) -> Wait | None:
         """Return why a Service may not have the very address that it asks for, None where it may."""
@@ -360,9 +382,11 @@ class Addresses:
         claimant: Claimant,
         *,
         quota: AddressQuota = NO_QUOTA,
+        leaves: str | None = None,
     ) -> Address | Wait:
         held = self._allocations.get(owner, purpose)
-        if held and pool.has(ipaddress.ip_address(held)):
+        address = ipaddress.ip_address(held) if held else None
+        if held and address and (pool.has(address) or (pool.was_of(address) and held != leaves)):
             self._allocations.name(owner, purpose, claimant)
             return ipaddress.ip_address(held)
         if held:
@@ -434,7 +458,7 @@ class Addresses:
                 yield wish.owner, _purpose_on_host(str(wish.pool), protocol, port)
         elif not wish.pinned:
             yield from ((wish.owner, _purpose(pool.name, family)) for pool in allowed for family in wish.families)
-        elif all(pools.pool_of(address, allowed) for address in wish.pinned):
+        elif all(pools.pool_of(one, allowed) or self._keeps(wish, one, allowed) for one in wish.pinned):
             # The group's, or its own where it had one before it could share.
             yield from ((owner, str(address)) for address in wish.pinned for owner in (wish.group, wish.service))
 

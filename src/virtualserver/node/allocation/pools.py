@@ -49,10 +49,12 @@ class Pool:
     Attributes:
         name: Such as ``public`` or ``private-ord1``; ``guest`` for guests' own addresses.
         networks: In the order in which they are used up.
+        former: Networks that it had before: what is held of them stays, and nothing of them is given.
     """
 
     name: str
     networks: tuple[Network, ...]
+    former: tuple[Network, ...] = ()
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -89,6 +91,10 @@ class Pool:
                     return False
                 return address.version == 6 or address != network.broadcast_address
         return False
+
+    def was_of(self, address: Address) -> bool:
+        """Return whether an address is of a network that the pool had before, and has no more."""
+        return not self.has(address) and any(address in network for network in self.former)
 
     def choose(self, family: int, used: Collection[str], history: History) -> Address | None:
         """Return the address that disturbs nobody: the asker's former one, else the one that was free for longest.
@@ -135,7 +141,8 @@ class Pool:
 
 def pools_of(ranges: Ranges) -> dict[str, Pool]:
     """Return the load balancer pools of an installation by name."""
-    return {name: Pool(name, networks) for name, networks in {**ranges.public, **ranges.private}.items()}
+    pools = {**ranges.public, **ranges.private}
+    return {name: Pool(name, networks, ranges.former.get(name, ())) for name, networks in pools.items()}
 
 
 def pool_of(address: Address, pools: Collection[Pool]) -> Pool | None:

@@ -30,6 +30,7 @@ class AddressWish:
         claimant: Whom the addresses are for, in words: one of the same name gets them back while they are free.
         quota: So many addresses of each pool may the Service's namespace have.
         opened: The pools that the pinned addresses may be of, where a server's manifest names them; None: any.
+        leaves: An address of a former network of its pool that it gives up; None: it keeps what it has.
         ports: Protocol and number of each port that it publishes; none where it leads to nobody.
     """
 
@@ -43,6 +44,7 @@ class AddressWish:
     quota: AddressQuota = NO_QUOTA
     opened: frozenset[str] | None = None
     ports: tuple[tuple[str, int], ...] = ()
+    leaves: str | None = None
 
     @property
     def owner(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address
     from virtualserver.plan.sites.quotas import AddressQuota
 
-__all__ = ["GROUP", "SharingGroup", "group_of", "groups_of", "wants_address", "wish_of", "wishes_of"]
+__all__ = ["GROUP", "SharingGroup", "group_of", "groups_of", "leaving", "wants_address", "wish_of", "wishes_of"]
 
 GROUP: Final = "group"
 """Index of Services that want addresses: the group that each is of."""
@@ -112,6 +113,7 @@ def wish_of(
         claimant=_claimant(service),
         quota=quota,
         opened=opened,
+        leaves=annotations.get(names.LEAVES),
         ports=tuple(_ports(service)) if fields.mapping(spec, "selector") else (),
     )
 
@@ -159,6 +161,13 @@ def group_of(service: Manifest) -> str:
 def groups_of(service: Manifest) -> Iterable[str]:
     """Return what the index `GROUP` has of a Service."""
     return (group_of(service),) if wants_address(service) else ()
+
+
+def leaving(service: Manifest, address: Address) -> str:
+    """Return what a person types to move a Service from an address of a former network of its pool to another one."""
+    namespace, name = key_of(service)
+    annotation = f"{names.LEAVES}={address}"
+    return shlex.join(["kubectl", "-n", namespace, "annotate", "--overwrite", "service", name, annotation])
 
 
 def _claimant(service: Manifest) -> Claimant:

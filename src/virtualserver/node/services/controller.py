@@ -265,7 +265,12 @@ class ServiceController:
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
     async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> None:
-        conditions = _conditions(service, granted, matches_nobody=relations.matches_nobody(self._cache, service))
+        conditions = _conditions(
+            service,
+            granted,
+            matches_nobody=relations.matches_nobody(self._cache, service),
+            former=[] if isinstance(granted, Wait) else [*filter(self._addresses.is_of_former_network, granted)],
+        )
         if not conditions and not any(condition_of(service, type_) for type_ in _OWNED):
             return
         wanted: dict[str, Any] = {
@@ -287,7 +292,7 @@ class ServiceController:
 
 
 def _conditions(
-    service: Manifest, granted: tuple[Address, ...] | Wait, *, matches_nobody: bool
+    service: Manifest, granted: tuple[Address, ...] | Wait, *, matches_nobody: bool, former: Sequence[Address]
 ) -> list[dict[str, Any]]:
     conditions: list[dict[str, Any]] = []
     faults: dict[str, str] = {}
@@ -295,7 +300,7 @@ def _conditions(
         quoted = ", ".join(map(repr, named))
         faults["NamedTargetPort"] = f"targetPort {quoted}: a machine has no port names, write a number"
     if balancing.wants_address(service):
-        conditions.append(_address_condition(granted))
+        conditions.append(_address_condition(service, granted, former))
         if unreadable := source_ranges.clients_of(service).faults:
             faults["SourceRangeInvalid"] = "; ".join(unreadable[:_NAMED_FAULTS])
     if matches_nobody:
@@ -315,7 +320,9 @@ def _nobody(service: Manifest) -> str:
     )
 
 
-def _address_condition(granted: tuple[Address, ...] | Wait) -> dict[str, Any]:
+def _address_condition(
+    service: Manifest, granted: tuple[Address, ...] | Wait, former: Sequence[Address]
+) -> dict[str, Any]:
     if isinstance(granted, Wait):
         return {
             "type": names.ADDRESS_ASSIGNED,
@@ -323,7 +330,14 @@ def _address_condition(granted: tuple[Address, ...] | Wait) -> dict[str, Any]:
             "reason": granted.reason,
             "message": granted.message,
         }
-    return {"type": names.ADDRESS_ASSIGNED, "status": "True", "reason": "Assigned", "message": ""}
+    found = {"type": names.ADDRESS_ASSIGNED, "status": "True", "reason": "Assigned", "message": ""}
+    for address in former:
+        found["reason"] = "FormerPool"
+        found["message"] = (
+            f"{address} is of a network that its pool had before; it stays and works. To have one that the pool has "
+            f"now: {balancing.leaving(service, address)}"
+        )
+    return found
 
 
 def _slice_changes(live: Manifest, wanted: Manifest) -> dict[str, Any]:

@@ -688,3 +688,36 @@ def test_a_port_that_a_service_gives_up_is_free_and_the_others_stay(hosted: Worl
 def test_a_namespace_that_may_have_no_public_address_publishes_on_none(hosted: World) -> None:
     hosted.quotas["default"] = 0
     assert hosted.grant(hosted.add("web", **SELECTOR)) == "AddressQuotaExceeded"
+
+
+OTHERS = dataclasses.replace(
+    RANGES, public={"public": (net("192.0.2.0/29"),)}, former={"public": (net("203.0.113.0/29"),)}
+)
+
+
+@pytest.mark.parametrize("after", [OTHERS, dataclasses.replace(OTHERS, public={"public": ()}, host=("public",))])
+def test_what_is_held_of_a_former_network_stays_until_it_is_given_up(tmp_path: Path, after: Ranges) -> None:
+    before = World(tmp_path / "claims")
+    web, pinned = before.add("web", key="k", **SELECTOR), before.add("pinned", pins="203.0.113.5")
+    assert (before.grant(web), before.grant(pinned)) == ("203.0.113.1", "203.0.113.5")
+    before.allocations.close()
+    world = World(tmp_path / "claims", ranges=after)
+    world.addresses = Addresses(world.allocations, after, users=range(100, 103), host=world.machine)
+    world.services = [web, pinned]
+    udp = world.add("udp", key="k", protocol="UDP", **SELECTOR)
+    assert [world.grant(one) for one in (web, udp, pinned)] == ["203.0.113.1", "203.0.113.1", "203.0.113.5"]
+    assert world.sweep() == []
+    assert world.addresses.is_of_former_network(ipaddress.ip_address("203.0.113.1"))
+    wish = balancing.wish_of(web)
+    assert not isinstance(wish, Wait)
+    assert world.addresses.pool_name(wish, (ipaddress.ip_address("203.0.113.1"),)) == "public"
+    new = "192.0.2.9" if after.host else "192.0.2.1"
+    assert world.grant(world.add("new", ports=(8080,), **SELECTOR)) == new, "nothing of it is given anew"
+    web["metadata"]["annotations"]["virtualservers.coreweave.com/leave-address"] = "203.0.113.1"
+    moved = "192.0.2.9" if after.host else "192.0.2.2"
+    assert world.grant(web) == moved
+    assert world.grant(web) == moved, "the annotation may stay"
+    if not after.host:
+        assert world.grant(udp) == moved, "both Services of a server move at once"
+        assert world.sweep() == ["203.0.113.1"]
+    world.allocations.close()

@@ -1,0 +1,144 @@
+"""Other address pools than at the first start: what is changed, who keeps a former address, and how one moves."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from virtualserver.api import names
+from virtualserver.installation import ranges
+from virtualserver.local import networks
+from virtualserver.local.errors import ConflictError
+from virtualserver.node.allocation import allocations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from virtualserver.fabric.desired.state import Address, Network, Ranges
+    from virtualserver.installation.installation import Installation
+
+__all__ = ["Staying", "changed", "check", "networks_of", "staying"]
+
+_LINKS = Path("/sys/class/net")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Staying:
+    """Who has an address of a network that its pool had before; it goes on working.
+
+    Attributes:
+        address: The address.
+        pool: The pool's name.
+        holder: Kind, namespace and name, such as ``VirtualServer shop/web``.
+        command: What an administrator types to move it to an address that the pool has now.
+    """
+
+    address: Address
+    pool: str
+    holder: str
+    command: str
+
+
+def networks_of(asked: Sequence[Network | Literal["host"]]) -> tuple[Network, ...]:
+    """Return the networks among what was asked for as a pool."""
+    return tuple(network for network in asked if network != "host")
+
+
+def check(public: Sequence[Network | Literal["host"]], uplink: str | None) -> None:
+    """Refuse what contradicts itself or this machine.
+
+    Raises:
+        ConflictError: The message says what, and what to do.
+    """
+    named = networks_of(public)
+    if "host" in public and (named or uplink):
+        other = ", ".join(map(str, named)) or f"--uplink {uplink}"
+        raise ConflictError(
+            f"--public-pool: host and {other} exclude each other.", remedy="Name networks, or host alone."
+        )
+    if uplink and (uplink == "lo" or not (_LINKS / uplink).exists()):
+        there = ", ".join(sorted(link.name for link in _LINKS.iterdir() if link.name != "lo"))
+        raise ConflictError(f"--uplink {uplink}: this machine has no such link.", remedy=f"Name one of {there}.")
+
+
+def changed(
+    installation: Installation,
+    present: Ranges,
+    *,
+    public: Sequence[Network | Literal["host"]],
+    private: tuple[Network, ...],
+    uplink: str | None,
+) -> Ranges:
+    """Return the ranges of an installation as its owner names them now; what is held stays.
+
+    Args:
+        installation: The installation.
+        present: Its ranges.
+        public: As asked for; empty: as it is.
+        private: The same.
+        uplink: The same; None: as it is.
+
+    Raises:
+        ConflictError: A network is in use otherwise, here or by another installation.
+    """
+    named = networks_of(public)
+    _check_overlaps(installation, present, named, private)
+    return ranges.change(
+        present,
+        public=named or None,
+        private=private or None,
+        is_public_host="host" in public,
+        uplink="" if "host" in public else uplink,
+        held=[address for address, _ in _held(installation)],
+    )
+
+
+def staying(installation: Installation) -> Iterator[Staying]:
+    """Yield who has an address of a former network of its pool."""
+    recorded = installation.record().ranges
+    if recorded is None:
+        return
+    former = ranges.decode(recorded).former
+    for address, held in _held(installation):
+        for pool, several in former.items():
+            if any(address in network for network in several):
+                kind, _, name = held.claimant.name.rpartition(" ")
+                service = name if kind == "Service" else f"{name}-tcp"
+                yield Staying(address, pool, str(held.claimant), command(held.claimant.namespace, service, address))
+
+
+def command(namespace: str, service: str, address: Address) -> str:
+    """Return what moves a Service from an address to one that its pool has now."""
+    return shlex.join(
+        ["kubectl", "-n", namespace, "annotate", "--overwrite", "service", service, f"{names.LEAVES}={address}"]
+    )
+
+
+def _held(installation: Installation) -> list[tuple[Address, allocations.Allocation]]:
+    if not installation.allocations.exists():
+        return []
+    recorded = allocations.read(installation.allocations)
+    found = [one for one in recorded if one.kind == "address" and one.purpose.startswith("load-balancer/")]
+    return sorted(((ip_address(one.value), one) for one in found), key=lambda pair: (pair[0].version, int(pair[0])))
+
+
+def _check_overlaps(
+    installation: Installation, present: Ranges, public: tuple[Network, ...], private: tuple[Network, ...]
+) -> None:
+    for option, asked, others in (
+        ("--public-pool", public, private or tuple(one for pool in present.private.values() for one in pool)),
+        ("--private-pool", private, public or tuple(one for pool in present.public.values() for one in pool)),
+    ):
+        own = (*others, *present.guest, *present.service, *present.link)
+        elsewhere = networks.of_other_installations(installation)
+        taken = [(network, "this instance") for network in own]
+        taken += [(network, f"instance {name!r}") for name, several in elsewhere.items() for network in several]
+        for network in asked:
+            for other, whose in taken:
+                if other.version == network.version and other.overlaps(network):  # type: ignore[arg-type]
+                    raise ConflictError(
+                        f"{option} {network}: {whose} has {other} already.", remedy="Name a network that is free."
+                    )
