@@ -331,6 +331,17 @@ def a_link(number: int, address: str | None = None, **changes: object) -> state.
     return state.GuestLink(**fields)  # type: ignore[arg-type]
 
 
+def a_vpc_link(number: int, vpc: str = "a", *, mtu: int = 1500) -> state.VpcLink:
+    """Return guest NUMBER's link on a VPC."""
+    return state.VpcLink(
+        device=f"nic-{vpc}{number}",
+        mac=f"52:54:00:00:{ord(vpc):02x}:{number:02x}",
+        user=64000 + number,
+        bridge=f"vpc-{vpc}",
+        mtu=mtu,
+    )
+
+
 _FORGET = struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, socket.AF_INET, 0, 0)
 """What `conntrack -F` asks of the kernel: to forget all flows, and to say so."""
 

@@ -135,12 +135,12 @@ class DataPlane:
             await self._show_outside()
             return await self._ensure() + len(await self._repair()) + len(await self._attach())
 
-    async def set_link(self, owner: str, link: state.GuestLink, *, nic: str = state.CLUSTER_NIC) -> int:
+    async def set_link(self, owner: str, link: state.Link, *, nic: str = state.CLUSTER_NIC) -> int:
         """Make one NIC's link so; the door is closed before the tap is up. Return the number of changes."""
         return await self._put(_of_link(state.LinkKey(owner, nic)), entries.of_link(link))
 
     async def remove_link(self, owner: str, *, nic: str = state.CLUSTER_NIC) -> int:
-        """Remove one NIC's tap, rules, routes, DHCP host, lease and flows."""
+        """Remove one NIC's tap, rules, routes, DHCP host, lease and flows; with the last NIC of a VPC its bridge."""
         return await self._put(_of_link(state.LinkKey(owner, nic)), {})
 
     async def set_service(self, owner: str, rules: state.ServiceRules) -> int:
@@ -184,7 +184,7 @@ class DataPlane:
         """Yield whenever a lease was taken or released (inotify on the lease file)."""
         return inotify.changes(self._run, "leases")
 
-    def has_met_bound(self, link: state.GuestLink) -> bool:
+    def has_met_bound(self, link: state.Link) -> bool:
         """Return whether a guest met the bound of its flows within the last minute, as `bound_changes` saw it last."""
         return not self._bounded.isdisjoint((link.device, *map(str, link.addresses)))
 
@@ -268,8 +268,6 @@ class DataPlane:
             add("route", str(route.destination), f"dev {self._attachment.device}")
         for name, was in self._attachment.changed_settings().items():
             add("setting", name.replace("/", "."), f"was {was}")
-        for path, why in self._attachment.shared_files():
-            add("file", str(path), why)
         pid = self._dnsmasq.find()
         if pid is not None:
             add("process", "dnsmasq", f"pid {pid}")

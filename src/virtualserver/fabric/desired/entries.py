@@ -7,7 +7,17 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.ledger import Entry
-from virtualserver.fabric.desired.state import CARRIED, GATEWAYS, Address, GuestLink, Network, ServiceRules
+from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX
+from virtualserver.fabric.desired.state import (
+    CARRIED,
+    GATEWAYS,
+    Address,
+    GuestLink,
+    Link,
+    Network,
+    ServiceRules,
+    VpcLink,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ADMITTED",
     "ANNOUNCED",
+    "BRIDGE",
     "DHCP_HOST",
     "DHCP_OPTIONS",
     "DIRECT",
@@ -24,13 +35,16 @@ __all__ = [
     "GROUP",
     "GUARD_ARP",
     "GUARD_DHCP",
+    "GUARD_FRAME",
     "GUARD_IP",
     "GUARD_MAC",
     "GUARD_OWN",
     "LOCAL",
     "MEMBER",
+    "MTUS",
     "NAMES",
     "OPEN",
+    "PORT",
     "PUBLISHED",
     "PUBLISHED_TO",
     "RESTRICTED",
@@ -44,6 +58,8 @@ __all__ = [
 ]
 
 GUARD_MAC: Final = "guard_mac"
+GUARD_FRAME: Final = "guard_frame"
+"""Of a NIC on a VPC: the MAC that its frames may come from, which is all that is asked of them."""
 GUARD_IP: Final = {4: "guard_ip"}
 """By IP version, as all that depends on it."""
 GUARD_ARP: Final = "guard_arp"
@@ -82,24 +98,58 @@ TAP: Final = "tap"
 """Key: the device. Value: the UID that may open it."""
 TAP_UP: Final = "tap-up"
 """Key: a device that has the gateway's address and is up."""
+BRIDGE: Final = "bridge"
+"""Key: the bridge of a VPC, which is there as long as a NIC is on it."""
+PORT: Final = "port"
+"""Key: a tap that is up and a port of a bridge. Value: the bridge and the tap's MTU."""
 DHCP_HOST: Final = "dhcp-host"
 DHCP_OPTIONS: Final = "dhcp-options"
 NAMES: Final = "names"
 """These three are files: the key is the file's name, the value its content."""
 
+MTUS: Final = 68, 65521
+"""The least and the greatest MTU of a NIC on a VPC. Source: RFC 791 for the one, the kernel's taps for the other."""
 _HOSTNAME: Final = 12  # dnsmasq refuses this option by its name
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_PORT: Final = re.compile(rf"{PORT_PREFIX}[A-Za-z0-9_.-]{{1,12}}")
+_BRIDGE: Final = re.compile(rf"{BRIDGE_PREFIX}[A-Za-z0-9_.-]{{1,12}}")
 _MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
 
 
-def of_link(link: GuestLink) -> dict[Entry, str]:
+def of_link(link: Link) -> dict[Entry, str]:
     """Return the entries of one guest's link.
 
     Raises:
         ValueError: A value would not be safe in a rule or in a file for dnsmasq; the message names the fields.
     """
+    return _of_vpc_link(link) if isinstance(link, VpcLink) else _of_guest_link(link)
+
+
+def _of_vpc_link(link: VpcLink) -> dict[Entry, str]:
+    faults = [
+        f"{field}: {value!r} does not match {pattern.pattern}: change it"
+        for field, value, pattern in (
+            ("device", link.device, _PORT),
+            ("mac", link.mac, _MAC),
+            ("bridge", link.bridge, _BRIDGE),
+        )
+        if not pattern.fullmatch(value)
+    ]
+    if not MTUS[0] <= link.mtu <= MTUS[1]:
+        faults.append(f"mtu: {link.mtu}: use {MTUS[0]} to {MTUS[1]}")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return {
+        Entry(GUARD_FRAME, f"{link.device} . {link.mac}"): "",
+        Entry(BRIDGE, link.bridge): "",
+        Entry(TAP, link.device): str(link.user),
+        Entry(PORT, link.device): f"{link.bridge} {link.mtu}",
+    }
+
+
+def _of_guest_link(link: GuestLink) -> dict[Entry, str]:
     _check_link(link)
     device, mac = link.device, link.mac
     entries = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-__all__ = ["Delta", "Entries", "Entry", "Ledger", "Owner", "difference"]
+__all__ = ["Delta", "Entries", "Entry", "Ledger", "Owner", "Wanted", "difference"]
 
 
 class Entry(NamedTuple):
@@ -24,6 +24,18 @@ class Entry(NamedTuple):
 
     kind: str
     key: str
+
+
+class Wanted(Protocol):
+    """The entries that somebody asks for, to be looked up one by one."""
+
+    def __contains__(self, entry: Entry, /) -> bool:
+        """Return whether somebody asks for an entry."""
+        ...
+
+    def get(self, entry: Entry, /) -> str | None:
+        """Return its value, None where nobody asks for it."""
+        ...
 
 
 class Owner(NamedTuple):
@@ -91,6 +103,10 @@ class Ledger:
     def __contains__(self, entry: Entry) -> bool:
         """Return whether somebody asks for an entry."""
         return entry in self._claims
+
+    def get(self, entry: Entry) -> str | None:
+        """Return the value of an entry, None where nobody asks for it."""
+        return next(iter(self._claims[entry].values())) if entry in self._claims else None
 
     def owners(self) -> set[Owner]:
         """Return who asks for anything."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["LINK_PREFIX", "NAMESPACE_PREFIX", "link_of", "namespace_of"]
+__all__ = ["BRIDGE_PREFIX", "LINK_PREFIX", "NAMESPACE_PREFIX", "PORT_PREFIX", "link_of", "namespace_of"]
 
 NAMESPACE_PREFIX: Final = "vs-"
 """With what the names of all installations' namespaces, and of their tables in the host, begin."""
 
 LINK_PREFIX: Final = "vsh-"
 """With what the names of the host's ends of all installations' veth pairs begin."""
+
+BRIDGE_PREFIX: Final = "vpc"
+"""With what the names of the bridges of VPCs begin, in an installation's namespace."""
+
+PORT_PREFIX: Final = "nic"
+"""With what the names of the taps on VPCs begin there, as those of the cluster's NICs do not."""
 
 
 def namespace_of(installation: str) -> str:

@@ -16,6 +16,8 @@ _NAMED: Final = 3
 _KINDS: Final = {
     entries.TAP: "tap",
     entries.TAP_UP: "tap",
+    entries.PORT: "tap",
+    entries.BRIDGE: "bridge",
     entries.ROUTE: "route to",
     **dict.fromkeys((*entries.PUBLISHED.values(), *entries.PUBLISHED_TO.values()), "published port"),
     **dict.fromkeys((*entries.WITHHELD.values(), *entries.WITHHELD_TO.values()), "withheld port"),
@@ -32,6 +34,7 @@ _KINDS: Final = {
             entries.GUARD_MAC,
             entries.GUARD_ARP,
             entries.GUARD_DHCP,
+            entries.GUARD_FRAME,
             entries.GUARD_OWN,
             *entries.GUARD_IP.values(),
             entries.SELF_PAIR,

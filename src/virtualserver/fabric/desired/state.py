@@ -1,7 +1,7 @@
 """What the data plane of one installation should be: values only, no I/O.
 
-The node keeps this state per owner (one `GuestLink` for a guest's cluster NIC, one `ServiceRules` for a Service), so
-that one owner's change is one small change in the kernel.
+The node keeps this state per owner (one `Link` for each NIC of a guest, one `ServiceRules` for a Service), so that
+one owner's change is one small change in the kernel.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "FloatingAddress",
     "GuestLink",
     "Interface",
+    "Link",
     "LinkKey",
     "Network",
     "Protocol",
@@ -30,6 +31,7 @@ __all__ = [
     "Ranges",
     "Resolver",
     "ServiceRules",
+    "VpcLink",
 ]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -168,6 +170,34 @@ class GuestLink:
     group: int = 1
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class VpcLink:
+    """One NIC of a guest on a VPC: a tap that is a port of the VPC's bridge, on which nobody but guests is.
+
+    Attributes:
+        device: The tap's name, which begins with `names.PORT_PREFIX`; recorded before it is used.
+        mac: Six octets in lower case with colons: the only source that frames of the guest may have.
+        user: The UID that may open the tap.
+        bridge: The bridge's name, which begins with `names.BRIDGE_PREFIX`: one for each VPC.
+        mtu: In bytes.
+    """
+
+    device: str
+    mac: str
+    user: int
+    bridge: str
+    mtu: int
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """None that we know of: what addresses a VPC has is its owner's business."""
+        return ()
+
+
+Link = GuestLink | VpcLink
+"""One NIC of a guest, on the cluster network or on a VPC."""
+
+
 class LinkKey(NamedTuple):
     """Which link of which guest.
 
@@ -261,7 +291,7 @@ class DataPlaneState:
         services: By owner (a Service's UID).
     """
 
-    links: Mapping[LinkKey, GuestLink]
+    links: Mapping[LinkKey, Link]
     services: Mapping[str, ServiceRules]
 
 

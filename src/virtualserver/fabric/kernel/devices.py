@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
+from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
 from virtualserver.fabric.kernel import conntrack, elements, settings, taps
-from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
+from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Bridging, Link, Route, Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +28,9 @@ _FLAT: Final = frozenset((*entries.PUBLISHED.values(), *entries.WITHHELD.values(
 _FLOATING: Final = frozenset((*entries.FLOATING.values(), *entries.FLOATING_TO.values()))
 _PORTS: Final = (_FLAT | frozenset((*entries.PUBLISHED_TO.values(), *entries.WITHHELD_TO.values()))) - _FLOATING
 
+_DEVICES: Final = frozenset((entries.BRIDGE, entries.TAP, entries.TAP_UP, entries.PORT, entries.ROUTE))
+
+_BRIDGING: Final = Bridging()
 _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
 
@@ -56,11 +60,17 @@ def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
     for link in links.values():
         if link.kind == "tun":
             found[Entry(entries.TAP, link.name)] = str(link.user)
+            if link.master is not None:
+                found[Entry(entries.PORT, link.name)] = _port_of(link, links)
+                continue
             there = {one for of in addresses for one in of.get(link.index, ()) if (one.network, link.index) in own}
-            is_whole = link.is_up and link.is_free and (link.mac, link.mtu) == (taps.MAC, mtu)
-            is_whole = is_whole and _gateways() <= there
+            is_whole = link.is_up and (link.mac, link.mtu) == (taps.MAC, mtu) and _gateways() <= there
             if is_whole and not settings.differing(settings.of_tap(link.name)):
                 found[Entry(entries.TAP_UP, link.name)] = ""
+        elif link.kind == "bridge":
+            is_whole = link.is_up and (link.mac, link.bridging) == (taps.MAC, _BRIDGING)
+            is_whole = is_whole and not settings.differing(settings.of_bridge(link.name))
+            found[Entry(entries.BRIDGE, link.name)] = "" if is_whole else "not as it should be"
     found.update(route_entries(routes, links))
     return found
 
@@ -91,7 +101,7 @@ def change(netfilter: Netfilter, delta: Delta, mtu: int) -> None:
     commands = elements.transaction(delta)
     if commands:
         netfilter.load(commands)
-    if any(entry.kind in (entries.TAP, entries.TAP_UP, entries.ROUTE) for entry in (*delta.removed, *delta.added)):
+    if any(entry.kind in _DEVICES for entry in (*delta.removed, *delta.added)):
         with Rtnetlink() as kernel:
             _change_devices(kernel, delta, mtu)
     conntrack.forget(netfilter, cuts(delta))
@@ -171,6 +181,7 @@ def _port(entry: Entry, value: str) -> _Port:
 
 
 def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
+    gone = delta.removed.keys()
     # Deleting a tap takes its routes along, so routes go first; a route whose tap is gone already is in no delta.
     for entry, value in delta.removed.items():
         if entry.kind == entries.ROUTE and entry not in delta.added:
@@ -178,6 +189,15 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
     for entry in delta.removed:
         if entry.kind == entries.TAP:
             kernel.delete_link(entry.key)
+        elif entry.kind == entries.PORT and entry not in delta.added and Entry(entries.TAP, entry.key) not in gone:
+            kernel.set_up(entry.key, master="")
+    for entry in delta.removed:
+        if entry.kind == entries.BRIDGE and entry not in delta.added:
+            kernel.delete_link(entry.key)
+    for entry in delta.added:
+        if entry.kind == entries.BRIDGE:
+            kernel.put_bridge(entry.key, _BRIDGING, taps.MAC)
+            settings.write(settings.of_bridge(entry.key))
     for entry, value in delta.added.items():
         if entry.kind == entries.TAP:
             kernel.delete_link(entry.key)  # another kind of device of this name
@@ -190,15 +210,19 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
                 kernel.add_local_route(entry.key, gateway.ip)
             kernel.set_up(entry.key, mtu=mtu, mac=taps.MAC)
     for entry, value in delta.added.items():
+        if entry.kind == entries.PORT:
+            bridge, _, own_mtu = value.partition(" ")
+            kernel.set_up(entry.key, mtu=int(own_mtu), mac=taps.MAC, master=bridge)
+    for entry, value in delta.added.items():
         if entry.kind == entries.ROUTE:
             kernel.put_route(_route(kernel, entry.key, value))
 
 
 def fit(mtu: int) -> None:
-    """Give each tap another MTU, in bytes, since the way to the outside has another."""
+    """Give each tap of a cluster NIC another MTU, in bytes, since the way to the outside has another."""
     with Rtnetlink() as kernel:
         for link in kernel.links():
-            if link.kind == "tun" and link.mtu != mtu:
+            if link.kind == "tun" and not link.name.startswith(PORT_PREFIX) and link.mtu != mtu:
                 kernel.set_up(link.name, mtu=mtu)
 
 
@@ -206,6 +230,13 @@ def _route(kernel: Rtnetlink, address: str, target: str) -> Route:
     if target == entries.LOCAL:
         return Route(ip_network(address), kind="local", link=_LOOPBACK, table=LOCAL_TABLE)
     return Route(ip_network(address), link=kernel.index(target))
+
+
+def _port_of(link: Link, links: dict[int, Link]) -> str:
+    """Return the value of the entry of a tap that is a port; one that is none where it is not as it should be."""
+    bridge = links.get(link.master or 0)
+    is_whole = bridge is not None and link.is_up and link.mac == taps.MAC
+    return f"{bridge.name} {link.mtu}" if bridge is not None and is_whole else "not as it should be"
 
 
 def _gateways() -> set[Interface]:

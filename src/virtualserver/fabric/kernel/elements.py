@@ -35,6 +35,7 @@ SETS: Final[Mapping[str, Set]] = {
     entries.GUARD_DHCP: Set("inet", 1),
     entries.GUARD_OWN: Set("inet", 1),
     entries.GUARD_ARP: Set("arp", 1),
+    entries.GUARD_FRAME: Set("bridge", 1),
     entries.SELF_PAIR: Set("inet", 2),
     entries.GROUP: Set("inet", 1),
     **dict.fromkeys(entries.MEMBER.values(), Set("inet", 0)),

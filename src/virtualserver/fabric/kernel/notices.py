@@ -19,11 +19,21 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.kernel import taps
 from virtualserver.fabric.kernel.attachment import INNER
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, PERMANENT, Link, Route, link_of, routes_of
+from virtualserver.fabric.kernel.rtnetlink import (
+    KERNEL,
+    LOCAL_TABLE,
+    PERMANENT,
+    Bridging,
+    Link,
+    Route,
+    link_of,
+    routes_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from virtualserver.fabric.desired.ledger import Wanted
     from virtualserver.fabric.desired.state import Network
 
 __all__ = ["Changed", "Notices", "doubts_in_host", "doubts_inside", "told_of"]
@@ -36,6 +46,8 @@ _NEW_LINK, _DEL_LINK, _NEW_ADDRESS, _DEL_ADDRESS, _NEW_ROUTE, _DEL_ROUTE = 16, 1
 _NEW_NEIGHBOUR, _NEW_RULE, _DEL_RULE, _NEW_SETTINGS = 28, 32, 33, 80
 _SETTINGS: Final = {2: "forwarding", 3: "rp_filter", 5: "proxy_arp"}
 _OF_A_TAP: Final = {"forwarding": 1, "rp_filter": 1, "proxy_arp": 1}
+_OF_A_BRIDGE: Final = {"forwarding": 0, "rp_filter": 1, "proxy_arp": 0}
+_BRIDGE_FAMILY: Final = 7
 _PROCESS: Final = 0x3FFFFF
 """pyroute2's sockets have the process's number in these bits of their own."""
 _SO_RCVBUFFORCE: Final = 33
@@ -132,6 +144,8 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
     for kind, port, data in _split(messages):
         asked_by_us = port & _PROCESS == own & _PROCESS and port > 0
         if kind in (_NEW_LINK, _DEL_LINK):
+            if data[16] == _BRIDGE_FAMILY:
+                continue  # of a port; that it is one, or is none any more, the link's own notice says too
             link = link_of(_decoded(kind, data))
             links[link.name] = link if kind == _NEW_LINK else None
             if kind == _DEL_LINK:
@@ -154,7 +168,7 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
     return Changed(links, frozenset(gone), frozenset(addresses), routes, rules, settings, lost, frozenset(neighbours))
 
 
-def doubts_inside(changed: Changed, wanted: Container[Entry], *, mtu: int) -> bool:
+def doubts_inside(changed: Changed, wanted: Wanted, *, mtu: int) -> bool:
     """Return whether the namespace may not be what is wanted any more; pure.
 
     Args:
@@ -170,7 +184,7 @@ def doubts_inside(changed: Changed, wanted: Container[Entry], *, mtu: int) -> bo
         or any(_link_is_doubtful(name, link, wanted, mtu) for name, link in changed.links.items())
         or any(_route_is_doubtful(route, there, changed, wanted) for route, there in changed.routes.items())
         or any(
-            index > 0 and index not in changed.gone and values.items() - _OF_A_TAP.items()
+            index > 0 and index not in changed.gone and values.items() - _settings_wanted(index, changed).items()
             for index, values in changed.settings.items()
         )
         or any(index < 0 for index in changed.settings)
@@ -202,19 +216,30 @@ def doubts_in_host(changed: Changed, device: str, own: Iterable[Network], uplink
     )
 
 
-def _link_is_doubtful(name: str, link: Link | None, wanted: Container[Entry], mtu: int) -> bool:
+def _link_is_doubtful(name: str, link: Link | None, wanted: Wanted, mtu: int) -> bool:
     if name == INNER:
         return True
     if name == "lo":
-        return link is None or not (link.is_up and link.is_free)
+        return link is None or not link.is_up
+    if link is not None and link.kind == "bridge":
+        is_whole = link.is_up and (link.mac, link.bridging) == (taps.MAC, Bridging())
+        return Entry(entries.BRIDGE, name) not in wanted or not is_whole
     tap = Entry(entries.TAP, name)
     if link is None or tap not in wanted:
-        return tap in wanted or (link is not None and link.kind == "tun")
-    is_whole = link.is_up and link.is_free and (link.mac, link.mtu) == (taps.MAC, mtu)
-    return Entry(entries.TAP_UP, name) in wanted and not is_whole
+        was_ours = tap in wanted or Entry(entries.BRIDGE, name) in wanted
+        return was_ours or (link is not None and link.kind == "tun")
+    if port := wanted.get(Entry(entries.PORT, name)):
+        is_whole = link.is_up and link.mac == taps.MAC and link.master is not None
+        return not is_whole or port.rpartition(" ")[2] != str(link.mtu)
+    return Entry(entries.TAP_UP, name) in wanted and not (link.is_up and (link.mac, link.mtu) == (taps.MAC, mtu))
 
 
-def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Container[Entry]) -> bool:
+def _settings_wanted(index: int, changed: Changed) -> Mapping[str, int]:
+    bridges = (link for link in changed.links.values() if link is not None and link.kind == "bridge")
+    return _OF_A_BRIDGE if any(link.index == index for link in bridges) else _OF_A_TAP
+
+
+def _route_is_doubtful(route: Route, there: bool, changed: Changed, wanted: Wanted) -> bool:
     if route.protocol == KERNEL:
         # The kernel's own routes come and go with addresses and links, but may be taken away by themselves.
         return not there and route.link not in changed.gone

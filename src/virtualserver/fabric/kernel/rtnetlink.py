@@ -10,7 +10,7 @@ import dataclasses
 import socket
 import struct
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from virtualserver.fabric.kernel.errors import KernelError
 
@@ -45,7 +45,6 @@ KERNEL: Final = 2
 STATIC: Final = 4
 """The protocol number of routes that we make, as ``proto static`` has it."""
 _UP: Final = 1
-_NO_ARP: Final = 0x80
 _ON_LINK: Final = 4
 _KINDS: Final = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _TYPES: Final = {kind: number for number, kind in _KINDS.items()}
@@ -66,6 +65,19 @@ _PROXY: Final = 0x08
 _INGRESS: Final = ("clsact", "ingress")
 
 
+class Bridging(NamedTuple):
+    """How a bridge passes frames on.
+
+    Attributes:
+        snooping: Whether it keeps groups' frames from those who did not ask for them.
+        reserved: Which frames to the addresses 01:80:c2:00:00:0X are passed on, a bit each.
+    """
+
+    snooping: int = 0
+    reserved: int = 0xFFF8
+    """All that the kernel lets pass: not those of spanning trees' and pause frames, and of bonds."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Link:
     """A network link.
@@ -79,7 +91,8 @@ class Link:
         mac: Its hardware address, in lower case with colons; ``""`` for one that has none.
         peer: The index, in another namespace, of what it is tied to, as a veth's other end; None where nothing is.
         user: The UID that may open the tap; None for others.
-        is_free: Whether it hangs in no bridge or the like, and ARP works on it.
+        master: The index of the bridge that it is a port of; None where it is a port of none.
+        bridging: How a bridge passes frames on; None for others.
     """
 
     index: int
@@ -90,7 +103,8 @@ class Link:
     mac: str = ""
     peer: int | None = None
     user: int | None = None
-    is_free: bool = True
+    master: int | None = None
+    bridging: Bridging | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -267,11 +281,25 @@ class Rtnetlink:
             ends = {"ifname": peer, "net_ns_fd": there.fileno(), "mtu": mtu}
             self._socket.link("add", ifname=name, kind="veth", mtu=mtu, peer=ends)
 
-    def set_up(self, name: str, *, mtu: int | None = None, mac: str | None = None) -> None:
-        """Take a link up, out of what it hangs in, with ARP; with another MTU and hardware address where given."""
-        more = {key: value for key, value in (("mtu", mtu), ("address", mac)) if value is not None}
+    def put_bridge(self, name: str, bridging: Bridging, mac: str) -> None:
+        """Make a bridge, or make one that is there so, and take it up."""
+        options = {
+            "br_mcast_snooping": bridging.snooping,
+            "br_group_fwd_mask": bridging.reserved,
+        }
+        with _asking(f"bridge {name}", fine=_PRESENT):
+            self._socket.link("add", ifname=name, kind="bridge", address=mac, state="up", **options)
+            return
+        with _asking(f"bridge {name}"):
+            self._socket.link("set", index=self.index(name), kind="bridge", address=mac, state="up", **options)
+
+    def set_up(self, name: str, *, mtu: int | None = None, mac: str | None = None, master: str | None = None) -> None:
+        """Take a link up, with another MTU, hardware address and bridge where they are given; ``""`` for no bridge."""
+        bridge = None if master is None else self.index(master) if master else 0
+        given = (("mtu", mtu), ("address", mac), ("master", bridge))
+        more = {key: value for key, value in given if value is not None}
         with _asking(f"link {name} up"):
-            self._socket.link("set", index=self.index(name), state="up", arp=True, master=0, **more)
+            self._socket.link("set", index=self.index(name), state="up", **more)
 
     def move(self, name: str, namespace: Path, name_there: str) -> None:
         """Move a link to another namespace, where it gets a name."""
@@ -358,8 +386,14 @@ def link_of(message: Any) -> Link:
         mac=message.get("address") or "",
         peer=message.get("link") if message.get("link_netnsid") is not None else None,
         user=user,
-        is_free=not message["flags"] & _NO_ARP and not message.get("master"),
+        master=message.get("master"),
+        bridging=_bridging_of(message) if message.get(("linkinfo", "kind")) == "bridge" else None,
     )
+
+
+def _bridging_of(message: Any) -> Bridging:
+    names = ("mcast_snooping", "group_fwd_mask")
+    return Bridging(*(int(message.get(("linkinfo", "data", f"br_{name}")) or 0) for name in names))
 
 
 def routes_of(message: Any) -> Iterator[Route]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["BOUNDED", "MARK", "TABLE", "TABLES", "host_ports", "host_rules", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
-"""The name of both tables in the namespace, of the families inet and arp."""
+"""The name of the tables in the namespace, of the families inet, arp and bridge."""
 
-TABLES: Final = (("inet", TABLE), ("arp", TABLE))
+TABLES: Final = (("inet", TABLE), ("arp", TABLE), ("bridge", TABLE))
 """The namespace's tables by family and name."""
 
 MARK: Final = 0x5653
@@ -134,8 +134,15 @@ table arp virtualserver {{
   set guard_arp {{ type ifname . ether_addr . ether_addr . ipv4_addr; }}
   chain guard {{ type filter hook input priority -450; }}
 }}
+table bridge virtualserver {{
+  set guard_frame {{ type ifname . ether_addr; }}
+  chain guard {{ type filter hook prerouting priority -300; }}
+  chain to_us {{ type filter hook input priority -300; policy drop; }}
+  chain from_us {{ type filter hook output priority -300; policy drop; }}
+}}
 flush table inet virtualserver
 flush table arp virtualserver
+flush table bridge virtualserver
 table inet virtualserver {{
   # A rule whose load fails, as of what a fragment or a short datagram does not have, does not match. So each decision
   # is made by what matches, and what matches nothing is dropped.
@@ -335,6 +342,14 @@ table arp virtualserver {{
     iifname {{ "up0", "lo" }} accept
     iifname . ether saddr . arp saddr ether . arp saddr ip @guard_arp meta mark set {mark} accept
     drop
+  }}
+}}
+table bridge virtualserver {{
+  # On a VPC a guest may say what it likes, under its own MAC. A bridge has guests on it and nobody else: the namespace
+  # itself hears and says nothing there.
+  chain guard {{
+    iifname . ether saddr @guard_frame accept
+    counter drop
   }}
 }}
 """

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NAMESPACE", "devices", "differing", "of_host_end", "of_node_end", "of_tap", "write"]
+__all__ = ["NAMESPACE", "devices", "differing", "of_bridge", "of_host_end", "of_link", "of_node_end", "of_tap", "write"]
 
 _FOLDER: Final = "/proc/sys"
 _QUIET: Final = {
@@ -41,6 +43,8 @@ NAMESPACE: Final[Mapping[str, str]] = {
     # A late segment is no reason to leave it untranslated.
     "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
     **{f"net/netfilter/nf_conntrack_tcp_timeout_{state}": str(seconds) for state, seconds in TIMEOUTS.items()},
+    # What goes from guest to guest on a VPC is none of the rules for routed packets, and fills no table of flows.
+    **{f"net/bridge/bridge-nf-call-{table}": "0" for table in ("iptables", "ip6tables", "arptables")},
     # Fragments that wait for others: their memory is one for all guests.
     "net/ipv4/ipfrag_time": "2",
     "net/ipv4/ipfrag_high_thresh": str(128 << 20),
@@ -66,6 +70,18 @@ def of_tap(device: str) -> dict[str, str]:
     By ``arp_notify`` the guest hears of the gateway's hardware address whenever the tap goes up or gets another one.
     """
     return _of_device(device, _QUIET | {"forwarding": "1", "rp_filter": "1", "proxy_arp": "1", "arp_notify": "1"})
+
+
+def of_bridge(device: str) -> dict[str, str]:
+    """Return the settings of a VPC's bridge: the namespace neither routes nor answers there, whatever the rules say."""
+    return _of_device(device, {"forwarding": "0", "proxy_arp": "0", "arp_ignore": "8"})
+
+
+def of_link(device: str) -> dict[str, str]:
+    """Return the settings of a link of the namespace, by its name."""
+    if device.startswith(PORT_PREFIX):
+        return {}  # a port hands every frame to its bridge
+    return of_bridge(device) if device.startswith(BRIDGE_PREFIX) else of_tap(device)
 
 
 def differing(wanted: Mapping[str, str]) -> list[str]:

@@ -13,9 +13,9 @@ from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.fabric.kernel.notices import Notices, doubts_in_host, doubts_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Coroutine
+    from collections.abc import Coroutine
 
-    from virtualserver.fabric.desired.ledger import Entry
+    from virtualserver.fabric.desired.ledger import Wanted
     from virtualserver.fabric.kernel.attachment import Attachment
 
 __all__ = ["Doubts", "KernelWatch"]
@@ -62,7 +62,7 @@ class KernelWatch:
             await asyncio.sleep(_BURST)
         self._arrived.clear()
 
-    async def look(self, wanted: Container[Entry]) -> Doubts:
+    async def look(self, wanted: Wanted) -> Doubts:
         """Return what may not be as we left it. Nothing of ours may be about to change meanwhile.
 
         The first look, and one at a namespace that was made anew, doubts everything: there were no notices before.

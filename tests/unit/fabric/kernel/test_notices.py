@@ -10,10 +10,19 @@ import pytest
 
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.kernel.notices import Changed, doubts_in_host, doubts_inside, told_of
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Route
+from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Bridging, Link, Route
 
 QUIET = Changed({}, frozenset(), frozenset(), {}, rules=False, settings={})
-WANTED = {Entry("tap", "vst-1"), Entry("tap-up", "vst-1"), Entry("route", "10.42.0.2")}
+WANTED = {
+    Entry("tap", "vst-1"): "64001",
+    Entry("tap-up", "vst-1"): "",
+    Entry("route", "10.42.0.2"): "vst-1",
+    Entry("bridge", "vpc1"): "",
+    Entry("tap", "nic1"): "64001",
+    Entry("port", "nic1"): "vpc1 9000",
+}
+PORT = Link(9, "nic1", "tun", True, 9000, "ee:ee:ee:ee:ee:ee", user=64001, master=10)
+BRIDGE = Link(10, "vpc1", "bridge", True, 9000, "ee:ee:ee:ee:ee:ee", bridging=Bridging())
 TAP = Link(7, "vst-1", "tun", True, 1500, "ee:ee:ee:ee:ee:ee", user=64001)
 DOWN = dataclasses.replace(TAP, is_up=False)
 GUEST = Route(ip_network("10.42.0.2/32"), link=7)
@@ -40,8 +49,6 @@ def changed(**fields: object) -> Changed:
         changed(links={"stray0": dataclasses.replace(TAP, name="stray0")}),
         changed(links={"up0": None}),
         changed(links={"up0": Link(2, "up0", "veth", False, 1500)}),
-        changed(links={"up0": Link(2, "up0", "veth", True, 1500, is_free=False)}),
-        changed(links={"vst-1": dataclasses.replace(TAP, is_free=False)}),
         changed(addresses=frozenset({7})),
         changed(neighbours=frozenset({7})),
         changed(routes={GUEST: False}),
@@ -50,6 +57,14 @@ def changed(**fields: object) -> Changed:
         changed(routes={PAIR: False}),
         changed(settings={7: {"rp_filter": 0}}),
         changed(settings={-1: {"forwarding": 0}}),
+        changed(links={"nic1": dataclasses.replace(PORT, master=None)}),
+        changed(links={"nic1": dataclasses.replace(PORT, mtu=1500)}),
+        changed(links={"nic1": None}, gone=frozenset({9})),
+        changed(links={"vpc1": dataclasses.replace(BRIDGE, is_up=False)}),
+        changed(links={"vpc1": dataclasses.replace(BRIDGE, bridging=Bridging(snooping=1))}),
+        changed(links={"vpc1": None}, gone=frozenset({10})),
+        changed(links={"vpc2": dataclasses.replace(BRIDGE, name="vpc2")}),
+        changed(links={"vpc1": BRIDGE}, settings={10: {"forwarding": 1}}),
     ],
 )
 def test_what_goes_away_or_differs_of_ours_is_a_reason_to_look(told: Changed) -> None:
@@ -61,6 +76,7 @@ def test_what_goes_away_or_differs_of_ours_is_a_reason_to_look(told: Changed) ->
     [
         QUIET,
         changed(links={"vst-1": TAP}, settings={7: {"rp_filter": 1, "proxy_arp": 1, "forwarding": 1}}),
+        changed(links={"nic1": PORT, "vpc1": BRIDGE}, settings={10: {"proxy_arp": 0, "forwarding": 0}}),
         changed(routes={GATEWAY: True}),
         # A tap that we removed: its address goes with it.
         changed(links={"vst-2": None}, gone=frozenset({8}), addresses=frozenset({8}), settings={8: {"rp_filter": 0}}),
