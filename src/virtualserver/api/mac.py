@@ -60,6 +60,21 @@ class MacKey:
         """Return the MAC address of a VirtualMachine that belongs to no server and names none."""
         return self._of(uid, uid, None)
 
+    def of_vpc(self, namespace: str, name: str, vpc: str) -> str:
+        """Return the MAC address of a machine's NIC on a VPC, the same as long as all three names are.
+
+        Args:
+            namespace: The machine's, and so the VPC's.
+            name: The machine's, which is its server's.
+            vpc: The VPC's.
+        """
+        # No server's text has two slashes, and no UID has one.
+        return _address(hmac.digest(self.key, f"{namespace}/{name}/{vpc}".encode(), "sha256"))
+
+    def bridge_of(self, namespace: str, vpc: str) -> str:
+        """Return 12 hexadecimal digits that stand for a VPC, and that nobody can make another VPC have."""
+        return hmac.digest(self.key, f"bridge {namespace}/{vpc}".encode(), "sha256").hex()[:12]
+
     def _of(self, text: str, uid: str, present: str | None) -> str:
         former = unkeyed(text)
         if former in (self.recorded.get(uid), present):

@@ -19,6 +19,7 @@ __all__ = [
     "BASE_IMAGE",
     "DATA_PLANE_READY",
     "DNS_LABEL",
+    "DNS_SUBDOMAIN",
     "DOMAIN",
     "EDITS",
     "FLOWS_BOUNDED",
@@ -129,6 +130,9 @@ MANAGED_BY_NODE: Final = NODE_MANAGER
 
 DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A part of a DNS name, as namespaces and many other objects are called. Source: RFC 1123."""
+
+DNS_SUBDOMAIN: Final = re.compile(rf"(?=.{{1,253}}$){DNS_LABEL.pattern}(\.{DNS_LABEL.pattern})*")
+"""A DNS name, as NetworkAttachmentDefinitions are called. Source: RFC 1123."""
 
 IMAGE_NAMESPACE: Final = "vd-images"
 """The namespace in which images are PersistentVolumeClaims."""

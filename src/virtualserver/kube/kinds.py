@@ -12,6 +12,7 @@ __all__ = [
     "DATA_VOLUME",
     "ENDPOINT_SLICE",
     "NAMESPACE",
+    "NETWORK_ATTACHMENT_DEFINITION",
     "NODE",
     "PERSISTENT_VOLUME_CLAIM",
     "RESOURCE_QUOTA",
@@ -29,6 +30,9 @@ RESOURCE_QUOTA: Final = Resource("", "v1", "resourcequotas", "ResourceQuota")
 SECRET: Final = Resource("", "v1", "secrets", "Secret")
 PERSISTENT_VOLUME_CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+NETWORK_ATTACHMENT_DEFINITION: Final = Resource(
+    "k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"
+)
 NAMESPACE: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODE: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 API_SERVICE: Final = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)

@@ -99,10 +99,12 @@ class Nic:
     Attributes:
         device: The tap's name in the data plane.
         mac: Six octets in lower case with colons.
+        mtu: What the guest is told by the card itself, in bytes; None: nothing, so that DHCP tells it.
     """
 
     device: str
     mac: str
+    mtu: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -334,6 +336,8 @@ def _nics(spec: MachineSpec, taps: Sequence[int]) -> list[str]:
         arguments += ["-netdev", f"tap,id=net{number},fd={tap}"]
         # An empty romfile: no boot from the network, whose firmware would cost time at each start.
         options = {"netdev": f"net{number}", "id": f"nic{number}", "mac": nic.mac, "romfile": ""}
+        if nic.mtu is not None:
+            options["host_mtu"] = str(nic.mtu)
         arguments += ["-device", _device(spec, "net", **options)]
     return arguments
 

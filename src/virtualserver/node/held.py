@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from virtualserver.fabric.desired.state import LinkKey
+from virtualserver.fabric.desired.state import GuestLink, LinkKey
 from virtualserver.machines import memory
 from virtualserver.machines.ends import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
 
-    from virtualserver.fabric.desired.state import Address, GuestLink
+    from virtualserver.fabric.desired.state import Address, Link
     from virtualserver.kube.objects import Key
     from virtualserver.machines.launch import MachineSpec
     from virtualserver.machines.machine import Machine
@@ -40,7 +40,7 @@ class Held:
         self._machines: dict[str, Machine] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._launching: dict[str, MachineSpec] = {}
-        self._links: dict[str, dict[str, GuestLink]] = {}
+        self._links: dict[str, dict[str, Link]] = {}
         self._disks: dict[str, frozenset[str]] = {}
 
     # What everybody may ask -----------------------------------------------------------------------------------------
@@ -53,17 +53,17 @@ class Held:
         """Return all machines by the UID of their VMI, which may be gone."""
         return dict(self._machines)
 
-    def links(self) -> Mapping[LinkKey, GuestLink]:
+    def links(self) -> Mapping[LinkKey, Link]:
         """Return the links that are in the data plane, or about to be, by the UID of their VMI and the NIC's name."""
         return {LinkKey(uid, nic): link for uid, links in self._links.items() for nic, link in links.items()}
 
-    def links_of(self, uid: str) -> Mapping[str, GuestLink]:
+    def links_of(self, uid: str) -> Mapping[str, Link]:
         """Return the links of a VMI by the NIC's name, in the order in which they were added."""
         return dict(self._links.get(uid, {}))
 
     def cluster_link(self, uid: str) -> GuestLink | None:
         """Return the link of a VMI's cluster NIC, None where it has none."""
-        return next(iter(self.links_of(uid).values()), None)
+        return next((link for link in self.links_of(uid).values() if isinstance(link, GuestLink)), None)
 
     def keys_of(self, names: Collection[str]) -> set[Key]:
         """Return the keys of the VMIs that have a tap or an address of these names, and a machine."""
@@ -121,7 +121,7 @@ class Held:
         del self._machines[uid]
         self._followers.pop(uid).cancel()
 
-    def add_link(self, uid: str, nic: str, link: GuestLink) -> None:
+    def add_link(self, uid: str, nic: str, link: Link) -> None:
         """Hold a link, before it is in the data plane: its addresses are neither freed nor announced from now on."""
         self._links.setdefault(uid, {})[nic] = link
 

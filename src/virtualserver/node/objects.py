@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["addresses_of", "attached_service", "cluster_network", "families_of", "is_final", "selects", "volume_claims"]
+__all__ = [
+    "addresses_of",
+    "attached_service",
+    "cluster_network",
+    "families_of",
+    "is_final",
+    "selects",
+    "volume_claims",
+    "vpcs_of",
+]
 
 _DEFAULT_NETWORK: Final = "default"
 """What KubeVirt calls the pod network of a machine that names no networks."""
@@ -34,6 +43,12 @@ def cluster_network(spec: Manifest) -> str | None:
     if not networks:
         return _DEFAULT_NETWORK
     return next((network["name"] for network in networks if "pod" in network), None)
+
+
+def vpcs_of(spec: Manifest) -> list[str]:
+    """Return the VPCs, of its own namespace, that a VMI's ``spec`` names, in the order of its networks."""
+    named = (str(fields.mapping(one, "multus").get("networkName") or "") for one in fields.items(spec, "networks"))
+    return [name.rpartition("/")[2] for name in named if name]
 
 
 def addresses_of(vmi: Manifest) -> tuple[Address, ...]:

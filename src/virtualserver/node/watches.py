@@ -10,7 +10,7 @@ from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Manifest, Resource, key_of
 from virtualserver.node import labels
-from virtualserver.node.objects import attached_service, selects, volume_claims
+from virtualserver.node.objects import attached_service, selects, volume_claims, vpcs_of
 from virtualserver.node.services import balancing, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
 from virtualserver.node.vmi import macs
@@ -34,6 +34,7 @@ WATCHES: Final = {
     ),
     kinds.DATA_VOLUME: Watch(),
     kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
+    kinds.NETWORK_ATTACHMENT_DEFINITION: Watch(),
     kinds.ENDPOINT_SLICE: Watch(label_selector=f"endpointslice.kubernetes.io/managed-by={names.MANAGED_BY_NODE}"),
 }
 """The kinds that the node follows."""
@@ -53,6 +54,7 @@ class Watches:
             kinds.SERVICE: self._service,
             kinds.DATA_VOLUME: self._volume,
             kinds.PERSISTENT_VOLUME_CLAIM: self._claim,
+            kinds.NETWORK_ATTACHMENT_DEFINITION: self._network,
             kinds.ENDPOINT_SLICE: self._slice,
         }
 
@@ -146,6 +148,12 @@ class Watches:
                 pvc = fields.mapping(volume, "spec", "source", "pvc")
                 if (pvc.get("namespace") or volume["metadata"]["namespace"], pvc.get("name")) == change.key:
                     self._queues.volumes.add(key_of(volume))
+
+    def _network(self, change: Change) -> None:
+        namespace, name = change.key
+        for vmi in self._cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace):
+            if name in vpcs_of(vmi["spec"]):
+                self._queues.vmis.add(key_of(vmi))
 
     def _slice(self, change: Change) -> None:
         for one in (change.old, change.new):

@@ -10,6 +10,7 @@ import ipaddress
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.node.allocation import pools
 from virtualserver.node.allocation.allocations import NOBODY, Allocation, Allocations, AlreadyAllocated, Claimant, Kind
 from virtualserver.node.waits import Wait
@@ -38,6 +39,8 @@ PASSING: Final = (COOLING, PORT_IN_USE)
 _BALANCER: Final = "load-balancer/"
 _ATTACHED: Final = "attached/"
 _ATTACHMENTS: Final = "attachments"
+_OF_VPCS: Final = ("tap/", "mac/")
+"""With what the purposes of allocations for NICs on VPCs begin; the VPC's name follows."""
 _FORMER: Final = "former/"
 """Purpose of an address that is of no pool of its owner's any more: to be freed as soon as nothing stands for it."""
 
@@ -99,9 +102,21 @@ class Addresses:
             granted.append(address)
         return tuple(granted)
 
-    def tap(self, owner: str) -> str:
-        """Return the name of the owner's tap device."""
-        return self._numbered(owner, "tap", (f"tap{number}" for number in range(1, 1 << 20)))
+    def tap(self, owner: str, *, vpc: str | None = None) -> str:
+        """Return the name of the tap of the owner's NIC on a VPC, of its cluster NIC where none is named."""
+        prefix = PORT_PREFIX if vpc else "tap"
+        return self._numbered(owner, "tap", (f"{prefix}{number}" for number in range(1, 1 << 20)), vpc=vpc)
+
+    def keep_vpcs(self, owner: str, vpcs: Collection[str]) -> None:
+        """Free the taps and MACs of the owner's NICs on other VPCs than these; its machine does not run."""
+        kept = {_of_vpc(kind, vpc) for vpc in vpcs for kind in ("tap", "mac")}
+        self._allocations.free(
+            [
+                one
+                for one in self._allocations.all()
+                if one.owner == owner and one.purpose.startswith(_OF_VPCS) and one.purpose not in kept
+            ]
+        )
 
     def user(self, owner: str) -> int | Wait:
         """Return the number under which the owner's QEMU runs."""
@@ -113,20 +128,21 @@ class Addresses:
                 f"all {len(self._users)} user numbers of this instance are in use: delete a server that is not needed",
             )
 
-    def has_mac(self, owner: str, mac: str) -> bool:
-        """Return whether a MAC is recorded as the owner's already."""
-        return self._allocations.get(owner, "mac") == mac
+    def has_mac(self, owner: str, mac: str, *, vpc: str | None = None) -> bool:
+        """Return whether a MAC is recorded already as that of the owner's NIC on a VPC, of its cluster NIC for None."""
+        return self._allocations.get(owner, _of_vpc("mac", vpc)) == mac
 
-    def mac(self, owner: str, mac: str, claimant: Claimant = NOBODY) -> str | Wait:
-        """Record the MAC of the owner's cluster NIC, unless another server has it.
+    def mac(self, owner: str, mac: str, claimant: Claimant = NOBODY, *, vpc: str | None = None) -> str | Wait:
+        """Record the MAC of one NIC of the owner, unless another one has it.
 
         Args:
             owner: The UID under which it is recorded.
             mac: Six octets in lower case with colons.
             claimant: Whom it is for, in words.
+            vpc: The VPC that the NIC is on; None: the cluster NIC.
         """
         try:
-            return self._allocations.take(owner, "mac", "mac", mac, claimant)
+            return self._allocations.take(owner, _of_vpc("mac", vpc), "mac", mac, claimant)
         except AlreadyAllocated as error:
             return Wait(
                 "MACAddressTaken",
@@ -174,6 +190,12 @@ class Addresses:
         """Return on whose behalf a tap was made, None where it is not recorded."""
         holder = self._allocations.of_value("tap", device)
         return holder.owner if holder else None
+
+    def vpc_of_tap(self, device: str) -> str | None:
+        """Return the VPC of the NIC that a tap was made for, None for a cluster NIC's."""
+        holder = self._allocations.of_value("tap", device)
+        is_on_vpc = holder is not None and holder.purpose.startswith(_OF_VPCS)
+        return holder.purpose.partition("/")[2] if holder is not None and is_on_vpc else None
 
     def group_of(self, address: Address) -> str | None:
         """Return whose Services have a load balancer address, None where nobody's have it."""
@@ -405,14 +427,15 @@ class Addresses:
         self._allocations.take(owner, purpose, "address", str(address), claimant)
         return address
 
-    def _numbered(self, owner: str, kind: Kind, candidates: Iterable[str]) -> str:
-        if held := self._allocations.get(owner, kind):
+    def _numbered(self, owner: str, kind: Kind, candidates: Iterable[str], *, vpc: str | None = None) -> str:
+        purpose = _of_vpc(kind, vpc)
+        if held := self._allocations.get(owner, purpose):
             return held
         used = self._allocations.values(kind)
         free = next((value for value in candidates if value not in used), None)
         if free is None:
             raise LookupError(kind)
-        return self._allocations.take(owner, kind, kind, free)
+        return self._allocations.take(owner, purpose, kind, free)
 
     def sweep(
         self,
@@ -461,6 +484,11 @@ class Addresses:
         elif all(pools.pool_of(one, allowed) or self._keeps(wish, one, allowed) for one in wish.pinned):
             # The group's, or its own where it had one before it could share.
             yield from ((owner, str(address)) for address in wish.pinned for owner in (wish.group, wish.service))
+
+
+def _of_vpc(kind: Kind, vpc: str | None) -> str:
+    """Return the purpose of what a NIC on a VPC has, of what the cluster NIC has where none is named."""
+    return f"{kind}/{vpc}" if vpc else kind
 
 
 def _purpose(pool: str, family: int) -> str:

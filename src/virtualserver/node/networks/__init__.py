@@ -1,5 +1,5 @@
-"""NetworkAttachmentDefinitions: each is a layer 2 network (VPC) of its namespace. Empty until VPCs come.
+"""NetworkAttachmentDefinitions: each is a layer 2 network (VPC) of its namespace.
 
-A controller will bring each definition into the data plane as a bridge, and report one that it cannot carry out. Which
-NIC of a VMI is in which network is the matter of `vmi.specification` and `vmi.links`.
+`definition` reads one. Its bridge is made with the first NIC on it and goes with the last (`vmi.links`): a definition
+that is deleted meanwhile takes nothing away from guests that run.
 """

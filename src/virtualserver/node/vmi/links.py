@@ -7,11 +7,13 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.desired.state import Address, DhcpLease, GuestLink, Resolver
+from virtualserver.fabric.desired import names as device_names
+from virtualserver.fabric.desired.state import Address, DhcpLease, GuestLink, Link, Resolver, VpcLink
 from virtualserver.host import resolv_conf
 from virtualserver.kube import kinds
 from virtualserver.kube.objects import key_of
 from virtualserver.node.allocation.allocations import Claimant
+from virtualserver.node.networks.definition import DEFAULT_MTU, DefinitionError, mtu_of
 from virtualserver.node.objects import addresses_of, attached_service
 from virtualserver.node.ownership import server_of
 from virtualserver.node.services import balancing
@@ -31,10 +33,14 @@ if TYPE_CHECKING:
     from virtualserver.node.services.controller import ServiceController
     from virtualserver.node.vmi.specification import NicWish
 
-__all__ = ["Links", "group_of", "guest_link", "has_taken"]
+__all__ = ["NETWORK_NOT_SUPPORTED", "WAITING_FOR_NETWORK", "Links", "group_of", "guest_link", "has_taken"]
 
 _logger = logging.getLogger(__name__)
 _CLOCK_SLACK_SECONDS: Final = 1.0
+
+WAITING_FOR_NETWORK: Final = "WaitingForNetwork"
+NETWORK_NOT_SUPPORTED: Final = "NetworkNotSupported"
+"""Reasons of a wait for a NetworkAttachmentDefinition: it is not there, or asks for what is not carried out."""
 
 _EVERYBODY: Final = 1
 """The group of all guests where namespaces are open to each other."""
@@ -72,7 +78,7 @@ class Links:
         self._mac_key = mac_key
         self._is_closed = is_closed
 
-    def of(self, vmi: Manifest, nics: tuple[NicWish, ...], *, owner: str) -> Mapping[str, GuestLink] | Wait:
+    def of(self, vmi: Manifest, nics: tuple[NicWish, ...], *, owner: str) -> Mapping[str, Link] | Wait:
         """Return the links of a VMI that starts by the NIC's name, in the order of its wish, or what it waits for.
 
         Args:
@@ -80,15 +86,16 @@ class Links:
             nics: The NICs that it asks for.
             owner: On whose behalf it starts.
         """
-        links: dict[str, GuestLink] = {}
+        links: dict[str, Link] = {}
+        self._addresses.keep_vpcs(owner, {nic.vpc for nic in nics if nic.vpc})
         for nic in nics:
-            link = self._cluster_link(vmi, nic, owner)
+            link = self._vpc_link(vmi, nic, nic.vpc, owner) if nic.vpc else self._cluster_link(vmi, nic, owner)
             if isinstance(link, Wait):
                 return link
             links[nic.name] = link
         return links
 
-    def of_running(self, vmi: Manifest, nics: Iterable[tuple[NicWish, Nic]], *, user: int) -> Mapping[str, GuestLink]:
+    def of_running(self, vmi: Manifest, nics: Iterable[tuple[NicWish, Nic]], *, user: int) -> Mapping[str, Link]:
         """Return the links of a VMI whose machine runs by the NIC's name, whatever became of its owners since.
 
         Its tap says on whose behalf it was started, and the allocations what it was given then. What the API says now
@@ -99,11 +106,15 @@ class Links:
             nics: Its NICs, each as it is asked for and as the machine was started with.
             user: Who may open the taps.
         """
-        links: dict[str, GuestLink] = {}
+        links: dict[str, Link] = {}
         for wish, nic in nics:
             owner = self._addresses.owner_of_tap(nic.device)
             if owner is None or self._is_anothers(owner, vmi):
                 _logger.error("%s/%s: tap %s was not made for it: it gets no link", *key_of(vmi), nic.device)
+                continue
+            if vpc := self._addresses.vpc_of_tap(nic.device):
+                bridge = self.bridge_of(vmi["metadata"]["namespace"], vpc)
+                links[wish.name] = VpcLink(nic.device, nic.mac, user, bridge, nic.mtu or DEFAULT_MTU)
                 continue
             addresses, is_attached = self._recorded(vmi, owner)
             if addresses:
@@ -112,8 +123,14 @@ class Links:
                 )
         return links
 
-    def regrouped(self, link: GuestLink, namespace: str) -> GuestLink:
-        """Return a link as it is in the group that guests of a namespace belong to now."""
+    def bridge_of(self, namespace: str, vpc: str) -> str:
+        """Return the name of the bridge of a VPC."""
+        return f"{device_names.BRIDGE_PREFIX}{self._mac_key.bridge_of(namespace, vpc)}"
+
+    def regrouped(self, link: Link, namespace: str) -> Link:
+        """Return a link as it is in the group that guests of a namespace belong to now; VPCs know no groups."""
+        if isinstance(link, VpcLink):
+            return link
         return dataclasses.replace(link, group=group_of(namespace, is_closed=self._is_closed()))
 
     def _is_anothers(self, owner: str, vmi: Manifest) -> bool:
@@ -135,7 +152,28 @@ class Links:
                 attached = () if self._addresses.attach(owner, shown) else shown
         return (attached, True) if attached else (self._addresses.recorded_guest(owner), False)
 
-    def _cluster_link(self, vmi: Manifest, nic: NicWish, owner: str) -> GuestLink | Wait:
+    def _vpc_link(self, vmi: Manifest, nic: NicWish, vpc: str, owner: str) -> VpcLink | Wait:
+        namespace, name = key_of(vmi)
+        definition = self._cache.get(kinds.NETWORK_ATTACHMENT_DEFINITION, (namespace, vpc))
+        if definition is None:
+            return Wait(
+                WAITING_FOR_NETWORK,
+                f"VPC {vpc}: there is no NetworkAttachmentDefinition {namespace}/{vpc}: create it, and it goes on",
+            )
+        try:
+            mtu = mtu_of(definition)
+        except DefinitionError as error:
+            return Wait(NETWORK_NOT_SUPPORTED, f"VPC {vpc}: NetworkAttachmentDefinition {namespace}/{vpc}: {error}")
+        user = self._addresses.user(owner)
+        if isinstance(user, Wait):
+            return user
+        mac = self._mac(vmi, nic, owner, Claimant(namespace, f"VirtualMachine {name}"))
+        if isinstance(mac, Wait):
+            return mac
+        device = self._addresses.tap(owner, vpc=vpc)
+        return VpcLink(device, mac, user, self.bridge_of(namespace, vpc), mtu)
+
+    def _cluster_link(self, vmi: Manifest, nic: NicWish, owner: str) -> Link | Wait:
         claimant = Claimant(vmi["metadata"]["namespace"], f"VirtualMachine {vmi['metadata']['name']}")
         user = self._addresses.user(owner)
         if isinstance(user, Wait):
@@ -160,10 +198,13 @@ class Links:
 
     def _mac(self, vmi: Manifest, nic: NicWish, owner: str, claimant: Claimant) -> str | Wait:
         """Return the MAC of a NIC, recorded, unless somebody else has it, or asked for it before."""
-        mac = nic.mac or self._mac_key.of_machine(owner)
-        rival = None if self._addresses.has_mac(owner, mac) else macs.older_claim(self._cache, vmi, mac, owner)
+        derived = self._mac_key.of_vpc(*key_of(vmi), nic.vpc) if nic.vpc else self._mac_key.of_machine(owner)
+        mac = nic.mac or derived
+        rival = (
+            None if self._addresses.has_mac(owner, mac, vpc=nic.vpc) else macs.older_claim(self._cache, vmi, mac, owner)
+        )
         if rival is None:
-            return self._addresses.mac(owner, mac, claimant)
+            return self._addresses.mac(owner, mac, claimant, vpc=nic.vpc)
         namespace, name = key_of(rival)
         is_near = namespace == vmi["metadata"]["namespace"]
         whose = f"{rival['kind']} {name}" if is_near else "a server of another namespace"
@@ -173,7 +214,7 @@ class Links:
 
     def _link(
         self, vmi: Manifest, *, device: str, mac: str, user: int, addresses: tuple[Address, ...], is_attached: bool
-    ) -> GuestLink:
+    ) -> Link:
         namespace = vmi["metadata"]["namespace"]
         link = guest_link(
             vmi,

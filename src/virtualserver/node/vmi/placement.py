@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
+from virtualserver.fabric.desired.state import GuestLink
 from virtualserver.kube import kinds
 from virtualserver.machines.ends import Ended
 from virtualserver.node.vmi import lifecycle, specification
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from virtualserver.fabric.dataplane import DataPlane
-    from virtualserver.fabric.desired.state import GuestLink
+    from virtualserver.fabric.desired.state import Link
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Manifest
     from virtualserver.machines.hypervisor import Hypervisor
@@ -122,10 +123,10 @@ class Placement:
         """
         uid, resolver = vmi["metadata"]["uid"], self._links.resolver(vmi)
         for nic, link in self._held.links_of(uid).items():
-            if link.resolver != resolver:
+            if isinstance(link, GuestLink) and link.resolver != resolver:
                 await self._connect(uid, nic, dataclasses.replace(link, resolver=resolver))
 
-    async def _connect(self, uid: str, nic: str, link: GuestLink) -> None:
+    async def _connect(self, uid: str, nic: str, link: Link) -> None:
         """Hold a link as it is to be, then bring it into the data plane."""
         self._held.add_link(uid, nic, link)
         await self._dataplane.set_link(uid, link, nic=nic)

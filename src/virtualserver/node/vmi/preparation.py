@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+from virtualserver.fabric.desired.state import VpcLink
 from virtualserver.kube.objects import Manifest, key_of
 from virtualserver.machines import memory
 from virtualserver.machines.hypervisor import Disk, MachineSpec, Nic
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from virtualserver.fabric.desired.state import GuestLink
+    from virtualserver.fabric.desired.state import Link
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
     from virtualserver.machines.accelerator import Accelerator, AcceleratorName
@@ -42,7 +43,7 @@ class Prepared:
     """
 
     spec: MachineSpec
-    links: Mapping[str, GuestLink]
+    links: Mapping[str, Link]
     disks: frozenset[str]
 
 
@@ -136,7 +137,7 @@ class Preparation:
         wish: MachineWish,
         disks: list[tuple[DiskWish, DiskFile]],
         user: int,
-        links: Mapping[str, GuestLink],
+        links: Mapping[str, Link],
         seed: Path | None,
         accelerator: AcceleratorName,
     ) -> MachineSpec:
@@ -158,7 +159,10 @@ class Preparation:
                 )
                 for disk, file in disks
             ),
-            nics=tuple(Nic(device=link.device, mac=link.mac) for link in links.values()),
+            nics=tuple(
+                Nic(device=link.device, mac=link.mac, mtu=link.mtu if isinstance(link, VpcLink) else None)
+                for link in links.values()
+            ),
             kernel=disks[0][1].kernel if disks else None,
             seed=seed,
             uefi=wish.uefi,

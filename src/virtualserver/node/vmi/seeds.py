@@ -54,6 +54,9 @@ class Seeds:
         user_data = await self._user_data(cloud_init, namespace)
         if isinstance(user_data, Wait):
             return user_data
+        network_data = await self._network_data(cloud_init, namespace)
+        if isinstance(network_data, Wait):
+            return network_data
         meta_data = msgspec.json.encode(
             {
                 "instance-id": str(uuid.uuid5(_INSTANCE_ID, owner)),
@@ -66,7 +69,7 @@ class Seeds:
             path,
             user_data=user_data,
             meta_data=meta_data,
-            network_config=cloud_init.network_data,
+            network_config=network_data,
             user=user,
         )
         return path
@@ -81,12 +84,21 @@ class Seeds:
     async def _user_data(self, cloud_init: CloudInit, namespace: str) -> str | Wait:
         if not cloud_init.secret:
             return cloud_init.user_data or ""
+        return await self._text(cloud_init.secret, ("userdata", "userData"), namespace)
+
+    async def _network_data(self, cloud_init: CloudInit, namespace: str) -> str | Wait | None:
+        if not cloud_init.network_secret:
+            return cloud_init.network_data
+        return await self._text(cloud_init.network_secret, ("networkdata", "networkData"), namespace)
+
+    async def _text(self, name: str, keys: tuple[str, str], namespace: str) -> str | Wait:
+        """Return what a Secret has under one of two keys."""
         try:
-            secret = await self._client.get(kinds.SECRET, cloud_init.secret, namespace=namespace)
+            secret = await self._client.get(kinds.SECRET, name, namespace=namespace)
         except NotFound:
-            return Wait("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} does not exist yet")
+            return Wait("WaitingForSecret", f"Secret {namespace}/{name} does not exist yet")
         data = fields.mapping(secret, "data")
-        encoded = data.get("userdata") or data.get("userData")
+        encoded = data.get(keys[0]) or data.get(keys[1])
         if encoded is None:
-            return Wait("WaitingForSecret", f"Secret {namespace}/{cloud_init.secret} has no key userdata")
+            return Wait("WaitingForSecret", f"Secret {namespace}/{name} has no key {keys[0]}")
         return base64.b64decode(encoded).decode()

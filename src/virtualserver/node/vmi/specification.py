@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CloudInit", "DiskWish", "MachineWish", "NicWish", "Unsupported", "grace_seconds", "wish_of"]
 
 _DEFAULT_GRACE_SECONDS: Final = 30
+_MOST_VPCS: Final = 10
+"""As a VirtualServer may have."""
 _CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
 _DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
 
@@ -56,12 +58,14 @@ class CloudInit:
     Attributes:
         secret: Name of the Secret with key ``userdata``; None: `user_data` is the text.
         user_data: The text; None where a Secret has it.
-        network_data: The network configuration; None: DHCP on all NICs.
+        network_data: The network configuration; None: DHCP on the first NIC, as cloud-init does by itself.
+        network_secret: Name of the Secret with key ``networkdata``; None: `network_data` is the text.
     """
 
     secret: str | None
     user_data: str | None
     network_data: str | None
+    network_secret: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,10 +75,12 @@ class NicWish:
     Attributes:
         name: What the network and the interface are called.
         mac: Lower case with colons; None: the node derives one.
+        vpc: The NetworkAttachmentDefinition of the VMI's namespace; None: the card is on the cluster network.
     """
 
     name: str
     mac: str | None
+    vpc: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class MachineWish:
         cpus: At least 1.
         memory_bytes: What the guest has.
         disks: In boot order, then in the order of the specification.
-        nics: In the order of the specification; at most the one in the cluster network.
+        nics: In the order of the specification's interfaces; at most one on the cluster network, and one on each VPC.
         cloud_init: None: no seed.
         uefi: Whether it boots by UEFI.
         uuid: SMBIOS UUID.
@@ -120,7 +126,7 @@ def wish_of(vmi: Manifest) -> MachineWish:
     domain: Mapping[str, Any] = spec["domain"]
     devices = fields.mapping(domain, "devices")
     firmware = fields.mapping(domain, "firmware")
-    faults = list(_unsupported(spec, devices))
+    faults = [*_unsupported(spec, devices), *_unsupported_networks(spec, devices, vmi["metadata"]["namespace"])]
     volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
     disks, cloud_init = _volumes(fields.items(devices, "disks"), volumes, faults)
     if faults:
@@ -140,13 +146,22 @@ def wish_of(vmi: Manifest) -> MachineWish:
 
 
 def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish, ...]:
-    interfaces = {one["name"]: one for one in fields.items(devices, "interfaces")}
     name = cluster_network(spec)
-    is_attached = bool(interfaces) or devices.get("autoattachPodInterface", True)
-    if name is None or not is_attached:
-        return ()
-    mac = interfaces.get(name, {}).get("macAddress")
-    return (NicWish(name, canonical(mac) if mac else None),)
+    interfaces = fields.items(devices, "interfaces")
+    if not interfaces:
+        is_attached = name is not None and devices.get("autoattachPodInterface", True)
+        return (NicWish(str(name), None),) if is_attached else ()
+    vpcs = {network["name"]: _vpc_of(network) for network in fields.items(spec, "networks")}
+    # The order of the interfaces decides, as with KubeVirt.
+    return tuple(
+        NicWish(one["name"], canonical(one["macAddress"]) if one.get("macAddress") else None, vpcs.get(one["name"]))
+        for one in interfaces
+    )
+
+
+def _vpc_of(network: Mapping[str, Any]) -> str | None:
+    """Return the VPC that an entry of ``spec.networks`` names, without its namespace; None where it names none."""
+    return fields.mapping(network, "multus").get("networkName", "").rpartition("/")[2] or None
 
 
 def _memory(domain: Mapping[str, Any]) -> int:
@@ -167,19 +182,47 @@ def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterabl
     hostname = spec.get("hostname")
     if hostname and not names.DNS_LABEL.fullmatch(hostname):
         yield f"spec.hostname: {hostname!r} is no DNS label: use lower-case letters, digits and dashes"
+
+
+def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], namespace: str) -> Iterable[str]:
     interfaces, networks = fields.items(devices, "interfaces"), fields.items(spec, "networks")
-    if len(interfaces) > 1:
-        yield f"spec.domain.devices.interfaces has {len(interfaces)} entries: only the cluster network's is supported"
-    known = {network["name"] for network in networks} or {cluster_network(spec)}
-    for interface in interfaces:
-        if interface["name"] not in known:
-            yield (
-                f"spec.domain.devices.interfaces[{interface['name']}] has no network of its name in spec.networks: "
-                "name both alike"
-            )
+    known = [network["name"] for network in networks] or [cluster_network(spec)]
+    named = [interface["name"] for interface in interfaces]
+    for path, all_names in (("spec.networks", known), ("spec.domain.devices.interfaces", named)):
+        for name in {one for one in all_names if all_names.count(one) > 1}:
+            yield f"{path} has more than one entry {name}: name each once"
+    for name in set(named) - {*known}:
+        yield f"spec.domain.devices.interfaces[{name}] has no network of its name in spec.networks: name both alike"
     for network in networks:
-        if "pod" not in network:
-            yield f"spec.networks[{network['name']}] is not the pod network, which is the only one supported"
+        path = f"spec.networks[{network['name']}]"
+        if interfaces and network["name"] not in named:
+            yield f"{path} has no interface of its name in spec.domain.devices.interfaces: name both alike"
+        if "multus" in network:
+            yield from _unsupported_vpc(path, network["multus"], namespace)
+        elif "pod" not in network:
+            yield f"{path}: only pod and multus networks are supported"
+    if len([network for network in networks if "pod" in network]) > 1:
+        yield "spec.networks has more than one pod network: name one"
+    vpcs = [vpc for network in networks if (vpc := _vpc_of(network))]
+    if len(vpcs) > _MOST_VPCS:
+        yield f"spec.networks has {len(vpcs)} multus networks: use {_MOST_VPCS} at most"
+    for vpc in {one for one in vpcs if vpcs.count(one) > 1}:
+        yield f"spec.networks has {vpc} more than once: a machine has one NIC on a VPC"
+    bound_otherwise = [one["name"] for one in interfaces if {"sriov", "masquerade"} & one.keys()]
+    on_vpcs = {network["name"] for network in networks if "multus" in network}
+    for name in (one for one in bound_otherwise if one in on_vpcs):
+        yield f"spec.domain.devices.interfaces[{name}] is on a VPC: write bridge: {{}} as its binding"
+
+
+def _unsupported_vpc(path: str, multus: Mapping[str, Any], namespace: str) -> Iterable[str]:
+    if multus.get("default"):
+        yield f"{path}.multus.default is not supported: name the pod network for the cluster's"
+    name = str(multus.get("networkName") or "")
+    where, _, vpc = name.rpartition("/")
+    if where not in ("", namespace):
+        yield f"{path}.multus.networkName: {name} is in another namespace: a machine joins VPCs of its own only"
+    if not names.DNS_SUBDOMAIN.fullmatch(vpc):
+        yield f"{path}.multus.networkName: {name!r} is no name of a NetworkAttachmentDefinition"
 
 
 def _volumes(
@@ -224,5 +267,8 @@ def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any]) -> Di
 def _cloud_init(source: Mapping[str, Any]) -> CloudInit:
     secret = fields.mapping(source, "secretRef")
     return CloudInit(
-        secret=secret.get("name"), user_data=source.get("userData"), network_data=source.get("networkData")
+        secret=secret.get("name"),
+        user_data=source.get("userData"),
+        network_data=source.get("networkData"),
+        network_secret=fields.mapping(source, "networkDataSecretRef").get("name"),
     )

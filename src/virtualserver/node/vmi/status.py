@@ -19,7 +19,7 @@ from virtualserver.node.vmi.probes import Health
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from virtualserver.fabric.desired.state import GuestLink
+    from virtualserver.fabric.desired.state import Link
     from virtualserver.kube.objects import Manifest
     from virtualserver.node.waits import Wait
 
@@ -54,7 +54,7 @@ def before_restart(vmi: Manifest, *, now: float) -> dict[str, Any]:
     }
 
 
-def running(vmi: Manifest, links: Mapping[str, GuestLink], *, node: str, now: float) -> dict[str, Any]:
+def running(vmi: Manifest, links: Mapping[str, Link], *, node: str, now: float) -> dict[str, Any]:
     """Return the status fields of a VMI whose guest runs, conditions aside.
 
     Args:
@@ -66,7 +66,8 @@ def running(vmi: Manifest, links: Mapping[str, GuestLink], *, node: str, now: fl
     interfaces: list[dict[str, Any]] = []
     for nic, link in links.items():
         addresses = [str(address) for address in link.addresses]
-        interfaces.append({"name": nic, "mac": link.mac, "ipAddress": addresses[0], "ipAddresses": addresses})
+        known = {"ipAddress": addresses[0], "ipAddresses": addresses} if addresses else {}
+        interfaces.append({"name": nic, "mac": link.mac, **known})
     return {**lifecycle.phase_change(vmi, "Running", now=now), "nodeName": node, "interfaces": interfaces}
 
 

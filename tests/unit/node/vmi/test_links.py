@@ -9,7 +9,7 @@ import pytest
 
 from virtualserver.api import names
 from virtualserver.api.mac import MacKey
-from virtualserver.fabric.desired.state import DhcpLease, GuestLink, Ranges, Resolver
+from virtualserver.fabric.desired.state import DhcpLease, GuestLink, Ranges, Resolver, VpcLink
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.objects import controller_reference
@@ -107,11 +107,24 @@ class Host:
 
     def of(self, uid: str = "u", *, mac: str | None = None, **of_vmi: Any) -> dict[str, GuestLink] | Wait:
         found = self.links.of(a_vmi(uid, **of_vmi), (NicWish("lan", mac),), owner=uid)
-        return found if isinstance(found, Wait) else dict(found)
+        return (
+            found if isinstance(found, Wait) else {n: link for n, link in found.items() if isinstance(link, GuestLink)}
+        )
+
+    def on_vpcs(self, *vpcs: str, uid: str = "u") -> dict[str, VpcLink] | Wait:
+        wishes = tuple(NicWish(f"vpc-{place}", None, vpc) for place, vpc in enumerate(vpcs))
+        found = self.links.of(a_vmi(uid), wishes, owner=uid)
+        return found if isinstance(found, Wait) else {n: link for n, link in found.items() if isinstance(link, VpcLink)}
+
+    def defines(self, name: str, config: str = '{"type": "bridge", "mtu": 9000}') -> None:
+        metadata = {"namespace": "ns", "name": name, "uid": f"of-{name}", "resourceVersion": str(len(config))}
+        kind = kinds.NETWORK_ATTACHMENT_DEFINITION
+        self.cache.remember(kind, {"kind": kind.kind, "metadata": metadata, "spec": {"config": config}})
 
     def of_running(self, device: str, **of_vmi: Any) -> dict[str, GuestLink]:
         nic = Nic(device=device, mac="02:00:00:00:00:07")
-        return dict(self.links.of_running(a_vmi(**of_vmi), [(NicWish("lan", None), nic)], user=100))
+        found = self.links.of_running(a_vmi(**of_vmi), [(NicWish("lan", None), nic)], user=100)
+        return {name: link for name, link in found.items() if isinstance(link, GuestLink)}
 
     def knows(self, resource: Resource, name: str, uid: str, *, owner: str | None = None) -> None:
         references = (
@@ -265,4 +278,47 @@ def test_a_link_is_of_the_group_that_the_site_says_now(host: Host) -> None:
     assert isinstance(links, dict)
     assert links["lan"].group == 1
     host.is_closed = True
-    assert host.links.regrouped(links["lan"], "ns").group == group_of("ns", is_closed=True)
+    regrouped = host.links.regrouped(links["lan"], "ns")
+    assert isinstance(regrouped, GuestLink) and regrouped.group == group_of("ns", is_closed=True)
+
+
+def test_a_nic_on_a_vpc_has_a_mac_and_a_tap_by_the_vpc_whatever_its_place(host: Host) -> None:
+    for name in ("a", "b", "c"):
+        host.defines(name)
+    first = host.on_vpcs("a", "b")
+    assert isinstance(first, dict)
+    a, b = first.values()
+    assert (a.mtu, a.user) == (9000, 100) and a.device.startswith("nic") and a.bridge.startswith("vpc")
+    assert len({a.mac, b.mac}) == len({a.device, b.device}) == len({a.bridge, b.bridge}) == 2
+    second = host.on_vpcs("a", "c", "b")
+    assert isinstance(second, dict) and [*second.values()][::2] == [a, b]
+    third = host.on_vpcs("b")
+    assert isinstance(third, dict) and [*third.values()] == [b]
+    recorded = {one.purpose for one in host.allocations.all() if one.owner == "u"}
+    assert recorded == {"user", "tap/b", "mac/b"}, "what it is on no more is free"
+    again = host.on_vpcs("b", uid="made again")
+    assert isinstance(again, Wait) and again.reason == "MACAddressTaken", "as long as the one before is there"
+    host.allocations.free(host.allocations.all())
+    again = host.on_vpcs("b", uid="made again")
+    assert isinstance(again, dict) and again["vpc-0"].mac == b.mac
+
+
+def test_a_vpc_that_is_not_there_or_asks_for_what_is_not_is_waited_for(host: Host) -> None:
+    wait = host.on_vpcs("blue")
+    assert isinstance(wait, Wait) and wait.reason == "WaitingForNetwork"
+    assert "there is no NetworkAttachmentDefinition ns/blue" in wait.message
+    host.defines("blue", '{"type": "bridge", "ipam": {"type": "host-local"}}')
+    wait = host.on_vpcs("blue")
+    assert isinstance(wait, Wait) and wait.reason == "NetworkNotSupported" and "ipam" in wait.message
+    host.defines("blue", '{"type": "bridge", "mtu": 9000, "name": "blue", "ipam": {}, "isGateway": false}')
+    assert isinstance(host.on_vpcs("blue"), dict)
+
+
+def test_a_machine_that_runs_keeps_its_place_on_a_vpc_whatever_its_object_says_now(host: Host) -> None:
+    host.defines("blue")
+    links = host.on_vpcs("blue")
+    assert isinstance(links, dict)
+    blue = links["vpc-0"]
+    nic = Nic(blue.device, blue.mac, blue.mtu)
+    wish = NicWish("vpc-0", None, "red")
+    assert host.links.of_running(a_vmi(), [(wish, nic)], user=100) == {"vpc-0": blue}

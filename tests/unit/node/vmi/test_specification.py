@@ -108,6 +108,7 @@ def test_disks_stand_in_boot_order() -> None:
         ({"secretRef": {"name": "s"}}, CloudInit("s", None, None)),
         ({"userData": "#cloud-config"}, CloudInit(None, "#cloud-config", None)),
         ({"secretRef": {"name": "s"}, "networkData": "version: 2"}, CloudInit("s", None, "version: 2")),
+        ({"userData": "u", "networkDataSecretRef": {"name": "n"}}, CloudInit(None, "u", None, "n")),
     ],
 )
 def test_cloud_init_is_no_disk(volume: dict[str, Any], expected: CloudInit) -> None:
@@ -150,8 +151,49 @@ def test_a_machine_has_the_cluster_nic_unless_it_says_otherwise() -> None:
     assert wish_of(a_vmi(devices={"interfaces": [], "autoattachPodInterface": False})).nics == ()
 
 
-def test_more_than_the_cluster_nic_is_refused() -> None:
-    interfaces: list[dict[str, Any]] = [{"name": "default", "bridge": {}}, {"name": "a", "bridge": {}}]
-    networks: list[dict[str, Any]] = [{"name": "default", "pod": {}}, {"name": "a", "multus": {"networkName": "a"}}]
-    with pytest.raises(Unsupported, match=r"interfaces has 2 entries.*networks\[a\] is not the pod network"):
-        wish_of(a_vmi(devices={"interfaces": interfaces}, networks=networks))
+def on_vpcs(*vpcs: str, devices: dict[str, Any] | None = None, **multus: object) -> dict[str, Any]:
+    """Return what a machine on VPCs has in its specification."""
+    interfaces: list[dict[str, Any]] = [{"name": f"vpc-{place}", "bridge": {}} for place in range(len(vpcs))]
+    networks = [{"name": f"vpc-{place}", "multus": {"networkName": vpc, **multus}} for place, vpc in enumerate(vpcs)]
+    return {"devices": devices or {"interfaces": interfaces}, "networks": networks}
+
+
+def test_a_machine_has_its_nics_in_the_order_of_its_interfaces() -> None:
+    asked = on_vpcs("blue", "ns/red")
+    asked["devices"]["interfaces"].insert(1, {"name": "lan", "masquerade": {}})
+    asked["networks"].append({"name": "lan", "pod": {}})
+    nics = wish_of(a_vmi(**asked)).nics
+    assert nics == (NicWish("vpc-0", None, "blue"), NicWish("lan", None), NicWish("vpc-1", None, "red"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (on_vpcs("other/blue"), "other/blue is in another namespace"),
+        (on_vpcs("other/ns/blue"), "other/ns/blue is in another namespace"),
+        (on_vpcs("ns/../blue"), "in another namespace"),
+        (on_vpcs("ns/"), "is no name of a NetworkAttachmentDefinition"),
+        (on_vpcs("blue@eth0"), "is no name of a NetworkAttachmentDefinition"),
+        (on_vpcs("blue", "ns/blue"), "has blue more than once"),
+        (on_vpcs(*(f"vpc-{number}" for number in range(11))), "has 11 multus networks: use 10 at most"),
+        (on_vpcs("blue", default=True), r"multus\.default is not supported"),
+        (on_vpcs("blue", devices={"interfaces": [{"name": "vpc-0", "sriov": {}}]}), "write bridge: {}"),
+        (on_vpcs("blue", devices={"interfaces": []}), None),
+        (on_vpcs("blue", "red", devices=on_vpcs("blue")["devices"]), "has no interface of its name"),
+    ],
+)
+def test_a_machine_joins_vpcs_of_its_own_namespace_only_and_each_once(asked: dict[str, Any], words: str | None) -> None:
+    if words is None:
+        assert wish_of(a_vmi(**asked)).nics == ()
+        return
+    with pytest.raises(Unsupported, match=words):
+        wish_of(a_vmi(**asked))
+
+
+def test_no_network_and_no_interface_has_a_name_twice() -> None:
+    asked = on_vpcs("blue")
+    asked["devices"]["interfaces"] *= 2
+    asked["networks"] += [{"name": "vpc-0", "pod": {}}, {"name": "lan", "pod": {}}]
+    with pytest.raises(Unsupported, match=r"more than one entry vpc-0") as failure:
+        wish_of(a_vmi(**asked))
+    assert "more than one pod network" in str(failure.value)
