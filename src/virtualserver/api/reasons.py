@@ -43,6 +43,8 @@ class Reason(Explained):
     WAITING_FOR_GUEST = Word("WaitingForGuest", "The guest has not taken its address since this start.")
     WAITING_FOR_DATA_PLANE = Word("WaitingForDataPlane", "The addresses and ports are not in the data plane yet.")
     WAITING_FOR_ADDRESS = Word("WaitingForAddress", "A load balancer address has not been granted yet.")
+    WAITING_FOR_NETWORK = Word("WaitingForNetwork", "A VPC that the manifest names does not exist yet.")
+    NETWORK_NOT_SUPPORTED = Word("NetworkNotSupported", "A VPC's definition asks for what is not carried out here.")
     PROBE_FAILING = Word("ProbeFailing", "The readiness probe does not succeed.")
     NOT_SUPPORTED_YET = Word("NotSupportedYet", "The manifest asks for something that this version does not carry out.")
     INVALID_SPEC = Word("InvalidSpec", "The manifest contradicts itself or the rules.")

@@ -195,6 +195,12 @@ def _network(network: Network) -> Iterator[Fault]:
     for index, vpc in enumerate(network.vpcs):
         if not vpc.name:
             yield Fault(f"{path}.vpcs[{index}].name", "is empty: name a VPC")
+        elif not names.DNS_SUBDOMAIN.fullmatch(vpc.name):
+            yield Fault(
+                f"{path}.vpcs[{index}].name",
+                f"{vpc.name!r} is no name of a NetworkAttachmentDefinition: use lower-case letters, digits, dashes and "
+                "dots; a VPC is one of the server's own namespace",
+            )
     yield from _without_cluster_network(network)
 
 

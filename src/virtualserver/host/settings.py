@@ -35,11 +35,7 @@ class _Record(msgspec.Struct):
 
 
 class HostSettings:
-    """The changed settings of this machine.
-
-    Attributes:
-        file: Where they are recorded, for all installations.
-    """
+    """The changed settings of this machine."""
 
     def __init__(
         self,
@@ -54,7 +50,7 @@ class HostSettings:
             settings: Under which settings are read and written by their names.
             links: Holds an entry for each link; a user whose link is gone needs nothing any more.
         """
-        self.file = file
+        self._file = file
         self._settings = settings
         self._links = links
 
@@ -89,7 +85,7 @@ class HostSettings:
 
     def give_back(self, user: str) -> None:
         """Put back what only this user needed changed; a setting that somebody else changed since stays."""
-        if not self.file.exists():
+        if not self._file.exists():
             return
         with self._record() as record:
             self._release(record, user, keep=set())
@@ -97,7 +93,7 @@ class HostSettings:
 
     def of(self, user: str) -> dict[str, str]:
         """Return the settings that a user needs changed, and what they were before."""
-        if not self.file.exists():
+        if not self._file.exists():
             return {}
         with self._record() as record:
             return {name: setting.was for name, setting in record.settings.items() if user in setting.users}
@@ -125,11 +121,11 @@ class HostSettings:
 
     @contextlib.contextmanager
     def _record(self) -> Generator[_Record, None, None]:
-        with locks.wait_for(self.file.parent):
-            yield msgspec.json.decode(self.file.read_bytes(), type=_Record) if self.file.exists() else _Record()
+        with locks.wait_for(self._file.parent):
+            yield msgspec.json.decode(self._file.read_bytes(), type=_Record) if self._file.exists() else _Record()
 
     def _write(self, record: _Record) -> None:
         if record.settings:
-            write_atomically(self.file, msgspec.json.encode(record))
+            write_atomically(self._file, msgspec.json.encode(record))
         else:
-            self.file.unlink(missing_ok=True)
+            self._file.unlink(missing_ok=True)

@@ -72,6 +72,9 @@ def surroundings_of(
         source=cache.get(kinds.PERSISTENT_VOLUME_CLAIM, (source.namespace, source.name)) if source else None,
         images=_images(cache),
         derived_mac=mac_key.of_server(server.namespace, server.name, uid=server.uid, present=present),
+        vpc_macs={
+            vpc.name: mac_key.of_vpc(server.namespace, server.name, vpc.name) for vpc in server.spec.network.vpcs
+        },
         mac_holder=_mac_holder(cache, server, mac_key),
         failures=failures,
     )

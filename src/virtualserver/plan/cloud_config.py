@@ -16,7 +16,7 @@ from virtualserver.plan import bounded_yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["dump", "load", "merge"]
+__all__ = ["dump", "dump_plain", "load", "merge"]
 
 
 def load(text: str) -> dict[str, Any]:
@@ -36,7 +36,12 @@ def load(text: str) -> dict[str, Any]:
 
 def dump(config: Mapping[str, Any]) -> str:
     """Return a mapping as cloud-init reads it, with its first line."""
-    return "#cloud-config\n" + yaml.dump(
+    return "#cloud-config\n" + dump_plain(config)
+
+
+def dump_plain(config: Mapping[str, Any]) -> str:
+    """Return a mapping as cloud-init reads a network configuration."""
+    return yaml.dump(
         config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1 << 20
     )
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.plan import ownership
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from virtualserver.api.virtualserver import FloatingIP, VirtualServer
     from virtualserver.plan.sites.site import PoolChoice, Site
 
@@ -37,11 +39,13 @@ class NIC:
         name: As the machine's specification and status have it; no other NIC of the server has it.
         mac: In lower case with colons.
         attached_to: The load balancer whose address is the card's own. None: the network gives it an address.
+        vpc: The VPC that it is on. None: the cluster network.
     """
 
     name: str
     mac: str
     attached_to: str | None = None
+    vpc: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,19 +94,25 @@ class ServerNetwork:
         return next((nic for nic in self.nics if nic.name == CLUSTER_NIC), None)
 
     @property
+    def vpcs(self) -> tuple[str, ...]:
+        """The VPCs that the server is on, in the order of its NICs."""
+        return tuple(nic.vpc for nic in self.nics if nic.vpc)
+
+    @property
     def services(self) -> tuple[str, ...]:
         """The names of all Services that are asked for now."""
         balancers = tuple(balancer.name for balancer in self.load_balancers)
         return balancers if self.headless is None else (*balancers, self.headless)
 
 
-def network_of(server: VirtualServer, site: Site, *, derived_mac: str) -> ServerNetwork:
+def network_of(server: VirtualServer, site: Site, *, derived_mac: str, vpc_macs: Mapping[str, str]) -> ServerNetwork:
     """Return the network that a manifest asks for.
 
     Args:
         server: As decoded.
         site: Where it runs.
         derived_mac: The MAC address of its cluster NIC where the manifest names none.
+        vpc_macs: Those of its NICs on VPCs, by the VPC's name.
     """
     wanted = server.spec.network
     load_balancers = _load_balancers(server, site)
@@ -111,7 +121,10 @@ def network_of(server: VirtualServer, site: Site, *, derived_mac: str) -> Server
     # Whoever is reached by no address from outside is reached by name; any other one where its manifest asks for it.
     is_headless = mac is not None and (wanted.headless or not (load_balancers or wanted.public))
     return ServerNetwork(
-        nics=() if mac is None else (NIC(CLUSTER_NIC, mac, attached),),
+        nics=(
+            *(() if mac is None else (NIC(CLUSTER_NIC, mac, attached),)),
+            *(NIC(f"vpc-{place}", vpc_macs[vpc.name], vpc=vpc.name) for place, vpc in enumerate(wanted.vpcs)),
+        ),
         load_balancers=load_balancers,
         floating=wanted.floating,
         headless=server.name if is_headless else None,

@@ -39,7 +39,7 @@ def plan(server: VirtualServer, found: Children, surroundings: Surroundings, sit
     situation = Situation(
         server=server,
         site=site,
-        network=network_of(server, site, derived_mac=surroundings.derived_mac),
+        network=network_of(server, site, derived_mac=surroundings.derived_mac, vpc_macs=surroundings.vpc_macs),
         found=found,
         children=found.ours(server),
         surroundings=surroundings,

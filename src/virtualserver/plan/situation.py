@@ -49,6 +49,7 @@ class Surroundings:
         source: The PersistentVolumeClaim that the root disk is cloned from, None where it does not exist.
         images: NAMESPACE/NAME of the images that are known, for messages.
         derived_mac: The MAC address of the cluster NIC where the manifest names none.
+        vpc_macs: The MAC addresses of its NICs on VPCs, by the VPC's name.
         mac_holder: (namespace, name) of another server that the MAC address belongs to, None where it is free or ours.
         failures: Writes that the API server has just refused.
     """
@@ -57,6 +58,7 @@ class Surroundings:
     source: Manifest | None = None
     images: tuple[str, ...] = ()
     derived_mac: str = ""
+    vpc_macs: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     mac_holder: tuple[str, str] | None = None
     failures: tuple[FailedWrite, ...] = ()
 

@@ -6,7 +6,7 @@ Passwords leave this module hashed only, and no message holds what a Secret hold
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from virtualserver.api.faults import Fault
 from virtualserver.plan import bounded_yaml, cloud_config, dns, passwords, references
@@ -29,12 +29,14 @@ class UserData:
 
     Attributes:
         text: The cloud-config; None where anything below is there.
+        network: The network configuration that the manifest's cloudInit has; None: it has none.
         missing: Each Secret, or key in one, that is waited for: its field, and what to do.
         bad_passwords: Passwords that no account can have.
         bad_cloud_init: What cannot be merged, or does not fit.
     """
 
     text: str | None = None
+    network: str | None = None
     missing: tuple[str, ...] = ()
     bad_passwords: tuple[Fault, ...] = ()
     bad_cloud_init: tuple[Fault, ...] = ()
@@ -57,16 +59,21 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     parts = (_part(server.spec.cloud_init, "spec.cloudInit"), _part_in_secret(server, secrets))
     bad_parts = tuple(part for part in parts if isinstance(part, Fault))
     if missing or bad_passwords or bad_parts:
-        return UserData(None, missing, bad_passwords, bad_parts)
+        return UserData(missing=missing, bad_passwords=bad_passwords, bad_cloud_init=bad_parts)
     config = _asked_for(server, secrets)
     for part in parts:
         if not isinstance(part, Fault):
             config = cloud_config.merge(config, part)
+    network = config.pop("network", None)
+    if network is not None and not isinstance(network, dict):
+        message = "network is no mapping: write cloud-init's network configuration, version 1 or 2"
+        return UserData(bad_cloud_init=(Fault("spec.cloudInit", message),))
     text = cloud_config.dump(config)
-    if len(text.encode()) > _SECRET_LIMIT:
+    told = None if network is None else cloud_config.dump_plain(cast("dict[str, Any]", network))
+    if len(text.encode()) + len((told or "").encode()) > _SECRET_LIMIT:
         message = "with the users it does not fit in a Secret of 1 MiB: let the guest fetch the rest itself"
         return UserData(bad_cloud_init=(Fault("spec.cloudInit", message),))
-    return UserData(text)
+    return UserData(text, told)
 
 
 def passwords_of(server: VirtualServer, secrets: Secrets) -> list[passwords.Password]:

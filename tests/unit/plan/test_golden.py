@@ -48,6 +48,9 @@ def observed(server: VirtualServer, found: dict[str, Manifest]) -> tuple[Childre
         source=found.get("PersistentVolumeClaim debian-12"),
         images=tuple(sorted(f"{image['namespace']}/{image['name']}" for image in images)),
         derived_mac=mac.unkeyed(f"{server.namespace}/{server.name}"),
+        vpc_macs={
+            vpc.name: mac.unkeyed(f"{server.namespace}/{server.name}/{vpc.name}") for vpc in server.spec.network.vpcs
+        },
         mac_holder=next(((rival["namespace"], rival["name"]) for rival in rivals), None),
     )
 

@@ -11,12 +11,13 @@ from virtualserver.plan.network import CLUSTER_NIC, NIC, LoadBalancer, ServerNet
 from virtualserver.plan.sites.site import PoolChoice, Site
 
 DERIVED = "02:00:00:00:00:01"
+OF_VPCS = {"blue": "02:00:00:00:00:0b", "red": "02:00:00:00:00:0c"}
 MAC = "a2:1f:ee:09:06:5d"
 PUBLIC, PRIVATE = PoolChoice("public"), PoolChoice("private")
 
 
 def the_network(**network: Any) -> ServerNetwork:
-    return network_of(a_server(network={"macAddress": MAC, **network}), Site(), derived_mac=DERIVED)
+    return network_of(a_server(network={"macAddress": MAC, **network}), Site(), derived_mac=DERIVED, vpc_macs=OF_VPCS)
 
 
 def test_ports_are_published_by_a_load_balancer_for_each_protocol() -> None:
@@ -57,6 +58,17 @@ def test_without_the_cluster_network_there_is_no_cluster_nic_and_no_service() ->
     assert network.cluster_nic is None and network.nics == () and network.services == ()
 
 
+def test_a_server_has_a_nic_for_each_vpc_in_the_manifests_order_after_that_of_the_cluster_network() -> None:
+    blue, red = ({"name": name} for name in ("blue", "red"))
+    on_blue = NIC("vpc-0", OF_VPCS["blue"], vpc="blue")
+    network = the_network(vpcs=[blue])
+    assert network.nics == (NIC(CLUSTER_NIC, MAC), on_blue) and network.vpcs == ("blue",)
+    moved = the_network(vpcs=[red, blue]).nics
+    assert moved[1:] == (NIC("vpc-0", OF_VPCS["red"], vpc="red"), NIC("vpc-1", on_blue.mac, vpc="blue"))
+    alone = the_network(vpcs=[blue], disableK8sNetworking=True)
+    assert alone.nics == (on_blue,) and alone.cluster_nic is None
+
+
 def test_every_name_that_a_service_may_ever_have_is_known_whatever_is_asked_for() -> None:
     assert the_network().names == ("web-tcp", "web-udp", "web")
 
@@ -72,5 +84,5 @@ def test_both_forms_mean_the_same_mac_address(text: str) -> None:
 
 
 def test_without_a_mac_address_one_follows_from_the_name() -> None:
-    nic = network_of(a_server(), Site(), derived_mac=DERIVED).cluster_nic
+    nic = network_of(a_server(), Site(), derived_mac=DERIVED, vpc_macs=OF_VPCS).cluster_nic
     assert nic and nic.mac == DERIVED

@@ -111,6 +111,7 @@ def worlds(draw: st.DrawFn) -> tuple[Children, Surroundings]:
         secrets=draw(st.sampled_from([{}, {"keys": virtualservers.a_secret("keys", authorized_keys="k")}])),
         source=draw(st.sampled_from([None, virtualservers.an_image()])),
         derived_mac="02:00:00:00:00:01",
+        vpc_macs={"vpc0": "02:00:00:00:00:02"},
         mac_holder=draw(st.sampled_from([None, ("default", "older"), ("tenant", "older")])),
     )
 
@@ -162,6 +163,7 @@ def test_planned_machines_and_disks_are_valid_by_upstreams_schemas(server: Virtu
         source=virtualservers.an_image(),
         secrets={"keys": virtualservers.a_secret("keys", authorized_keys="k")},
         derived_mac="02:00:00:00:00:01",
+        vpc_macs={"vpc0": "02:00:00:00:00:02"},
     )
     for stage in planning.plan(server, Children(), surroundings, SITE).stages:
         for apply in stage:

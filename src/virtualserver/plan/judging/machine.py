@@ -27,7 +27,10 @@ _FIELDS: Final = tuple(
     for pattern, field in (
         (r"dnsPolicy", "spec.network.dnsPolicy"),
         (r"dnsConfig", "spec.network.dnsConfig"),
-        (r"domain\.devices\.interfaces\[\d+\]\.macAddress", "spec.network.macAddress"),
+        (r"domain\.devices\.interfaces\[0\]\.macAddress", "spec.network.macAddress"),
+        (r"domain\.devices\.autoattachPodInterface", "spec.network.disableK8sNetworking"),
+        # All NICs but the first are on VPCs, and the guest is told of its NICs where it is on any.
+        (r"domain\.devices\.interfaces|networks|volumes\[1\]", "spec.network.vpcs"),
         (r"domain\.devices\.useVirtioTransitional", "spec.useVirtioTransitional"),
         (r"domain\.cpu", "spec.resources.cpu"),
         (r"domain\.memory", "spec.resources.memory"),
@@ -49,6 +52,7 @@ _OPTIONAL: Final = (
     "dnsConfig.options",
     "livenessProbe",
     "readinessProbe",
+    "domain.devices.autoattachPodInterface",
     "domain.devices.useVirtioTransitional",
     "domain.firmware.serial",
     "domain.firmware.bootloader",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from virtualserver.kube.objects import Manifest
-    from virtualserver.plan.network import LoadBalancer
+    from virtualserver.plan.network import LoadBalancer, ServerNetwork
     from virtualserver.plan.situation import Situation
 
 __all__ = ["USELESS_PUBLIC", "has_useless_public", "image_missing", "ready", "waiting_for_address"]
@@ -151,7 +151,8 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
         message = f"the machine's own address changes at its next start: {command}"
         yield Verdict("False", Reason.RESTART_REQUIRED, message)
     probe = ("Ready", Reason.PROBE_FAILING, "the readiness probe has not succeeded yet")
-    for type_, reason, message in (*driver.awaited, probe):
+    awaited = driver.awaited if situation.network.cluster_nic is not None else ()
+    for type_, reason, message in (*awaited, probe):
         found = _condition(running, type_)
         if found.get("status") != "True":
             yield Verdict("False", _reason_of(situation, found, reason), str(found.get("message") or message))
@@ -195,13 +196,21 @@ def _summary(situation: Situation) -> str:
     addresses = services.all_granted(situation)
     own = machine.guest_addresses(situation, CLUSTER_NIC)
     reached = f"running, reachable at {', '.join(addresses)}" if addresses else f"running at {', '.join(own)}"
+    if situation.network.cluster_nic is None:
+        reached = f"running {_without_cluster_nic(situation.network)}"
     return "; ".join([reached, *_without_effect(situation)])
+
+
+def _without_cluster_nic(network: ServerNetwork) -> str:
+    """Say what ``disableK8sNetworking`` means for a server."""
+    where = f"on VPC {', '.join(network.vpcs)} only" if network.vpcs else "without any network card"
+    return f"{where} (disableK8sNetworking): no address, Service or cluster DNS name"
 
 
 def has_useless_public(situation: Situation) -> bool:
     """Return whether ``public: true`` has no effect, because nothing is exposed."""
     network = situation.network
-    return situation.server.spec.network.public and bool(network.nics) and not network.load_balancers
+    return situation.server.spec.network.public and network.cluster_nic is not None and not network.load_balancers
 
 
 def _without_effect(situation: Situation) -> Iterator[str]:

@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from virtualserver.plan import ownership
+from virtualserver.plan.objects import network_data
 from virtualserver.plan.outcome import Apply
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ def secret(situation: Situation) -> list[Apply]:
     server, text = situation.server, situation.user_data.text
     if text is None:
         return []
+    texts = {"userdata": text}
+    if network := network_data.network_data(situation):
+        texts["networkdata"] = network
     return [
         Apply(
             {
@@ -29,7 +33,7 @@ def secret(situation: Situation) -> list[Apply]:
                 "kind": "Secret",
                 "metadata": ownership.metadata(server, f"{server.name}{SUFFIX}"),
                 "type": "Opaque",
-                "data": {"userdata": base64.b64encode(text.encode()).decode()},
+                "data": {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()},
             }
         )
     ]

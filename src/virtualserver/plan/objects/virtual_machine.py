@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
 from virtualserver.plan import dns, ownership
-from virtualserver.plan.objects import run_strategy, secret
+from virtualserver.plan.objects import network_data, run_strategy, secret
 from virtualserver.plan.outcome import Apply
 
 if TYPE_CHECKING:
@@ -52,17 +52,31 @@ def _machine(situation: Situation) -> dict[str, Any]:
         **dns.machine_fields(spec.network),
         "terminationGracePeriodSeconds": spec.grace_seconds,
         "domain": _domain(server, situation.network.nics),
-        "networks": [{"name": nic.name, "pod": {}} for nic in situation.network.nics],
+        "networks": [_network(server, nic) for nic in situation.network.nics],
         "volumes": [
             _root_volume(server),
-            {"name": "cloud-init", "cloudInitNoCloud": {"secretRef": {"name": f"{server.name}{secret.SUFFIX}"}}},
+            {"name": "cloud-init", "cloudInitNoCloud": _cloud_init(situation)},
         ],
     }
     for field, probe in (("livenessProbe", spec.liveness_probe), ("readinessProbe", spec.readiness_probe)):
-        honoured = situation.site.driver.honoured_probe(probe)
+        honoured = situation.site.driver.honoured_probe(server, probe)
         if honoured:
             machine[field] = honoured
     return machine
+
+
+def _network(server: VirtualServer, nic: NIC) -> dict[str, Any]:
+    """The network of a NIC: a VPC is always one of the server's own namespace."""
+    if nic.vpc is None:
+        return {"name": nic.name, "pod": {}}
+    return {"name": nic.name, "multus": {"networkName": f"{server.namespace}/{nic.vpc}"}}
+
+
+def _cloud_init(situation: Situation) -> dict[str, Any]:
+    reference = {"name": f"{situation.server.name}{secret.SUFFIX}"}
+    if network_data.network_data(situation) is None:
+        return {"secretRef": reference}
+    return {"secretRef": reference, "networkDataSecretRef": reference}
 
 
 def _root_volume(server: VirtualServer) -> dict[str, Any]:
@@ -81,6 +95,8 @@ def _domain(server: VirtualServer, nics: Sequence[NIC]) -> dict[str, Any]:
         "disks": [root, {"name": "cloud-init", "disk": {"bus": "virtio"}}],
         "interfaces": [{"name": nic.name, "model": "virtio", "macAddress": nic.mac, "bridge": {}} for nic in nics],
     }
+    if not any(nic.vpc is None for nic in nics):
+        devices["autoattachPodInterface"] = False
     if spec.use_virtio_transitional:
         devices["useVirtioTransitional"] = True
     domain: dict[str, Any] = {

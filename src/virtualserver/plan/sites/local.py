@@ -146,8 +146,6 @@ class Local:
             "spec.storage.additionalDisks": spec.storage.additional_disks,
             "spec.storage.filesystems": spec.storage.filesystems,
             "spec.network.floatingIPs": spec.network.floating_ips,
-            "spec.network.vpcs": spec.network.vpcs,
-            "spec.network.disableK8sNetworking": spec.network.disable_k8s_networking,
         }
         return [field for field, value in asked.items() if value]
 
@@ -159,15 +157,18 @@ class Local:
             storage_classes: Those that the site honours.
         """
         spec = server.spec
-        root = spec.storage.root
+        root, alone = spec.storage.root, spec.network.disable_k8s_networking
         asked = {
             "spec.affinity": spec.affinity,
             "spec.resources.cpu.type": spec.resources.cpu.type,
             "spec.storage.root.storageClassName": root.storage_class_name not in storage_classes,
             "spec.storage.root.accessMode": root.access_mode != "ReadWriteOnce",
             "spec.storage.swap": spec.storage.swap,
-            "spec.livenessProbe": spec.liveness_probe and not self.honoured_probe(spec.liveness_probe),
-            "spec.readinessProbe": spec.readiness_probe and not self.honoured_probe(spec.readiness_probe),
+            "spec.livenessProbe": spec.liveness_probe and not self.honoured_probe(server, spec.liveness_probe),
+            "spec.readinessProbe": spec.readiness_probe and not self.honoured_probe(server, spec.readiness_probe),
+            # Whoever has no cluster NIC asks no DHCP of ours.
+            "spec.network.macAddress": alone and spec.network.mac,
+            "spec.network.dnsConfig": alone and spec.network.dns_config,
             # Guests have IPv4 only, and so has the DHCP that tells them of their resolver.
             "IPv6 addresses in spec.network.dnsConfig.nameservers": dns.has_ipv6_nameserver(spec.network),
             # Only cloud-init can set them in the guest, and Windows has none.
@@ -175,6 +176,8 @@ class Local:
         }
         return [field for field, value in asked.items() if value]
 
-    def honoured_probe(self, probe: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Return the probe, None where there is none or where it asks inside the guest, which the node cannot."""
+    def honoured_probe(self, server: VirtualServer, probe: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the probe, None where there is none or the node cannot ask: inside the guest, or by no cluster NIC."""
+        if server.spec.network.disable_k8s_networking:
+            return None
         return probe if any(probe.get(handler) for handler in _PROBE_HANDLERS) else None

@@ -36,7 +36,8 @@ def test_the_pool_of_an_address_is_the_one_that_it_was_granted_from_not_the_one_
     [({}, False), ({"exec": {"command": ["a"]}}, False), ({"httpGet": {"port": 1}}, True), ({"tcpSocket": {}}, False)],
 )
 def test_only_probes_from_outside_are_honoured(probe: dict[str, Any], is_honoured: bool) -> None:
-    assert (LOCAL.honoured_probe(probe) is not None) is is_honoured
+    assert (LOCAL.honoured_probe(a_server(), probe) is not None) is is_honoured
+    assert LOCAL.honoured_probe(a_server(network={"disableK8sNetworking": True}), probe) is None
 
 
 @pytest.mark.parametrize("name", ["$(id)", "`id`", "a; id", "a\nid", "'", "a b", "\x1b[2J"])
@@ -51,12 +52,7 @@ def test_no_command_that_is_proposed_means_more_to_a_shell_than_its_words(name: 
 def test_each_field_that_is_not_carried_out_is_named() -> None:
     server = a_server(
         resources={"gpu": {"type": "A40", "count": 1}},
-        network={"vpcs": [{"name": "a"}], "floatingIPs": ["b"], "disableK8sNetworking": True},
+        network={"vpcs": [{"name": "a"}], "floatingIPs": ["b"]},
     )
-    assert LOCAL.unsupported(server) == [
-        "spec.resources.gpu",
-        "spec.network.floatingIPs",
-        "spec.network.vpcs",
-        "spec.network.disableK8sNetworking",
-    ]
+    assert LOCAL.unsupported(server) == ["spec.resources.gpu", "spec.network.floatingIPs"]
     assert LOCAL.unsupported(a_server()) == []
