@@ -18,7 +18,7 @@ import msgspec
 from virtualserver.controlplane import audit, credentials, errors, pki, site, sources, supervisor
 from virtualserver.controlplane.options import Options
 from virtualserver.controlplane.supervisor import control, logs, processes
-from virtualserver.host import locks
+from virtualserver.host import locks, process
 from virtualserver.installation import lock, mac_key, ports, users
 from virtualserver.installation.record import ControlPlaneSettings
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["ComponentStatus", "ControlPlaneStatus", "address_of", "launch", "start", "status", "stop"]
+__all__ = ["ComponentStatus", "ControlPlaneStatus", "address_of", "launch", "resume", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
 _LET_GO_LIMIT = 15.0
@@ -97,11 +97,11 @@ def status(installation: Installation) -> ControlPlaneStatus:
     url = f"https://127.0.0.1:{port}" if port else ""
     if answer is None:
         left = processes.Records(installation.processes).all() if installation.processes.exists() else {}
-        found = tuple(
-            ComponentStatus(name, process.pid, "", False, 0, "its supervisor has ended", installation.log(name))
-            for name, process in left.items()
-        )
         other = locks.holder(installation.supervisor_lock)
+        why = "its supervisor has ended" if other is None else f"its supervisor, PID {other}, does not answer"
+        found = tuple(
+            ComponentStatus(name, part.pid, "", False, 0, why, installation.log(name)) for name, part in left.items()
+        )
         return ControlPlaneStatus(False, False, url, installation.kubeconfig, other, found, "")
     known = tuple(
         ComponentStatus(**msgspec.structs.asdict(part), log=installation.log(part.name)) for part in answer.components
@@ -188,11 +188,14 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
     Raises:
         ControlPlaneError: Something still runs after the limit.
     """
-    if not installation.state.exists() and not installation.run.exists():
+    strays = processes.strays(installation)
+    if not installation.state.exists() and not installation.run.exists() and not strays:
         return
     with lock.held(installation, progress), _lasting(installation.state):
         end = time.monotonic() + limit_seconds
         if control.ask(installation.socket, "stop") is None:
+            if "supervisor" in strays:  # whose socket was lost, or which stands still
+                process.end(strays["supervisor"])
             _refuse_second(installation)
         while (descriptor := _take_from_supervisor(installation)) is None:
             left = list(processes.Records(installation.processes).all())
@@ -286,6 +289,7 @@ def _unreachable(path: Path) -> list[str]:
 def launch(installation: Installation) -> None:
     """Start the supervisor, detached."""
     environment = {**os.environ, **installation.environment()}
+    environment.pop(processes.TOKEN, None)  # of the component that we may be
     if os.environ.get("PYTHONPATH"):  # the supervisor's working directory is not ours
         entries = os.environ["PYTHONPATH"].split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in entries)
@@ -301,6 +305,22 @@ def launch(installation: Installation) -> None:
             start_new_session=True,
             check=True,
         )
+
+
+def resume(installation: Installation) -> bool:
+    """Start the supervisor again where it has ended without being told to, and return whether that was so.
+
+    Its components go on, and are adopted. Called by the node; an installation without one is left alone.
+    """
+    with lock.if_free(installation) as is_free:
+        if not is_free or "node" not in _last_options(installation).components:
+            return False
+        descriptor = locks.take(installation.supervisor_lock)
+        if descriptor is None:
+            return False
+        os.close(descriptor)
+        launch(installation)
+        return True
 
 
 def _let_go(installation: Installation, how: control.Request) -> None:

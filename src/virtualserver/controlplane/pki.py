@@ -32,7 +32,11 @@ AUTHORITY_LIFETIME: Final = datetime.timedelta(days=3650)
 CERTIFICATE_LIFETIME: Final = datetime.timedelta(days=365)
 """How long a certificate is valid; it is renewed at a start when less than a quarter of that is left."""
 
-_BACKDATED: Final = datetime.timedelta(hours=1)  # clocks differ, and virtual machines' clocks jump
+_BACKDATED: Final = datetime.timedelta(days=1)
+"""Clocks differ, those of virtual machines jump, and a machine whose clock has local time is hours ahead at first."""
+
+_AUTHORITY_BACKDATED: Final = datetime.timedelta(days=10950)
+"""Of an authority, which users' kubeconfigs hold: whatever the clock says at the first start, it stays."""
 
 Usage = Literal["server", "client", "both"]
 """What a certificate may prove: a server's name, a client's, or both."""
@@ -92,7 +96,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         # The serial is part of the name: two authorities of one name with different keys confuse clients that cache.
         name = _name(f"virtualserver {self.name} {self.now:%Y%m%d%H%M%S}", ())
-        builder = _builder(name, name, key.public_key(), self.now, self.now + AUTHORITY_LIFETIME)
+        begin = self.now - _AUTHORITY_BACKDATED
+        builder = _builder(name, name, key.public_key(), begin, self.now + AUTHORITY_LIFETIME)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_key_usage(authority=True), critical=True)
         write_private(self.folder / f"{self.name}.key", _pem(key))
@@ -113,8 +118,8 @@ class Authority:
             owner: The UID that reads the key.
 
         Returns:
-            Whether a new certificate was written: none was there, it is another authority's, says something else, or
-            less than a quarter of its life is left.
+            Whether a new certificate was written: none was there, it is another authority's, says something else, is
+            not valid yet, or less than a quarter of its life is left.
         """
         if self._serves(wanted, certificate, key):
             return False
@@ -124,7 +129,7 @@ class Authority:
         pair = ec.generate_private_key(ec.SECP256R1())
         end = min(self.now + CERTIFICATE_LIFETIME, authority.not_valid_after_utc)
         subject = _name(wanted.common_name, wanted.organizations)
-        builder = _builder(subject, authority.subject, pair.public_key(), self.now, end)
+        builder = _builder(subject, authority.subject, pair.public_key(), self.now - _BACKDATED, end)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(authority=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage(_USAGES[wanted.usage]), critical=False)
@@ -155,6 +160,7 @@ class Authority:
                 usages = set(extension.value)
         return (
             left > CERTIFICATE_LIFETIME / 4
+            and known.not_valid_before_utc <= self.now
             and known.subject == _name(wanted.common_name, wanted.organizations)
             and names == set(wanted.names)
             and usages == set(_USAGES[wanted.usage])
@@ -187,7 +193,7 @@ def _builder(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
-    now: datetime.datetime,
+    begin: datetime.datetime,
     end: datetime.datetime,
 ) -> x509.CertificateBuilder:
     return (
@@ -196,7 +202,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
+        .not_valid_before(begin)
         .not_valid_after(end)
     )
 

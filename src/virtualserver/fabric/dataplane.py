@@ -268,6 +268,8 @@ class DataPlane:
             add("route", str(route.destination), f"dev {self._attachment.device}")
         for name, was in self._attachment.changed_settings().items():
             add("setting", name.replace("/", "."), f"was {was}")
+        for path, why in self._attachment.shared_files():
+            add("file", str(path), why)
         pid = self._dnsmasq.find()
         if pid is not None:
             add("process", "dnsmasq", f"pid {pid}")

@@ -35,7 +35,11 @@ class _Record(msgspec.Struct):
 
 
 class HostSettings:
-    """The changed settings of this machine."""
+    """The changed settings of this machine.
+
+    Attributes:
+        file: Where they are recorded, for all installations.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class HostSettings:
             settings: Under which settings are read and written by their names.
             links: Holds an entry for each link; a user whose link is gone needs nothing any more.
         """
-        self._file = file
+        self.file = file
         self._settings = settings
         self._links = links
 
@@ -85,7 +89,7 @@ class HostSettings:
 
     def give_back(self, user: str) -> None:
         """Put back what only this user needed changed; a setting that somebody else changed since stays."""
-        if not self._file.exists():
+        if not self.file.exists():
             return
         with self._record() as record:
             self._release(record, user, keep=set())
@@ -93,7 +97,7 @@ class HostSettings:
 
     def of(self, user: str) -> dict[str, str]:
         """Return the settings that a user needs changed, and what they were before."""
-        if not self._file.exists():
+        if not self.file.exists():
             return {}
         with self._record() as record:
             return {name: setting.was for name, setting in record.settings.items() if user in setting.users}
@@ -121,11 +125,11 @@ class HostSettings:
 
     @contextlib.contextmanager
     def _record(self) -> Generator[_Record, None, None]:
-        with locks.wait_for(self._file.parent):
-            yield msgspec.json.decode(self._file.read_bytes(), type=_Record) if self._file.exists() else _Record()
+        with locks.wait_for(self.file.parent):
+            yield msgspec.json.decode(self.file.read_bytes(), type=_Record) if self.file.exists() else _Record()
 
     def _write(self, record: _Record) -> None:
         if record.settings:
-            write_atomically(self._file, msgspec.json.encode(record))
+            write_atomically(self.file, msgspec.json.encode(record))
         else:
-            self._file.unlink(missing_ok=True)
+            self.file.unlink(missing_ok=True)

@@ -63,18 +63,19 @@ class Standstill:
 
     It beats, to a `Watchdog`, for as long as nobody has stopped it.
 
-    Args:
+    Attributes:
         process: The process.
     """
 
     def __init__(self, process: Process) -> None:
-        self._process = process
+        """Name the process; one looks at it later."""
+        self.process = process
         self._dog = Watchdog(process.pid)
         self._looks = 0
 
     def look(self) -> float:
         """Return for how many seconds it has been stopped, as far as one looked; 0 for one that runs or has ended."""
         self._looks += 1
-        count = 0 if self._process.is_stopped() else self._looks
-        silent = self._dog.look(Beat(self._process.pid, count, ""), now=time.monotonic())
+        count = 0 if self.process.is_stopped() else self._looks
+        silent = self._dog.look(Beat(self.process.pid, count, ""), now=time.monotonic())
         return silent if count == 0 else 0.0

@@ -21,7 +21,7 @@ from virtualserver.installation import mac_key, migrations, record
 from virtualserver.installation.errors import InstallationError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from virtualserver.installation.record import Record
 
@@ -55,13 +55,16 @@ class Installation:
             )
 
     @classmethod
-    def from_environment(cls) -> Installation:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Installation:
         """Return the installation that ``VS_INSTANCE`` and ``VS_STATE`` name, else the default one.
 
         One place is one installation, however it is written: relative, through a link, or as the default.
+
+        Args:
+            environment: Of this process, or of another one that has our working directory or was given a whole path.
         """
-        name = os.environ.get("VS_INSTANCE") or "default"
-        state = os.environ.get("VS_STATE")
+        name = environment.get("VS_INSTANCE") or "default"
+        state = environment.get("VS_STATE")
         if state and not _is_same(Path(state), _ROOT):
             return cls.below(Path(state).resolve(), name)
         found, earlier = cls(name, _ROOT, _RUN_ROOT), cls.below(_ROOT, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from virtualserver.host import locks
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
-__all__ = ["held"]
+__all__ = ["held", "if_free"]
 
 _held: set[Path] = set()
 """The locks that this process holds."""
@@ -48,3 +49,14 @@ def held(installation: Installation, progress: Update | None = None) -> Generato
             _held.discard(path)
             if not installation.state.exists():
                 path.unlink(missing_ok=True)  # nothing is left that it would protect
+
+
+@contextlib.contextmanager
+def if_free(installation: Installation) -> Generator[bool]:
+    """Yield whether there is the installation, and no `vs` changes it; where so, none begins to in the context."""
+    descriptor = locks.take(installation.change_lock) if installation.state.exists() else None
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import os
 import ssl
-import tempfile
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
@@ -120,11 +120,11 @@ def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLCo
             tls.check_hostname = False
             tls.verify_mode = ssl.CERT_NONE
         if certificate and key:
-            # Python's ssl reads certificates from files only; this one is private to us and gone at once.
-            with tempfile.NamedTemporaryFile(prefix="vs-client-") as both:
+            # Python's ssl reads certificates from files only; this one is on no disk, and gone however we end.
+            with os.fdopen(os.memfd_create("client-certificate"), "wb") as both:
                 both.write(certificate.rstrip() + b"\n" + key)
                 both.flush()
-                tls.load_cert_chain(both.name)
+                tls.load_cert_chain(f"/proc/self/fd/{both.fileno()}")
     except (ssl.SSLError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"{path}: the certificates cannot be used: {error}") from error
     return tls

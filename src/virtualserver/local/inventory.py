@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
+from virtualserver.controlplane.supervisor import processes
 from virtualserver.fabric import dataplane
 from virtualserver.fabric.desired import state
 from virtualserver.fabric.kernel import foreign
@@ -111,11 +112,13 @@ def of(installation: Installation) -> list[Item]:
 
 def _processes(installation: Installation) -> Iterator[Item]:
     found = controlplane.status(installation)
-    for part in found.components:
-        if part.pid is not None:
-            yield Item("process", part.name, f"pid {part.pid}")
-    if found.supervisor_pid is not None:
-        yield Item("process", "supervisor", f"pid {found.supervisor_pid}")
+    known = {part.name: part.pid for part in found.components} | {"supervisor": found.supervisor_pid}
+    for name, pid in known.items():
+        if pid is not None:
+            yield Item("process", name, f"pid {pid}")
+    for name, process in processes.strays(installation).items():
+        if process.pid not in known.values():
+            yield Item("process", name, f"pid {process.pid}, its record was lost")
 
 
 async def _machines(installation: Installation) -> list[Item]:

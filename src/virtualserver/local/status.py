@@ -88,8 +88,10 @@ class InstallationStatus:
         now = self.control_plane
         if now.running:
             return "ready" if now.ready else f"waiting for {now.waiting_for}"
-        if any(part.pid for part in now.components):
-            return "its supervisor has ended; what runs goes on, and `vs up` takes it over"
+        if now.supervisor_pid is None and any(part.pid for part in now.components):
+            return "its supervisor has ended; what runs goes on, and the node starts another one, or `vs up`"
+        if now.components:
+            return f"its supervisor, PID {now.supervisor_pid}, does not answer; what runs goes on"
         if now.supervisor_pid is not None:
             run = self.installation.run
             return f"supervisor {now.supervisor_pid} has this data and does not answer in {run}: see `vs up`"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
 
 from virtualserver.host.files import write_atomically
+from virtualserver.host.logs import bound
 from virtualserver.host.process import Process, borrow
 from virtualserver.machines import taps
 from virtualserver.machines.cgroup import leave_group
@@ -44,6 +45,7 @@ _LEAVE_SECONDS: Final = 5.0
 """How long the end of a connection, or of a process, may come after the other."""
 _SPACE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 1.0
+_LOG_BYTES: Final = 1 << 20
 _STOPPED: Final = (
     "QEMU itself was stopped on the host (SIGSTOP): the guest stands still until somebody continues it (kill -CONT), "
     "or it is restarted"
@@ -294,11 +296,15 @@ class Machine:
                     await client.disconnect()
 
     async def _look(self) -> None:
-        """Say when somebody has stopped QEMU itself, and when it goes on: meanwhile it answers nothing."""
+        """Say when somebody has stopped QEMU itself, and when it goes on: meanwhile it answers nothing.
+
+        Its log is kept from growing.
+        """
         seen = False
         while self._process is not None:
             was, seen = seen, self._process.is_stopped()
             # Two looks, since who is stopped together with everything else goes on together with it too.
+            bound(self._files.log, _LOG_BYTES)  # a guest can have QEMU complain as often as it likes
             if (is_stopped := was and seen) != self._is_stopped:
                 self._is_stopped = is_stopped
                 _LOG.warning("machine %s: QEMU, PID %d, %s", self.spec.name, self._process.pid, _word(is_stopped))

@@ -7,9 +7,11 @@ import dataclasses
 import logging
 import os
 import sys
+from typing import Final
 
 from virtualserver.controlplane import ControlPlaneError
 from virtualserver.fabric.orphans import NamespaceTaken
+from virtualserver.host.process import allow_open_files
 from virtualserver.host.visible import begin_log
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
@@ -18,10 +20,14 @@ from virtualserver.node.allocation.allocations import AllocationsError
 
 _logger = logging.getLogger("virtualserver.node")
 
+_OPEN_FILES: Final = 65536
+"""A guest takes about ten, with both of its consoles in use; dnsmasq closes as many as there may be when it starts."""
+
 
 def main() -> int:
     """Run until told to stop; the exit status is 0 then, and 1 with a message where it cannot run at all."""
     begin_log(os.environ.get("VS_LOG_LEVEL", "INFO").upper())
+    allow_open_files(_OPEN_FILES)
     # Folders that guests' users pass through say their modes; what is secret does so too.
     os.umask(0o022)
     installation = Installation.from_environment()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.api import names
 from virtualserver.api.mac import MacKey
 from virtualserver.controlplane import site
+from virtualserver.controlplane.keeper import keep_supervisor
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.repair import Adjustment
 from virtualserver.fabric.desired.state import DataPlaneState
@@ -171,6 +172,7 @@ class Agent:
                 self._sweeper.run(),
                 self._reserve.run(),
                 self._dataplane.supervise(),
+                keep_supervisor(self._installation),
                 self._watches.follow_leases(self._dataplane.lease_changes()),
                 self._follow_bounds(),
             )

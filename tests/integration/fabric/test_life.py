@@ -234,6 +234,13 @@ async def test_dnsmasq_that_somebody_stops_is_started_again_and_told_of(
             while await processes(plane) in ([], [first]):
                 await asyncio.sleep(0.02)
         assert await asyncio.to_thread(guest.dhcp)
+        # A brother of fault 43: tenants have it tell of much, into a file that lies in memory.
+        log = Path("/run/t1/dnsmasq.log")
+        world.sh("sh", "-c", f"head -c 5000000 /dev/zero >>{log}")
+        async with asyncio.timeout(60):
+            while log.stat().st_size > 1 << 20:
+                await asyncio.sleep(0.02)
+        assert log.with_name("dnsmasq.log.1").stat().st_size == 1 << 20
     finally:
         supervision.cancel()
         told.cancel()

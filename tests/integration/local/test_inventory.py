@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import virtualserver
 from harness import fabric_world as world
 from harness.reports import Unseen
 from harness.waiting import eventually
@@ -146,6 +147,45 @@ def test_fault_44_what_a_lost_state_folder_left_is_listed_and_goes_too(made: Mad
     } <= found
     down.stop(installation, report=Unseen(), purged=True)
     assert_gone(made)
+
+
+def test_fault_44_processes_whose_folders_are_all_lost_are_listed_and_ended(made: Made, tmp_path: Path) -> None:
+    """As `rm -r` of the folder that VS_STATE names leaves them."""
+    installation = Installation.below(tmp_path / "lost", "t9")
+    installation.create()
+    with installation.changing() as record:
+        record.identifier = made.installation.record().identifier
+    program = tmp_path / "etcd"
+    program.symlink_to(sys.executable)
+    line = (str(program), *SLEEPS[1:], f"--data-dir={installation.etcd_data}")
+    node = (sys.executable, "-m", "virtualserver.node", "--instance", "t9", "--wait")
+    ours = {"PYTHONPATH": str(Path(virtualserver.__file__).parents[1]), **installation.environment()}
+    components = {
+        name: Component(name, "", argv, environment, 0, FileProbe(tmp_path), loads_after=("never",))
+        for name, argv, environment in (("etcd", line, {}), ("node", node, ours))
+    }
+    children = {
+        name: processes.spawn(component, processes.Records(installation.processes), tmp_path / "log")
+        for name, component in components.items()
+    }
+    try:
+        shutil.rmtree(installation.root)
+        # Until it is the program that it becomes, a process bears neither its name nor its environment.
+        eventually(lambda: len(processes.strays(installation)) == 2, what="they run")
+        found = processes.strays(installation)
+        assert {name: process.pid for name, process in found.items()} == {
+            name: child.pid for name, child in children.items()
+        }
+        listed = {(item.name, item.detail) for item in inventory.of(installation) if item.kind == "process"}
+        assert listed >= {(name, f"pid {child.pid}, its record was lost") for name, child in children.items()}
+        other = Installation.below(tmp_path / "other", "t9")
+        assert processes.strays(other) == {}
+        down.stop(installation, report=Unseen(), purged=True)
+        assert [child.wait(30) for child in children.values()]
+    finally:
+        for child in children.values():
+            child.kill()
+            child.communicate()
 
 
 def test_fault_44_the_file_of_a_namespace_that_is_gone_is_listed_and_removed(made: Made) -> None:

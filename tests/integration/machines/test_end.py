@@ -148,3 +148,14 @@ async def test_a_machine_that_was_stopped_is_adopted_at_once_and_ends() -> None:
             assert isinstance(successor.state, Ended)
         finally:
             await successor.close()
+
+
+async def test_what_a_guest_has_qemu_complain_of_does_not_fill_the_disk() -> None:
+    """A brother of fault 43: no disk of the guest's grows by it, so it was not the guest that stood still."""
+    async with machines(1, "answers") as (machine,):
+        with machine.log.open("ab") as complains:
+            complains.write(b"virtio: zero sized buffers are not allowed\n" * 100_000)
+        async with asyncio.timeout(60):
+            while machine.log.stat().st_size > 1 << 20:
+                await asyncio.sleep(0.02)
+        assert machine.log.with_name("qemu.log.1").stat().st_size == 1 << 20

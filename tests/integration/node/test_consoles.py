@@ -7,17 +7,25 @@ import base64
 import contextlib
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from harness.node_world import a_machine, a_volume
+from virtualserver.machines.ends import Running
+from virtualserver.node.served.consoles import Consoles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from harness.node_world import NodeWorld
+    from virtualserver.kube.cache import Cache
+    from virtualserver.node.held import Held
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -129,3 +137,60 @@ async def test_who_asks_for_the_console_of_no_running_guest_is_told_why(node: No
         async with console(node, "waits"):
             pass
     assert failure.value.status == 409
+
+
+class Hypervisor:
+    """What plays QEMU's console: it tells how many clients it has at once."""
+
+    def __init__(self) -> None:
+        self.clients = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.clients += 1
+        try:
+            writer.write(b"hello")
+            await reader.read()
+        finally:
+            self.clients -= 1
+            writer.close()
+
+
+async def test_of_many_clients_that_come_at_once_one_has_the_console(tmp_path: Path) -> None:
+    """A brother of fault 12: each of the others held two of the node's descriptors for as long as it liked."""
+    qemu, sockets = Hypervisor(), tmp_path / "console"
+    relays: list[asyncio.Task[object]] = []
+
+    def machine(uid: str) -> SimpleNamespace:
+        assert uid == "u"
+        return SimpleNamespace(state=Running(), console=sockets)
+
+    def get(kind: object, key: tuple[str, str]) -> dict[str, Any]:
+        assert kind and key == ("m", "one")
+        return {"metadata": {"uid": "u"}}
+
+    held, cache = SimpleNamespace(machine=machine), SimpleNamespace(get=get)
+    consoles = Consoles(cast("Cache", cache), cast("Held", held))
+    application = web.Application()
+    application.router.add_get("/{namespace}/{name}", consoles.serial)
+    async with await asyncio.start_unix_server(qemu.serve, sockets), TestClient(TestServer(application)) as client:
+
+        async def connect() -> bool:
+            try:
+                async with client.ws_connect("/m/one", protocols=(PROTOCOL,)) as opened:
+                    async for message in opened:
+                        del message
+                return True
+            except aiohttp.WSServerHandshakeError as error:
+                return error.status == 409
+
+        relays = [asyncio.create_task(connect()) for _ in range(40)]
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                while sum(relay.done() for relay in relays) < 39:
+                    await asyncio.sleep(0.01)
+            assert [relay.result() for relay in relays if relay.done()] == [True] * 39
+            assert qemu.clients == 1
+        finally:
+            for relay in relays:
+                relay.cancel()
+            await asyncio.gather(*relays, return_exceptions=True)

@@ -84,6 +84,22 @@ def test_an_authority_near_its_end_is_renewed_with_all_it_signed(tmp_path: Path)
     read(tmp_path / "it.crt").verify_directly_issued_by(read(late.certificate))
 
 
+def test_a_clock_that_was_ahead_at_the_first_start_and_is_set_right_leaves_the_authority_and_renews_the_rest(
+    tmp_path: Path,
+) -> None:
+    """A brother of fault 33: the machine's clock moves too; nothing was valid until it was again what it had been."""
+    ahead = authority(tmp_path, days=900)
+    issue(ahead)
+    assert not issue(authority(tmp_path, days=899.5))
+    right = pki.Authority(tmp_path, "ca", NOW)
+    before = right.certificate.read_bytes()
+    assert not right.ensure()
+    assert issue(right)
+    assert right.certificate.read_bytes() == before
+    for path in (right.certificate, tmp_path / "it.crt"):
+        assert read(path).not_valid_before_utc <= NOW < read(path).not_valid_after_utc
+
+
 def test_another_authoritys_certificate_is_replaced(tmp_path: Path) -> None:
     issue(authority(tmp_path, name="one"))
     assert issue(authority(tmp_path, name="two"))

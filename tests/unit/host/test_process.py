@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,16 @@ def test_a_file_that_another_process_has_open_is_borrowed(tmp_path: Path) -> Non
         finally:
             os.close(process)
             holder.kill()
+
+
+def test_a_process_may_have_more_files_open_than_a_shell_gives_it() -> None:
+    program = (
+        "import resource, virtualserver.host.process as process\n"
+        "process.allow_open_files(2048)\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+    line = ["sh", "-c", 'ulimit -Sn 512; ulimit -Hn 4096; exec "$@"', "sh", sys.executable, "-c", program]
+    told = subprocess.run(
+        line, env={"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["2048", "4096"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import datetime
 import ssl
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,6 +74,15 @@ def test_certificates_are_read_from_files_beside_the_kubeconfig(tmp_path: Path) 
     user = {"client-certificate": "pki/ca.crt", "client-key": str(tmp_path / "pki/user.key")}
     credentials = load_kubeconfig(a_kubeconfig(tmp_path, cluster={"certificate-authority": "pki/ca.crt"}, user=user))
     assert credentials.tls is not None and len(credentials.tls.get_ca_certs()) == 1
+
+
+def test_a_key_is_written_to_no_folder_where_a_kill_would_leave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A brother of fault 44: no inventory knows of such a file."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    user = {"client-certificate-data": in_base64(CERTIFICATE), "client-key-data": in_base64(KEY)}
+    assert load_kubeconfig(a_kubeconfig(tmp_path, user=user)).tls is not None
 
 
 def test_a_token_is_sent_and_one_in_a_file_is_read_anew_each_time(tmp_path: Path) -> None:

@@ -1,25 +1,14 @@
-"""The components' logs: bounded in size, and quoted where a component fails."""
+"""The components' logs: quoted where a component fails."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LIMIT", "bound", "last_line"]
-
-LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of a log before it becomes ``NAME.log.1``: at most twice as much is kept."""
-
-
-def bound(path: Path, limit: int = LIMIT) -> None:
-    """Move a log that has grown beyond the limit to ``NAME.log.1``, in place, since its writer keeps it open."""
-    if path.exists() and path.stat().st_size > limit:
-        shutil.copy(path, path.with_name(path.name + ".1"))
-        os.truncate(path, 0)
+__all__ = ["last_line"]
 
 
 def last_line(path: Path) -> str:

@@ -14,16 +14,21 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from virtualserver.controlplane.options import NAMES
 from virtualserver.host import confined
 from virtualserver.host.files import make_folder, write_atomically
 from virtualserver.host.process import Process, boot_id
+from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from virtualserver.controlplane.components import Component
 
-__all__ = ["Records", "spawn"]
+__all__ = ["TOKEN", "Records", "spawn", "strays"]
 
-_TOKEN: Final = "VS_COMPONENT_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN: Final = "VS_COMPONENT_TOKEN"  # noqa: S105 - the name of a variable
+"""What a component has in its environment, and hands to no process of its own."""
 _VERSION: Final = 1
 
 
@@ -110,7 +115,7 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
         child = subprocess.Popen(
             argv,
             cwd="/",
-            env={**component.environment, _TOKEN: token},
+            env={**component.environment, TOKEN: token},
             stdin=subprocess.PIPE if component.loads_after else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -123,8 +128,49 @@ def spawn(component: Component, records: Records, log: Path) -> subprocess.Popen
     return child
 
 
+def strays(installation: Installation) -> dict[str, Process]:
+    """Return the processes of an installation's control plane by name, whatever has become of its folders and records.
+
+    A component bears a token, and is told paths in the installation's folders; the node and the supervisor bear its
+    name and root. Those of another mount namespace are another machine's, as a container is one.
+    """
+    found: dict[str, Process] = {}
+    mounts = os.stat("/proc/self/ns/mnt").st_ino
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (path / "cmdline").read_text(errors="replace").split("\0")
+            name = _name_of(line)
+            if not name or (path / "ns/mnt").stat().st_ino != mounts:
+                continue
+            words = (path / "environ").read_text(errors="replace").split("\0")
+        except OSError:
+            continue  # it has just ended, or is not ours to see
+        environment = {key: value for key, _, value in (word.partition("=") for word in words)}
+        process = Process.of(int(path.name)) if _is_of(installation, line, environment) else None
+        if process:
+            found[name] = process
+    return found
+
+
+def _is_of(installation: Installation, line: list[str], environment: Mapping[str, str]) -> bool:
+    if "VS_INSTANCE" in environment:  # the node and the supervisor
+        return Installation.from_environment(environment) == installation
+    told = (f"={installation.state}/", f"={installation.run}/")
+    return TOKEN in environment and any(part in word for word in line for part in told)
+
+
+def _name_of(line: list[str]) -> str:
+    """Return which of our processes a command line starts, ``""`` where it is none."""
+    program, how, what = (*line, "", "", "")[:3]
+    if how == "-m":
+        name = "supervisor" if what == "virtualserver.controlplane" else what.removeprefix("virtualserver.")
+    else:
+        name = Path(what).stem if how == "-I" else Path(program).name
+    return name if name in (*NAMES, "supervisor") else ""
+
+
 def _with_token(token: str) -> Process | None:
-    wanted = f"{_TOKEN}={token}".encode()
+    wanted = f"{TOKEN}={token}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if wanted in path.read_bytes().split(b"\0"):

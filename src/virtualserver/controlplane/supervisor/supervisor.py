@@ -30,6 +30,7 @@ from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.supervisor import control, logs, probes, processes
 from virtualserver.host import locks, pulse, watchdog
 from virtualserver.host.files import write_atomically
+from virtualserver.host.logs import bound
 from virtualserver.host.process import Process, end
 from virtualserver.installation.installation import Installation
 
@@ -48,6 +49,9 @@ _LONGEST_DELAY: Final = 30.0
 _TRACE_SECONDS: Final = 2.0
 """How long a component that stands still may take to write where it does, before it is killed."""
 _RENEWAL_SECONDS: Final = 600.0
+_CLOCK_SECONDS: Final = 5.0
+_JUMP_SECONDS: Final = 60.0
+"""A clock that differs so much from what it was to be has been set, or the machine was suspended."""
 _ROOM_SECONDS: Final = 3.0
 _SILENT_SECONDS: Final = 5
 """After so many seconds in which the node is not ready its APIs are withdrawn."""
@@ -319,7 +323,10 @@ class Supervisor:
             await asyncio.sleep(_ROOM_SECONDS)
 
     async def _follow_time(self) -> None:
-        """Renew certificates in time, also where nobody starts anything for a year: each start reads them."""
+        """Renew certificates in time, also where nobody starts anything for a year, or sets the clock.
+
+        Each start of a component reads them.
+        """
         while True:
             try:
                 if await asyncio.to_thread(self._renew):
@@ -329,12 +336,12 @@ class Supervisor:
                             await asyncio.to_thread(end, watched.process)
             except (OSError, ValueError):
                 _log.exception("renewing the certificates")
-            await asyncio.sleep(_RENEWAL_SECONDS)
+            await _until_renewal()
 
     async def _bound_logs(self) -> None:
         while True:
             for name in (*self._watched, "supervisor"):
-                await asyncio.to_thread(logs.bound, self._installation.log(name))
+                await asyncio.to_thread(bound, self._installation.log(name))
             await asyncio.sleep(30)
 
 
@@ -343,9 +350,9 @@ def stop_all(installation: Installation) -> None:
 
     Only whoever holds the supervisor's lock may call this.
     """
-    records = processes.Records(installation.processes)
+    records, strays = processes.Records(installation.processes), processes.strays(installation)
     for name in reversed(NAMES):
-        process = records.find(name)
+        process = records.find(name) or strays.get(name)
         if process:
             _log.info("stopping %s, PID %d", name, process.pid)
             if not end(process):
@@ -366,6 +373,15 @@ async def _ended(process: Process) -> None:
             await over.wait()
         finally:
             loop.remove_reader(descriptor)
+
+
+async def _until_renewal() -> None:
+    """Wait until certificates are to be looked at again: at once where somebody sets the machine's clock."""
+    ahead = time.time() - time.monotonic()
+    for _ in range(int(_RENEWAL_SECONDS / _CLOCK_SECONDS)):
+        await asyncio.sleep(_CLOCK_SECONDS)
+        if abs(time.time() - time.monotonic() - ahead) > _JUMP_SECONDS:
+            return
 
 
 def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:

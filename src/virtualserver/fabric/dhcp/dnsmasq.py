@@ -18,6 +18,7 @@ from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.host import resolv_conf
 from virtualserver.host.commands import CommandError
 from virtualserver.host.files import make_folder
+from virtualserver.host.logs import bound
 from virtualserver.host.process import Process
 from virtualserver.host.watchdog import DOUBT_SECONDS, LOOK_SECONDS, Standstill
 
@@ -31,6 +32,8 @@ __all__ = ["Dnsmasq", "Place", "wait_for_end"]
 
 _KINDS: Final = (entries.DHCP_HOST, entries.DHCP_OPTIONS, entries.NAMES)
 _STOP_SECONDS: Final = 5.0
+_LOG_BYTES: Final = 1 << 20
+"""It tells of each file that changes, and of messages of DHCP that it does not answer."""
 _RIGHTS: Final = ("net_admin", "net_bind_service")
 """Capabilities of the process: neighbours' entries for guests that have no address yet, and ports 53 and 67."""
 
@@ -93,7 +96,10 @@ class Dnsmasq:
         return pid
 
     async def attend(self) -> None:
-        """Return once the process has ended; end it where somebody has stopped it, and it has not gone on since."""
+        """Return once the process has ended; end it where somebody has stopped it, and it has not gone on since.
+
+        Its log, which lies in memory, is kept from growing meanwhile.
+        """
         pid = self.find()
         process = Process.of(pid) if pid is not None else None
         if process is None:
@@ -101,6 +107,7 @@ class Dnsmasq:
         still = Standstill(process)
         with process.open() as descriptor:
             while descriptor is not None and not await wait_for_end(descriptor, LOOK_SECONDS):
+                bound(self._run / "dnsmasq.log", _LOG_BYTES)
                 if still.look() >= DOUBT_SECONDS:
                     _logger.warning("dnsmasq: somebody has stopped it (SIGSTOP), so it is started again")
                     with contextlib.suppress(ProcessLookupError):
@@ -223,7 +230,7 @@ class Dnsmasq:
         for kind in _KINDS:
             with contextlib.suppress(FileNotFoundError):
                 (self._run / kind).rmdir()
-        for name in ("dnsmasq.conf", "dnsmasq.pid", "dnsmasq.log", "resolv.conf", "leases"):
+        for name in ("dnsmasq.conf", "dnsmasq.pid", "dnsmasq.log", "dnsmasq.log.1", "resolv.conf", "leases"):
             (self._run / name).unlink(missing_ok=True)
 
     async def _release(self, device: str, host: str) -> None:

@@ -19,7 +19,7 @@ from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Rou
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from virtualserver.fabric.desired.state import Address, Interface, Network, Ranges
     from virtualserver.host.settings import HostSettings
@@ -235,6 +235,12 @@ class Attachment:
         """Return the host's settings that we changed, and what they were."""
         return self._record.of(self.device)
 
+    def shared_files(self) -> Iterator[tuple[Path, str]]:
+        """Yield what lies outside of the run folder as long as any installation needs it, and why."""
+        if self._record.of(self.device):
+            yield self._record.file, "what settings were, of all installations"
+        yield from self.namespace.mounts() if self.namespace.exists() else ()
+
     def routes(self) -> list[Route]:
         """Return the host's routes through the veth pair, but for the kernel's own."""
         if not self.device_exists():
@@ -301,6 +307,9 @@ class Attachment:
             if one is not None and not one.is_up:
                 kernel.set_up(one.name)
                 made.append(f"link {one.name} up")
+        if not link.is_free:
+            kernel.set_up(name)
+            made.append(f"link {name} free, with ARP")
         mac = mac_of(self.device, inner=name == INNER)
         if link.mtu != self.mtu:
             kernel.set_up(name, mtu=self.mtu)

@@ -64,7 +64,8 @@ def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
                 found[Entry(entries.PORT, link.name)] = _port_of(link, links)
                 continue
             there = {one for of in addresses for one in of.get(link.index, ()) if (one.network, link.index) in own}
-            is_whole = link.is_up and (link.mac, link.mtu) == (taps.MAC, mtu) and _gateways() <= there
+            is_whole = link.is_up and link.is_free and (link.mac, link.mtu) == (taps.MAC, mtu)
+            is_whole = is_whole and _gateways() <= there
             if is_whole and not settings.differing(settings.of_tap(link.name)):
                 found[Entry(entries.TAP_UP, link.name)] = ""
         elif link.kind == "bridge":

@@ -20,7 +20,7 @@ from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.host.commands import run_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Namespace", "apart", "enter"]
 
@@ -123,6 +123,12 @@ class Namespace:
         except OSError:
             return False
         return True
+
+    def mounts(self) -> Iterator[tuple[Path, str]]:
+        """Yield what the first namespace needs, where it is ours to undo with the last one, and why."""
+        if _MADE.exists():
+            yield _MADE, f"the mount of {_FOLDER} on itself is ours"
+            yield _FOLDER, "a mount on itself, for as long as there are namespaces"
 
     def remove(self) -> None:
         """Remove the namespace with all that is in it, and the mount below it when it is the last one and ours."""

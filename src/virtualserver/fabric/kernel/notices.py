@@ -220,7 +220,7 @@ def _link_is_doubtful(name: str, link: Link | None, wanted: Wanted, mtu: int) ->
     if name == INNER:
         return True
     if name == "lo":
-        return link is None or not link.is_up
+        return link is None or not (link.is_up and link.is_free)
     if link is not None and link.kind == "bridge":
         is_whole = link.is_up and (link.mac, link.bridging) == (taps.MAC, Bridging())
         return Entry(entries.BRIDGE, name) not in wanted or not is_whole
@@ -231,7 +231,8 @@ def _link_is_doubtful(name: str, link: Link | None, wanted: Wanted, mtu: int) ->
     if port := wanted.get(Entry(entries.PORT, name)):
         is_whole = link.is_up and link.mac == taps.MAC and link.master is not None
         return not is_whole or port.rpartition(" ")[2] != str(link.mtu)
-    return Entry(entries.TAP_UP, name) in wanted and not (link.is_up and (link.mac, link.mtu) == (taps.MAC, mtu))
+    is_whole = link.is_up and link.is_free and (link.mac, link.mtu) == (taps.MAC, mtu)
+    return Entry(entries.TAP_UP, name) in wanted and not is_whole
 
 
 def _settings_wanted(index: int, changed: Changed) -> Mapping[str, int]:

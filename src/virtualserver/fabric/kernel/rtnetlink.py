@@ -45,6 +45,7 @@ KERNEL: Final = 2
 STATIC: Final = 4
 """The protocol number of routes that we make, as ``proto static`` has it."""
 _UP: Final = 1
+_NO_ARP: Final = 0x80
 _ON_LINK: Final = 4
 _KINDS: Final = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _TYPES: Final = {kind: number for number, kind in _KINDS.items()}
@@ -93,6 +94,7 @@ class Link:
         user: The UID that may open the tap; None for others.
         master: The index of the bridge that it is a port of; None where it is a port of none.
         bridging: How a bridge passes frames on; None for others.
+        is_free: Whether it hangs in no bridge or the like, and ARP works on it.
     """
 
     index: int
@@ -105,6 +107,7 @@ class Link:
     user: int | None = None
     master: int | None = None
     bridging: Bridging | None = None
+    is_free: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -293,13 +296,12 @@ class Rtnetlink:
         with _asking(f"bridge {name}"):
             self._socket.link("set", index=self.index(name), kind="bridge", address=mac, state="up", **options)
 
-    def set_up(self, name: str, *, mtu: int | None = None, mac: str | None = None, master: str | None = None) -> None:
-        """Take a link up, with another MTU, hardware address and bridge where they are given; ``""`` for no bridge."""
-        bridge = None if master is None else self.index(master) if master else 0
-        given = (("mtu", mtu), ("address", mac), ("master", bridge))
-        more = {key: value for key, value in given if value is not None}
+    def set_up(self, name: str, *, mtu: int | None = None, mac: str | None = None, master: str = "") -> None:
+        """Take a link up, with ARP, in a bridge or (``""``) in none; with another MTU and hardware address if given."""
+        more = {key: value for key, value in (("mtu", mtu), ("address", mac)) if value is not None}
+        bridge = self.index(master) if master else 0
         with _asking(f"link {name} up"):
-            self._socket.link("set", index=self.index(name), state="up", **more)
+            self._socket.link("set", index=self.index(name), state="up", arp=True, master=bridge, **more)
 
     def move(self, name: str, namespace: Path, name_there: str) -> None:
         """Move a link to another namespace, where it gets a name."""
@@ -388,6 +390,7 @@ def link_of(message: Any) -> Link:
         user=user,
         master=message.get("master"),
         bridging=_bridging_of(message) if message.get(("linkinfo", "kind")) == "bridge" else None,
+        is_free=not message["flags"] & _NO_ARP and not message.get("master"),
     )
 
 

@@ -29,13 +29,26 @@ _CHUNK_BYTES: Final = 64 << 10
 _PING_SECONDS: Final = 30.0
 
 
+class _Turn:
+    """One client's time with a console.
+
+    Attributes:
+        over: Set once another client takes the console.
+        left: Set once this one has let go of it.
+    """
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self.left = asyncio.Event()
+
+
 class Consoles:
     """Relays between websockets and QEMU's sockets."""
 
     def __init__(self, cache: Cache, held: Held) -> None:
         self._cache = cache
         self._held = held
-        self._clients: dict[Path, asyncio.Task[None]] = {}
+        self._turns: dict[Path, _Turn] = {}
 
     async def serial(self, request: web.Request) -> web.StreamResponse:
         """Relay the serial console."""
@@ -56,28 +69,41 @@ class Consoles:
         return machine
 
     async def _serve(self, request: web.Request, path: Path) -> web.StreamResponse:
-        before = self._clients.get(path)
-        if before is not None:
-            before.cancel()
-            await asyncio.gather(before, return_exceptions=True)
-        try:
-            reader, writer = await asyncio.open_unix_connection(path)
-        except OSError as error:
-            raise _error(web.HTTPServiceUnavailable, "ServiceUnavailable", f"the console is away: {error}") from None
+        # Before anything is waited for: of many who come at once, each takes over from the one before, and none stays.
+        before, turn = self._turns.get(path), _Turn()
+        self._turns[path] = turn
         socket = web.WebSocketResponse(protocols=(_PROTOCOL,), heartbeat=_PING_SECONDS)
-        await socket.prepare(request)
-        relay = asyncio.create_task(_relay(socket, reader, writer))
-        self._clients[path] = relay
         try:
-            await asyncio.wait([relay])
+            if before is not None:
+                before.over.set()
+                await before.left.wait()
+            if turn.over.is_set():
+                raise _error(web.HTTPConflict, "Conflict", "another client has just taken the console")
+            await _during(turn, socket, request, path)
         finally:
-            relay.cancel()
-            await asyncio.gather(relay, return_exceptions=True)
-            if self._clients.get(path) is relay:
-                del self._clients[path]
-            writer.close()
-            await socket.close()
+            turn.left.set()
+            if self._turns.get(path) is turn:
+                del self._turns[path]
+        await socket.close()
         return socket
+
+
+async def _during(turn: _Turn, socket: web.WebSocketResponse, request: web.Request, path: Path) -> None:
+    """Relay until one side ends, or the turn is over."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+    except OSError as error:
+        raise _error(web.HTTPServiceUnavailable, "ServiceUnavailable", f"the console is away: {error}") from None
+    tasks: list[asyncio.Task[object]] = []
+    try:
+        await socket.prepare(request)
+        tasks = [asyncio.create_task(_relay(socket, reader, writer)), asyncio.create_task(turn.over.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        writer.close()
 
 
 async def _relay(socket: web.WebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

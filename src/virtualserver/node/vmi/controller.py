@@ -21,6 +21,7 @@ from virtualserver.node.held import key_of_machine
 from virtualserver.node.objects import volume_claims
 from virtualserver.node.services import relations
 from virtualserver.node.vmi import lifecycle, status
+from virtualserver.node.vmi.attempts import Attempts
 from virtualserver.node.vmi.lifecycle import NextStep
 from virtualserver.node.vmi.links import has_taken
 from virtualserver.node.vmi.probes import Health, Probes
@@ -86,6 +87,7 @@ class VmiController:
         self._dataplane = dataplane
         self._node = node
         self._pressed: dict[str, float] = {}
+        self._attempts = Attempts()
         self._controller: Controller[Key] = Controller(
             name="vmi",
             reconcile=self._reconcile,
@@ -136,6 +138,8 @@ class VmiController:
     async def _launch(self, vmi: Manifest) -> float | None:
         """Start the machine of a VMI, or say what it waits for."""
         uid, key = vmi["metadata"]["uid"], key_of(vmi)
+        if rest := self._attempts.rest(uid, time.monotonic()):
+            return rest
         vmi = await self._forget_last_start(vmi)
         prepared = await self._preparation.prepare(vmi)
         if isinstance(prepared, Wait):
@@ -145,7 +149,9 @@ class VmiController:
         except HypervisorError as error:
             _logger.error("%s/%s: %s", *key, error)
             await self._clean(uid)
-            return await self._wait(vmi, Wait("LaunchFailed", str(error)))
+            pause = self._attempts.failed(uid, time.monotonic())
+            return await self._wait(vmi, Wait("LaunchFailed", str(error), retry_seconds=pause))
+        self._attempts.forget(uid)
         _logger.info("%s/%s: machine started, PID %s", *key, machine.pid)
         return await self._report(vmi, machine)
 
@@ -219,6 +225,7 @@ class VmiController:
             wanted = status.released(vmi, now=time.time())
             vmi = await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted) or vmi
         await self._clean(vmi["metadata"]["uid"])
+        self._attempts.forget(vmi["metadata"]["uid"])
         if names.NODE_FINALIZER in finalizers:
             version = vmi["metadata"]["resourceVersion"]
             await self._writer.patch(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Health", "Probes", "Tally", "is_supported", "request_of"]
 
-_DEFAULT_PERIOD_SECONDS: Final = 10.0
+_DEFAULT_PERIOD_SECONDS: Final = 10
 _DEFAULT_FAILURES: Final = 3
 _HEAD_BYTES: Final = 4096
 
@@ -66,6 +66,14 @@ class Tally:
             return False
         self.passes, self.streak = succeeded, 0
         return True
+
+
+def _at_least(least: int, value: int | None, *, otherwise: int = 0) -> int:
+    """Return what a probe says of a time or a number, 0 and None standing for nothing: pure.
+
+    Less than Kubernetes would take must not have us ask without a pause: KubeVirt's API bounds none of them.
+    """
+    return max(least, value or otherwise)
 
 
 def is_supported(probe: Mapping[str, Any]) -> bool:
@@ -139,8 +147,8 @@ class Probes:
             return None
         tally = Tally(
             passes=passes,
-            success_threshold=probe.get("successThreshold") or 1,
-            failure_threshold=probe.get("failureThreshold") or _DEFAULT_FAILURES,
+            success_threshold=_at_least(1, probe.get("successThreshold")),
+            failure_threshold=_at_least(1, probe.get("failureThreshold"), otherwise=_DEFAULT_FAILURES),
         )
         address = link.addresses[0]
         task = asyncio.create_task(self._repeat(probe, address, tally, key_of(vmi)), name=f"{field} {address}")
@@ -148,7 +156,7 @@ class Probes:
         return tally
 
     async def _repeat(self, probe: Mapping[str, Any], address: Address, tally: Tally, key: Key) -> None:
-        await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
+        await asyncio.sleep(_at_least(0, probe.get("initialDelaySeconds")))
         while True:
             answer = await self._ask(probe, address)
             # Whoever waits for the probe is told of each other answer, too.
@@ -156,13 +164,13 @@ class Probes:
             tally.answer = answer or tally.answer
             if tally.record(not answer) or is_news:
                 self._queue.add(key)
-            await asyncio.sleep(probe.get("periodSeconds") or _DEFAULT_PERIOD_SECONDS)
+            await asyncio.sleep(_at_least(1, probe.get("periodSeconds"), otherwise=_DEFAULT_PERIOD_SECONDS))
 
     async def _ask(self, probe: Mapping[str, Any], address: Address) -> str:
         """Return ``""`` where the guest answers as it should, else what came of asking."""
         get = fields.mapping(probe, "httpGet")
         port: Any = (get or fields.mapping(probe, "tcpSocket")).get("port")
-        limit = probe.get("timeoutSeconds") or 1
+        limit = _at_least(1, probe.get("timeoutSeconds"))
         try:
             async with asyncio.timeout(limit):
                 answer = await self._answer(get, address, int(port))
@@ -172,6 +180,8 @@ class Probes:
             answer = f"no TLS: {error.reason}"
         except OSError as error:
             answer = os.strerror(error.errno).lower() if error.errno else str(error)
+        except OverflowError:
+            answer = "no port number"
         except (ValueError, IndexError, TypeError):
             answer = "no HTTP" if get else "no port number"
         return answer and f"port {port}: {answer}"

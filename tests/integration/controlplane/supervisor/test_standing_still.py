@@ -9,7 +9,9 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,12 +33,24 @@ if TYPE_CHECKING:
 TESTS = Path(harness.__file__).parents[1]
 
 
+class Renewals:
+    """Counts how often certificates were looked at."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> bool:
+        self.count += 1
+        return False
+
+
 class World:
     """A supervisor in this process that keeps `harness.slow_plan` running."""
 
-    def __init__(self, installation: Installation, folder: Path) -> None:
+    def __init__(self, installation: Installation, folder: Path, renewals: Renewals) -> None:
         self.installation = installation
         self.folder = folder
+        self.renewals = renewals
 
     async def status(self) -> ComponentStatus:
         """Return what `vs status` says of the component."""
@@ -91,19 +105,20 @@ async def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         FileProbe(folder / "ready"),
         pulse=folder / "pulse" if getattr(request, "param", True) else None,
     )
+    renewals = Renewals()
     settings = ControlPlaneSettings("", controlplane.Options().encode(), "")
     work = supervisor.Supervisor(
         installation,
         (component,),
         settings=settings,
         prepare=lambda: None,
-        renew=lambda: False,
+        renew=renewals,
         make_room=list,
         withdraw=list,
     )
     task = asyncio.create_task(work.run())
     try:
-        yield World(installation, folder)
+        yield World(installation, folder, renewals)
         assert not task.done(), task.result()
     finally:
         task.cancel()
@@ -173,3 +188,15 @@ async def test_a_program_of_others_that_goes_on_in_time_is_left_alone(world: Wor
     os.kill(first, signal.SIGCONT)
     again = await world.ready()
     assert (again.pid, again.trouble, again.restarts) == (first, "", 0)
+
+
+async def test_certificates_are_looked_at_as_soon_as_somebody_sets_the_clock(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A brother of fault 33: after a clock was set right, nothing was valid for ten minutes."""
+    (world.folder / "mended").touch()
+    await world.ready()
+    assert world.renewals.count == 1
+    a_year = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + 365 * 86400)
+    monkeypatch.setattr(supervisor, "time", a_year)
+    await until(lambda: world.renewals.count == 2, "certificates to be looked at", seconds=60)

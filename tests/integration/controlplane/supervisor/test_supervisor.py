@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import os
 import re
@@ -16,13 +18,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import control_plane as plane
-from harness.waiting import eventually
+from harness.waiting import eventually, until
 from virtualserver import controlplane
-from virtualserver.controlplane import errors
+from virtualserver.controlplane import errors, keeper, lifecycle
 from virtualserver.controlplane.supervisor import probes, processes
+from virtualserver.host import watchdog
+from virtualserver.installation import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from virtualserver.installation.installation import Installation
 
@@ -115,6 +119,75 @@ def test_a_new_supervisor_adopts_what_a_killed_one_left(running: plane.ControlPl
     assert after["kube-controller-manager"] != before["kube-controller-manager"]
 
 
+@contextlib.contextmanager
+def having_a_node(installation: Installation) -> Generator[None]:
+    """Record that the supervisor keeps a node too, which here is this process."""
+    with installation.changing() as record:
+        assert record.controlplane
+        record.controlplane.options.components.append("node")
+    try:
+        yield
+    finally:
+        with installation.changing() as record:
+            assert record.controlplane
+            record.controlplane.options.components.remove("node")
+
+
+def test_a_supervisor_that_ended_is_resumed_once_where_a_node_runs_and_nobody_changes_it(
+    running: plane.ControlPlane,
+) -> None:
+    before = pids(running.installation)
+    supervisor = controlplane.status(running.installation).supervisor_pid
+    assert supervisor
+    os.kill(supervisor, signal.SIGKILL)
+    eventually(lambda: not controlplane.status(running.installation).running, what="the supervisor is gone")
+    assert not lifecycle.resume(running.installation), "no node, so it is not ours to keep"
+    with having_a_node(running.installation):
+        with lock.held(running.installation):
+            assert not lifecycle.resume(running.installation), "a `vs` knows better"
+        assert lifecycle.resume(running.installation)
+        eventually(lambda: controlplane.status(running.installation).running, what="it answers")
+        assert not lifecycle.resume(running.installation), "one is enough"
+    assert pids(running.installation) == before
+    controlplane.start(running.installation, plane.programs())  # with what is recorded again
+
+
+async def test_the_node_ends_a_supervisor_that_somebody_has_stopped_and_starts_another_one(
+    running: plane.ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "LIMIT_SECONDS", 3.0)
+    before = pids(running.installation)
+    first = controlplane.status(running.installation).supervisor_pid
+    assert first
+    with having_a_node(running.installation):
+        keeping = asyncio.create_task(keeper.keep_supervisor(running.installation))
+        try:
+            os.kill(first, signal.SIGSTOP)
+
+            def replaced() -> bool:
+                now = controlplane.status(running.installation)
+                return now.running and now.supervisor_pid != first
+
+            await until(lambda: asyncio.to_thread(replaced), "another supervisor", seconds=120)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+    assert pids(running.installation) == before
+    await asyncio.to_thread(controlplane.start, running.installation, plane.programs())
+
+
+def test_what_was_stopped_for_long_is_started_again(running: plane.ControlPlane) -> None:
+    """The whole control plane but its supervisor, as real as it is."""
+    before = pids(running.installation)
+    for pid in before.values():
+        os.kill(pid, signal.SIGSTOP)
+    stopped = "somebody has stopped it (SIGSTOP)"
+    eventually(lambda: stopped in controlplane.status(running.installation).waiting_for, what="it is told")
+    eventually(lambda: not set(before.values()) & set(pids(running.installation).values()), what="all are others")
+    eventually(lambda: controlplane.status(running.installation).ready, what="all is ready again", seconds=180)
+    running.kubectl("create", "configmap", "after-the-stop")
+
+
 def test_an_adopted_component_is_watched_like_a_child(running: plane.ControlPlane) -> None:
     supervisor = controlplane.status(running.installation).supervisor_pid
     assert supervisor
@@ -165,8 +238,6 @@ def test_starting_twice_at_once_makes_one_of_everything(running: plane.ControlPl
 
 
 def test_a_second_supervisor_ends_at_once(running: plane.ControlPlane) -> None:
-    from virtualserver.controlplane import lifecycle
-
     supervisor = controlplane.status(running.installation).supervisor_pid
     lifecycle.launch(running.installation)
     log = running.installation.log("supervisor")
@@ -177,8 +248,6 @@ def test_a_second_supervisor_ends_at_once(running: plane.ControlPlane) -> None:
 def test_fault_40_a_start_from_another_run_folder_on_the_same_data_is_refused(
     running: plane.ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from virtualserver.controlplane import lifecycle
-
     monkeypatch.setattr(lifecycle, "_LET_GO_LIMIT", 0.5)
     before = pids(running.installation)
     supervisor = controlplane.status(running.installation).supervisor_pid

@@ -1,4 +1,4 @@
-"""Logs are bounded, and quoted."""
+"""Logs are quoted."""
 
 from __future__ import annotations
 
@@ -9,24 +9,6 @@ from virtualserver.controlplane.supervisor import logs
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def test_a_large_log_is_moved_while_its_writer_keeps_it_open(tmp_path: Path) -> None:
-    path = tmp_path / "etcd.log"
-    with path.open("ab", buffering=0) as writer:
-        writer.write(b"old\n" * 10)
-        logs.bound(path, limit=30)
-        writer.write(b"new\n")
-    assert path.read_bytes() == b"new\n"
-    assert (tmp_path / "etcd.log.1").read_bytes() == b"old\n" * 10
-
-
-def test_a_small_log_stays(tmp_path: Path) -> None:
-    path = tmp_path / "etcd.log"
-    path.write_bytes(b"few\n")
-    logs.bound(path, limit=30)
-    assert path.read_bytes() == b"few\n"
-    logs.bound(tmp_path / "none.log")
 
 
 def test_the_last_line_that_says_something_is_quoted(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def changed(**fields: object) -> Changed:
         changed(links={"stray0": dataclasses.replace(TAP, name="stray0")}),
         changed(links={"up0": None}),
         changed(links={"up0": Link(2, "up0", "veth", False, 1500)}),
+        changed(links={"up0": Link(2, "up0", "veth", True, 1500, is_free=False)}),
+        changed(links={"vst-1": dataclasses.replace(TAP, is_free=False)}),
         changed(addresses=frozenset({7})),
         changed(neighbours=frozenset({7})),
         changed(routes={GUEST: False}),

@@ -1,0 +1,38 @@
+"""Logs of programs that know no bound: what somebody else has them write must not fill the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Final
+
+from virtualserver.host.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["LIMIT", "bound"]
+
+LIMIT: Final = 16 << 20
+"""Bytes of a log before its end becomes ``NAME.log.1``: at most twice as much is kept."""
+
+
+def bound(path: Path, limit: int = LIMIT) -> None:
+    """Move the end of a log that has grown beyond the limit to ``NAME.log.1``, since its writer keeps the file open.
+
+    Args:
+        path: The log, to whose end its writer appends; one that is not there is fine.
+        limit: In bytes.
+    """
+    try:
+        with path.open("rb") as log:
+            size = os.fstat(log.fileno()).st_size
+            if size <= limit:
+                return
+            log.seek(size - limit)
+            end = log.read(limit)
+    except FileNotFoundError:
+        return
+    with contextlib.suppress(OSError):  # the disk is full: all the more reason
+        write_atomically(path.with_name(path.name + ".1"), end)
+    os.truncate(path, 0)
