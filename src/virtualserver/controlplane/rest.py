@@ -36,6 +36,9 @@ class RestError(Exception):
 class Rest:
     """One kept-alive connection to a server, with our client certificate; for one thread at a time.
 
+    The certificates are read at each connection, so that those that were renewed meanwhile are shown to a server that
+    was started again for that.
+
     Args:
         url: The server's address; a path in it is ignored.
         authority: The CA that signed its certificate.
@@ -44,14 +47,11 @@ class Rest:
     """
 
     def __init__(self, url: str, *, authority: Path, client: Path | None, timeout_seconds: float = 10) -> None:
-        parts = urllib.parse.urlsplit(url)
-        context = ssl.create_default_context(cafile=str(authority))
-        if client:
-            context.load_cert_chain(client.with_suffix(".crt"), client.with_suffix(".key"))
-        assert parts.hostname  # noqa: S101 - our own URLs have one
-        self._connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=timeout_seconds, context=context
-        )
+        self._parts = urllib.parse.urlsplit(url)
+        self._authority = authority
+        self._client = client
+        self._timeout_seconds = timeout_seconds
+        self._connection: http.client.HTTPSConnection | None = None
 
     @classmethod
     def as_administrator(cls, installation: Installation, url: str, *, timeout_seconds: float) -> Rest:
@@ -68,8 +68,10 @@ class Rest:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection; the next request makes another."""
+        if self._connection:
+            self._connection.close()
+        self._connection = None
 
     def status(self, path: str) -> int:
         """Return the HTTP status of a GET; raises OSError where there is no answer."""
@@ -112,11 +114,24 @@ class Rest:
     def _request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, bytes]:
         encoded = None if body is None else json.dumps(body).encode()
         try:
+            if self._connection is None or self._connection.sock is None:
+                self._connection = self._connect()
             self._connection.request(method, path, encoded, {"User-Agent": "virtualserver", **headers})
             response = self._connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()  # the next request connects anew
+            self.close()
             if isinstance(error, OSError):
                 raise
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context(cafile=str(self._authority))
+        if self._client:
+            context.load_cert_chain(self._client.with_suffix(".crt"), self._client.with_suffix(".key"))
+        assert self._parts.hostname  # noqa: S101 - our own URLs have one
+        connection = http.client.HTTPSConnection(
+            self._parts.hostname, self._parts.port, timeout=self._timeout_seconds, context=context
+        )
+        connection.connect()
+        return connection

@@ -13,7 +13,7 @@ import pytest
 
 from harness import control_plane as plane
 from harness.waiting import eventually
-from virtualserver.controlplane import components, credentials
+from virtualserver.controlplane import components, credentials, pki
 from virtualserver.controlplane.database import Database, DatabaseSize, is_tight
 from virtualserver.controlplane.options import Options
 from virtualserver.controlplane.rest import Rest, RestError
@@ -101,6 +101,30 @@ def test_former_states_go_before_they_fill_the_database_and_the_alarm_with_them(
         assert 1 < went < 20
         assert not database.look().alarms
     user.close()
+
+
+def test_a_certificate_that_was_renewed_is_shown_without_a_start(etcd: Installation) -> None:
+    """A supervisor keeps its `Database` for longer than a certificate is valid."""
+
+    def write(now: datetime.datetime) -> None:
+        (etcd.pki / "clients/etcd.crt").unlink()
+        uids = UidRange(os.getuid(), 4096)
+        assert credentials.ensure(etcd, uids, server="", addresses=(), now=now)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError):  # it has just been started
+            return database.look().size > 0
+        return False
+
+    now = datetime.datetime.now(datetime.UTC)
+    with contextlib.closing(a_database(etcd)) as database:
+        eventually(answers, what="etcd to answer")
+        database.close()  # as when etcd is started again
+        write(now - pki.CERTIFICATE_LIFETIME - datetime.timedelta(days=1))
+        with pytest.raises(OSError):  # noqa: PT011 - TLS says it in several ways
+            database.look()
+        write(now)
+        assert database.look().size
 
 
 def test_what_is_in_use_is_not_looked_through_again_and_again() -> None:

@@ -22,13 +22,10 @@ def make(probe: components.UrlProbe | components.FileProbe, process: Process) ->
     """Return a blocking function that tells whether the process is ready."""
     if isinstance(probe, components.FileProbe):
         return lambda: _holds_pid(probe.path, process.pid)
-    connection: rest.Rest | None = None
+    connection = rest.Rest(probe.url, authority=probe.authority, client=probe.client, timeout_seconds=5)
 
     def ask() -> bool:
-        nonlocal connection
         try:
-            if connection is None:
-                connection = rest.Rest(probe.url, authority=probe.authority, client=probe.client, timeout_seconds=5)
             return connection.status(urlsplit(probe.url).path) == 200
         except OSError:
             return False

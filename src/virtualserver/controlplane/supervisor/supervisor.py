@@ -325,9 +325,10 @@ class Supervisor:
     async def _follow_time(self) -> None:
         """Renew certificates in time, also where nobody starts anything for a year, or sets the clock.
 
-        Each start of a component reads them.
+        Each start of a component reads them, and the start of all has just looked at them.
         """
         while True:
+            await _until_renewal()
             try:
                 if await asyncio.to_thread(self._renew):
                     _log.info("certificates were renewed: starting all components again")
@@ -336,7 +337,6 @@ class Supervisor:
                             await asyncio.to_thread(end, watched.process)
             except (OSError, ValueError):
                 _log.exception("renewing the certificates")
-            await _until_renewal()
 
     async def _bound_logs(self) -> None:
         while True:

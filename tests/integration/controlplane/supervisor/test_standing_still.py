@@ -196,7 +196,7 @@ async def test_certificates_are_looked_at_as_soon_as_somebody_sets_the_clock(
     """A brother of fault 33: after a clock was set right, nothing was valid for ten minutes."""
     (world.folder / "mended").touch()
     await world.ready()
-    assert world.renewals.count == 1
+    assert world.renewals.count == 0
     a_year = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + 365 * 86400)
     monkeypatch.setattr(supervisor, "time", a_year)
-    await until(lambda: world.renewals.count == 2, "certificates to be looked at", seconds=60)
+    await until(lambda: world.renewals.count == 1, "certificates to be looked at", seconds=60)
