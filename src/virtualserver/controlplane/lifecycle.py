@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["ComponentStatus", "ControlPlaneStatus", "address_of", "launch", "resume", "start", "status", "stop"]
 
 _START_LIMIT: Final = 180.0
+_END_LIMIT: Final = 90.0
+"""Seconds that a supervisor may take to end, with its components, once it is told to."""
 _LET_GO_LIMIT = 15.0
 """Seconds that a supervisor which does not answer may take to end."""
 _GIVE_UP_AFTER: Final = 3
@@ -163,9 +165,8 @@ def start(
         if running and running.settings == msgspec.to_builtins(settings) and not running.stopping:
             return _wait_ready(installation, progress)
         if running:
-            _let_go(installation, "detach" if not running.stopping else "stop")
-        else:
-            _refuse_second(installation)
+            control.ask(installation.socket, "stop" if running.stopping else "detach")
+        os.close(_take_lock(installation, progress, limit_seconds=_END_LIMIT if running else None))
         _prepare(installation, programs, chosen, admin)
         with installation.changing() as record:
             record.controlplane = settings
@@ -177,7 +178,9 @@ def start(
             raise
 
 
-def stop(installation: Installation, *, progress: Update = lambda what, share: None, limit_seconds: float = 90) -> None:
+def stop(
+    installation: Installation, *, progress: Update = lambda what, share: None, limit_seconds: float = _END_LIMIT
+) -> None:
     """Stop every component in order, whether or not its supervisor lives; idempotent.
 
     Args:
@@ -192,20 +195,10 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
     if not installation.state.exists() and not installation.run.exists() and not strays:
         return
     with lock.held(installation, progress), _lasting(installation.state):
-        end = time.monotonic() + limit_seconds
-        if control.ask(installation.socket, "stop") is None:
-            if "supervisor" in strays:  # whose socket was lost, or which stands still
-                process.end(strays["supervisor"])
-            _refuse_second(installation)
-        while (descriptor := _take_from_supervisor(installation)) is None:
-            left = list(processes.Records(installation.processes).all())
-            if time.monotonic() > end:
-                raise errors.ControlPlaneError(
-                    f"the supervisor has not ended after {limit_seconds:.0f} s; left: {', '.join(left)}: "
-                    f"see {installation.log('supervisor')}"
-                )
-            progress(f"stopping {', '.join(reversed(left)) or 'the supervisor'}", None)
-            time.sleep(0.05)
+        answers = control.ask(installation.socket, "stop") is not None
+        if not answers and "supervisor" in strays:  # whose socket was lost, or which stands still
+            process.end(strays["supervisor"])
+        descriptor = _take_lock(installation, progress, limit_seconds=limit_seconds if answers else None)
         try:
             supervisor.stop_all(installation)  # what a killed supervisor left
             for path in (installation.processes, *map(installation.run_of, ("operator", "node", "relay"))):
@@ -218,11 +211,39 @@ def stop(installation: Installation, *, progress: Update = lambda what, share: N
             os.close(descriptor)
 
 
-def _take_from_supervisor(installation: Installation) -> int | None:
-    """Take the supervisor's lock, None while a supervisor lives: one whose state folder was lost has no lock to see."""
-    if control.ask(installation.socket, "status") is not None:
-        return None
-    return locks.take(installation.supervisor_lock)
+def _take_lock(installation: Installation, progress: Update, *, limit_seconds: float | None) -> int:
+    """Wait until no supervisor of this data lives, take its lock and return the descriptor.
+
+    Args:
+        installation: The installation.
+        progress: Told what is waited for.
+        limit_seconds: How long one that was told to end may take; None: none answers here, so that one which has this
+            data all the same is waited for only while it may be ending.
+
+    Raises:
+        ControlPlaneError: There is one still: two would work on one etcd.
+    """
+    limit = _LET_GO_LIMIT if limit_seconds is None else limit_seconds
+    end = time.monotonic() + limit
+    while True:
+        # One whose state folder was lost has no lock to see, but answers.
+        descriptor = None if control.ask(installation.socket, "status") else locks.take(installation.supervisor_lock)
+        if descriptor is not None:
+            return descriptor
+        left = ", ".join(reversed(processes.Records(installation.processes).all()))
+        if time.monotonic() > end and limit_seconds is not None:
+            raise errors.ControlPlaneError(
+                f"the supervisor has not ended after {limit:.0f} s; left: {left}: see {installation.log('supervisor')}"
+            )
+        if time.monotonic() > end:
+            pid = locks.holder(installation.supervisor_lock)
+            raise errors.ControlPlaneError(
+                f"{installation.supervisor_lock}: a supervisor{f' (PID {pid})' if pid else ''} runs on this data and "
+                f"does not answer in {installation.run}: it stands still, or was started with another run folder: "
+                "stop it where it was started (vs down), or choose another folder with VS_STATE"
+            )
+        progress("waiting for the supervisor to end" + (f"; there are {left}" if left else ""), None)
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -321,35 +342,6 @@ def resume(installation: Installation) -> bool:
         os.close(descriptor)
         launch(installation)
         return True
-
-
-def _let_go(installation: Installation, how: control.Request) -> None:
-    """Make the running supervisor end, with or without its components."""
-    control.ask(installation.socket, how)
-    while (descriptor := locks.take(installation.supervisor_lock)) is None:
-        time.sleep(0.05)
-    os.close(descriptor)
-
-
-def _refuse_second(installation: Installation) -> None:
-    """Refuse to go on where a supervisor has this data and does not answer here: two would work on one etcd.
-
-    A supervisor that is ending is waited for.
-
-    Raises:
-        ControlPlaneError: There is such a supervisor.
-    """
-    end = time.monotonic() + _LET_GO_LIMIT
-    while (descriptor := locks.take(installation.supervisor_lock)) is None:
-        if time.monotonic() > end:
-            pid = locks.holder(installation.supervisor_lock)
-            raise errors.ControlPlaneError(
-                f"{installation.supervisor_lock}: a supervisor{f' (PID {pid})' if pid else ''} runs on this data and "
-                f"does not answer in {installation.run}: it stands still, or was started with another run folder: "
-                "stop it where it was started (vs down), or choose another folder with VS_STATE"
-            )
-        time.sleep(0.05)
-    os.close(descriptor)
 
 
 def _wait_ready(installation: Installation, progress: Update) -> ControlPlaneStatus:
