@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime
 import functools
 import logging
@@ -27,15 +26,14 @@ import yaml
 from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, rest
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
-from virtualserver.controlplane.supervisor import control, logs, probes, processes
-from virtualserver.host import locks, pulse, watchdog
-from virtualserver.host.files import write_atomically
+from virtualserver.controlplane.supervisor import control, processes
+from virtualserver.controlplane.supervisor.kept import KeptComponent, wait_for
+from virtualserver.host import locks
 from virtualserver.host.logs import bound
-from virtualserver.host.process import Process, end
+from virtualserver.host.process import end
 from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     from virtualserver.installation.record import ControlPlaneSettings, UidRange
@@ -46,8 +44,6 @@ _log = logging.getLogger("supervisor")
 
 _FIRST_DELAY: Final = 0.25
 _LONGEST_DELAY: Final = 30.0
-_TRACE_SECONDS: Final = 2.0
-"""How long a component that stands still may take to write where it does, before it is killed."""
 _RENEWAL_SECONDS: Final = 600.0
 _CLOCK_SECONDS: Final = 5.0
 _JUMP_SECONDS: Final = 60.0
@@ -55,44 +51,6 @@ _JUMP_SECONDS: Final = 60.0
 _ROOM_SECONDS: Final = 3.0
 _SILENT_SECONDS: Final = 5
 """After so many seconds in which the node is not ready its APIs are withdrawn."""
-
-_HEALTHY_SECONDS: Final = 60.0
-"""After this long in health, a failure is the first one again."""
-
-
-@dataclasses.dataclass(slots=True)
-class _Watched:
-    """What the supervisor knows about one component."""
-
-    component: parts.Component
-    ready: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
-    process: Process | None = None
-    child: subprocess.Popen[bytes] | None = None
-    restarts: int = 0
-    failures: int = 0
-    last_error: str = ""
-    silent_seconds: float = 0.0
-    broken_off: str = ""
-
-    def report(self) -> control.ComponentReport:
-        """Return how the component is."""
-        return control.ComponentReport(
-            name=self.component.name,
-            pid=self.process.pid if self.process else None,
-            version=self.component.version,
-            ready=self.ready.is_set(),
-            restarts=self.restarts,
-            last_error=self.last_error,
-            trouble=self.trouble,
-        )
-
-    @property
-    def trouble(self) -> str:
-        """What is wrong with a process that lives, for people; ``""`` for nothing."""
-        if self.silent_seconds < watchdog.DOUBT_SECONDS:
-            return ""
-        how = "its event loop has stood still" if self.component.pulse else "somebody has stopped it (SIGSTOP)"
-        return f"{how} for {self.silent_seconds:.0f} s"
 
 
 class Supervisor:
@@ -127,9 +85,14 @@ class Supervisor:
         self._renew = renew
         self._make_room = make_room
         self._withdraw = withdraw
-        self._records = processes.Records(installation.processes)
-        self._watched = {component.name: _Watched(component) for component in components}
         self._bootstrapped = asyncio.Event()
+        self._readiness = {component.name: asyncio.Event() for component in components}
+        self._readiness["bootstrap"] = self._bootstrapped
+        records = processes.Records(installation.processes)
+        self._kept = {
+            component.name: KeptComponent(component, records, installation.log(component.name), self._readiness)
+            for component in components
+        }
         self._bootstrap_error = ""
         self._over = asyncio.Event()
         self._stopping = False
@@ -143,7 +106,7 @@ class Supervisor:
         try:
             # A fault of ours in one task ends the supervisor, with a trace in its log; the components go on.
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._keep(watched)) for watched in self._watched.values()]
+                tasks = [group.create_task(kept.run()) for kept in self._kept.values()]
                 tasks += [group.create_task(self._bootstrap()), group.create_task(self._bound_logs())]
                 tasks += [group.create_task(self._follow_time()), group.create_task(self._guard_discovery())]
                 tasks.append(group.create_task(self._keep_room()))
@@ -170,13 +133,13 @@ class Supervisor:
             stopping=self._stopping,
             bootstrapped=self._bootstrapped.is_set(),
             bootstrap_error=self._bootstrap_error,
-            components=[watched.report() for watched in self._watched.values()],
+            components=[kept.report() for kept in self._kept.values()],
         )
 
     async def _bootstrap(self) -> None:
         delay = _FIRST_DELAY
         while True:
-            await self._wait_for(("kube-apiserver",))
+            await wait_for(self._readiness, ("kube-apiserver",))
             try:
                 await asyncio.to_thread(self._prepare)
                 break
@@ -193,117 +156,13 @@ class Supervisor:
         self._bootstrap_error = ""
         self._bootstrapped.set()
 
-    async def _wait_for(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            if name == "bootstrap":
-                await self._bootstrapped.wait()
-            elif name in self._watched:
-                await self._watched[name].ready.wait()
-
-    async def _keep(self, watched: _Watched) -> None:
-        """Keep one component running, for ever."""
-        component = watched.component
-        watched.process = self._records.find(component.name)
-        if watched.process and not self._records.is_current(component):
-            _log.info("%s was started differently: starting it again", component.name)
-            await asyncio.to_thread(end, watched.process)
-            watched.process = None
-        elif watched.process:
-            _log.info("adopted %s, PID %d", component.name, watched.process.pid)
-        while True:
-            if watched.process is None:
-                await self._wait_for(component.loads_after or component.after)
-                self._start(watched)
-            if watched.process is not None:
-                await self._attend(watched)
-            delay = min(_FIRST_DELAY * 2**watched.failures, _LONGEST_DELAY)
-            watched.failures += 1
-            watched.restarts += 1
-            _log.warning("%s: %s; starting it again in %.1f s", component.name, watched.last_error, delay)
-            await asyncio.sleep(delay)
-
-    def _start(self, watched: _Watched) -> None:
-        component = watched.component
-        try:
-            if component.database:
-                probes.refuse_second_user(component.database)
-            watched.child = processes.spawn(component, self._records, self._installation.log(component.name))
-        except (OSError, errors.ControlPlaneError) as error:
-            watched.last_error = f"cannot be started: {error}"
-            return
-        watched.process = Process.of(watched.child.pid)
-        if watched.process is None:
-            watched.last_error = _ending(watched.child, self._installation.log(component.name))
-        else:
-            _log.info("started %s, PID %d", component.name, watched.process.pid)
-
-    async def _attend(self, watched: _Watched) -> None:
-        """Probe a running component until it ends, then say how it ended."""
-        assert watched.process  # noqa: S101 - the caller looked
-        began = time.monotonic()
-        tasks = [asyncio.create_task(do(watched)) for do in (self._probe, self._release, self._watch)]
-        try:
-            await _ended(watched.process)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if watched.ready.is_set() and time.monotonic() - began > _HEALTHY_SECONDS:
-            watched.failures = 0
-        watched.ready.clear()
-        watched.process = None
-        ending = _ending(watched.child, self._installation.log(watched.component.name))
-        watched.last_error = watched.broken_off or ending
-        watched.child, watched.silent_seconds, watched.broken_off = None, 0.0, ""
-
-    async def _release(self, watched: _Watched) -> None:
-        """Let a component that was started early begin; one that loses us before, begins by itself."""
-        if watched.child and watched.child.stdin:
-            with watched.child.stdin:
-                await self._wait_for(watched.component.after)
-
-    async def _probe(self, watched: _Watched) -> None:
-        assert watched.process  # noqa: S101 - the caller looked
-        probe = probes.make(watched.component.probe, watched.process)
-        while True:
-            if await asyncio.to_thread(probe) and not watched.trouble:
-                if not watched.ready.is_set():
-                    _log.info("%s is ready", watched.component.name)
-                watched.ready.set()
-                await asyncio.sleep(5)
-            else:
-                watched.ready.clear()
-                await asyncio.sleep(0.1)
-
-    async def _watch(self, watched: _Watched) -> None:
-        """End a component that stands still, and note at what: its successor leaves that alone."""
-        component, process = watched.component, watched.process
-        assert process  # noqa: S101 - the caller looked
-        dog, still, beat = watchdog.Watchdog(process.pid), watchdog.Standstill(process), None
-        while watched.silent_seconds < watchdog.LIMIT_SECONDS:
-            await asyncio.sleep(watchdog.LOOK_SECONDS)
-            beat = pulse.read(component.pulse) if component.pulse else None
-            watched.silent_seconds = dog.look(beat, now=time.monotonic()) if component.pulse else still.look()
-            if watched.trouble:
-                watched.ready.clear()
-        # Who is stopped from outside stands still at whatever it did at that moment.
-        work = beat.work if beat and not process.is_stopped() else ""
-        try:
-            if component.pulse:
-                write_atomically(component.pulse.with_name("held"), work, mode=0o644)
-        except OSError as error:
-            _log.error("%s: what it stood still at could not be noted: %s", component.name, error)
-        watched.broken_off = f"{watched.trouble}{f' at {work}' if work else ''}, so it was ended: its log says where"
-        _log.error("%s: %s", component.name, watched.broken_off)
-        await asyncio.to_thread(end, process, limit_seconds=_TRACE_SECONDS, by=signal.SIGABRT)
-
     async def _guard_discovery(self) -> None:
         """Take the node's APIs away while it does not answer, so that it holds up nobody else's objects."""
-        node = self._watched.get("node")
+        node = self._readiness.get("node")
         silent = 0
         while node is not None:
             await asyncio.sleep(1)
-            silent = 0 if node.ready.is_set() else silent + 1
+            silent = 0 if node.is_set() else silent + 1
             if silent < _SILENT_SECONDS or not self._bootstrapped.is_set():
                 continue
             try:
@@ -315,7 +174,7 @@ class Supervisor:
 
     async def _keep_room(self) -> None:
         while True:
-            await self._wait_for(("etcd",))
+            await wait_for(self._readiness, ("etcd",))
             try:
                 await asyncio.to_thread(self._make_room)
             except (OSError, rest.RestError) as error:
@@ -332,15 +191,15 @@ class Supervisor:
             try:
                 if await asyncio.to_thread(self._renew):
                     _log.info("certificates were renewed: starting all components again")
-                    for watched in reversed(self._watched.values()):
-                        if watched.process:
-                            await asyncio.to_thread(end, watched.process)
+                    for kept in reversed(self._kept.values()):
+                        if kept.process:
+                            await asyncio.to_thread(end, kept.process)
             except (OSError, ValueError):
                 _log.exception("renewing the certificates")
 
     async def _bound_logs(self) -> None:
         while True:
-            for name in (*self._watched, "supervisor"):
+            for name in (*self._kept, "supervisor"):
                 await asyncio.to_thread(bound, self._installation.log(name))
             await asyncio.sleep(30)
 
@@ -362,19 +221,6 @@ def stop_all(installation: Installation) -> None:
         records.forget(name)
 
 
-async def _ended(process: Process) -> None:
-    loop = asyncio.get_running_loop()
-    with process.open() as descriptor:
-        if descriptor is None:
-            return
-        over = asyncio.Event()
-        loop.add_reader(descriptor, over.set)
-        try:
-            await over.wait()
-        finally:
-            loop.remove_reader(descriptor)
-
-
 async def _until_renewal() -> None:
     """Wait until certificates are to be looked at again: at once where somebody sets the machine's clock."""
     ahead = time.time() - time.monotonic()
@@ -382,17 +228,6 @@ async def _until_renewal() -> None:
         await asyncio.sleep(_CLOCK_SECONDS)
         if abs(time.time() - time.monotonic() - ahead) > _JUMP_SECONDS:
             return
-
-
-def _ending(child: subprocess.Popen[bytes] | None, log: Path) -> str:
-    status = child.wait() if child else None
-    if status is None:
-        how = "ended"
-    elif status < 0:
-        how = f"was ended by {signal.Signals(-status).name}"
-    else:
-        how = f"ended with status {status}"
-    return f"{how}; its log, {log}, ends with: {logs.last_line(log)}"
 
 
 async def _run(installation: Installation) -> None:

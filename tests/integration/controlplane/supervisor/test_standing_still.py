@@ -124,7 +124,7 @@ async def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        child = work._watched["operator"].child  # pyright: ignore[reportPrivateUsage]
+        child = work._kept["operator"].child  # pyright: ignore[reportPrivateUsage]
         if child:
             child.kill()
             child.wait()
