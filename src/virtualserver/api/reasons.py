@@ -62,6 +62,7 @@ class Reason(Explained):
     POOL_EXHAUSTED = Word("PoolExhausted", "The address pool has no free address.")
     POOL_UNKNOWN = Word("PoolUnknown", "The address pool does not exist.")
     ADDRESS_IN_USE = Word("AddressInUse", "The address belongs to another Service.")
+    ADDRESS_PROBING = Word("AddressProbing", "The uplink is being asked whether somebody there has the address.")
     PORT_IN_USE = Word("PortInUse", "A port of the machine's own address belongs to a process or to another Service.")
     HOST_ADDRESS = Word("HostAddress", "The pool is the machine's own address, which no server can have for itself.")
     ADDRESS_QUOTA_EXCEEDED = Word(

@@ -24,7 +24,7 @@ from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq
-from virtualserver.fabric.kernel import devices, ruleset, taps, uplinks
+from virtualserver.fabric.kernel import devices, probing, ruleset, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
@@ -34,7 +34,7 @@ from virtualserver.host.commands import CommandError
 from virtualserver.host.settings import HostSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
 __all__ = ["NOBODY", "Adjustment", "Blocker", "Contest", "DataPlane", "Repair"]
@@ -109,6 +109,18 @@ class DataPlane:
     def called_by_host(self) -> tuple[state.Address, ...]:
         """Where it is called for what is published on the machine's own address; empty where no pool is that."""
         return tuple(self.ranges.node_end(version).ip for version in state.CARRIED) if self.ranges.host else ()
+
+    async def probe(self, addresses: Collection[state.Address]) -> dict[state.Address, str] | None:
+        """Ask on the uplink who has addresses, and return the hardware address of each that somebody has.
+
+        Returns:
+            None where there is no uplink now, so that nothing is known.
+        """
+        return await apart(lambda: probing.probe(self.ranges.uplink, addresses)) if self.ranges.uplink else None
+
+    def own_among(self, addresses: Collection[state.Address]) -> set[state.Address]:
+        """Return those of some addresses that are the machine's own, or broadcasts of its links."""
+        return {address for address in addresses if any(address in network for network in self._attachment.machine)}
 
     async def start(self) -> None:
         """Make or re-adopt the namespace, the veth pair, the base rules, the host's table and routes, and dnsmasq.

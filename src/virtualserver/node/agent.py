@@ -42,8 +42,12 @@ from virtualserver.machines.hypervisor import Hypervisor
 from virtualserver.node import events, nodeobject
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
+from virtualserver.node.allocation.host_pool import HostPool
+from virtualserver.node.allocation.uplink import UplinkPools
+from virtualserver.node.allocation.vacancies import Vacancies
 from virtualserver.node.held import Held, key_of_machine
 from virtualserver.node.overseer import Overseer
+from virtualserver.node.prober import Prober
 from virtualserver.node.published_host import PublishedHost
 from virtualserver.node.queues import Queues
 from virtualserver.node.reserve import Reserve
@@ -130,8 +134,16 @@ class Agent:
             dhcp_user=uids.dnsmasq,
             holders=hypervisor,
         )
-        host = PublishedHost(dataplane) if networks.host else None
-        self._addresses = addresses = Addresses(allocations, networks, users=uids.guests, host=host)
+        vacancies = Vacancies()
+        self._addresses = addresses = Addresses(
+            allocations,
+            networks,
+            users=uids.guests,
+            host=HostPool(allocations, PublishedHost(dataplane), networks.host) if networks.host else None,
+            uplink=UplinkPools(allocations, vacancies, networks) if networks.uplink else None,
+        )
+        self._uplink = networks.uplink
+        self._prober = Prober(cache, queues, vacancies, addresses, dataplane) if networks.uplink else None
         disks = DiskStore(installation.disks)
         disks.remove_unfinished()
         images = ImageStore(installation.images)
@@ -183,6 +195,7 @@ class Agent:
                 tasks.append(asyncio.create_task(self._tell_of_repairs(node)))
                 tasks.append(asyncio.create_task(self._stay_registered(port)))
                 tasks.append(asyncio.create_task(self._follow_site(node)))
+                tasks.append(asyncio.create_task(self._tell_of_occupied(node)))
                 await asyncio.gather(*tasks)
         finally:
             for task in tasks:
@@ -249,6 +262,15 @@ class Agent:
             if isinstance(told, Adjustment):  # the machine may have another address, which is some Services' too
                 for service in self._cache.all(kinds.SERVICE):
                     self._queues.services.add(key_of(service))
+
+    async def _tell_of_occupied(self, node: Manifest) -> None:
+        """Tell, as Events of the Node, of addresses that somebody on the uplink has, or has no more."""
+        if self._prober is None:
+            return
+        async for changed in self._prober.found():
+            event = events.event_of_occupied(self._uplink, changed)
+            _logger.warning("%s", event.message)
+            self._recorder.emit(node, event)
 
     async def _follow_site(self, node: Manifest) -> None:
         """Tell of the administrator's file what was refused, and each change of it, as Events of the Node."""

@@ -16,13 +16,22 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from virtualserver.api.faults import Fault
+    from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["CUT_OFF", "NO_MACHINE", "STANDS_STILL", "event_of_data_plane", "event_of_site", "events_of"]
+__all__ = [
+    "CUT_OFF",
+    "NO_MACHINE",
+    "STANDS_STILL",
+    "event_of_data_plane",
+    "event_of_occupied",
+    "event_of_site",
+    "events_of",
+]
 
 STANDS_STILL: Final = "GuestStandsStill"
 """Reason of a VMI's Ready: its guest runs, and for a while it cannot go on."""
@@ -62,6 +71,20 @@ def event_of_site(file: Path, faults: Sequence[Fault]) -> Event:
         return Event("Normal", "SiteTakenOver", f"{file} holds")
     listed = "; ".join(str(fault) for fault in faults)
     return Event("Warning", "SiteRefused", f"{file}: refused, what held before it goes on holding: {listed}")
+
+
+def event_of_occupied(uplink: str, changed: Mapping[Address, str]) -> Event:
+    """Return what is told of the Node where others on the uplink have addresses of a pool, or have them no more: pure.
+
+    Args:
+        uplink: The link.
+        changed: Who has each address, ``""`` for nobody.
+    """
+    taken = [f"{address} belongs to {who}" for address, who in changed.items() if who]
+    free = [str(address) for address, who in changed.items() if not who]
+    told = [f"link {uplink}: {', '.join(taken)}: such an address is given to nobody here"] if taken else []
+    told += [f"link {uplink}: nobody has {', '.join(free)} any more"] if free else []
+    return Event("Warning" if taken else "Normal", "AddressOccupied", "; ".join(told))
 
 
 def events_of(resource: Resource, before: Manifest, after: Manifest) -> list[Event]:

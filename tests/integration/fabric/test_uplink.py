@@ -154,3 +154,21 @@ async def test_held_addresses_of_a_former_pool_go_on_beside_those_of_the_new_one
     with guest.serving(8080):
         assert internet.tcp(PUBLISHED, 8080) == world.CLIENT_ADDRESS
         assert internet.tcp("192.0.2.7", 8080) == world.CLIENT_ADDRESS
+
+
+async def test_who_has_an_address_on_the_link_is_found_before_it_is_used(
+    internet: world.Node, plane: DataPlane
+) -> None:
+    internet.run("ip", "address", "add", f"{NEIGHBOUR}/24", "dev", "eth0")
+    internet.run("ip", "neigh", "add", "proxy", "100.64.7.141", "dev", "eth0")
+    internet.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1", "net.ipv4.neigh.eth0.proxy_delay=0")
+    internet.run("ip", "link", "add", "far0", "type", "veth", "peer", "name", "far1")
+    internet.run("ip", "link", "set", "far0", "up")
+    internet.run("ip", "route", "add", "100.64.7.141/32", "dev", "far0")
+    asked = [ip_address(text) for text in (NEIGHBOUR, "100.64.7.141", PUBLISHED, world.HOST_ADDRESS)]
+    mac = json.loads(internet.run("ip", "-j", "link", "show", "eth0"))[0]["address"]
+    found = await plane.probe(asked)
+    assert found == {ip_address(NEIGHBOUR): mac, ip_address("100.64.7.141"): mac}, "who answers for others counts too"
+    assert plane.own_among(asked) == {ip_address(world.HOST_ADDRESS)}
+    world.sh("ip", "link", "set", world.UPLINK, "down")
+    assert await plane.probe(asked) is None, "nothing is known"

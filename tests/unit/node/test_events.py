@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from virtualserver.fabric.desired.contest import Contest
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import kinds
 from virtualserver.kube.events import Event
-from virtualserver.node.events import CUT_OFF, STANDS_STILL, event_of_data_plane, events_of
+from virtualserver.node.events import CUT_OFF, STANDS_STILL, event_of_data_plane, event_of_occupied, events_of
 
 INSTANCE, MACHINE, SERVICE = kinds.VIRTUAL_MACHINE_INSTANCE, kinds.VIRTUAL_MACHINE, kinds.SERVICE
 
@@ -110,3 +111,12 @@ def test_a_repair_of_the_data_plane_is_a_warning_that_says_what_and_where() -> N
     assert contested[:2] == ("Warning", "DataPlaneContested")
     assert contested.message.startswith("host: nftables rules of the host: something takes it away")
     assert event_of_data_plane(Adjustment("by wifi0 now")) == Event("Normal", "DataPlaneAdjusted", "by wifi0 now")
+
+
+def test_addresses_that_others_on_the_uplink_have_are_told_and_when_they_are_free_again() -> None:
+    one, two = ipaddress.ip_address("203.0.113.1"), ipaddress.ip_address("203.0.113.2")
+    event = event_of_occupied("eth1", {one: "02:00:00:00:00:99", two: ""})
+    assert (event.type, event.reason) == ("Warning", "AddressOccupied")
+    assert "link eth1: 203.0.113.1 belongs to 02:00:00:00:00:99" in event.message
+    assert "nobody has 203.0.113.2 any more" in event.message
+    assert event_of_occupied("eth1", {two: ""}).type == "Normal"

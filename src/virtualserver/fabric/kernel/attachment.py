@@ -166,6 +166,11 @@ class Attachment:
             answering.announce(kernel, self._answered.uplink, addresses)
 
     @property
+    def machine(self) -> list[Network]:
+        """The machine's own addresses, those of broadcasts too, as they were last seen."""
+        return self._machine
+
+    @property
     def routed_one_by_one(self) -> list[Network]:
         """The addresses that have a route of their own in the host, since their network is another's too."""
         return [ip_network(address) for address in self._answered.addresses]

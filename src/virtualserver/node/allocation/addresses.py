@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.node.allocation import pools
 from virtualserver.node.allocation.allocations import NOBODY, Allocation, Allocations, AlreadyAllocated, Claimant, Kind
+from virtualserver.node.allocation.host_pool import PORT_IN_USE
+from virtualserver.node.allocation.uplink import PROBING
 from virtualserver.node.waits import Wait
 from virtualserver.plan.sites.quotas import NO_QUOTA
 
@@ -20,21 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from virtualserver.fabric.desired.state import Address, Ranges
+    from virtualserver.node.allocation.host_pool import HostPool
+    from virtualserver.node.allocation.uplink import UplinkPools
     from virtualserver.node.allocation.wishes import AddressWish
     from virtualserver.plan.sites.quotas import AddressQuota
 
-__all__ = ["COOLING", "PASSING", "Addresses", "Host"]
-
-PORT_IN_USE: Final = "PortInUse"
+__all__ = ["COOLING", "PASSING", "Addresses"]
 
 COOLING: Final = "AddressCoolingDown"
 """Reason of a wait for a pinned address that somebody else gave back a moment ago: it ends by itself."""
 
-_PORT_SECONDS: Final = 10.0
-"""So long a Service waits before it is looked again whether a process of the machine has given its port up."""
-
-PASSING: Final = (COOLING, PORT_IN_USE)
+PASSING: Final = (COOLING, PORT_IN_USE, PROBING)
 """Reasons of waits that end without a change of any object that is watched: they are looked at again after a while."""
+
+_NAMED: Final = 5
 
 _BALANCER: Final = "load-balancer/"
 _ATTACHED: Final = "attached/"
@@ -43,19 +44,6 @@ _OF_VPCS: Final = ("tap/", "mac/")
 """With what the purposes of allocations for NICs on VPCs begin; the VPC's name follows."""
 _FORMER: Final = "former/"
 """Purpose of an address that is of no pool of its owner's any more: to be freed as soon as nothing stands for it."""
-
-
-class Host(Protocol):
-    """The machine as far as its own address is a pool."""
-
-    @property
-    def address(self) -> Address | None:
-        """The address by which the machine is reached now, None where there is none."""
-        ...
-
-    def occupant(self, protocol: str, port: int) -> str:
-        """Return which process of the machine has a port of that address, in words; ``""`` where none has it."""
-        ...
 
 
 class Addresses:
@@ -68,7 +56,8 @@ class Addresses:
         *,
         users: range,
         clock: Callable[[], float] = time.time,
-        host: Host | None = None,
+        host: HostPool | None = None,
+        uplink: UplinkPools | None = None,
     ) -> None:
         """Name where things come from.
 
@@ -77,7 +66,8 @@ class Addresses:
             ranges: The installation's networks.
             users: The numbers under which QEMU may run.
             clock: Seconds since the epoch.
-            host: The machine, for pools that are its own address; None where there is no such pool.
+            host: Grants ports of the machine's own address; None where no pool is that.
+            uplink: Knows whether somebody on the uplink has an address; None where no pool is on one.
         """
         self._allocations = allocations
         self._pools = pools.pools_of(ranges)
@@ -85,7 +75,7 @@ class Addresses:
         self._users = users
         self._clock = clock
         self._host = host
-        self._of_host = frozenset(ranges.host)
+        self._uplink = uplink
 
     def guest(self, owner: str, claimant: Claimant = NOBODY) -> tuple[Address, ...] | Wait:
         """Return the guest's own addresses, one per family of the guest range, 4 before 6.
@@ -212,8 +202,8 @@ class Addresses:
         pool = self._pools.get(wish.pool or "")
         if pool is None:
             return self._unknown(wish.pool or "")
-        if pool.name in self._of_host:
-            return self._staying(wish, pool) or self._on_host(wish, pool.name)
+        if self._host and self._host.has(pool.name):
+            return self._staying(wish, pool) or self._host.grant(wish)
         families = [family for family in wish.families if family in pool.families]
         if not families:
             return Wait("PoolUnknown", f"pool {pool.name!r} has no addresses of the Service's families: choose another")
@@ -234,62 +224,33 @@ class Addresses:
         found = (ipaddress.ip_address(text) for text in held if text and text != wish.leaves)
         return tuple(address for address in found if pool.was_of(address))
 
+    def contested(self, address: Address) -> str:
+        """Return who else on the uplink answers for an address that is held here, ``""`` where nobody does."""
+        return self._uplink.contested(address) if self._uplink else ""
+
+    def to_probe(self) -> list[Address]:
+        """Return the addresses that the uplink is to be asked for now; none where no pool is on one."""
+        return self._uplink.to_probe(self._pools.values()) if self._uplink else []
+
     def is_of_former_network(self, address: Address) -> bool:
         """Return whether an address is of a network that its pool had before."""
         return any(pool.was_of(address) for pool in self._pools.values())
 
     def pool_name(self, wish: AddressWish, granted: Sequence[Address]) -> str | None:
         """Return the name of the pool that granted addresses are from, None where there are none."""
-        if granted and wish.pool and (wish.pool in self._of_host or self._pools[wish.pool].was_of(granted[0])):
+        if granted and wish.pool and (self._is_host(wish.pool) or self._pools[wish.pool].was_of(granted[0])):
             return wish.pool
         pool = pools.pool_of(granted[0], self._pools.values()) if granted else None
         return (wish.pool or pool.name) if pool else None
 
     def is_on_host(self, wish: AddressWish) -> bool:
         """Return whether a Service asks for the machine's own address."""
-        if wish.pinned or wish.pool not in self._of_host:
+        if wish.pinned or wish.pool is None or not self._is_host(wish.pool):
             return False
         return not self._staying(wish, self._pools[wish.pool])
 
-    def _on_host(self, wish: AddressWish, pool: str) -> tuple[Address, ...] | Wait:
-        """Return the machine's own address for a Service's ports, recorded as the Service's, or why it has it not."""
-        address = self._host.address if self._host else None
-        if address is None:
-            return Wait(
-                "HostAddress", f"pool {pool} is this machine's own address, and it has none by which it is reached"
-            )
-        if not wish.ports:
-            return Wait(
-                "HostAddress",
-                f"pool {pool} is this machine's own address: it publishes ports, and no server can have it for itself, "
-                "neither attached nor floating: publish ports, or ask for a pool of addresses (public: false; an "
-                "administrator makes one with vs up --public-pool NETWORK)",
-            )
-        if wish.quota.of(pool) == 0:
-            return Wait("AddressQuotaExceeded", f"0 of pool {pool}: namespace {wish.claimant.namespace} may have none")
-        for protocol, port in wish.ports:
-            if wait := self._port_denied(wish, protocol, port):
-                return wait
-        for protocol, port in wish.ports:
-            purpose = _purpose_on_host(pool, protocol, port)
-            self._allocations.take(wish.owner, purpose, "port", f"{protocol}/{port}", wish.claimant)
-        return (address,)
-
-    def _port_denied(self, wish: AddressWish, protocol: str, port: int) -> Wait | None:
-        held = self._allocations.of_value("port", f"{protocol}/{port}")
-        if held is not None and held.owner == wish.owner:
-            return None  # whoever listens there now came later
-        if held is not None:
-            who = f"in use by {_named(held, wish.claimant, 'Service')}"
-        elif self._host and (process := self._host.occupant(protocol, port)):
-            who = f"in use by {process}"
-        else:
-            return None
-        return Wait(
-            PORT_IN_USE,
-            f"{protocol} port {port} of this machine's own address is {who}: choose another port",
-            retry_seconds=_PORT_SECONDS,
-        )
+    def _is_host(self, pool: str) -> bool:
+        return self._host is not None and self._host.has(pool)
 
     def _pinned(self, wish: AddressWish) -> tuple[Address, ...] | Wait:
         allowed = [pool for name, pool in self._pools.items() if wish.pool in (None, name)]
@@ -341,6 +302,8 @@ class Addresses:
     def _denied(self, wish: AddressWish, address: Address, pool: pools.Pool) -> Wait | None:
         """Return why a Service may not have the very address that it asks for, None where it may."""
         held = self._allocations.of_value("address", str(address))
+        if held is None and self._uplink and (wait := self._uplink.occupied(address)):
+            return wait
         if held is None:
             return self._exceeded(pool, wish.claimant, wish.quota) or self._cooling(address, pool, wish.claimant)
         if held.owner == wish.service:
@@ -417,13 +380,11 @@ class Addresses:
         if wait := self._exceeded(pool, claimant, quota):
             return wait
         used = self._allocations.values("address")
-        address = pool.choose(family, used, self._history(claimant))
+        on_uplink = self._uplink if self._uplink and self._uplink.has(pool) else None
+        address = pool.choose(family, on_uplink.unusable(used) if on_uplink else used, self._history(claimant))
         if address is None:
-            return Wait(
-                "PoolExhausted",
-                f"pool {pool.name!r} ({', '.join(map(str, pool.networks))}) has no free address: {pool.used(used)} of "
-                f"{pool.size(family)} are in use; delete a server or Service that has one, or give the pool more",
-            )
+            others: list[str] | Wait = on_uplink.others(pool, family, used) if on_uplink else []
+            return others if isinstance(others, Wait) else _exhausted(pool, family, used, others)
         self._allocations.take(owner, purpose, "address", str(address), claimant)
         return address
 
@@ -476,9 +437,8 @@ class Addresses:
     def _wanted(self, wish: AddressWish) -> Iterator[tuple[str, str]]:
         """Yield owner and purpose of what a Service may have, or owner and address; nothing where it cannot have it."""
         allowed = [pool for name, pool in self._pools.items() if wish.pool in (None, name)]
-        if self.is_on_host(wish):
-            for protocol, port in wish.ports:
-                yield wish.owner, _purpose_on_host(str(wish.pool), protocol, port)
+        if self._host and self.is_on_host(wish):
+            yield from self._host.wanted(wish)
         elif not wish.pinned:
             yield from ((wish.owner, _purpose(pool.name, family)) for pool in allowed for family in wish.families)
         elif all(pools.pool_of(one, allowed) or self._keeps(wish, one, allowed) for one in wish.pinned):
@@ -491,12 +451,17 @@ def _of_vpc(kind: Kind, vpc: str | None) -> str:
     return f"{kind}/{vpc}" if vpc else kind
 
 
+def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: Sequence[str]) -> Wait:
+    told = f"; {len(others)} belong to others on the uplink: {', '.join(others[:_NAMED])}" if others else ""
+    return Wait(
+        "PoolExhausted",
+        f"pool {pool.name!r} ({', '.join(map(str, pool.networks))}) has no free address: {pool.used(used)} of "
+        f"{pool.size(family)} are in use{told}; delete a server or Service that has one, or give the pool more",
+    )
+
+
 def _purpose(pool: str, family: int) -> str:
     return f"{_BALANCER}{pool}/{family}"
-
-
-def _purpose_on_host(pool: str, protocol: str, port: int) -> str:
-    return f"{_BALANCER}{pool}/{protocol}/{port}"
 
 
 def _named(held: Allocation, asker: Claimant, kind: str) -> str:

@@ -22,7 +22,7 @@ from virtualserver.node.services import balancing, quotas, relations, rules, sou
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from virtualserver.controlplane.site import SiteFound
     from virtualserver.fabric.dataplane import DataPlane
@@ -265,11 +265,13 @@ class ServiceController:
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
     async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> None:
+        held = () if isinstance(granted, Wait) else granted
         conditions = _conditions(
             service,
             granted,
             matches_nobody=relations.matches_nobody(self._cache, service),
-            former=[] if isinstance(granted, Wait) else [*filter(self._addresses.is_of_former_network, granted)],
+            former=[*filter(self._addresses.is_of_former_network, held)],
+            contested={address: who for address in held if (who := self._addresses.contested(address))},
         )
         if not conditions and not any(condition_of(service, type_) for type_ in _OWNED):
             return
@@ -292,7 +294,12 @@ class ServiceController:
 
 
 def _conditions(
-    service: Manifest, granted: tuple[Address, ...] | Wait, *, matches_nobody: bool, former: Sequence[Address]
+    service: Manifest,
+    granted: tuple[Address, ...] | Wait,
+    *,
+    matches_nobody: bool,
+    former: Sequence[Address],
+    contested: Mapping[Address, str],
 ) -> list[dict[str, Any]]:
     conditions: list[dict[str, Any]] = []
     faults: dict[str, str] = {}
@@ -300,7 +307,7 @@ def _conditions(
         quoted = ", ".join(map(repr, named))
         faults["NamedTargetPort"] = f"targetPort {quoted}: a machine has no port names, write a number"
     if balancing.wants_address(service):
-        conditions.append(_address_condition(service, granted, former))
+        conditions.append(_address_condition(service, granted, former, contested))
         if unreadable := source_ranges.clients_of(service).faults:
             faults["SourceRangeInvalid"] = "; ".join(unreadable[:_NAMED_FAULTS])
     if matches_nobody:
@@ -321,7 +328,10 @@ def _nobody(service: Manifest) -> str:
 
 
 def _address_condition(
-    service: Manifest, granted: tuple[Address, ...] | Wait, former: Sequence[Address]
+    service: Manifest,
+    granted: tuple[Address, ...] | Wait,
+    former: Sequence[Address],
+    contested: Mapping[Address, str],
 ) -> dict[str, Any]:
     if isinstance(granted, Wait):
         return {
@@ -331,6 +341,10 @@ def _address_condition(
             "message": granted.message,
         }
     found = {"type": names.ADDRESS_ASSIGNED, "status": "True", "reason": "Assigned", "message": ""}
+    if contested:
+        listed = ", ".join(f"{address} by {who}" for address, who in contested.items())
+        message = f"answered for by another machine on the link too, so that clients may reach that one: {listed}"
+        return {**found, "reason": "AddressContested", "message": message}
     for address in former:
         found["reason"] = "FormerPool"
         found["message"] = (

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from virtualserver.fabric.desired.state import Ranges
 from virtualserver.node.allocation.addresses import COOLING, Addresses
 from virtualserver.node.allocation.allocations import Allocations, Claimant
+from virtualserver.node.allocation.host_pool import HostPool
 from virtualserver.node.allocation.pools import COOL_DOWN_SECONDS
+from virtualserver.node.allocation.uplink import UplinkPools
+from virtualserver.node.allocation.vacancies import FRESH_SECONDS, Vacancies
 from virtualserver.node.services import balancing
 from virtualserver.node.waits import Wait
 from virtualserver.plan.sites.quotas import AddressQuota
@@ -630,7 +633,8 @@ SELECTOR = {"selector": {"app": "web"}}
 def hosted(tmp_path: Path) -> Iterator[World]:
     """A world whose public pool is the machine's own address."""
     world = World(tmp_path / "claims", ranges=ON_HOST)
-    world.addresses = Addresses(world.allocations, ON_HOST, users=range(100, 103), host=world.machine)
+    host = HostPool(world.allocations, world.machine, ON_HOST.host)
+    world.addresses = Addresses(world.allocations, ON_HOST, users=range(100, 103), host=host)
     yield world
     world.allocations.close()
 
@@ -702,7 +706,8 @@ def test_what_is_held_of_a_former_network_stays_until_it_is_given_up(tmp_path: P
     assert (before.grant(web), before.grant(pinned)) == ("203.0.113.1", "203.0.113.5")
     before.allocations.close()
     world = World(tmp_path / "claims", ranges=after)
-    world.addresses = Addresses(world.allocations, after, users=range(100, 103), host=world.machine)
+    host = HostPool(world.allocations, world.machine, after.host)
+    world.addresses = Addresses(world.allocations, after, users=range(100, 103), host=host)
     world.services = [web, pinned]
     udp = world.add("udp", key="k", protocol="UDP", **SELECTOR)
     assert [world.grant(one) for one in (web, udp, pinned)] == ["203.0.113.1", "203.0.113.1", "203.0.113.5"]
@@ -721,3 +726,89 @@ def test_what_is_held_of_a_former_network_stays_until_it_is_given_up(tmp_path: P
         assert world.grant(udp) == moved, "both Services of a server move at once"
         assert world.sweep() == ["203.0.113.1"]
     world.allocations.close()
+
+
+ON_LINK = dataclasses.replace(
+    RANGES, public={"public": (net("203.0.113.0/29"),)}, uplink="eth1", routed=(net("203.0.113.0/29"),)
+)
+OTHERS_MAC = "02:00:00:00:00:99"
+
+
+class Link:
+    """The link on which a public pool is, with a neighbour there."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.clock = Clock()
+        self.vacancies = Vacancies(clock=self.clock)
+        uplink = UplinkPools(world.allocations, self.vacancies, ON_LINK)
+        world.addresses = Addresses(world.allocations, ON_LINK, users=range(100, 103), clock=world.clock, uplink=uplink)
+        self.taken: dict[Address, str] = {}
+
+    def probe(self) -> list[str]:
+        """Ask as the prober does, and return what was asked for."""
+        due = [*self.vacancies.take_asked(), *self.world.addresses.to_probe()]
+        self.vacancies.note(due, self.taken)
+        return [str(address) for address in dict.fromkeys(due)]
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Iterator[Link]:
+    world = World(tmp_path / "claims", ranges=ON_LINK)
+    yield Link(world)
+    world.allocations.close()
+
+
+def test_an_address_on_the_uplink_is_given_once_nobody_there_has_it(link: Link) -> None:
+    web = link.world.add("web")
+    assert link.world.grant(web) == "AddressProbing"
+    link.taken = {ipaddress.ip_address("203.0.113.1"): OTHERS_MAC}
+    assert "203.0.113.1" in link.probe()
+    assert link.world.grant(web) == "203.0.113.2", "somebody there has the first"
+    assert link.world.grant(link.world.add("private", pool="private")) == "198.18.0.1", "no link is asked for those"
+    assert link.world.grant(link.world.add("next", namespace="team")) == "203.0.113.3", "it was asked ahead"
+
+
+def test_an_address_that_is_asked_for_by_name_says_who_has_it(link: Link) -> None:
+    pinned = link.world.add("pinned", pins="203.0.113.5")
+    link.taken = {ipaddress.ip_address("203.0.113.5"): OTHERS_MAC}
+    assert link.world.grant(pinned) == "AddressProbing"
+    assert link.probe()[0] == "203.0.113.5"
+    denied = link.world.ask(pinned)
+    assert isinstance(denied, Wait) and denied.reason == "AddressInUse"
+    assert denied.message == f"203.0.113.5 belongs to {OTHERS_MAC} on link eth1: choose another"
+    link.taken = {}
+    link.clock.now += FRESH_SECONDS + 1
+    assert link.world.grant(pinned) == "AddressProbing", "what was found out is too old"
+    link.probe()
+    assert link.world.grant(pinned) == "203.0.113.5"
+
+
+def test_a_pool_that_others_have_used_up_says_who_they_are(link: Link) -> None:
+    link.taken = dict.fromkeys(net("203.0.113.0/29").hosts(), OTHERS_MAC)
+    web = link.world.add("web")
+    link.probe()
+    denied = link.world.ask(web)
+    assert isinstance(denied, Wait) and denied.reason == "PoolExhausted"
+    assert f"6 belong to others on the uplink: 203.0.113.1 ({OTHERS_MAC})" in denied.message
+
+
+def test_held_addresses_stay_and_it_is_told_who_else_answers_for_them(link: Link) -> None:
+    web = link.world.add("web")
+    link.probe()
+    assert link.world.grant(web) == "203.0.113.1"
+    link.clock.now += FRESH_SECONDS + 1
+    address = ipaddress.ip_address("203.0.113.1")
+    link.taken = {address: OTHERS_MAC}
+    assert link.world.addresses.contested(address) == ""
+    assert "203.0.113.1" in link.probe(), "held ones are asked for too"
+    assert link.world.addresses.contested(address) == OTHERS_MAC
+    assert link.world.grant(web) == "203.0.113.1"
+
+
+def test_addresses_are_asked_for_again_before_what_is_known_of_them_is_too_old(link: Link) -> None:
+    first = link.probe()
+    assert first and link.probe() == []
+    link.clock.now += FRESH_SECONDS / 2 + 1
+    assert link.probe() == first
+    assert link.world.grant(link.world.add("web")) == "203.0.113.1"
