@@ -139,6 +139,7 @@ class Record(msgspec.Struct, omit_defaults=True):
         ports: TCP ports by the names in `ports.NAMES`.
         uids: The users of the processes.
         controlplane: What the control plane was last started with.
+        aliases_granted: Whether everybody was let clone the aliases that an earlier version made without saying so.
     """
 
     identifier: str = ""
@@ -146,6 +147,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     ports: dict[str, int] = {}
     uids: UidRange | None = None
     controlplane: ControlPlaneSettings | None = None
+    aliases_granted: bool = False
 
     @property
     def link(self) -> str:

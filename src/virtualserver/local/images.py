@@ -224,16 +224,24 @@ def alias(installation: Installation, image: str, *, namespace: str, name: str) 
     if not kubectl.run("get", "namespace", namespace, "-o", "name", "--ignore-not-found").strip():
         kubectl.run("create", "namespace", namespace)
     _make_claim(kubectl, claim(name, stored, namespace=namespace, alias_of=f"{names.IMAGE_NAMESPACE}/{image}"))
-    grant_aliases(kubectl)
+    if granted := grants(name, namespace=namespace):
+        kubectl.apply(granted)
 
 
-def grant_aliases(kubectl: Kubectl) -> None:
-    """Let everybody clone every alias that lies outside of the namespace of images; an earlier version asked nobody."""
+def grant_aliases(installation: Installation, kubectl: Kubectl) -> None:
+    """Let everybody clone the aliases of an earlier version, which asked nobody: once, since `alias` does it now.
+
+    The caller holds the installation's lock.
+    """
+    if installation.record().aliases_granted:
+        return
     found = [claim["metadata"] for claim in kubectl.list("pvc")]
     aliases = [metadata for metadata in found if names.ALIAS_OF in metadata.get("annotations", {})]
     granted = [one for alias in aliases for one in grants(alias["name"], namespace=alias["namespace"])]
     if granted:
         kubectl.apply(granted)
+    with installation.changing() as record:
+        record.aliases_granted = True
 
 
 def grants(name: str, *, namespace: str) -> list[dict[str, Any]]:

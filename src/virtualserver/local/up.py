@@ -228,7 +228,7 @@ def start_control_plane(start: Start, update: Update) -> None:
         admin=(start.by.uid, start.by.gid),
         progress=update,
     )
-    images.grant_aliases(start.kubectl)
+    images.grant_aliases(start.installation, start.kubectl)
     start.held.close()
     if start.by.uid != 0:
         start.by.own(start.installation.kubeconfig)
