@@ -38,7 +38,8 @@ T = TypeVar("T")
 
 __all__ = ["NodeWorld", "a_machine", "a_node", "a_service", "a_volume", "an_empty_machine", "an_image"]
 
-_SOURCES = Path(__file__).parents[2] / "src"
+_TESTS = Path(__file__).parents[1]
+_SOURCES = _TESTS.parent / "src"
 _OTHERS = [ipaddress.ip_network(text) for text in ("203.0.113.0/24", "198.18.0.0/24", "10.42.0.0/16")]
 
 
@@ -77,15 +78,35 @@ class NodeWorld:
         """
         ready = self.installation.ready("node")
         ready.unlink(missing_ok=True)
-        with (self.installation.logs / "node.log").open("ab") as log:
-            self._node = subprocess.Popen(
-                [
-                    *(("unshare", "--uts", "sh", "-c", f'hostname {hostname} && exec "$@"', "sh") if hostname else ()),
-                    *(sys.executable, "-m", "virtualserver.node", "--instance", self.installation.name),
-                ],
+        name = ("unshare", "--uts", "sh", "-c", f'hostname {hostname} && exec "$@"', "sh") if hostname else ()
+        self._node = self.run("node", *name, sys.executable, "-m", *self.node_command)
+        self.eventually(ready.exists, what=lambda: f"the node is ready: {self.log[-2000:]}")
+
+    @property
+    def node_command(self) -> tuple[str, ...]:
+        """The node's module and its arguments."""
+        return "virtualserver.node", "--instance", self.installation.name
+
+    @property
+    def operator_command(self) -> tuple[str, ...]:
+        """The operator's module and its arguments."""
+        return (
+            "virtualserver.operator",
+            *("--kubeconfig", str(self.installation.kubeconfigs / "operator")),
+            *("--site", str(self.installation.effective_site)),
+            *("--mac-key", str(self.installation.operator_mac_key)),
+            *("--ready-file", str(self.installation.ready("operator"))),
+            *("--identity", "operator-under-test"),
+        )
+
+    def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        """Start a component's command, which writes to the log of this name."""
+        with self.installation.log(name).open("ab") as log:
+            return subprocess.Popen(
+                command,
                 env={
                     **os.environ,
-                    "PYTHONPATH": str(_SOURCES),
+                    "PYTHONPATH": f"{_SOURCES}:{_TESTS}",
                     "VS_INSTANCE": self.installation.name,
                     "VS_STATE": str(self.installation.root),
                 },
@@ -93,7 +114,6 @@ class NodeWorld:
                 stderr=log,
                 start_new_session=True,
             )
-        self.eventually(ready.exists, what=lambda: f"the node is ready: {self.log[-2000:]}")
 
     def stop_node(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the node; guests and data plane stay."""

@@ -1,7 +1,8 @@
-"""What an installation with 100 stopped servers costs while nothing happens, over one whole resync."""
+"""1,000 stopped servers: until all disks are made, while nothing happens (a whole resync), until they are gone."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -15,6 +16,9 @@ from e2e.conftest import a_product
 from e2e.manifests import a_server
 from e2e.product import eventually
 from virtualserver.installation.installation import Installation
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.client import Client
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 from virtualserver.operator.process import RESYNC_SECONDS
 
 if TYPE_CHECKING:
@@ -24,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SECONDS", "Rest", "at_rest"]
 
-SECONDS = int(RESYNC_SECONDS) + 90
+SECONDS = int(RESYNC_SECONDS) + 240
 """About how long it takes altogether; other figures may be measured meanwhile."""
 
-_SERVERS = 100
+_SERVERS = 1_000
+_LOADERS = 8
+_KINDS = ("vs", "vm", "dv", "pvc", "secret", "service", "endpointslices", "events")
 _PROCESSES = ("operator", "node")
 
 
@@ -38,8 +44,10 @@ class Rest:
         over: The moment (as `time.time` counts) at which every server has been looked at again.
     """
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: Product, made_seconds: float) -> None:
         """Begin to count."""
+        self._product = product
+        self._made_seconds = made_seconds
         self._installation = Installation.below(product.state, product.installation)
         self._processes = {name: product.process(name) for name in _PROCESSES}
         self._began = time.time()
@@ -55,12 +63,15 @@ class Rest:
         written = [write for write in audit.writes(self._installation) if write.begun >= self._began]
         for who, count in Counter((write.user, write.resource) for write in written).items():
             say(f"{count} writes of {who[0]} to {who[1]}")
-        memory = sum(_memory(pid) for pid in self._processes.values()) / 2**20
-        rest = f"idle, {_SERVERS} stopped servers:"
+        memory = {name: _memory(pid) / 2**20 for name, pid in self._processes.items()}
+        deleted = _deleted_seconds(self._product)
+        rest = f"{_SERVERS:,} stopped servers:"
         return [
+            Figure(f"{rest} from the first request until all disks are made", self._made_seconds, "s", 30, command),
             Figure(f"{rest} API writes in a resync", len(written), "writes", 0, command),
-            Figure(f"{rest} operator + node", share * 100, "% of a core", 2, command),
-            Figure(f"{rest} operator + node", memory, "MB", 200, command),
+            Figure(f"{rest} operator + node at rest", share * 100, "% of a core", 1, command),
+            *(Figure(f"{rest} {name} at rest", size, "MB", 150, command) for name, size in memory.items()),
+            Figure(f"{rest} deleted", deleted, "s", 40, command),
         ]
 
     def _processor_seconds(self) -> float:
@@ -73,18 +84,50 @@ def at_rest(say: Callable[[str], None]) -> Generator[Rest]:
     """Start an installation with stopped servers, and begin to count once nothing is written any more."""
     with a_product("idle") as product:
         installation = Installation.below(product.state, product.installation)
-        network = {"public": True, "tcp": {"ports": [22]}}
-        product.apply(*(a_server(f"s{number}", running=False, network=network) for number in range(_SERVERS)))
-        eventually(lambda: _are_stopped(product), what="all servers to be stopped", seconds=600, pause=2)
-        eventually(lambda: _is_quiet(installation), what="the writing to end", seconds=300, pause=2)
-        say(f"{_SERVERS} stopped servers are at rest")
-        yield Rest(product)
+        made_seconds = asyncio.run(_made_seconds(product))
+        say(f"{_SERVERS:,} stopped servers have their disks after {made_seconds:.1f} s")
+        eventually(lambda: _is_quiet(installation), what="the writing to end", seconds=600, pause=2)
+        objects = sum(len(product.objects(kind)) for kind in _KINDS)
+        say(f"{_SERVERS:,} stopped servers are at rest: {objects:,} objects")
+        yield Rest(product, made_seconds)
 
 
-def _are_stopped(product: Product) -> bool:
-    path = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].reason}"
-    reasons = product.kubectl("get", "vs", "-o", path).split()
-    return len(reasons) == _SERVERS and set(reasons) == {"VirtualServerStopped"}
+async def _made_seconds(product: Product) -> float:
+    """Create the servers, and return the seconds from the first request until the last disk is made."""
+    network = {"public": True, "tcp": {"ports": [22]}, "udp": {"ports": [53]}}
+    names = iter([f"s{number}" for number in range(_SERVERS)])
+    async with Client.from_kubeconfig(product.folder / "kubeconfig", user_agent="bench") as client:
+        began = time.perf_counter()
+
+        async def one_after_the_other() -> None:
+            for name in names:
+                await client.create(
+                    VIRTUAL_SERVER, a_server(name, running=False, network=network), field_manager="bench"
+                )
+
+        await asyncio.gather(*(one_after_the_other() for _ in range(_LOADERS)))
+        made: set[str] = set()
+        while len(made) < _SERVERS:
+            await asyncio.sleep(0.5)
+            disks = await client.list(kinds.DATA_VOLUME, namespace="default")
+            made = {
+                disk["metadata"]["name"] for disk in disks if fields.mapping(disk, "status").get("phase") == "Succeeded"
+            }
+        return time.perf_counter() - began
+
+
+def _deleted_seconds(product: Product) -> float:
+    """Delete the servers, and return the seconds until no object of theirs is left."""
+    began = time.perf_counter()
+    product.kubectl("delete", "vs", "--all", "--wait=false")
+    left = ("vs", "vm", "dv", "pvc", "service", "secret")
+    eventually(
+        lambda: product.kubectl("get", ",".join(left), "-o", "name").split() == ["service/kubernetes"],
+        what="all servers to be gone",
+        seconds=300,
+        pause=0.5,
+    )
+    return time.perf_counter() - began
 
 
 def _is_quiet(installation: Installation) -> bool:

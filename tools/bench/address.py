@@ -1,0 +1,96 @@
+"""From a VirtualServer's creation until its address stands in its status, at a steady rate of servers a second.
+
+The servers are stopped: an address is granted, published and told all the same, and no guest boots beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import statistics
+import time
+from typing import TYPE_CHECKING, Final
+
+from bench.figures import Figure
+from e2e.conftest import a_product
+from e2e.manifests import a_server
+from harness.waiting import eventually
+from virtualserver.kube import fields
+from virtualserver.kube.client import Client
+from virtualserver.operator.kinds import VIRTUAL_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from e2e.product import Product
+    from virtualserver import controlplane
+
+__all__ = ["SECONDS", "measure"]
+
+SECONDS = 120
+"""About how long `measure` takes."""
+
+_SERVERS: Final = 200
+_GOALS: Final = {10: (40.0, 100.0), 20: (100.0, 300.0)}
+"""By servers a second: the goals of the median and of the 99th percentile, in milliseconds."""
+
+
+def measure(programs: controlplane.Programs, say: Callable[[str], None], command: str) -> list[Figure]:
+    """Measure, and return the figures."""
+    del programs  # the tests' harness finds them as we did
+    found: list[Figure] = []
+    with a_product("address") as product:
+        for rate, goals in _GOALS.items():
+            times = sorted(asyncio.run(_times(product, rate)))
+            median, late = statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
+            say(f"{rate} servers/s: {times[0] * 1000:.0f} to {times[-1] * 1000:.0f} ms, {len(times)} servers")
+            name = f"address in status, {rate} servers/s"
+            found += [Figure(f"{name}, median", median, "ms", goals[0], command)]
+            found += [Figure(f"{name}, 99th percentile", late, "ms", goals[1], command)]
+            product.kubectl("delete", "vs", "--all")
+            eventually(lambda: not product.objects("service")[1:], what="the Services to be gone", seconds=120)
+    return found
+
+
+async def _times(product: Product, rate: int) -> list[float]:
+    """Create the servers, and return the seconds from each one's request until its status has an address."""
+    sent: dict[str, float] = {}
+    shown: dict[str, float] = {}
+    async with Client.from_kubeconfig(product.folder / "kubeconfig", user_agent="bench") as client:
+        begin = await client.snapshot(VIRTUAL_SERVER, namespace="default")
+        all_shown = asyncio.Event()
+
+        async def follow() -> None:
+            watching = client.watch(
+                VIRTUAL_SERVER,
+                namespace="default",
+                resource_version=begin.resource_version,
+                timeout_seconds=600,
+                read_seconds=600,
+            )
+            async with contextlib.aclosing(watching) as events:
+                async for event in events:
+                    name = event.object["metadata"].get("name", "")
+                    if name not in shown and fields.mapping(event.object, "status", "network").get("externalIP"):
+                        shown[name] = time.perf_counter()
+                        if len(shown) == _SERVERS:
+                            all_shown.set()
+
+        async def create(name: str) -> None:
+            manifest = a_server(name, running=False, network={"public": True, "tcp": {"ports": [22]}})
+            sent[name] = time.perf_counter()
+            await client.create(VIRTUAL_SERVER, manifest, field_manager="bench")
+
+        following = asyncio.create_task(follow())
+        try:
+            async with asyncio.TaskGroup() as creating:
+                began = time.perf_counter()
+                for number in range(_SERVERS):
+                    await asyncio.sleep(max(0, began + number / rate - time.perf_counter()))
+                    creating.create_task(create(f"s{number}"))
+            async with asyncio.timeout(120):
+                await all_shown.wait()
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    return [shown[name] - at for name, at in sent.items()]
