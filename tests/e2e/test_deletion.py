@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +18,26 @@ KEEP = "virtualservers.coreweave.com/keep-disk"
 KINDS = ("vm", "vmi", "datavolume", "pvc", "service", "secret", "endpointslices")
 
 
+def _text(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 def _told(*command: str) -> set[str]:
-    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines())
+    return set(_text(*command).splitlines())
+
+
+def _rules(ruleset: str) -> set[str]:
+    """Return the lines of a ruleset that speak of servers."""
+    # What the rules themselves count of a NIC is forgotten a minute after its last packet.
+    static = re.sub(r"\n\t(?:set|map) \S+ \{\n(?:\t\t.*\n)*?\t\tflags [^\n]*dynamic(?:.*\n)*?\t\}", "", ruleset)
+    # The machine's own addresses are in rules too, and change when another instance starts or stops beside us.
+    return {line.strip() for line in static.splitlines() if not re.match(r"\s*ip daddr (?:!= )?\{", line)}
 
 
 def _on_the_host(product: Product) -> dict[str, set[str]]:
     """Return what is on the host because of servers, by the kernel's and the file system's own word."""
     inside = ("ip", "netns", "exec", product.namespace)
-    listed = {line.strip() for line in _told(*inside, "nft", "--stateless", "list", "ruleset")}
-    # The machine's own addresses are in a rule too, and change when another instance starts or stops beside us.
-    rules = {line for line in listed if not (line.startswith("ip daddr {") and line.endswith("} drop"))}
+    rules = _rules(_text(*inside, "nft", "--stateless", "list", "ruleset"))
     return {
         "rules": rules,
         "links": {line.split(":")[1] for line in _told(*inside, "ip", "-o", "link")},
