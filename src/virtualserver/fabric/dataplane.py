@@ -278,6 +278,8 @@ class DataPlane:
             add("nftables table", f"inet {self._attachment.table}", "in the host")
         for route in await apart(self._attachment.routes):
             add("route", str(route.destination), f"dev {self._attachment.device}")
+        for address in await apart(self._attachment.answers):
+            add("answer", address, f"to ARP on {self.ranges.uplink}")
         for name, was in self._attachment.changed_settings().items():
             add("setting", name.replace("/", "."), f"was {was}")
         for path, why in self._attachment.shared_files():

@@ -91,7 +91,7 @@ def changed(
         public=named or None,
         private=private or None,
         is_public_host="host" in public,
-        uplink="" if "host" in public else uplink,
+        uplink=uplink,  # where held addresses of a pool that becomes the machine's own are answered for as before
         held=[address for address, _ in _held(installation)],
     )
 

@@ -156,9 +156,11 @@ def choose_ranges(start: Start, update: Update) -> None:
         chosen = pools.changed(
             start.installation, ranges.decode(recorded), public=start.public, private=start.private, uplink=start.uplink
         )
-    if chosen.uplink and not chosen.answered():
+    if not chosen.answered():
+        chosen = dataclasses.replace(chosen, uplink="")
+    if start.uplink and not chosen.uplink:
         raise ConflictError(
-            f"--uplink {chosen.uplink}: no pool is named that could be answered for there.",
+            f"--uplink {start.uplink}: no pool is named that could be answered for there.",
             remedy="Name the public pool too: vs up --uplink IF --public-pool NETWORK.",
         )
     if recorded is None or ranges.encode(chosen) != recorded:

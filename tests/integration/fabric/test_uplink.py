@@ -140,6 +140,31 @@ async def test_an_answer_that_somebody_takes_away_is_put_back(internet: world.No
         await follower.close()
 
 
+async def test_a_link_that_was_down_is_answered_on_and_told_again(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("web", announced(PUBLISHED, 8080))
+    assert {"kind": "answer", "name": PUBLISHED, "detail": "to ARP on wan0"} in await plane.inventory()
+    follower = world.Follower(plane)
+    try:
+        await asyncio.sleep(1)
+        world.sh("ip", "link", "set", world.UPLINK, "down")
+        with internet.socket(socket.SOCK_RAW, socket.AF_PACKET, socket.htons(0x0806)) as listening:
+            listening.bind(("eth0", 0x0806))
+            world.sh("ip", "link", "set", world.UPLINK, "up")
+            world.sh("ip", "route", "add", "default", "via", world.CLIENT_ADDRESS)
+
+            def heard() -> bool:
+                return listening.recv(100)[28:32] == ip_address(PUBLISHED).packed
+
+            await asyncio.to_thread(world.eventually, heard, what="the announcement", seconds=15)
+        with guest.serving(8080):
+            assert await asyncio.to_thread(internet.tcp, PUBLISHED, 8080) == world.CLIENT_ADDRESS
+    finally:
+        await follower.close()
+
+
 async def test_held_addresses_of_a_former_pool_go_on_beside_those_of_the_new_one(
     internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:

@@ -143,12 +143,26 @@ def test_a_pool_that_is_something_else_already_is_a_conflict(tmp_path: Path) -> 
         up.choose_ranges(a_start(tmp_path, public=(ipaddress.ip_network("10.42.7.0/24"),)), quiet)
 
 
-def test_an_uplink_is_a_link_of_this_machine_and_has_a_named_pool(tmp_path: Path) -> None:
+def test_an_uplink_is_a_link_of_this_machine_and_has_a_named_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     new = (ipaddress.ip_network("192.0.2.0/24"),)
     with pytest.raises(ConflictError, match="this machine has no such link"):
         up.choose_ranges(a_start(tmp_path, public=new, uplink="none-such"), quiet)
     with pytest.raises(ConflictError, match="this machine has no such link"):
         up.choose_ranges(a_start(tmp_path, public=new, uplink="lo"), quiet)
+    monkeypatch.setattr(pools, "_LINKS", tmp_path)
+    (tmp_path / "eth9").touch()
+    with pytest.raises(ConflictError, match="no pool is named"):
+        up.choose_ranges(a_start(tmp_path, uplink="eth9"), quiet)
+    start = a_start(tmp_path, public=new, uplink="eth9")
+    up.choose_ranges(start, quiet)
+    up.choose_ranges(a_start(tmp_path), quiet)
+    recorded = start.installation.record().ranges
+    assert recorded and recorded.uplink == "eth9", "it stays"
+    up.choose_ranges(a_start(tmp_path, uplink=""), quiet)
+    recorded = start.installation.record().ranges
+    assert recorded and recorded.uplink == "" and recorded.public == {"public": ["192.0.2.0/24"]}
 
 
 def test_the_machines_own_address_is_a_pool_without_networks_and_excludes_them(tmp_path: Path) -> None:

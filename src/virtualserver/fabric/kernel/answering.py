@@ -55,13 +55,13 @@ class Answered:
             self.addresses = frozenset(map(ip_address, addresses))
             self.former_uplink = link if link != uplink else ""
 
-    def change(self, addresses: Collection[Address]) -> frozenset[Address] | None:
-        """Remember other addresses, and return those that are new; None where nothing changes."""
-        before, self.addresses = self.addresses, frozenset(addresses)
-        if before == self.addresses:
-            return None
+    def change(self, addresses: Collection[Address]) -> bool:
+        """Remember other addresses, and return whether they are others."""
+        if self.addresses == frozenset(addresses):
+            return False
+        self.addresses = frozenset(addresses)
         self._write()
-        return self.addresses - before
+        return True
 
     def moved(self) -> None:
         """Say that nothing is answered for on the former link any more."""
@@ -80,7 +80,9 @@ class Answered:
 
 
 def write(kernel: Rtnetlink, answered: Answered, ranges: Ranges, device: str, version: int) -> list[str]:
-    """Make routes and answers so; return what was not, in words. A link that is not there is answered on later.
+    """Make routes and answers so, and announce what is new; return what was not, in words.
+
+    A link that is not there is answered on later.
 
     Args:
         kernel: A conversation in the host.
@@ -116,6 +118,8 @@ def write(kernel: Rtnetlink, answered: Answered, ranges: Ranges, device: str, ve
             kernel.delete_proxy(link.index, address)
     for address in wanted - given:
         kernel.add_proxy(link.index, address)
+    # Also where the link was down for a while: the kernel forgets with it for whom it answers.
+    announce(link, wanted - given)
     return made + [f"answer for {address} on {link.name}" for address in sorted(wanted - given, key=str)]
 
 
@@ -134,13 +138,12 @@ def stop(kernel: Rtnetlink, uplink: str, addresses: Collection[Address]) -> None
         kernel.delete_proxy(link.index, address)
 
 
-def announce(kernel: Rtnetlink, uplink: str, addresses: Collection[Address]) -> None:
+def announce(link: Link, addresses: Collection[Address]) -> None:
     """Tell everybody on a link that addresses are here now, so that nobody sends to where they were before."""
-    link = kernel.link(uplink)
-    if link is None or not addresses:
+    if not addresses:
         return
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as sending:
-        sending.bind((uplink, _ARP))
+        sending.bind((link.name, _ARP))
         for address in sorted(addresses, key=str):
             for operation in (_REQUEST, _REPLY):  # some heed the one only, some the other (RFC 5944, 4.6)
                 with contextlib.suppress(OSError):  # a link that is down has nobody to tell

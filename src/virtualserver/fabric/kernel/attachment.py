@@ -151,19 +151,21 @@ class Attachment:
             await self.ensure_in_host()
 
     async def answer(self, addresses: Collection[Address]) -> None:
-        """Route these addresses here and answer for them on the uplink, and for no others; announce what is new.
+        """Route these addresses here and answer for them on the uplink, and for no others.
 
         Raises:
             KernelError: The kernel refused it.
         """
-        new = self._answered.change(addresses)
-        if new is not None:
+        if self._answered.change(addresses):
             await self.ensure_in_host()
-            await apart(lambda: self._announce(new))
 
-    def _announce(self, addresses: Collection[Address]) -> None:
+    def answers(self) -> list[str]:
+        """Return the addresses that the host answers for on the uplink."""
+        if not self._answered.uplink:
+            return []
         with Rtnetlink() as kernel:
-            answering.announce(kernel, self._answered.uplink, addresses)
+            link = kernel.link(self._answered.uplink)
+            return sorted(map(str, kernel.proxies(link.index) & self._answered.addresses)) if link else []
 
     @property
     def machine(self) -> list[Network]:
