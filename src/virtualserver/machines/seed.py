@@ -7,6 +7,7 @@ Source: cloud-init's documentation, ``reference/datasources/nocloud``.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Final
 
 from virtualserver.machines.launch import environment
 
-__all__ = ["SeedError", "write_seed"]
+__all__ = ["SeedError", "remove_unfinished", "write_seed"]
 
 _LABEL: Final = "cidata"
+_UNFINISHED: Final = ".seed-"
+"""How the folders begin in which seeds are made."""
 # Any fixed moment will do: the same content is to give the same bytes.
 _MOMENT_EPOCH: Final = 1_577_836_800
 
@@ -41,7 +44,7 @@ def write_seed(path: Path, *, user_data: str, meta_data: str, network_config: st
     content = {"meta-data": meta_data, "user-data": user_data}
     if network_config is not None:
         content["network-config"] = network_config
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".seed-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_UNFINISHED) as folder:
         files = Path(folder, "files")
         files.mkdir()
         for name, text in content.items():
@@ -53,6 +56,13 @@ def write_seed(path: Path, *, user_data: str, meta_data: str, network_config: st
         iso.chmod(0o600)
         os.chown(iso, user, user)
         iso.replace(path)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote seeds to a folder; nobody may write there now."""
+    for left in folder.glob(f"{_UNFINISHED}*"):
+        # A program that the process had started may still write to it; then the next one removes it.
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _xorriso(files: Path, iso: Path) -> None:

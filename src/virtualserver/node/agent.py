@@ -156,6 +156,7 @@ class Agent:
         )
         links = Links(cache, queues, addresses, services, _mac_key(installation), is_closed=self._is_closed)
         seeds = Seeds(client, installation.seeds)
+        seeds.remove_unfinished()
         probe = functools.partial(accelerator.probe, cache=installation.accelerator)
         preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, probe)
         self._placement = placement = Placement(cache, held, volumes, links, seeds, hypervisor, dataplane)

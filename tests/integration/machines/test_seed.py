@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from virtualserver.machines.seed import SeedError, write_seed
+from virtualserver.machines.seed import SeedError, remove_unfinished, write_seed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,15 @@ def content_of(seed: Path, folder: Path) -> dict[str, str]:
     command = ["xorriso", "-no_rc", "-osirrox", "on", "-indev", str(seed), "-extract", "/", str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_what_a_killed_process_left_is_removed_and_seeds_stay(tmp_path: Path) -> None:
+    seed = written(tmp_path / "seed.iso")
+    left = tmp_path / ".seed-x1y2" / "files"
+    left.mkdir(parents=True)
+    (left / "user-data").write_text("password: grüße\n")
+    remove_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == [seed]
 
 
 def test_only_the_machines_user_may_read_it(tmp_path: Path) -> None:

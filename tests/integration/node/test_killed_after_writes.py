@@ -6,14 +6,15 @@ Objects, allocations, elements, links, leases, files and processes are counted b
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ class Lives:
         self._thread.join()
 
 
-@contextmanager
+@contextlib.contextmanager
 def alive(world: NodeWorld, component: str, *, killed: bool) -> Generator[Lives]:
     """Run the operator or the node.
 
@@ -108,9 +109,6 @@ def census(world: NodeWorld) -> Counter[str]:
 
 
 def _allocations(world: NodeWorld) -> list[str]:
-    import contextlib
-    import sqlite3
-
     uri = f"file:{world.installation.allocations}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as claims:
         return [purpose for (purpose,) in claims.execute("SELECT purpose FROM claims")]
@@ -156,7 +154,7 @@ def settled(world: NodeWorld, expected: Counter[str] | None = None) -> Counter[s
 def a_server(name: str) -> dict[str, Any]:
     """Return a server of the tests' image, with a port of TCP and one of UDP."""
     network = {"public": True, "tcp": {"ports": [22]}, "udp": {"ports": [53]}}
-    manifest = a_manifest(name, namespace=NAMESPACE, network=network)
+    manifest = a_manifest(name, namespace=NAMESPACE, network=network, initializeRunning=True)
     manifest["spec"]["resources"]["memory"] = "96Mi"
     manifest["spec"]["storage"]["root"] |= {
         "size": "64Mi",
@@ -214,4 +212,4 @@ def test_a_life_is_the_same_when_each_write_is_the_last_of_a_process(world: Node
             with alive(world, dying, killed=False):
                 settled(world, nothing)
         assert created.deaths >= 4, f"the {dying} was to be killed after each of its writes"
-        assert dying == "operator" or deleted.deaths >= 2
+        assert dying == "operator" or deleted.deaths >= 1

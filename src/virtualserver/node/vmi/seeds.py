@@ -12,7 +12,7 @@ import msgspec
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import key_of
-from virtualserver.machines.seed import write_seed
+from virtualserver.machines.seed import remove_unfinished, write_seed
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ class Seeds:
             user=user,
         )
         return path
+
+    def remove_unfinished(self) -> None:
+        """Remove what a killed node left half written; call it before the first seed is written."""
+        remove_unfinished(self._folder)
 
     def remove(self, uid: str) -> None:
         """Remove the seed of a VMI; that there is none is no error."""
