@@ -5,8 +5,9 @@ the kernel and in dnsmasq's folder, and compares them with the API:
 
 * the allocations: whose NIC an address, a MAC, a tap or a user number was given to;
 * the guard: as whom which tap may send; the routes' sets and the map of published ports;
+* the maps of floating addresses: whose guest has all traffic to one, and with which one it leaves;
 * the DHCP hosts: which address is leased on which tap;
-* the API: which address which VMI and which Service shows.
+* the API: which address which VMI and which Service shows, and which server claims which Service.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.kernel import elements
 from virtualserver.installation import ranges
 from virtualserver.kube import fields
-from virtualserver.kube.objects import key_of
+from virtualserver.kube.objects import key_of, owner_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,6 +50,8 @@ class Seen:
         hosts: By tap: the MAC and address that dnsmasq leases there.
         vmis: Of all namespaces.
         services: Of all namespaces.
+        servers: VirtualServers of all namespaces.
+        slices: EndpointSlices of all namespaces.
         on_host: The machine's own address and where it calls the data plane, where a pool is that address.
     """
 
@@ -57,6 +60,8 @@ class Seen:
     hosts: Mapping[str, tuple[str, str]]
     vmis: list[dict[str, Any]]
     services: list[dict[str, Any]]
+    servers: list[dict[str, Any]]
+    slices: list[dict[str, Any]]
     on_host: frozenset[str] = frozenset()
 
 
@@ -96,8 +101,8 @@ def _look(installation: Installation, reader: Reader) -> Seen:
         with contextlib.suppress(FileNotFoundError):
             mac, _, address = file.read_text().strip().partition(",")
             hosts[file.name] = mac, address
-    on_host = _on_host(installation)
-    return Seen(allocations, elements.elements(text), hosts, reader.all("vmi"), reader.all("service"), on_host)
+    objects = (reader.all(kind) for kind in ("vmi", "service", "vs", "endpointslice"))
+    return Seen(allocations, elements.elements(text), hosts, *objects, on_host=_on_host(installation))
 
 
 def _on_host(installation: Installation) -> frozenset[str]:
@@ -120,7 +125,7 @@ def _doubled(seen: Seen) -> Iterator[str]:
 
 def faults(seen: Seen) -> list[str]:
     """Return what is not as it must be: pure."""
-    return [*_guard(seen), *_dhcp(seen), *_maps(seen), *_api(seen)]
+    return [*_guard(seen), *_dhcp(seen), *_maps(seen), *_floating(seen), *_api(seen)]
 
 
 def _guard(seen: Seen) -> Iterator[str]:
@@ -171,6 +176,48 @@ def _maps(seen: Seen) -> Iterator[str]:
             yield f"published: {front} leads to {leads_to}, which no guest has"
         if not serving.get(front, set()) & guests.get(leads_to, set()):
             yield f"published: {front} is of {serving.get(front)}, and leads to {leads_to} of {guests.get(leads_to)}"
+
+
+def _floating(seen: Seen) -> Iterator[str]:
+    """An address that floats is on no NIC, and goes to the guest of the one server that claims a Service of it."""
+    guarded, floats = _guarded(seen), dict(_floats(seen))
+    granted = {value for _, purpose, kind, value in seen.allocations if kind == "address" and _is_balancer(purpose)}
+    whose = {value: owner for owner, _, kind, value in seen.allocations if kind == "address"}
+    whose |= {value: owner for owner, _, kind, value in seen.allocations if kind == "attached"}
+    for address, target in floats.items():
+        claimants = _claimants(seen, address)
+        if address in guarded or address not in granted:
+            yield f"floating: {address} is on the NIC {guarded.get(address)}, granted: {address in granted}"
+        if target not in guarded or whose.get(target) not in claimants:
+            yield f"floating: {address} leads to {target} of {whose.get(target)}, and is claimed by {claimants}"
+    for entry, address in seen.elements.items():
+        if entry.kind == entries.FLOATING_SOURCE[4] and floats.get(address) != entry.key:
+            yield f"floating: {entry.key} leaves with {address}, which leads to {floats.get(address)}"
+
+
+def _floats(seen: Seen) -> Iterator[tuple[str, str]]:
+    """Yield each address that floats, with that of the guest."""
+    for entry, value in seen.elements.items():
+        if entry.kind == entries.FLOATING[4]:
+            yield entry.key, value
+        if entry.kind == entries.FLOATING_TO[4]:
+            yield entry.key, value.split(",")[0].split(" : ")[1]
+
+
+def _claimants(seen: Seen, address: str) -> set[str]:
+    """Return the UIDs of the living servers that claim a Service which shows an address."""
+    living = {server["metadata"]["uid"] for server in seen.servers}
+    services = {
+        key_of(service)
+        for service in seen.services
+        if any(one.get("ip") == address for one in fields.items(service, "status", "loadBalancer", "ingress"))
+    }
+    return {
+        uid
+        for one in seen.slices
+        if (one["metadata"]["namespace"], one["metadata"]["name"].removesuffix("-floating")) in services
+        if (uid := owner_uid(one) or "") in living
+    }
 
 
 def _api(seen: Seen) -> Iterator[str]:

@@ -21,6 +21,7 @@ __all__ = ["Reader"]
 
 _KINDS: Final = {
     "dv": kinds.DATA_VOLUME,
+    "endpointslice": kinds.ENDPOINT_SLICE,
     "namespace": Resource("", "v1", "namespaces", "Namespace", namespaced=False),
     "node": kinds.NODE,
     "pvc": kinds.PERSISTENT_VOLUME_CLAIM,

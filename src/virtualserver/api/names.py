@@ -121,12 +121,18 @@ ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
 PORTS_PUBLISHED: Final = f"{DOMAIN}/PortsPublished"
 """Condition of a Service: False where a port of it cannot be published, or leads to nobody, and why."""
 
+FLOATS: Final = f"{DOMAIN}/Floats"
+"""Condition of a Service, there while all traffic to its address goes to the guest of a server that claims it."""
+
 OPERATOR_MANAGER: Final = "virtualserver-operator"
 """Field manager of everything that the operator writes."""
 NODE_MANAGER: Final = "virtualserver-node"
 """Field manager of everything that the node writes."""
 MANAGED_BY_NODE: Final = NODE_MANAGER
 """Value of the label ``endpointslice.kubernetes.io/managed-by`` on the node's EndpointSlices."""
+
+MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+"""Label of an EndpointSlice: who made it and looks after it."""
 
 DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A part of a DNS name, as namespaces and many other objects are called. Source: RFC 1123."""

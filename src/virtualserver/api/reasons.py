@@ -69,6 +69,10 @@ class Reason(Explained):
         "AddressQuotaExceeded", "The namespace has as many addresses of the pool as it may have."
     )
     ADDRESS_COOLING_DOWN = Word("AddressCoolingDown", "Another namespace gave the address back a moment ago.")
+    ADDRESS_NOT_IN_POOL = Word("AddressNotInPool", "The address is in no pool that may be asked for it.")
+    FLOATING_SERVICE_MISSING = Word("FloatingServiceMissing", "The Service of a floating address does not exist.")
+    FLOATING_SERVICE_CLAIMED = Word("FloatingServiceClaimed", "Another server has the floating address.")
+    FLOATING_SERVICE_UNFIT = Word("FloatingServiceUnfit", "A Service cannot lend its address as a floating one.")
     IMAGE_NOT_FOUND = Word("ImageNotFound", "The root disk's source does not exist.")
     INSUFFICIENT_MEMORY = Word("InsufficientMemory", "The machine's memory does not fit beside those that run.")
     RESTART_REQUIRED = Word("RestartRequired", "A change takes effect at the next start.")

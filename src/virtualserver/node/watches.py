@@ -8,13 +8,14 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
-from virtualserver.kube.objects import Manifest, Resource, key_of
-from virtualserver.node import labels
+from virtualserver.kube.objects import Manifest, Resource, key_of, owner_uid
 from virtualserver.node.objects import attached_service, selects, volume_claims, vpcs_of
-from virtualserver.node.services import balancing, relations, source_ranges
+from virtualserver.node.services import balancing, floating, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
 from virtualserver.node.vmi import macs
-from virtualserver.plan.ownership import SUFFIXES, VIRTUAL_SERVER
+from virtualserver.plan import labels
+from virtualserver.plan.floating import named
+from virtualserver.plan.ownership import PINNED_SUFFIXES, SERVICE_NAME, SUFFIXES, VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,7 +36,9 @@ WATCHES: Final = {
     kinds.DATA_VOLUME: Watch(),
     kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
     kinds.NETWORK_ATTACHMENT_DEFINITION: Watch(),
-    kinds.ENDPOINT_SLICE: Watch(label_selector=f"endpointslice.kubernetes.io/managed-by={names.MANAGED_BY_NODE}"),
+    kinds.ENDPOINT_SLICE: Watch(
+        label_selector=f"{names.MANAGED_BY} in ({names.MANAGED_BY_NODE},{names.OPERATOR_MANAGER})"
+    ),
 }
 """The kinds that the node follows."""
 
@@ -71,13 +74,20 @@ class Watches:
                     self._queues.vmis.add(key_of(vmi))
 
     def _server(self, change: Change) -> None:
-        # Only that it lives matters here: what it asks for, the operator carries out.
+        # That it lives matters here, and the order of its floating addresses: else the operator carries it out.
         if change.old is not None and change.new is not None and _uid(change.old) == _uid(change.new):
+            if named(change.old) != named(change.new):
+                self._claimed_by(_uid(change.new))
             return
+        for one in (change.old, change.new):
+            if one is not None:
+                self._claimed_by(_uid(one))
         namespace, name = change.key
         self._queues.vmis.add(change.key)
         for suffix in SUFFIXES["Service"]:
-            self._queues.services.add((namespace, f"{name}{suffix}"))
+            service = namespace, f"{name}{suffix}"
+            if suffix not in PINNED_SUFFIXES or self._cache.get(kinds.SERVICE, service):
+                self._queues.services.add(service)
         if change.old is not None:
             self._queues.sweep_soon()
 
@@ -157,9 +167,17 @@ class Watches:
 
     def _slice(self, change: Change) -> None:
         for one in (change.old, change.new):
-            name = fields.labels_of(one).get("kubernetes.io/service-name") if one else None
+            name = fields.labels_of(one).get(SERVICE_NAME) if one else None
             if name:
                 self._queues.services.add((change.key[0], name))
+            # Which of its floating addresses a server's guest leaves with depends on all of them.
+            if one and (owner := owner_uid(one)):
+                self._claimed_by(owner)
+
+    def _claimed_by(self, server: str) -> None:
+        """Look again at the Services that a VirtualServer claims, by its UID."""
+        for key in floating.claimed_by(self._cache, server):
+            self._queues.services.add(key)
 
 
 def _uid(manifest: Manifest) -> str:

@@ -8,12 +8,30 @@ from virtualserver.api import names
 from virtualserver.api.mac import canonical, unkeyed
 from virtualserver.kube import fields
 from virtualserver.kube.objects import key_of
+from virtualserver.plan import labels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from virtualserver.api.mac import MacKey
     from virtualserver.kube.objects import Key, Manifest
 
-__all__ = ["is_image", "machine_mac", "server_mac", "server_macs", "source_claim"]
+__all__ = [
+    "is_image",
+    "load_balancer_addresses",
+    "machine_labels",
+    "machine_mac",
+    "selects",
+    "server_mac",
+    "server_macs",
+    "source_claim",
+]
+
+
+def load_balancer_addresses(service: Manifest) -> tuple[str, ...]:
+    """Return the load balancer addresses that a Service shows."""
+    ingress = fields.items(service, "status", "loadBalancer", "ingress")
+    return tuple(str(item["ip"]) for item in ingress if item.get("ip"))
 
 
 def server_macs(server: Manifest, mac_key: MacKey) -> tuple[str, ...]:
@@ -37,6 +55,20 @@ def server_mac(server: Manifest, present: str | None, mac_key: MacKey) -> str | 
     if given:
         return canonical(str(given))
     return mac_key.of_server(*key_of(server), uid=server["metadata"].get("uid", ""), present=present)
+
+
+def machine_labels(machine: Manifest) -> Mapping[str, str]:
+    """Return the labels by which a Service finds a VirtualMachine's guest, or a VirtualMachineInstance."""
+    return labels.seen(machine, None) if machine["kind"] == "VirtualMachineInstance" else labels.of_vm(machine)
+
+
+def selects(service: Manifest, machine: Manifest) -> bool:
+    """Return whether a Service's selector matches a machine; one without a selector matches none."""
+    selector = fields.mapping(service, "spec", "selector")
+    if not selector:
+        return False
+    seen = machine_labels(machine)
+    return all(seen.get(key) == value for key, value in selector.items())
 
 
 def machine_mac(machine: Manifest) -> str | None:

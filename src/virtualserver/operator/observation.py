@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
-from virtualserver.kube import kinds
+from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
-from virtualserver.kube.objects import key_of
+from virtualserver.kube.objects import age_of, key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
-from virtualserver.operator.manifests import is_image, machine_mac, server_mac
-from virtualserver.operator.watches import BY_MAC
+from virtualserver.operator.manifests import is_image, load_balancer_addresses, machine_mac, selects, server_mac
+from virtualserver.operator.watches import BY_ADDRESS, BY_MAC, BY_SERVICE
 from virtualserver.plan import mac
 from virtualserver.plan.children import MADE_FROM, Children
+from virtualserver.plan.floating import FloatingService, named
 from virtualserver.plan.objects import secret
 from virtualserver.plan.objects.table import KINDS
-from virtualserver.plan.ownership import living_owner
+from virtualserver.plan.ownership import PINNED_SUFFIXES, claim_name, living_owner
 from virtualserver.plan.references import references
 from virtualserver.plan.situation import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from virtualserver.api.mac import MacKey
     from virtualserver.api.virtualserver import VirtualServer
@@ -43,9 +44,11 @@ def children_of(cache: Cache, server: VirtualServer, *, secrets: Mapping[str, Ma
         server: As decoded.
         secrets: What `read_secrets` read for it: one of them may have the name of the server's own.
     """
+    claims = cache.by_index(kinds.ENDPOINT_SLICE, "owner", server.uid)
     found = [cache.get(kind.resource, (server.namespace, name)) for kind in KINDS for name in kind.names(server.name)]
     made = [cache.get(BY_KIND[kind], (server.namespace, server.name)) for kind in MADE_FROM]
-    return Children.of([secrets.get(f"{server.name}{secret.SUFFIX}"), *found, *made])
+    floating = (_claim_to(cache, server.namespace, name) for name in _floating_services(cache, server))
+    return Children.of([secrets.get(f"{server.name}{secret.SUFFIX}"), *found, *made, *claims, *floating])
 
 
 def surroundings_of(
@@ -77,6 +80,8 @@ def surroundings_of(
         },
         mac_holder=_mac_holder(cache, server, mac_key),
         failures=failures,
+        floating={name: _floating(cache, server, name) for name in _floating_services(cache, server)},
+        holders=_holders(cache, server),
     )
 
 
@@ -98,6 +103,77 @@ async def read_secrets(client: Client, server: VirtualServer, *, with_own: bool)
         except NotFound:
             continue
     return found
+
+
+def _floating_services(cache: Cache, server: VirtualServer) -> tuple[str, ...]:
+    """Return the names of the Services whose addresses a manifest names, by their names or literally."""
+    named = [item.service_name for item in server.spec.network.floating if item.service_name]
+    own = (
+        [f"{server.name}{suffix}" for suffix in PINNED_SUFFIXES]
+        if len(named) < len(server.spec.network.floating)
+        else []
+    )
+    return tuple(dict.fromkeys((*named, *_holders(cache, server).values(), *own)))
+
+
+def _holders(cache: Cache, server: VirtualServer) -> dict[str, str]:
+    """Return by literal address that a manifest names: the oldest Service of the namespace that has it."""
+    found: dict[str, str] = {}
+    for item in server.spec.network.floating:
+        services = cache.by_index(kinds.SERVICE, BY_ADDRESS, f"{server.namespace}/{item.address}")
+        if services:
+            found[str(item.address)] = min(services, key=age_of)["metadata"]["name"]
+    return found
+
+
+def _floating(cache: Cache, server: VirtualServer, name: str) -> FloatingService:
+    """Return what there is of a Service whose address a manifest names."""
+    service, claim = cache.get(kinds.SERVICE, (server.namespace, name)), _claim_to(cache, server.namespace, name)
+    slices = cache.by_index(kinds.ENDPOINT_SLICE, BY_SERVICE, f"{server.namespace}/{name}")
+    return FloatingService(
+        service=service,
+        claim=claim,
+        holder=_holder(cache, service, claim),
+        server=_server_name(cache, service),
+        selected=tuple(_selected(cache, service)) if service else (),
+        foreign=tuple(one["metadata"]["name"] for one in slices if _has_ready_endpoints(one)),
+    )
+
+
+def _claim_to(cache: Cache, namespace: str, service: str) -> Manifest | None:
+    return cache.get(kinds.ENDPOINT_SLICE, (namespace, claim_name(service)))
+
+
+def _holder(cache: Cache, service: Manifest | None, claim: Manifest | None) -> str | None:
+    """Return the name of the living server that a claim counts for: it names the Service, or an address of it."""
+    name = _server_name(cache, claim)
+    server = cache.get(VIRTUAL_SERVER, (claim["metadata"]["namespace"], name)) if claim is not None and name else None
+    if server is None or service is None:
+        return name
+    words = {service["metadata"]["name"], *load_balancer_addresses(service)}
+    return name if words.intersection(named(server)) else None
+
+
+def _server_name(cache: Cache, manifest: Manifest | None) -> str | None:
+    """Return the name of the living VirtualServer that an object was made for, None where there is none."""
+    owner = living_owner(manifest, cache.get) if manifest is not None else None
+    return owner["metadata"]["name"] if owner is not None and owner["kind"] == VIRTUAL_SERVER.kind else None
+
+
+def _selected(cache: Cache, service: Manifest) -> Iterator[str]:
+    """Yield the machines that a Service's selector matches, by kind and name."""
+    if not fields.mapping(service, "spec", "selector"):
+        return
+    for kind in (kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE):
+        for machine in cache.in_namespace(kind, service["metadata"]["namespace"]):
+            if selects(service, machine):
+                yield f"{kind.kind} {machine['metadata']['name']}"
+
+
+def _has_ready_endpoints(one: Manifest) -> bool:
+    conditions = (fields.mapping(endpoint, "conditions") for endpoint in fields.items(one, "endpoints"))
+    # What is not said counts as ready. Source: the EndpointSlice API.
+    return any(condition.get("ready") is not False for condition in conditions)
 
 
 def _images(cache: Cache) -> tuple[str, ...]:

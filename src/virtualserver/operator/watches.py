@@ -19,9 +19,19 @@ from virtualserver.kube.cache import Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
-from virtualserver.operator.manifests import is_image, machine_mac, server_macs, source_claim
+from virtualserver.operator.manifests import (
+    is_image,
+    load_balancer_addresses,
+    machine_labels,
+    machine_mac,
+    selects,
+    server_macs,
+    source_claim,
+)
 from virtualserver.plan.children import MADE_FROM
+from virtualserver.plan.floating import named
 from virtualserver.plan.objects.table import KINDS
+from virtualserver.plan.ownership import SERVICE_NAME, living_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,10 +41,17 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Key, Manifest, Resource
     from virtualserver.kube.store import Change
 
-__all__ = ["BY_MAC", "concerned", "watches"]
+__all__ = ["BY_ADDRESS", "BY_MAC", "BY_SERVICE", "concerned", "watches"]
 
 BY_MAC: Final = "mac"
 """Index of VirtualServers: the MAC addresses that each may claim."""
+BY_ADDRESS: Final = "address"
+"""Index of Services: NAMESPACE/ADDRESS of each load balancer address that a Service shows."""
+BY_SERVICE: Final = "service"
+"""Index of EndpointSlices: NAMESPACE/NAME of the Service that each is of."""
+_BY_FLOATING: Final = "floating"
+"""Index of VirtualServers: NAMESPACE/WORD of each Service or address that a manifest names as a floating one, and
+NAMESPACE/ of those that name any."""
 _BY_SOURCE: Final = "source"
 """Index of VirtualServers: NAMESPACE/NAME of the PersistentVolumeClaim that each root disk is cloned from."""
 
@@ -44,12 +61,31 @@ def _source_values(server: Manifest) -> Iterable[str]:
     return ("/".join(source),) if source else ()
 
 
+def _floating_values(server: Manifest) -> Iterable[str]:
+    namespace, words = server["metadata"]["namespace"], named(server)
+    return [f"{namespace}/{word}" for word in ("", *words)] if words else ()
+
+
+def _address_values(service: Manifest) -> Iterable[str]:
+    return [f"{service['metadata']['namespace']}/{address}" for address in load_balancer_addresses(service)]
+
+
+def _service_values(one: Manifest) -> Iterable[str]:
+    name = fields.labels_of(one).get(SERVICE_NAME)
+    return (f"{one['metadata']['namespace']}/{name}",) if name else ()
+
+
 def watches(mac_key: MacKey) -> Mapping[Resource, Watch]:
     """Return what the operator's cache follows."""
     by_mac = functools.partial(server_macs, mac_key=mac_key)
     return {
-        VIRTUAL_SERVER: Watch(indexes={BY_MAC: by_mac, _BY_SOURCE: _source_values}),
+        VIRTUAL_SERVER: Watch(indexes={BY_MAC: by_mac, _BY_SOURCE: _source_values, _BY_FLOATING: _floating_values}),
         **dict.fromkeys(BY_KIND.values(), Watch()),
+        kinds.SERVICE: Watch(indexes={BY_ADDRESS: _address_values}),
+        # Those of the node tell nothing that a Service does not, and there may be one for each server.
+        kinds.ENDPOINT_SLICE: Watch(
+            indexes={BY_SERVICE: _service_values}, label_selector=f"{names.MANAGED_BY}!={names.MANAGED_BY_NODE}"
+        ),
         kinds.SECRET: Watch(label_selector=names.UID),
         kinds.RESOURCE_QUOTA: Watch(),
     }
@@ -72,6 +108,9 @@ def concerned(cache: Cache, mac_key: MacKey, resource: Resource, change: Change)
         found += _rivals(cache, change, [address for one in servers for address in server_macs(one, mac_key)])
     if resource is kinds.VIRTUAL_MACHINE:
         found += _rivals(cache, change, [machine_mac(one) for one in (change.old, change.new) if one])
+        found += _with_selectors(cache, change)
+    if resource in (kinds.SERVICE, kinds.ENDPOINT_SLICE):
+        found += [*_named_as_floating(cache, resource, change), *_claimants(cache, resource, change)]
     if resource is kinds.PERSISTENT_VOLUME_CLAIM:
         found += _waiting_for_image(cache, change)
     if resource is kinds.RESOURCE_QUOTA and _has_more_room(change):
@@ -101,6 +140,41 @@ def _rivals(cache: Cache, change: Change, addresses: Iterable[str | None]) -> It
         rivals = cache.by_index(VIRTUAL_SERVER, BY_MAC, address) if address else ()
         if len(rivals) > 1 or change.new is None:
             yield from (key_of(rival) for rival in rivals)
+
+
+def _named_as_floating(cache: Cache, resource: Resource, change: Change) -> Iterator[Key]:
+    """Yield the servers that name a Service as a floating address, by its name or an address that it has or had."""
+    objects = [one for one in (change.old, change.new) if one]
+    words = {value for one in objects for value in _service_values(one)}
+    if resource is kinds.SERVICE:
+        words = {"/".join(change.key), *(value for one in objects for value in _address_values(one))}
+    for word in [*words]:
+        namespace, _, name = word.partition("/")
+        service = cache.get(kinds.SERVICE, (namespace, name))
+        words.update(_address_values(service) if service else ())
+    for word in sorted(words):
+        yield from (key_of(server) for server in cache.by_index(VIRTUAL_SERVER, _BY_FLOATING, word))
+
+
+def _claimants(cache: Cache, resource: Resource, change: Change) -> Iterator[Key]:
+    """Yield the servers that an EndpointSlice says that it belongs to: a claim that they do not need is to go."""
+    claims = [one for one in (change.old, change.new) if one and resource is kinds.ENDPOINT_SLICE]
+    for claim in claims:
+        owner = living_owner(claim, cache.get)
+        if owner is not None and owner["kind"] == VIRTUAL_SERVER.kind:
+            yield key_of(owner)
+
+
+def _with_selectors(cache: Cache, change: Change) -> Iterator[Key]:
+    """Yield the servers that name a Service as a floating address whose selector matches a machine that changed."""
+    namespace, _ = change.key
+    machines = [one for one in (change.old, change.new) if one]
+    if len(machines) == 2 and machine_labels(machines[0]) == machine_labels(machines[1]):
+        return
+    for server in cache.by_index(VIRTUAL_SERVER, _BY_FLOATING, f"{namespace}/"):
+        services = (cache.get(kinds.SERVICE, (namespace, name)) for name in named(server))
+        if any(service and selects(service, machine) for service in services for machine in machines):
+            yield key_of(server)
 
 
 def _waiting_for_image(cache: Cache, change: Change) -> Iterator[Key]:

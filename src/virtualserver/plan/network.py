@@ -79,7 +79,8 @@ class ServerNetwork:
         load_balancers: In the order in which a status names them. All of them share one address.
         floating: The floating addresses, in the manifest's order.
         headless: The Service that gives the server its name in the cluster's DNS; None: there is none.
-        names: Every name that a Service of this server may ever have, asked for or not.
+        names: Every name that a Service of this server may ever have, asked for or not; those aside that hold
+            literal floating addresses.
     """
 
     nics: tuple[NIC, ...]
@@ -128,7 +129,11 @@ def network_of(server: VirtualServer, site: Site, *, derived_mac: str, vpc_macs:
         load_balancers=load_balancers,
         floating=wanted.floating,
         headless=server.name if is_headless else None,
-        names=tuple(f"{server.name}{suffix}" for suffix in ownership.SUFFIXES["Service"]),
+        names=tuple(
+            f"{server.name}{suffix}"
+            for suffix in ownership.SUFFIXES["Service"]
+            if suffix not in ownership.PINNED_SUFFIXES
+        ),
     )
 
 

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Key, Manifest
 
 __all__ = [
+    "PINNED_SUFFIXES",
+    "SERVICE_NAME",
     "SUFFIXES",
     "VIRTUAL_SERVER",
+    "claim_name",
     "claimed_owner",
     "describe_owner",
     "is_ours",
@@ -33,13 +36,21 @@ __all__ = [
 
 VIRTUAL_SERVER: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND)
 
+SERVICE_NAME: Final = "kubernetes.io/service-name"
+"""Label of an EndpointSlice: the Service that it is of."""
+
+PINNED_SUFFIXES: Final = tuple(f"-f{number}" for number in range(10))
+"""What follows a server's name in those of the Services that hold the addresses which its manifest names literally."""
+
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "VirtualMachine": ("",),
     "DataVolume": ("",),
     "Secret": ("-cloud-init",),
-    "Service": ("-tcp", "-udp", ""),
+    "Service": ("-tcp", "-udp", "", *PINNED_SUFFIXES),
+    "EndpointSlice": (),
 }
-"""What follows a server's name in the names of all objects that it may ever have, by kind."""
+"""What follows a server's name in the names of all objects that it may ever have, by kind; an EndpointSlice, its claim
+to a Service, is named after that: `claim_name`."""
 
 _MAKERS: Final[Mapping[str, tuple[Resource, tuple[str, ...]]]] = {
     **{kind: (VIRTUAL_SERVER, suffixes) for kind, suffixes in SUFFIXES.items()},
@@ -81,6 +92,15 @@ def metadata(
     return result
 
 
+def claim_name(service: str) -> str:
+    """Return the name of the EndpointSlice by which a server claims a Service, so that one server has it.
+
+    Args:
+        service: The Service's name.
+    """
+    return f"{service}-floating"
+
+
 def claimed_owner(child: Manifest) -> tuple[Resource, Key] | None:
     """Return which object a child says that it belongs to: the kind, and the key.
 
@@ -94,12 +114,15 @@ def claimed_owner(child: Manifest) -> tuple[Resource, Key] | None:
     reference, maker = controller_of(child), _MAKERS.get(child.get("kind", ""))
     if reference is None or maker is None:
         return None
-    resource, suffixes = maker
-    group = str(reference.get("apiVersion", "")).rpartition("/")[0]
     (namespace, name), owner = key_of(child), reference.get("name")
+    resource, suffixes = maker
+    given = {f"{owner}{suffix}" for suffix in suffixes}
+    if child["kind"] == "EndpointSlice" and reference.get("kind") == VIRTUAL_SERVER.kind:
+        resource, given = VIRTUAL_SERVER, {claim_name(child["metadata"].get("labels", {}).get(SERVICE_NAME, ""))}
+    group = str(reference.get("apiVersion", "")).rpartition("/")[0]
     if (group, reference.get("kind")) != (resource.group, resource.kind):
         return None
-    return (resource, (namespace, str(owner))) if name in {f"{owner}{suffix}" for suffix in suffixes} else None
+    return (resource, (namespace, str(owner))) if name in given else None
 
 
 def living_owner(child: Manifest, find: Callable[[Resource, Key], Manifest | None]) -> Manifest | None:

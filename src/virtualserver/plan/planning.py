@@ -9,6 +9,7 @@ from virtualserver.plan.children import Children
 from virtualserver.plan.judging import refusals, status
 from virtualserver.plan.network import network_of
 from virtualserver.plan.objects import data_volumes
+from virtualserver.plan.objects.floating_addresses import floating_of
 from virtualserver.plan.objects.table import KINDS, STAGES
 from virtualserver.plan.outcome import Apply, Plan
 from virtualserver.plan.situation import Situation
@@ -45,7 +46,7 @@ def plan(server: VirtualServer, found: Children, surroundings: Surroundings, sit
         surroundings=surroundings,
         user_data=user_data_of(server, surroundings.secrets),
     )
-    situation = dataclasses.replace(situation, refusals=refusals.refusals(situation))
+    situation = dataclasses.replace(situation, floating=floating_of(situation), refusals=refusals.refusals(situation))
     stages = [[apply for kind in stage for apply in kind.planned(situation)] for stage in STAGES]
     wanted = Children.of(apply.manifest for stage in stages for apply in stage)
     told = status.status(situation, wanted)

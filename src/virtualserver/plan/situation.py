@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from virtualserver.api.virtualserver import VirtualServer
     from virtualserver.kube.objects import Manifest
     from virtualserver.plan.children import Children
+    from virtualserver.plan.floating import Floating, FloatingService
     from virtualserver.plan.network import ServerNetwork
     from virtualserver.plan.sites.site import Site
     from virtualserver.plan.user_data import UserData
@@ -40,6 +41,14 @@ def _no_secrets() -> dict[str, Manifest]:
     return {}
 
 
+def _no_services() -> dict[str, FloatingService]:
+    return {}
+
+
+def _no_holders() -> dict[str, str]:
+    return {}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Surroundings:
     """What matters to a server beside the objects of its names.
@@ -52,6 +61,8 @@ class Surroundings:
         vpc_macs: The MAC addresses of its NICs on VPCs, by the VPC's name.
         mac_holder: (namespace, name) of another server that the MAC address belongs to, None where it is free or ours.
         failures: Writes that the API server has just refused.
+        floating: By name: the Services whose addresses the manifest names.
+        holders: By literal address that the manifest names: the Service of the namespace that holds it.
     """
 
     secrets: Mapping[str, Manifest] = dataclasses.field(default_factory=_no_secrets)
@@ -61,6 +72,8 @@ class Surroundings:
     vpc_macs: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     mac_holder: tuple[str, str] | None = None
     failures: tuple[FailedWrite, ...] = ()
+    floating: Mapping[str, FloatingService] = dataclasses.field(default_factory=_no_services)
+    holders: Mapping[str, str] = dataclasses.field(default_factory=_no_holders)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,6 +105,7 @@ class Situation:
         children: What of it is ours.
         surroundings: What matters beside them.
         user_data: What the guest is told at its first start.
+        floating: Its floating addresses as they stand, in the manifest's order.
         refusals: Why something is not carried out, the gravest first.
     """
 
@@ -102,6 +116,7 @@ class Situation:
     children: Children
     surroundings: Surroundings
     user_data: UserData
+    floating: tuple[Floating, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
     @property

@@ -32,10 +32,12 @@ class Node:
     def know(self, resource: Resource, manifest: dict[str, Any]) -> Manifest:
         self._version += 1
         manifest["metadata"]["resourceVersion"] = str(self._version)
+        manifest.setdefault("kind", resource.kind)
         return self.cache.remember(resource, manifest)
 
     def change(self, resource: Resource, old: Manifest | None, new: Manifest | None) -> None:
-        self.watches.receive(resource, Change(old, new))
+        before, after = ({"kind": resource.kind, **one} if one else None for one in (old, new))
+        self.watches.receive(resource, Change(before, after))
 
 
 async def keys(queue: Queue[Key]) -> set[str]:

@@ -47,3 +47,45 @@ def test_the_former_address_of_a_server_stays_its_own() -> None:
     own = surroundings_of(known.cache, decode(victim), MAC_KEY, secrets={})
     assert (own.derived_mac, own.mac_holder) == (former, None)
     assert surroundings_of(known.cache, decode(thief), MAC_KEY, secrets={}).mac_holder == ("default", "web")
+
+
+def test_a_floating_service_is_seen_with_who_holds_it_and_what_stands_in_its_way() -> None:
+    known = Known()
+    web, mail = a_server("web", network={"floatingIPs": ["address", "203.0.113.9"]}), a_server("mail")
+    service = an_object("Service", "address")
+    service |= {"spec": {"type": "LoadBalancer", "selector": {"app": "x"}}}
+    service |= {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}}
+    machine = an_object("VirtualMachine", "x")
+    machine["spec"] = {"template": {"metadata": {"labels": {"app": "x"}}, "spec": {}}}
+    foreign = an_object("EndpointSlice", "by-hand")
+    foreign |= {"endpoints": [{"addresses": ["192.0.2.1"]}]}
+    foreign["metadata"]["labels"] = {"kubernetes.io/service-name": "address"}
+    claim = owned(an_object("EndpointSlice", "address-floating"), name="mail", uid=mail["metadata"]["uid"])
+    claim["metadata"] |= {"namespace": "default", "labels": {"kubernetes.io/service-name": "address"}}
+    mail["spec"]["network"] = {"floatingIPs": [{"serviceName": "address"}]}
+    for resource, manifest in ((VIRTUAL_SERVER, web), (VIRTUAL_SERVER, mail)):
+        known.put(resource, manifest)
+    both = {("default", "web"), ("default", "mail")}
+    assert set(known.put(kinds.SERVICE, service)) == both
+    assert set(known.put(kinds.VIRTUAL_MACHINE, machine)) == both, "its selector matches it"
+    assert set(known.put(kinds.ENDPOINT_SLICE, foreign)) == both
+    assert set(known.put(kinds.ENDPOINT_SLICE, claim)) == both
+    found = surroundings_of(known.cache, decode(web), MAC_KEY, secrets={})
+    assert found.holders == {"203.0.113.9": "address"}
+    there = found.floating["address"]
+    assert there.service is not None and there.claim is not None
+    assert (there.holder, there.server) == ("mail", None)
+    assert there.selected == ("VirtualMachine x",) and there.foreign == ("by-hand",)
+    assert set(known.drop(kinds.SERVICE, service)) == both
+
+
+def test_a_claim_of_a_server_that_does_not_name_the_service_counts_for_nothing_and_its_server_is_looked_at() -> None:
+    known = Known()
+    web, mail = a_server("web", network={"floatingIPs": ["address"]}), a_server("mail")
+    forged = owned(an_object("EndpointSlice", "address-floating"), name="mail", uid=mail["metadata"]["uid"])
+    forged["metadata"] |= {"namespace": "default", "labels": {"kubernetes.io/service-name": "address"}}
+    for resource, manifest in ((VIRTUAL_SERVER, web), (VIRTUAL_SERVER, mail)):
+        known.put(resource, manifest)
+    known.put(kinds.SERVICE, an_object("Service", "address"))
+    assert set(known.put(kinds.ENDPOINT_SLICE, forged)) == {("default", "web"), ("default", "mail")}
+    assert surroundings_of(known.cache, decode(web), MAC_KEY, secrets={}).floating["address"].holder is None

@@ -19,9 +19,11 @@ from harness import situations
 from harness.situations import GOLDEN, TABLE, Example, Manifest
 from virtualserver.api import mac, names
 from virtualserver.api.virtualserver import VirtualServer, decode
+from virtualserver.kube.objects import controller_of
 from virtualserver.kube.patch import merge_patch
 from virtualserver.plan import planning
 from virtualserver.plan.children import Children
+from virtualserver.plan.floating import FloatingService
 from virtualserver.plan.objects.table import KINDS
 from virtualserver.plan.sites.site import Site
 from virtualserver.plan.situation import Surroundings
@@ -37,7 +39,9 @@ def observed(server: VirtualServer, found: dict[str, Manifest]) -> tuple[Childre
     """Sort what exists: objects of the server's names; images; Secrets; another VirtualServer with the same MAC."""
     own = {name for kind in KINDS for name in kind.names(server.name)}
     children = Children.of(
-        item for item in found.values() if item["kind"] != names.KIND and item["metadata"]["name"] in own
+        item
+        for item in found.values()
+        if item["kind"] == "EndpointSlice" or (item["kind"] != names.KIND and item["metadata"]["name"] in own)
     )
     others = [item for item in found.values() if item not in children.objects.values()]
     of_kind = {item["kind"]: [one["metadata"] for one in others if one["kind"] == item["kind"]] for item in others}
@@ -52,7 +56,29 @@ def observed(server: VirtualServer, found: dict[str, Manifest]) -> tuple[Childre
             vpc.name: mac.unkeyed(f"{server.namespace}/{server.name}/{vpc.name}") for vpc in server.spec.network.vpcs
         },
         mac_holder=next(((rival["namespace"], rival["name"]) for rival in rivals), None),
+        floating=floating(server, found),
+        holders={
+            ingress["ip"]: item["metadata"]["name"]
+            for item in found.values()
+            if item["kind"] == "Service"
+            for ingress in item.get("status", {}).get("loadBalancer", {}).get("ingress", ())
+        },
     )
+
+
+def floating(server: VirtualServer, found: dict[str, Manifest]) -> dict[str, FloatingService]:
+    """Return what there is of each Service; whoever is named as a controller lives."""
+
+    def server_of(item: Manifest | None) -> str | None:
+        controller = controller_of(item) if item else None
+        return controller["name"] if controller and controller["kind"] == names.KIND else None
+
+    services = {item["metadata"]["name"]: item for item in found.values() if item["kind"] == "Service"}
+    claims = {name: found.get(f"EndpointSlice {name}-floating") for name in services}
+    return {
+        name: FloatingService(item, claims[name], server_of(claims[name]), server_of(item))
+        for name, item in services.items()
+    }
 
 
 def the_plan(example: Example) -> Plan:

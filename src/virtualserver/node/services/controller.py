@@ -17,9 +17,10 @@ from virtualserver.kube.patch import merge_patch
 from virtualserver.node.allocation.addresses import PASSING
 from virtualserver.node.allocation.wishes import AddressWish
 from virtualserver.node.events import NO_MACHINE
-from virtualserver.node.ownership import is_made_by
-from virtualserver.node.services import balancing, quotas, relations, rules, source_ranges
+from virtualserver.node.ownership import is_made_by, server_of
+from virtualserver.node.services import balancing, floating, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
+from virtualserver.plan.sites.local import floats_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ __all__ = ["ServiceController"]
 _NAMED_FAULTS = 5
 """So many of a Service's faults are named; the others show when these are mended."""
 
-_OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED)
+_OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED, names.FLOATS)
 
 
 class _Sharing(NamedTuple):
@@ -171,16 +172,18 @@ class ServiceController:
             return None
         sharing = self._sharing(service)
         granted = self._grant(service, sharing)
+        floats = self._floats(service, granted, sharing)
         wanted = self._rules(service, granted, sharing)
         if self._applied.get(uid) != wanted:
             self._uids[key] = uid
             await self._put(uid, wanted)
+            self._look_at_others_of(floats, key)
             for vmi in relations.waiting_vmis(self._cache, service):
                 self._queues.vmis.add(vmi)
         # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
         if not service["metadata"].get("deletionTimestamp"):
-            await self._write_slices(service)
-        await self._write_status(service, granted)
+            await self._write_slices(service, self._members(service, floats))
+        await self._write_status(service, granted, floats)
         return granted.retry_seconds if isinstance(granted, Wait) and granted.reason in PASSING else None
 
     async def _put(self, uid: str, wanted: ServiceRules) -> None:
@@ -215,19 +218,73 @@ class ServiceController:
         if namespace is None:
             return Wait("WaitingForAddress", f"namespace {service['metadata']['namespace']} is not known yet")
         quota = quotas.quota_of(namespace, self._site.value.site.quotas)
-        wish = balancing.wish_of(service, sharing.group, quota=quota)
+        wish = balancing.wish_of(service, sharing.group, quota=quota, opened=self._opened(service))
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
+    def _opened(self, service: Manifest) -> frozenset[str] | None:
+        """Return the pools that a Service's pinned address may be of, where a server's manifest names it; None: any."""
+        is_servers = server_of(self._cache, service) is not None
+        return self._site.value.site.opened_to(service["metadata"]["namespace"]) if is_servers else None
+
+    def _floats(
+        self, service: Manifest, granted: tuple[Address, ...] | Wait, sharing: _Sharing
+    ) -> floating.Floats | None:
+        """Return where the addresses of a Service float to, None where they do not.
+
+        Where a selector matches machines, its ports lead there and nothing floats. Of the Services that share an
+        address, the oldest that is claimed says where it floats to.
+        """
+        if isinstance(granted, Wait) or not granted or sharing.is_attached:
+            return None
+        server = floating.claimant(self._cache, service, granted)
+        if server is None or relations.members_of(self._cache, service) or self._on_host(service):
+            return None
+        claimed = (floating.claimant(self._cache, one, granted) for one in sharing.group.services)
+        if next(one for one in claimed if one is not None) is not server:
+            return None
+        vmi = floating.guest_of(self._cache, server)
+        link = self._held.cluster_link(vmi["metadata"]["uid"]) if vmi is not None else None
+        return floating.Floats(
+            server,
+            vmi,
+            relations.addresses_on(self._held, vmi) if vmi is not None else (),
+            is_source=link is not None and link.translated and self._is_first(server, service, granted),
+        )
+
+    def _is_first(self, server: Manifest, service: Manifest, granted: tuple[Address, ...]) -> bool:
+        """Return whether a Service is the first of those that a server names and has an address of."""
+        first = min(floating.places(server, service, granted))
+        for key in floating.claimed_by(self._cache, server["metadata"]["uid"]):
+            other = self._cache.get(kinds.SERVICE, key)
+            if other is None or key == key_of(service):
+                continue
+            addresses = self._grant(other, self._sharing(other))
+            if isinstance(addresses, Wait) or not addresses:
+                continue
+            is_held = floating.claimant(self._cache, other, addresses) is server
+            if is_held and min(floating.places(server, other, addresses)) < first:
+                return False
+        return True
+
+    def _look_at_others_of(self, floats: floating.Floats | None, key: Key) -> None:
+        """Look again at the other Services of a server: the address with which its guest leaves may be another."""
+        if floats is not None:
+            for other in floating.claimed_by(self._cache, floats.server["metadata"]["uid"]):
+                if other != key:
+                    self._queues.services.add(other)
+
     def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait, sharing: _Sharing) -> ServiceRules:
+        floats = self._floats(service, granted, sharing)
         return rules.rules_of(
             service,
-            self._members(service),
+            self._members(service, floats),
             granted=() if isinstance(granted, Wait) else granted,
             on_guests=self._held.addresses(),
             is_attached=sharing.is_attached,
             attached=relations.attached_addresses(self._cache, self._held, sharing.group.services),
             on_host=self._on_host(service),
             sharing=sharing.group.services,
+            floats=floats,
         )
 
     def _on_host(self, service: Manifest) -> tuple[Address, ...]:
@@ -237,12 +294,13 @@ class ServiceController:
             return ()
         return tuple(self._dataplane.called_by_host)
 
-    def _members(self, service: Manifest) -> list[rules.Backend]:
+    def _members(self, service: Manifest, floats: floating.Floats | None) -> list[rules.Backend]:
         members = relations.members_of(self._cache, service)
+        if floats is not None and floats.vmi is not None:
+            members = [floats.vmi]
         return [rules.Backend(vmi, relations.addresses_on(self._held, vmi)) for vmi in members]
 
-    async def _write_slices(self, service: Manifest) -> None:
-        members = self._members(service)
+    async def _write_slices(self, service: Manifest, members: list[rules.Backend]) -> None:
         wanted = {key_of(one): one for one in rules.endpoint_slices(service, members, node=self._node)}
         for key, manifest in wanted.items():
             live = self._cache.get(kinds.ENDPOINT_SLICE, key)
@@ -264,11 +322,14 @@ class ServiceController:
         wish = balancing.wish_of(service)
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
-    async def _write_status(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> None:
+    async def _write_status(
+        self, service: Manifest, granted: tuple[Address, ...] | Wait, floats: floating.Floats | None
+    ) -> None:
         held = () if isinstance(granted, Wait) else granted
         conditions = _conditions(
             service,
             granted,
+            floats,
             matches_nobody=relations.matches_nobody(self._cache, service),
             former=[*filter(self._addresses.is_of_former_network, held)],
             contested={address: who for address in held if (who := self._addresses.contested(address))},
@@ -296,6 +357,7 @@ class ServiceController:
 def _conditions(
     service: Manifest,
     granted: tuple[Address, ...] | Wait,
+    floats: floating.Floats | None,
     *,
     matches_nobody: bool,
     former: Sequence[Address],
@@ -312,6 +374,9 @@ def _conditions(
             faults["SourceRangeInvalid"] = "; ".join(unreadable[:_NAMED_FAULTS])
     if matches_nobody:
         faults[NO_MACHINE] = _nobody(service)
+    if floats is not None and floats.addresses:
+        message = floats_message(floats.server["metadata"]["name"])
+        conditions.append({"type": names.FLOATS, "status": "True", "reason": "Claimed", "message": message})
     if faults:
         reason, message = next(iter(faults)), "; ".join(faults.values())
         conditions.append({"type": names.PORTS_PUBLISHED, "status": "False", "reason": reason, "message": message})

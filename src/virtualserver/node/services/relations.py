@@ -8,10 +8,10 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import Key, Manifest, key_of
-from virtualserver.node import labels
 from virtualserver.node.objects import attached_service, is_final, selects
 from virtualserver.node.ownership import is_made_by, server_of
-from virtualserver.node.services import balancing
+from virtualserver.node.services import balancing, floating
+from virtualserver.plan import labels
 from virtualserver.plan.ownership import claimed_owner
 
 if TYPE_CHECKING:
@@ -51,13 +51,14 @@ def services_selecting(cache: Cache, namespace: str, *seen: Mapping[str, str]) -
 
 
 def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
-    """Return the Services that select a VMI, or whose address is on its NIC."""
+    """Return the Services that select a VMI, whose address is on its NIC, or that its server claims."""
     attached, seen = attached_service(vmi), _labels(cache, vmi)
-    return [
+    found = [
         key_of(service)
         for service in cache.in_namespace(kinds.SERVICE, vmi["metadata"]["namespace"])
         if selects(service, seen) or service["metadata"]["name"] == attached
     ]
+    return [*found, *_claimed_for(cache, vmi)]
 
 
 def matches_nobody(cache: Cache, service: Manifest) -> bool:
@@ -135,10 +136,17 @@ def waiting_vmis(cache: Cache, service: Manifest) -> list[Key]:
         key_of(vmi)
         for vmi in cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace)
         if not is_final(vmi) and not is_true(vmi, names.DATA_PLANE_READY)
-        if selects(service, _labels(cache, vmi)) or attached_service(vmi) == name
+        if selects(service, _labels(cache, vmi))
+        or attached_service(vmi) == name
+        or (namespace, name) in _claimed_for(cache, vmi)
     ]
 
 
 def _labels(cache: Cache, vmi: Manifest) -> dict[str, str]:
     vm = cache.get(kinds.VIRTUAL_MACHINE, key_of(vmi))
     return labels.seen(vmi, vm if vm is not None and is_made_by(vm, vmi) else None)
+
+
+def _claimed_for(cache: Cache, vmi: Manifest) -> list[Key]:
+    server = server_of(cache, vmi)
+    return floating.claimed_by(cache, server) if server else []

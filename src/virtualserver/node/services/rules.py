@@ -10,16 +10,17 @@ import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.fabric.desired.state import Address, Network, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import Address, FloatingAddress, Network, PublishedPort, ServiceRules
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import age_of, controller_reference
 from virtualserver.node.services import source_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from virtualserver.kube.objects import Manifest
+    from virtualserver.node.services.floating import Floats
 
 __all__ = ["Backend", "endpoint_slices", "named_target_ports", "rules_of"]
 
@@ -68,6 +69,7 @@ def rules_of(
     attached: Collection[Address] = (),
     on_host: Collection[Address] = (),
     sharing: Sequence[Manifest] = (),
+    floats: Floats | None = None,
 ) -> ServiceRules:
     """Return what a Service puts into the data plane.
 
@@ -81,6 +83,7 @@ def rules_of(
         on_host: Where the data plane is called for what is published on the machine's own address, which is granted
             then; nobody answers for that but the machine.
         sharing: The Services that the granted addresses are shared with.
+        floats: Where the granted addresses float to as a whole; None: each port goes its own way.
     """
     running = sorted((member for member in members if member.addresses), key=lambda member: age_of(member.vmi))
     # One port of one address goes to one guest: the oldest that is ready.
@@ -97,6 +100,8 @@ def rules_of(
     fronts |= dict.fromkeys([*granted, *on_host], clients)
     # A guest that has an address as its own gets all of its traffic already.
     fronts = {address: clients for address, clients in fronts.items() if address not in on_guests}
+    if floats is not None:
+        fronts = {address: clients for address, clients in fronts.items() if address not in granted}
     ports = frozenset(_ports(service, fronts, targets))
     of_all = [address for member in running for address in member.addresses]
     taken = {_front(port) for port in ports}
@@ -106,7 +111,19 @@ def rules_of(
         restricted={} if restricted is None else dict.fromkeys(on_nics, restricted),
         announced=frozenset() if is_attached or on_host else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
+        floating=frozenset(_floating(floats, granted, on_guests, [service, *sharing])) if floats else frozenset(),
     )
+
+
+def _floating(
+    floats: Floats, granted: Iterable[Address], on_guests: Collection[Address], services: Iterable[Manifest]
+) -> Iterator[FloatingAddress]:
+    """Yield the addresses that float, each with the guest's of its family; all ports of one have the same clients."""
+    clients = source_ranges.of_all(services)
+    for address in granted:
+        target = next((one for one in floats.addresses if one.version == address.version), None)
+        if target is not None and address not in on_guests:
+            yield FloatingAddress(address, target, clients, is_source=floats.is_source)
 
 
 def _ports(

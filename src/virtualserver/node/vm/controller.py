@@ -19,13 +19,13 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists, Forbidden, Invalid
 from virtualserver.kube.objects import controller_reference, key_of
-from virtualserver.node import labels
 from virtualserver.node.objects import attached_service, volume_claims
 from virtualserver.node.ownership import is_made_by, look_for_owners
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vm_status
 from virtualserver.node.vm.data_volumes import data_volumes_of
 from virtualserver.node.waits import Wait
+from virtualserver.plan import labels
 from virtualserver.plan.ownership import claimed_owner, living_owner
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.api.reasons import Reason
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
+from virtualserver.plan.floating import Obstacle
 from virtualserver.plan.judging import machine
 from virtualserver.plan.judging.machine import Phase
 from virtualserver.plan.judging.verdict import Verdict, refused
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.floating import Floating
     from virtualserver.plan.network import LoadBalancer, ServerNetwork
     from virtualserver.plan.situation import Situation
 
-__all__ = ["USELESS_PUBLIC", "has_useless_public", "image_missing", "ready", "waiting_for_address"]
+__all__ = [
+    "USELESS_PUBLIC",
+    "has_useless_public",
+    "image_missing",
+    "ready",
+    "waiting_for_address",
+    "waiting_for_floating",
+]
 
 
 USELESS_PUBLIC: Final = (
@@ -145,6 +154,8 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
     waits = waiting_for_address(situation, situation.network.load_balancers)
     if waits:
         yield waits
+    if waits := waiting_for_floating(situation):
+        yield waits
     driver, running = situation.site.driver, situation.running
     if not situation.keeps_its_addresses or _has_another_address(situation):
         command = driver.command(situation.server, "restart")
@@ -156,6 +167,10 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
         found = _condition(running, type_)
         if found.get("status") != "True":
             yield Verdict("False", _reason_of(situation, found, reason), str(found.get("message") or message))
+    for one in situation.floating:
+        if not driver.floats_to(_service(situation, one), situation.server):
+            message = f"Service {one.service}: its address does not lead to the guest yet"
+            yield Verdict("False", Reason.WAITING_FOR_DATA_PLANE, message)
 
 
 def _has_another_address(situation: Situation) -> bool:
@@ -179,6 +194,35 @@ def waiting_for_address(situation: Situation, balancers: Iterable[LoadBalancer])
     return None
 
 
+def waiting_for_floating(situation: Situation) -> Verdict | None:
+    """Return which floating addresses a server does not have and why, each with its reason; None where it has all."""
+    waits = list(_floating_waits(situation))
+    if not waits:
+        return None
+    return Verdict("False", waits[0].reason, "; ".join(wait.message for wait in waits))
+
+
+def _floating_waits(situation: Situation) -> Iterator[Obstacle]:
+    for one in situation.floating:
+        if one.obstacle is not None:
+            yield one.obstacle
+        elif not one.addresses:
+            told = situation.site.driver.address_condition(_service(situation, one))
+            message = str(told.get("message") or "waiting for its address")
+            reason = _reason_of(situation, told, Reason.WAITING_FOR_ADDRESS)
+            yield Obstacle(reason, f"{one.field}: Service {one.service}: {message}")
+        elif not one.is_claimed:
+            yield Obstacle(Reason.WAITING_FOR_SERVICES, f"{one.field}: Service {one.service} is about to be claimed")
+
+
+def _service(situation: Situation, floating: Floating) -> Manifest | None:
+    """Return the Service whose address floats, None where it does not exist."""
+    if floating.pinned:
+        return situation.children.get("Service", floating.service)
+    found = situation.surroundings.floating.get(floating.service)
+    return found.service if found else None
+
+
 def _condition(manifest: Manifest | None, type_: str) -> Mapping[str, Any]:
     """Return a condition of an object, ``{}`` where there is none."""
     return condition_of(manifest or {}, type_) or {}
@@ -195,9 +239,14 @@ def _summary(situation: Situation) -> str:
     """Say where a ready server is reached, and what in its manifest has no effect."""
     addresses = services.all_granted(situation)
     own = machine.guest_addresses(situation, CLUSTER_NIC)
-    reached = f"running, reachable at {', '.join(addresses)}" if addresses else f"running at {', '.join(own)}"
-    if situation.network.cluster_nic is None:
+    floating = tuple(address for one in situation.floating for address in one.addresses)
+    several = tuple(dict.fromkeys((*addresses, *floating)))
+    reached = f"running, reachable at {', '.join(several)}" if several else f"running at {', '.join(own)}"
+    nic = situation.network.cluster_nic
+    if nic is None:
         reached = f"running {_without_cluster_nic(situation.network)}"
+    elif floating and nic.attached_to:
+        reached += f"; what it sends leaves with its own address {', '.join(own)}"
     return "; ".join([reached, *_without_effect(situation)])
 
 
@@ -210,7 +259,8 @@ def _without_cluster_nic(network: ServerNetwork) -> str:
 def has_useless_public(situation: Situation) -> bool:
     """Return whether ``public: true`` has no effect, because nothing is exposed."""
     network = situation.network
-    return situation.server.spec.network.public and network.cluster_nic is not None and not network.load_balancers
+    is_exposed = network.load_balancers or network.floating
+    return situation.server.spec.network.public and network.cluster_nic is not None and not is_exposed
 
 
 def _without_effect(situation: Situation) -> Iterator[str]:

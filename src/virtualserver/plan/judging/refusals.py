@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import resolver, validation
 from virtualserver.api.reasons import Reason
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from virtualserver.plan.user_data import UserData
 
 __all__ = ["refusals"]
+
+_MOST_FLOATING: Final = 10
 
 
 def refusals(situation: Situation) -> tuple[Refusal, ...]:
@@ -36,6 +38,7 @@ def refusals(situation: Situation) -> tuple[Refusal, ...]:
         *_taken(situation),
         *_shrunk(situation),
         *_mac_taken(situation),
+        *_too_many_floating(situation),
         *_no_user_data(situation.user_data),
     )
 
@@ -87,6 +90,13 @@ def _mac_taken(situation: Situation) -> Iterator[Refusal]:
     )
     message = f"spec.network.macAddress: {nic.mac} belongs to {whose}: choose another"
     yield Refusal(Reason.MAC_ADDRESS_TAKEN, message)
+
+
+def _too_many_floating(situation: Situation) -> Iterator[Refusal]:
+    count = len(set(situation.network.floating))
+    if count > _MOST_FLOATING:
+        message = f"spec.network.floatingIPs: {count} are given, {_MOST_FLOATING} are allowed: remove some"
+        yield Refusal(Reason.INVALID_SPEC, message)
 
 
 def _no_user_data(user_data: UserData) -> Iterator[Refusal]:

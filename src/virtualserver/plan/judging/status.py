@@ -13,7 +13,13 @@ from virtualserver.api.virtualserver import NetworkStatus, Status
 from virtualserver.kube import fields
 from virtualserver.plan.judging import machine
 from virtualserver.plan.judging.machine import Phase
-from virtualserver.plan.judging.readiness import USELESS_PUBLIC, has_useless_public, ready, waiting_for_address
+from virtualserver.plan.judging.readiness import (
+    USELESS_PUBLIC,
+    has_useless_public,
+    ready,
+    waiting_for_address,
+    waiting_for_floating,
+)
 from virtualserver.plan.judging.verdict import Verdict, refused
 from virtualserver.plan.network import CLUSTER_NIC
 from virtualserver.plan.objects import data_volumes, services
@@ -104,7 +110,9 @@ def _network(situation: Situation) -> NetworkStatus:
     balancers = situation.network.load_balancers
     live = (situation.children.get("Service", balancer.name) or {} for balancer in balancers)
     cluster_ips = (str(fields.mapping(item, "spec").get("clusterIP") or "") for item in live)
+    held = {one.service: one.addresses[0] for one in situation.floating if one.is_held}
     return NetworkStatus(
+        floating_ips=held,
         internal_ip=next(iter(own), ""),
         external_ip=next(iter(services.all_granted(situation)), ""),
         service_ip=next((address for address in cluster_ips if address not in ("", "None")), ""),
@@ -114,7 +122,7 @@ def _network(situation: Situation) -> NetworkStatus:
 def _services_ready(situation: Situation) -> Verdict:
     if verdict := _refused(situation, "Service"):
         return verdict
-    wanted = situation.network.services
+    wanted = (*situation.network.services, *(one.service for one in situation.floating if one.pinned))
     missing = [name for name in wanted if situation.children.get("Service", name) is None]
     if missing:
         return Verdict("False", Reason.WAITING_FOR_SERVICES, f"to be made: {', '.join(missing)}")
@@ -122,14 +130,24 @@ def _services_ready(situation: Situation) -> Verdict:
     if waits:
         reason = Reason.SERVICES_CREATED if waits.reason is Reason.WAITING_FOR_ADDRESS else waits.reason
         return waits._replace(reason=reason)
+    if waits := waiting_for_floating(situation):
+        return waits
     if not wanted:
         told = USELESS_PUBLIC if has_useless_public(situation) else "no Service is asked for"
+        told = f"{told}{_floating(situation)}" if situation.floating else told
         return Verdict("True", Reason.SERVICES_READY, told)
     told = ", ".join(wanted)
     addresses = services.all_granted(situation)
     if addresses:
         told += f" with address {', '.join(addresses)}"
+    told += _floating(situation)
     return Verdict("True", Reason.SERVICES_READY, told)
+
+
+def _floating(situation: Situation) -> str:
+    """Say which floating addresses a server has, ``""`` where it has none."""
+    held = [f"{one.addresses[0]} of Service {one.service}" for one in situation.floating if one.is_held]
+    return f"; floating: {', '.join(held)}" if held else ""
 
 
 def _refused(situation: Situation, *kinds: str) -> Verdict | None:
@@ -191,6 +209,8 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
         size = server.spec.storage.root.size
         message = f"spec.storage.root.size: the disk grows to {size} when the machine starts next"
         yield Reason.ROOT_DISK_RESIZE_IN_PROGRESS, message
+    if waits := waiting_for_floating(situation):
+        yield waits.reason, waits.message
     planned = wanted.get("VirtualMachine", server.name)
     changes = machine.pending_changes(situation, planned["spec"]["template"]) if planned else []
     if changes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields
@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.floating import Floating
     from virtualserver.plan.network import NIC, LoadBalancer
     from virtualserver.plan.situation import Situation
 
 __all__ = ["all_granted", "granted", "granted_to", "removals", "services"]
+
+_WITHOUT_FORWARDING: Final[Mapping[str, Any]] = {
+    "ports": [{"name": "attach", "protocol": "TCP", "port": 1, "targetPort": 1}]
+}
+"""A Service has a port, so one that only holds an address has this."""
 
 
 def services(situation: Situation) -> list[Apply]:
@@ -25,7 +31,9 @@ def services(situation: Situation) -> list[Apply]:
     result = [Apply(_load_balancer(situation, balancer)) for balancer in network.load_balancers]
     if network.headless is not None:
         result.append(Apply(_headless(situation, network.headless)))
-    return result
+    return result + [
+        Apply(_pinned(situation, one)) for one in situation.floating if one.pinned and one.obstacle is None
+    ]
 
 
 def granted(situation: Situation, balancer: LoadBalancer) -> tuple[str, ...]:
@@ -56,7 +64,8 @@ def removals(situation: Situation) -> list[Removal]:
     """
     network, children = situation.network, situation.children
     if not situation.keeps_its_addresses:
-        return []  # until it starts next, the guest is reached as it was when it started
+        # Until it starts next, the guest is reached as it was when it started.
+        return _removed_pins(situation)
     waiting = not all(_addresses(children.get("Service", balancer.name)) for balancer in network.load_balancers)
     result: list[Removal] = []
     for name in network.names:
@@ -66,7 +75,19 @@ def removals(situation: Situation) -> list[Removal]:
         if waiting and _addresses(service):
             continue
         result.append(Removal("Service", situation.server.namespace, name, service["metadata"]["uid"]))
-    return result
+    return result + _removed_pins(situation)
+
+
+def _removed_pins(situation: Situation) -> list[Removal]:
+    """Return the Services of ours that hold literal addresses which the manifest does not name any more."""
+    wanted = {one.service for one in situation.floating if one.pinned}
+    names_ever = (f"{situation.server.name}{suffix}" for suffix in ownership.PINNED_SUFFIXES)
+    found = ((name, situation.children.get("Service", name)) for name in names_ever if name not in wanted)
+    return [
+        Removal("Service", situation.server.namespace, name, service["metadata"]["uid"])
+        for name, service in found
+        if service is not None and not situation.children.leaving("Service", name)
+    ]
 
 
 def _addresses(service: Manifest | None) -> tuple[str, ...]:
@@ -96,7 +117,7 @@ def _forwarding(situation: Situation, balancer: LoadBalancer) -> Mapping[str, An
         if published and not situation.keeps_its_addresses:
             return published  # the guest that runs has another address, and stays reachable until it starts next
         # A Service that only holds the address: without a selector nothing is forwarded, the NIC has the address.
-        return {"ports": [{"name": "attach", "protocol": "TCP", "port": 1, "targetPort": 1}]}
+        return _WITHOUT_FORWARDING
     protocol = balancer.protocol
     ports = [
         {"name": f"{protocol.lower()}-{port}", "protocol": protocol, "port": port, "targetPort": port}
@@ -116,6 +137,19 @@ def _published(situation: Situation, balancer: LoadBalancer) -> Mapping[str, Any
         for port in fields.items(spec, "ports")
     ]
     return {"selector": selector, "ports": ports}
+
+
+def _pinned(situation: Situation, floating: Floating) -> Manifest:
+    """A Service of ours that holds an address which no Service of the namespace holds; it goes with the server."""
+    server, driver = situation.server, situation.site.driver
+    annotations = situation.site.annotations.of_services(server.metadata.annotations)
+    annotations |= driver.pinned_annotations(address=floating.pinned)
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": ownership.metadata(server, floating.service, annotations=annotations),
+        "spec": {"type": "LoadBalancer", **driver.service_fields(), **_WITHOUT_FORWARDING},
+    }
 
 
 def _headless(situation: Situation, name: str) -> Manifest:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.api.reasons import Reason
 from virtualserver.kube import kinds
 from virtualserver.plan import ownership
-from virtualserver.plan.objects import data_volumes, secret, services, virtual_machine
+from virtualserver.plan.objects import data_volumes, floating_claims, secret, services, virtual_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +78,17 @@ STAGES: Final = (
             removals=services.removals,
         ),
     ),
-    (ChildKind(kinds.VIRTUAL_MACHINE, Reason.VIRTUAL_MACHINE_NAME_TAKEN, virtual_machine.virtual_machine),),
+    (
+        # One that is somebody else's is no obstacle for the machine, so none is needed.
+        ChildKind(
+            kinds.ENDPOINT_SLICE,
+            Reason.FLOATING_SERVICE_UNFIT,
+            floating_claims.floating_claims,
+            needed=lambda _: (),
+            removals=floating_claims.removals,
+        ),
+        ChildKind(kinds.VIRTUAL_MACHINE, Reason.VIRTUAL_MACHINE_NAME_TAKEN, virtual_machine.virtual_machine),
+    ),
 )
 """The kinds in the order in which they are applied: those of one stage do not need each other."""
 

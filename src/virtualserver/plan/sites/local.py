@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from virtualserver.api.virtualserver import PVCSource
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["AwaitedCondition", "Local"]
+__all__ = ["AwaitedCondition", "Local", "floats_message"]
 
 _PROBE_HANDLERS: Final = ("httpGet", "tcpSocket")
 
@@ -40,6 +40,11 @@ class AwaitedCondition(NamedTuple):
     type: str
     reason: Reason
     message: str
+
+
+def floats_message(server: str) -> str:
+    """Return what the node says in a Service's `names.FLOATS`: to whose guest its address leads."""
+    return f"all traffic goes to VirtualServer {server}"
 
 
 class Local:
@@ -76,6 +81,19 @@ class Local:
             sharing_key: Services of one key in one namespace get one address.
         """
         return {names.METALLB_ADDRESS_POOL: pool, names.METALLB_ALLOW_SHARED_IP: sharing_key}
+
+    def pinned_annotations(self, *, address: str) -> dict[str, str]:
+        """Return what asks for one address, in MetalLB's words."""
+        return {names.METALLB_LOAD_BALANCER_IPS: address}
+
+    def pinned_address(self, service: Manifest) -> str:
+        """Return the address that a Service of ours asks for, ``""`` where it asks for none in particular."""
+        return fields.annotations_of(service).get(names.METALLB_LOAD_BALANCER_IPS, "")
+
+    def floats_to(self, service: Manifest | None, server: VirtualServer) -> bool:
+        """Return whether whoever carries it out says that a Service's address leads to a server's guest."""
+        said = condition_of(service or {}, names.FLOATS) or {}
+        return said.get("status") == "True" and said.get("message") == floats_message(server.name)
 
     def service_fields(self) -> dict[str, Any]:
         """Return the fields of a load balancer Service's ``spec`` that depend on who carries it out."""
@@ -145,7 +163,6 @@ class Local:
             **{f"spec.storage.root.source.{kind}": kind != "pvc" for kind in root.source.kinds},
             "spec.storage.additionalDisks": spec.storage.additional_disks,
             "spec.storage.filesystems": spec.storage.filesystems,
-            "spec.network.floatingIPs": spec.network.floating_ips,
         }
         return [field for field, value in asked.items() if value]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from virtualserver.api import names
-from virtualserver.node import labels
 from virtualserver.node.vm.controller import vmi_of
+from virtualserver.plan import labels
 
 
 def a_vm(name: str = "web", *, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
