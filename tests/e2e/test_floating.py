@@ -264,11 +264,11 @@ def test_a_service_that_leads_elsewhere_is_refused_and_a_forged_claim_counts_for
         "controller": True,
     }
     target = product.get("vs", "flo2")["status"]["network"]["internalIP"]
-    labels = {
+    labels: dict[str, Any] = {
         "kubernetes.io/service-name": "fip-c",
         "endpointslice.kubernetes.io/managed-by": "virtualserver-operator",
     }
-    forged = {
+    forged: dict[str, Any] = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": claim_name("fip-c"), "labels": labels, "ownerReferences": [owner]},

@@ -131,7 +131,7 @@ def test_the_examples_run_as_they_are(
     """The first is the Terraform tab of the networking page, as printed."""
     copy = tmp_path / "terraform"
     shutil.copytree(MODULE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-    names = ("basic", "private", "direct-attach", "headless", "fleet")
+    names = ("basic", "private", "direct-attach", "headless", "fleet", "floating")
     examples = {name: Terraform(copy / "examples" / name, environment) for name in names}
 
     def on_all(do: Callable[[Terraform], Any]) -> dict[str, Any]:
@@ -147,13 +147,16 @@ def test_the_examples_run_as_they_are(
         answers(client, addresses["private"]["address"], 22)
         answers(client, addresses["direct-attach"]["address"], 22)
         answers(client, addresses["fleet"]["addresses"]["web"], 22)
+        floating = addresses["floating"]["floating_ips"]
+        assert list(floating) == ["web-address"]
+        answers(client, floating["web-address"], 22)
         assert addresses["headless"]["address"] == product.get("vs", "headless")["status"]["network"]["internalIP"]
         given = ["-var=vs_attach_loadbalancer=true"]
         refused = examples["basic"].refused("plan", *given)
         assert "vs_tcp_ports and vs_udp_ports must be empty: set both to []" in refused
     finally:
         on_all(Terraform.destroy)
-    made = {"basic", "private", "direct-attach", "headless", "fleet-web", "fleet-database"}
+    made = {"basic", "private", "direct-attach", "headless", "fleet-web", "fleet-database", "floating"}
     left = {item["metadata"]["name"] for kind in ("vs", "secret") for item in product.objects(kind)}
     assert not left & (made | {f"{name}-generated-password" for name in made})
 
