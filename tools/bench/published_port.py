@@ -1,4 +1,4 @@
-"""What one published port's change and a guest's link cost in the data plane, and a whole read of 10,000 ports.
+"""What one published port's or floating address's change and a guest's link cost, and a whole read of 10,000 ports.
 
 Two data planes stand side by side on a machine of namespaces, one with 10 ports and one with 10,000; the same change is
 made to one and to the other in turn, and then by libnftables alone to the map of the second.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bench.figures import Figure, ratio
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, FloatingAddress, LinkKey, PublishedPort, ServiceRules
 from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.installation import ranges
 
@@ -55,7 +55,10 @@ async def _measure(say: Callable[[str], None], command: str) -> list[Figure]:
             )
             await planes[present].start()
             await planes[present].set_service("others", _published("203.0.113.7", range(1, present + 1)))
-        ports = await _ports(planes)
+            await planes[present].set_service("floating", _floating(present))
+        ports, moves = await _ports(planes), await _moves(planes)
+        for plane in planes.values():
+            await plane.remove_service("floating")
         alone = _alone()
         links = await _links(planes[_MANY])
         reads = await _reads(planes[_MANY])
@@ -67,6 +70,17 @@ async def _measure(say: Callable[[str], None], command: str) -> list[Figure]:
     return [
         *(Figure(f"one port's change, {n:,} present", medians[n], "ms", 2, command) for n in (_FEW, _MANY)),
         Figure(f"one port's change, {_MANY:,} present / {_FEW}", ratio(ports[_MANY], ports[_FEW]), "x", 1.2, command),
+        *(
+            Figure(f"one floating address's move, {n:,} present", statistics.median(moves[n]) * 1000, "ms", 2, command)
+            for n in (_FEW, _MANY)
+        ),
+        Figure(
+            f"one floating address's move, {_MANY:,} present / {_FEW}",
+            ratio(moves[_MANY], moves[_FEW]),
+            "x",
+            1.2,
+            command,
+        ),
         Figure("a guest's link made", statistics.median(links) * 1000, "ms", 15, command),
         Figure(f"a resync that finds {_MANY:,} ports as they should be", statistics.median(reads), "s", 0.5, command),
     ]
@@ -83,6 +97,27 @@ async def _ports(planes: dict[int, DataPlane]) -> dict[int, list[float]]:
             if number >= 10:
                 times[present].append(time.perf_counter() - began)
     return times
+
+
+async def _moves(planes: dict[int, DataPlane]) -> dict[int, list[float]]:
+    """Return how long it took to give a floating address to another guest, by how many others were present."""
+    times: dict[int, list[float]] = {present: [] for present in planes}
+    for number in range(_ROUNDS + 10):
+        target = _GUEST + number % 2
+        one = FloatingAddress(ip_address("203.0.113.9"), target, is_source=True)
+        for present, plane in planes.items():
+            began = time.perf_counter()
+            await plane.set_service("moving", ServiceRules(floating=frozenset({one})))
+            if number >= 10:
+                times[present].append(time.perf_counter() - began)
+    return times
+
+
+def _floating(count: int) -> ServiceRules:
+    """Return so many floating addresses, each of a guest of its own."""
+    first, guest = ip_address("100.100.0.0"), ip_address("10.42.8.0")
+    some = (FloatingAddress(first + number, guest + number, is_source=True) for number in range(count))
+    return ServiceRules(floating=frozenset(some))
 
 
 def _alone() -> float:
