@@ -221,6 +221,10 @@ CLAIMS: list[Claim] = [
             "s5", annotations={"metallb.io/ip-allocated-from-pool": "public", "metallb.io/loadBalancerIPs": w.address}
         ),
     ),
+    Claim(
+        "the address, as a floating one",
+        lambda w: a_server("v5", running=False, network={"public": False, "floatingIPs": [w.address, "wanted-tcp"]}),
+    ),
     Claim("the address, as one from outside", lambda w: a_service("s10", externalIPs=[w.address, "10.96.0.1"])),
     Claim("the guest's own address", lambda w: a_service("s6", annotations={"metallb.io/loadBalancerIPs": w.guest})),
     Claim(
