@@ -173,6 +173,10 @@ UNUSED = {
     "node: patch persistentvolumeclaims": "of an image",
     "node: patch endpointslices.discovery.k8s.io": "where who stands behind a Service changes",
     "node: delete endpointslices.discovery.k8s.io": "where a Service loses a family or its selector",
+    **{
+        f"operator: {verb} endpointslices.discovery.k8s.io": "of a server with a floating address"
+        for verb in ("create", "patch", "delete")
+    },
     "operator: delete virtualmachines.kubevirt.io": "where a machine has to be made anew",
     "operator: delete datavolumes.cdi.kubevirt.io": "where a disk is not kept after all",
 }

@@ -270,6 +270,13 @@ def opaque(tenant: Tenant, name: str = "web-cloud-init", **fields: Any) -> dict[
     return tenant.child(name, **{**content, **fields})
 
 
+def a_claim(tenant: Tenant, name: str, **fields: Any) -> dict[str, Any]:
+    """Return the claim of the server ``web`` to the floating Service ``fip``, with fields changed."""
+    claim: dict[str, Any] = {**tenant.child(name), "addressType": "IPv4", "endpoints": [], **fields}
+    claim["metadata"]["labels"]["kubernetes.io/service-name"] = "fip"
+    return claim
+
+
 def test_the_operator_makes_what_a_server_needs(tenant: Tenant, keys: dict[str, Rest]) -> None:
     """What follows refuses for the right reason: without the fault in it, each is accepted."""
     operator = keys["operator"]
@@ -279,6 +286,7 @@ def test_the_operator_makes_what_a_server_needs(tenant: Tenant, keys: dict[str, 
         ("services", tenant.child("web-tcp", spec=balancer)),
         ("virtualmachines", {**MACHINE, **tenant.child("web")}),
         ("datavolumes", {**VOLUME, **tenant.child("web")}),
+        ("endpointslices", a_claim(tenant, "fip-floating")),
     ):
         operator.call("POST", f"{tenant.path(kind)}?dryRun=All", manifest)
     kept = tenant.child("web")
@@ -297,6 +305,8 @@ def test_the_operator_makes_what_a_server_needs(tenant: Tenant, keys: dict[str, 
         ("services", {"name": "kubernetes2"}, "not the name of what a VirtualServer needs"),
         ("virtualmachines", {"name": "free"}, "not the name of what a VirtualServer needs"),
         ("datavolumes", {"name": "free"}, "not the name of what a VirtualServer needs"),
+        ("endpointslices", {"name": "fip-ipv4"}, "not the name of what a VirtualServer needs"),
+        ("endpointslices", {"endpoints": [{"addresses": ["10.9.9.9"]}]}, "leads to nobody"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else None,
 )
@@ -312,12 +322,14 @@ def test_the_operator_makes_nothing_else(
         manifest["metadata"]["annotations"] = annotations
     elif kind == "services":
         manifest = tenant.child(name, spec={"type": "LoadBalancer", "ports": [{"port": 22}], **given})
+    elif kind == "endpointslices":
+        manifest = a_claim(tenant, change.get("name", "fip-floating"), **{"endpoints": [], **given})
     else:
         manifest = {**(MACHINE if kind == "virtualmachines" else VOLUME), **tenant.child(name)}
     assert words in refused(keys["operator"], "POST", tenant.path(kind), manifest)
 
 
-@pytest.mark.parametrize("kind", ["secrets", "services", "virtualmachines", "datavolumes"])
+@pytest.mark.parametrize("kind", ["secrets", "services", "virtualmachines", "datavolumes", "endpointslices"])
 def test_the_operator_touches_no_object_of_a_user(tenant: Tenant, keys: dict[str, Rest], kind: str) -> None:
     """Fault 15: update and delete only what bears our owner; claiming it first is an update too."""
     path = tenant.path(kind, "theirs")
