@@ -24,7 +24,7 @@ from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq
-from virtualserver.fabric.kernel import devices, probing, ruleset, taps, uplinks
+from virtualserver.fabric.kernel import devices, drops, probing, ruleset, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
@@ -219,6 +219,12 @@ class DataPlane:
         netfilter = self._namespace.netfilter()
         sets = [netfilter.members("inet", ruleset.TABLE, name) for name in ruleset.BOUNDED]
         return frozenset[str]().union(*sets)
+
+    async def traffic(self) -> dict[str, drops.Traffic]:
+        """Return what each guest has sent and got, and what was dropped of it, by the name of its tap."""
+        if not self._namespace.exists():
+            return {}
+        return await self._namespace.visit(lambda: drops.read(self._namespace.netfilter(), ruleset.TABLE))
 
     async def supervise(self) -> None:
         """Run until cancelled: start dnsmasq again when it has died or somebody has stopped it, with back-off."""

@@ -326,3 +326,70 @@ async def test_two_installations_side_by_side_see_each_other_as_any_client(
         assert await plane.synchronise(DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {})) == 0
     finally:
         await other.stop()
+
+
+def lies(gateway: str) -> dict[str, list[bytes]]:
+    """Return frames of the liar's that are dropped, whole and in fragments, by the reason that each is counted for."""
+    message = udp(MARK + bytes(1000))
+    offer = udp(dhcp(2, operation=2), source=67, target=68)
+    release = udp(dhcp(7, mac=OTHER_MAC, ciaddr=OTHER), source=68, target=67)
+    advertisement = struct.pack(">BBHIII", 134, 0, 0, 0, 0, 0)
+    redirect = struct.pack(">BBH4s", 5, 1, 0, socket.inet_aton(OTHER)) + ipv4(b"", source=OTHER, target=OTHER)[:20]
+
+    def framed(*packets: bytes, **changes: str) -> list[bytes]:
+        return [ethernet(packet, target=gateway, **changes) for packet in packets]
+
+    tagged = struct.pack(">HH", 5, 0x0800) + ipv4(udp(), source=OWN, target=OTHER)
+    return {
+        "mac": framed(
+            ipv4(udp(), source=OWN, target=OTHER),
+            *in_fragments(message, 512, source=OWN, target=OTHER),
+            source="52:54:00:00:00:77",
+        ),
+        "address": framed(
+            ipv4(udp(), source=OTHER, target=world.CLIENT_ADDRESS),
+            *in_fragments(message, 512, source="8.8.4.4", target=OTHER),
+        ),
+        "dhcp_server": framed(ipv4(offer, source=OWN, target=OTHER)),
+        "dhcp": framed(ipv4(release, source=OWN, target="169.254.1.1")),
+        "icmp": framed(ipv4(redirect, source=OWN, target=OTHER, protocol=1)),
+        "host": framed(
+            *(ipv4(udp(), source=OWN, target=target) for target in ("169.254.1.1", "198.19.0.1", "169.254.169.254"))
+        ),
+        "arp": [
+            ethernet(arp(sender=OTHER), target=EVERYBODY, kind=0x0806),
+            ethernet(arp(sender=OTHER, target=OTHER, operation=2), target=EVERYBODY, kind=0x0806),  # gratuitous
+            ethernet(arp(sender="169.254.1.1", operation=2), target=EVERYBODY, kind=0x0806),
+        ],
+        "ipv6": [
+            ethernet(packet, target="33:33:00:00:00:01", kind=0x86DD)
+            for packet in (
+                ipv6(advertisement, source="fe80::2", target="ff02::1", following=58),
+                ipv6(udp(), source="fe80::2", target="ff02::1", following=17),
+            )
+        ],
+        "frame": [ethernet(tagged, target=gateway, kind=0x8100)],
+        "protocol": [ethernet(MARK + bytes(60), target=gateway, kind=0x88B5)],
+    }
+
+
+async def test_what_is_dropped_is_counted_by_its_reason_and_for_its_guest_alone(village: Village) -> None:
+    frames = lies(village.gateway_mac)
+    before = await village.plane.traffic()
+    assert set(before["tap-2"].dropped) <= {"ipv6"}, "the guest itself only speaks of the protocol that nobody has here"
+    for sent in frames.values():
+        for frame in sent:
+            village.liar.send(frame)
+    wanted = {reason: len(sent) for reason, sent in frames.items() if reason != "ipv6"}
+    now = (await village.plane.traffic())["tap-2"].dropped
+    assert now.pop("ipv6") >= len(frames["ipv6"]) + before["tap-2"].dropped.get("ipv6", 0)
+    assert now == wanted
+    own = [ipv4(udp(), source=OWN, target=OTHER), *in_fragments(udp(MARK + bytes(1000)), 512, source=OWN, target=OTHER)]
+    for packet in own:
+        village.liar.send(ethernet(packet, target=village.gateway_mac))
+    assert village.arrives(ethernet(ipv4(udp(), source=OWN, target=OTHER), target=village.gateway_mac))
+    after = await village.plane.traffic()
+    then = {reason: packets for reason, packets in after["tap-2"].dropped.items() if reason != "ipv6"}
+    assert then == wanted, "its own passes, whole and in fragments, and is not counted"
+    assert after["tap-2"].sent_packets > before["tap-2"].sent_packets
+    assert set(after["tap-3"].dropped) <= {"ipv6"}, "what one guest did is not the other's"

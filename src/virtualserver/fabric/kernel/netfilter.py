@@ -128,6 +128,20 @@ class Netfilter:
         ]
         return frozenset(str(one["elem"]["val"]) for one in elements)
 
+    def counts(self, family: str, table: str, name: str) -> dict[tuple[str, int], int]:
+        """Return the packets that a set has counted, by the two fields of its keys: a link's name, and a number.
+
+        A link that is gone has a number for a name.
+        """
+        listed = self._listed(f"list set {family} {table} {name}", _JSON)
+        found = msgspec.json.decode(listed or '{"nftables": []}', type=dict[str, list[dict[str, Any]]])
+        elements = [one["elem"] for part in found["nftables"] for one in part.get("set", {}).get("elem", ())]
+        return {
+            (str(device), int(str(number), 0)): int(one["counter"]["packets"])
+            for one in elements
+            for device, number in [one["val"]["concat"]]
+        }
+
     def generation(self) -> int:
         """Return the number of the ruleset's generation.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.names import LINK_PREFIX
 from virtualserver.fabric.desired.state import GATEWAYS, Address, Network, Ranges
+from virtualserver.fabric.kernel import drops
 from virtualserver.fabric.kernel.settings import TIMEOUTS
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ table inet virtualserver {{
   # which of them met a bound within the last minute, by the tap or by the guest's address
   set bounded {{ type ifname; size 65535; flags dynamic,timeout; counter; timeout 1m; }}
   set bounded_to {{ type ipv4_addr; size 65535; flags dynamic,timeout; counter; timeout 1m; }}
+  # what was dropped of each NIC's, by its link and the reason; see `drops`
+  set dropped {{ type iface_index . mark; size 65535; flags dynamic,timeout; counter; timeout 1d; }}
+{drop_chains}
   chain guard {{ type filter hook prerouting priority -450; }}
   chain from_guest {{ }}
   chain new_guest {{ }}
@@ -132,6 +136,7 @@ table inet virtualserver {{
 }}
 table arp virtualserver {{
   set guard_arp {{ type ifname . ether_addr . ether_addr . ipv4_addr; }}
+  set dropped {{ type iface_index . mark; size 65535; flags dynamic,timeout; counter; timeout 1d; }}
   chain guard {{ type filter hook input priority -450; }}
 }}
 table bridge virtualserver {{
@@ -144,6 +149,7 @@ flush table inet virtualserver
 flush table arp virtualserver
 flush table bridge virtualserver
 table inet virtualserver {{
+{drop_rules}
   # A rule whose load fails, as of what a fragment or a short datagram does not have, does not match. So each decision
   # is made by what matches, and what matches nothing is dropped.
   chain guard {{
@@ -162,23 +168,25 @@ table inet virtualserver {{
     iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} goto fragment
     # who asks for an address has none yet, and needs no fragments; it goes no further than to the gateway
     ip saddr 0.0.0.0 ip daddr 255.255.255.255 ip frag-off & 0x3fff == 0x0 udp dport 67 goto new_guest
-    drop
+    meta nfproto ipv6 goto drop_ipv6
+    iifname . ether saddr @guard_mac goto drop_address
+    goto drop_mac
   }}
   chain new_guest {{
     iifname . ether saddr @guard_mac accept
-    drop
+    goto drop_mac
   }}
   chain fragment {{
     ip frag-off & 0x3fff == 0x0 accept
     # the memory of those that wait for others is one for all guests
     update @fragments {{ iifname limit rate {fragments}/second burst {fragments} packets }} accept
-    counter drop
+    goto drop_fragments
   }}
   # After defragmentation: what a datagram says, however many parts it came in.
   chain datagram {{
     iifname {{ "lo", "up0" }} accept
     ip frag-off & 0x3fff == 0x0 goto whole
-    drop
+    goto drop_fragments
   }}
   chain whole {{
     meta l4proto udp goto udp_from_guest
@@ -190,32 +198,32 @@ table inet virtualserver {{
     ip daddr {gateway} udp dport 53 goto to_dns
     # a guest is no DHCP server
     udp sport != 67 udp length >= 8 accept
-    drop
+    goto drop_dhcp_server
   }}
   chain to_dhcp {{
     # a request of an Ethernet card of 6 octets that no relay passed on
     ip daddr {{ {gateway}, 255.255.255.255 }} udp sport != 67 @th,64,24 0x010106 @th,256,32 0x0 goto own_request
-    drop
+    goto drop_dhcp
   }}
   chain own_request {{
     # for the guest's own address or none yet, and by its own card
     iifname . @th,160,32 @guard_own iifname . @th,288,48 @guard_dhcp goto dhcp_request
-    drop
+    goto drop_dhcp
   }}
   # What the gateway itself answers is not tracked, so that it answers while the kernel's table of flows is full.
   chain dhcp_request {{
     # A guest that declines its address would have none for ten minutes, though nobody else has it.
-    @th,1984,24 {decline} drop
+    @th,1984,24 {decline} goto drop_dhcp
     update @dhcp_requests {{ iifname limit rate {requests}/second burst {requests_at_once} packets }} notrack accept
-    counter drop
+    goto drop_dhcp_rate
   }}
   chain to_dns {{
     udp sport != 67 udp length >= 8 goto dns_query
-    drop
+    goto drop_dhcp_server
   }}
   chain dns_query {{
     update @dns_queries {{ iifname limit rate {queries}/second burst {queries_at_once} packets }} notrack accept
-    counter drop
+    goto drop_dns_rate
   }}
   chain answers {{
     ip saddr {gateway} udp sport {{ 53, 67 }} notrack
@@ -224,7 +232,7 @@ table inet virtualserver {{
     icmp type {{ echo-request, echo-reply, timestamp-request, timestamp-reply }} accept
     # an error speaks of a datagram that came to this guest, so it quotes one; another's flow is none of its business
     icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} iifname . @th,192,32 @guard_own accept
-    drop
+    goto drop_icmp
   }}
   # Each flow once, with its first packet.
   chain bound {{
@@ -236,17 +244,19 @@ table inet virtualserver {{
   chain new_of_guest {{
     ip daddr {gateway} tcp dport 53 goto dns_stream
     update @new_flows {{ iifname limit rate {new_flows}/second burst {new_flows_at_once} packets }} goto flow_of_guest
-    update @bounded {{ iifname counter }} drop
+    update @bounded {{ iifname counter }}
+    goto drop_flows
   }}
   chain flow_of_guest {{
     # the kernel walks through what it counts, so a NIC's flows are counted in parts that stay short
     ct mark set jhash ip daddr . th sport . th dport mod {parts} seed {mark}
     add @flows {{ iifname . ct mark ct count {flows} }} accept
-    update @bounded {{ iifname counter }} drop
+    update @bounded {{ iifname counter }}
+    goto drop_flows
   }}
   chain dns_stream {{
     add @dns_streams {{ iifname ct count {streams} }} accept
-    counter drop
+    goto drop_dns_rate
   }}
   chain cut {{
     tcp flags & (syn | rst) == 0x0 ct state new goto lost
@@ -300,13 +310,13 @@ table inet virtualserver {{
     # link-local is never forwarded (RFC 3927): no guest reaches a cloud's metadata service in the machine's name. Nor
     # does a guest reach the machine itself; its own table says so too, but somebody may flush that one.
     ip daddr != {{ {closed} }} accept
-    drop
+    goto drop_host
   }}
   chain between {{
     meta mark set iifname map @groups
     ip daddr . meta mark @members accept
     tcp flags & (syn | rst) == 0x0 reject with tcp reset
-    drop
+    goto drop_namespace
   }}
   chain to_restricted {{
     ip daddr . ip saddr @admitted goto admitted_flow
@@ -330,6 +340,7 @@ table inet virtualserver {{
     ip daddr {gateway} udp dport 53 accept
     ip daddr {gateway} tcp dport 53 accept
     ip daddr {gateway} icmp type echo-request accept
+    goto drop_host
   }}
   chain refuse {{
     meta l4proto tcp reject with tcp reset
@@ -341,6 +352,7 @@ table arp virtualserver {{
   chain guard {{
     iifname {{ "up0", "lo" }} accept
     iifname . ether saddr . arp saddr ether . arp saddr ip @guard_arp meta mark set {mark} accept
+    meta mark set {arp} update @dropped {{ iif . meta mark counter }}
     drop
   }}
 }}
@@ -445,6 +457,9 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network]) -> str:
         closed=_listed(collapse_addresses([*own, _LINK_LOCAL])),
         mark=f"{MARK:#x}",
         decline=f"{_DECLINE:#x}",
+        drop_chains=drops.chains(),
+        drop_rules=drops.chain_rules(),
+        arp=f"{drops.ARP:#x}",
         **_BOUNDS,
     )
 
