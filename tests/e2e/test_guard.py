@@ -131,6 +131,21 @@ def test_anothers_mac_and_address_together_are_no_better(scene: Scene) -> None:
     scene.nobody_hears(lie, target=scene.client.address)
 
 
+def test_what_is_dropped_is_told_by_vs_metrics_for_its_server_and_reason(scene: Scene) -> None:
+    def dropped() -> float:
+        labels = {"namespace": "default", "server": "mallory", "reason": "mac"}
+        found = json.loads(scene.product.vs("metrics", "-o", "json"))
+        (family,) = (one for one in found if one["name"] == "virtualserver_guest_dropped_packets_total")
+        return sum(sample["value"] for sample in family["samples"] if sample["labels"] == labels)
+
+    before = dropped()
+    scene.nobody_hears(scene.datagram(scene.victim.address, LIE, source_mac=STRANGER_MAC), target=scene.victim.address)
+    assert dropped() > before
+    text = scene.product.vs("metrics")
+    assert 'virtualserver_guest_dropped_packets_total{namespace="default",server="mallory",reason="mac"} ' in text
+    assert 'virtualserver_pool_addresses_held{pool="public"} ' in text
+
+
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_a_guest_is_no_dhcp_server(scene: Scene, broadcast: bool) -> None:
     whom = {"target_mac": BROADCAST} if broadcast else {}

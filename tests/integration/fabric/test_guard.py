@@ -336,8 +336,8 @@ def lies(gateway: str) -> dict[str, list[bytes]]:
     advertisement = struct.pack(">BBHIII", 134, 0, 0, 0, 0, 0)
     redirect = struct.pack(">BBH4s", 5, 1, 0, socket.inet_aton(OTHER)) + ipv4(b"", source=OTHER, target=OTHER)[:20]
 
-    def framed(*packets: bytes, **changes: str) -> list[bytes]:
-        return [ethernet(packet, target=gateway, **changes) for packet in packets]
+    def framed(*packets: bytes, source: str = MAC) -> list[bytes]:
+        return [ethernet(packet, source=source, target=gateway) for packet in packets]
 
     tagged = struct.pack(">HH", 5, 0x0800) + ipv4(udp(), source=OWN, target=OTHER)
     return {
