@@ -12,7 +12,7 @@ from click import shell_completion
 
 import virtualserver
 from virtualserver import controlplane
-from virtualserver.cli import doctor, down, image, kubectl, metrics, output, status, up, user
+from virtualserver.cli import boot, doctor, down, image, kubectl, metrics, output, status, up, user
 from virtualserver.cli.failures import CommandFailure, Commands
 from virtualserver.installation.installation import Installation
 
@@ -62,6 +62,8 @@ def completion(shell: str) -> None:
 vs.add_command(up.command)
 vs.add_command(down.command)
 vs.add_command(status.command)
+vs.add_command(boot.enable)
+vs.add_command(boot.disable)
 vs.add_command(doctor.command)
 vs.add_command(metrics.command)
 vs.add_command(image.group)

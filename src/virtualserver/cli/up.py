@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from virtualserver.cli import networks, output, progress
-from virtualserver.local import caller, up
+from virtualserver.local import boot, caller, up
 from virtualserver.local.takeover import take_over
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _lines(summary: up.Summary) -> Iterator[str]:
             yield f"  not now: {found.listen.fault}; `vs up --listen ADDRESS` takes another one, `none` gives it up."
     yield ""
     stop = "make down" if os.environ.get("VS_FROM_MAKE") else "vs down"
-    yield f"Stop it with `{stop}`; disks and objects stay. After a reboot, start it again the same way as now."
+    yield f"Stop it with `{stop}`; disks and objects stay. {_after_reboot(found.installation)}"
     if found.accelerator.name == "tcg":
         yield f"Without KVM ({found.accelerator.reason}) guests run about 20 times slower."
     for one in summary.staying:
@@ -94,6 +94,12 @@ def _lines(summary: up.Summary) -> Iterator[str]:
     for blocker in found.blockers:
         yield f"A firewall of this machine is in the way: {blocker.where}: {blocker.reason}"
         yield f"  {blocker.remedy}"
+
+
+def _after_reboot(installation: Installation) -> str:
+    if boot.files(installation):
+        return "After a reboot it starts by itself (`vs disable` ends that)."
+    return "After a reboot, start it again the same way as now, or have that done: `vs enable`."
 
 
 def _announce(start: up.Start, report: progress.StepPrinter) -> None:

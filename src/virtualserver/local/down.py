@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from virtualserver import controlplane
 from virtualserver.installation import lock
-from virtualserver.local import inventory
+from virtualserver.local import boot, inventory
 from virtualserver.local.errors import LocalError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.machines.machine import Machine, Running
@@ -82,6 +82,7 @@ def stop(
         with contextlib.suppress(OSError):
             installation.run_root.rmdir()  # others may have theirs in it
         if purged:
+            boot.disable(installation)
             shutil.rmtree(installation.state, ignore_errors=True)
     return switched_off
 

@@ -14,6 +14,7 @@ from virtualserver.fabric import dataplane
 from virtualserver.fabric.desired import state
 from virtualserver.fabric.kernel import foreign
 from virtualserver.installation import ranges
+from virtualserver.local import boot
 from virtualserver.machines import hypervisor
 from virtualserver.machines.machine import Running
 from virtualserver.node.allocation import allocations
@@ -107,6 +108,7 @@ def of(installation: Installation) -> list[Item]:
         *([] if plane is None else [Item(**item) for item in asyncio.run(plane.inventory())]),
         *_claimants(installation),
         *(Item("file", str(path)) for path in _files(installation)),
+        *(Item("file", str(path), "starts the instance with this machine") for path in boot.files(installation)),
     ]
 
 
