@@ -158,9 +158,11 @@ class NodeWorld:
         """Delete objects and wait until they are gone."""
         self.api.kubectl("-n", self.namespace, "delete", kind, *names, "--ignore-not-found")
 
-    def ask(self, name: str, verb: str, body: str = "{}", *, version: str = "v1") -> str:
-        """Ask for start, stop or restart, and return what the API server answered."""
-        path = self._subresource(name, verb, version)
+    def ask(
+        self, name: str, verb: str, body: str = "{}", *, version: str = "v1", resource: str = "virtualmachines"
+    ) -> str:
+        """Ask for start, stop, restart or another verb, and return what the API server answered."""
+        path = self._subresource(name, verb, version, resource)
         return self.api.kubectl("replace", "--raw", path, "-f", "-", stdin=body, check=False)
 
     def ask_twice(self, name: str, verb: str) -> tuple[str, str]:
@@ -168,8 +170,8 @@ class NodeWorld:
         path = self._subresource(name, verb, "v1")
         return self._reader.put(path), self._reader.put(path, {})
 
-    def _subresource(self, name: str, verb: str, version: str) -> str:
-        return f"/apis/subresources.kubevirt.io/{version}/namespaces/{self.namespace}/virtualmachines/{name}/{verb}"
+    def _subresource(self, name: str, verb: str, version: str, resource: str = "virtualmachines") -> str:
+        return f"/apis/subresources.kubevirt.io/{version}/namespaces/{self.namespace}/{resource}/{name}/{verb}"
 
     def status(self, kind: str, name: str) -> dict[str, Any]:
         """Return an object's status."""

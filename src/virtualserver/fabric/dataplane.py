@@ -179,14 +179,15 @@ class DataPlane:
         """
         return self._cut_off.get(device, "")
 
-    def open_socket(self, family: int) -> socket.socket:
-        """Return a new TCP socket of the namespace, from which guests can be reached.
+    def open_socket(self, version: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        """Return a new socket of the namespace, from which guests can be reached.
 
         Args:
-            family: 4 or 6.
+            version: 4 or 6.
+            kind: For TCP or UDP.
         """
-        kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        return self._namespace.call(lambda: socket.socket(kind, socket.SOCK_STREAM))
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        return self._namespace.call(lambda: socket.socket(family, kind))
 
     async def leases(self) -> dict[str, state.DhcpLease]:
         """Return the leases that guests hold, by MAC."""

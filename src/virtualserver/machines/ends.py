@@ -26,10 +26,12 @@ class Running:
     """The QEMU process is there.
 
     Attributes:
-        message: Why the guest stands still although it runs; empty where it does not.
+        message: Why the guest stands still although nobody wants that; empty where it does not.
+        is_paused: Whether a user has the guest stand still.
     """
 
     message: str = ""
+    is_paused: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -67,12 +67,13 @@ class Hypervisor:
         self._installation = installation
         self._watched: dict[str, Machine] = {}
 
-    async def launch(self, spec: MachineSpec, *, open_tap: Callable[[str], int]) -> Machine:
+    async def launch(self, spec: MachineSpec, *, open_tap: Callable[[str], int], paused: bool = False) -> Machine:
         """Start QEMU and return once it answers; the guest has then begun to boot.
 
         Args:
             spec: The machine. One of this identifier that has ended is replaced.
             open_tap: Returns an open descriptor of a tap of the data plane; it is closed here.
+            paused: True where the guest begins to boot at `Machine.unpause` only.
 
         Raises:
             HypervisorError: QEMU is missing or fails at once (the message holds what it wrote), a tap cannot be opened,
@@ -90,25 +91,30 @@ class Hypervisor:
         if lock is None:
             raise HypervisorError(f"{spec.name}: machine {spec.identifier} runs already; stop it before it is started")
         try:
-            return await self._launch(spec, files, lock, open_tap)
+            return await self._launch(spec, files, lock, open_tap, paused=paused)
         except BaseException as error:
             await asyncio.shield(self._undo(spec, files))
             if isinstance(error, OSError | subprocess.CalledProcessError):
                 raise HypervisorError(f"{spec.name}: QEMU could not be started: {error}") from error
             raise
 
-    async def _launch(self, spec: MachineSpec, files: Files, lock: int, open_tap: Callable[[str], int]) -> Machine:
+    async def _launch(
+        self, spec: MachineSpec, files: Files, lock: int, open_tap: Callable[[str], int], *, paused: bool
+    ) -> Machine:
         """Write the machine down, start it, and wait until QEMU answers."""
         taps: list[int] = []
         try:
-            for earlier in (files.process, files.end, files.dismissed, files.pid, files.log):
+            marks = (files.dismissed, files.frozen, files.paused, files.rebooting)
+            for earlier in (files.process, files.end, *marks, files.pid, files.log):
                 earlier.unlink(missing_ok=True)
             write_atomically(files.spec, launch.encode_spec(spec))
+            if paused:
+                write_atomically(files.paused, b"")
             await _to_its_end(_prepare, spec, files)
             taps += [open_tap(nic.device) for nic in spec.nics]
             group = self._make_group(spec.identifier)
             arguments = launch.wrapped(
-                launch.qemu_arguments(spec, files, emulator=str(shutil.which(EMULATOR)), taps=taps),
+                launch.qemu_arguments(spec, files, emulator=str(shutil.which(EMULATOR)), taps=taps, paused=paused),
                 process=files.process,
                 group=group,
                 user=spec.user,

@@ -182,6 +182,16 @@ class Files:
         return self.machine / "frozen"
 
     @property
+    def paused(self) -> Path:
+        """There while a user has the guest's processors stand still."""
+        return self.machine / "paused"
+
+    @property
+    def rebooting(self) -> Path:
+        """Until when a guest that powers off is started again, in seconds since the epoch."""
+        return self.machine / "rebooting"
+
+    @property
     def lock(self) -> Path:
         """Held by QEMU as long as it lives."""
         return self.machine / "lock"
@@ -258,7 +268,9 @@ def _decode_path(kind: type, value: object) -> object:
     raise NotImplementedError(kind)
 
 
-def qemu_arguments(spec: MachineSpec, files: Files, *, emulator: str, taps: Sequence[int]) -> list[str]:
+def qemu_arguments(
+    spec: MachineSpec, files: Files, *, emulator: str, taps: Sequence[int], paused: bool = False
+) -> list[str]:
     """Return QEMU's argument vector.
 
     Args:
@@ -266,6 +278,7 @@ def qemu_arguments(spec: MachineSpec, files: Files, *, emulator: str, taps: Sequ
         files: Where its files lie.
         emulator: QEMU's program.
         taps: The open tap of each NIC, in the order of `MachineSpec.nics`.
+        paused: True where the guest's processors stand still until they are let go.
 
     Raises:
         SpecError: The run folder's name is too long for a unix socket.
@@ -279,6 +292,7 @@ def qemu_arguments(spec: MachineSpec, files: Files, *, emulator: str, taps: Sequ
         emulator,
         *("-name", f"guest={spec.name},debug-threads=on"),
         *("-nodefaults", "-no-user-config", "-no-shutdown", "-display", "none"),
+        *(("-S",) if paused else ()),
         *_board(spec, files),
         *("-pidfile", str(files.pid)),
         *("-chardev", f"socket,id=qmp,path={files.qmp},server=on,wait=off", "-mon", "chardev=qmp,mode=control"),

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
@@ -84,6 +85,7 @@ class Machine:
         self._later: set[asyncio.Task[None]] = set()
         self._frozen = self._why_frozen()
         """Why we stopped the guest's processors; empty where we did not."""
+        self._is_paused = files.paused.exists()
         self._is_stopped = False
         self.state: MachineState = self._running() if self._pidfd is not None else self._end()
         self._watcher: asyncio.Task[None] | None = None
@@ -162,12 +164,65 @@ class Machine:
         self._files.dismissed.unlink(missing_ok=True)
 
     async def power_down(self) -> bool:
-        """Press the power button; the guest may take its time, or ignore it.
+        """Press the power button; the guest may take its time, or ignore it. It ends where it powers off.
+
+        A guest that a user has paused goes on first: it would not hear.
 
         Returns:
             Whether QEMU took it: not where it has ended or does not answer.
         """
+        self._files.rebooting.unlink(missing_ok=True)
+        if self._is_paused:
+            await self.unpause()
         return await self._execute("system_powerdown")
+
+    async def soft_reboot(self, limit_seconds: float) -> bool:
+        """Press the power button, and start the guest again where it powers off in time; the process stays.
+
+        Args:
+            limit_seconds: So long counts a guest that powers off as one that obeys; later it does so by itself.
+
+        Returns:
+            Whether QEMU took it: not where it has ended or does not answer.
+        """
+        write_atomically(self._files.rebooting, f"{time.time() + limit_seconds}")
+        if await self._execute("system_powerdown"):
+            return True
+        self._files.rebooting.unlink(missing_ok=True)
+        return False
+
+    async def pause(self) -> bool:
+        """Have the guest stand still until `unpause`, whoever of us lives meanwhile.
+
+        Returns:
+            Whether QEMU took it: not where it has ended or does not answer.
+        """
+        # The mark comes first: whoever finds it stops the guest again, which changes nothing.
+        write_atomically(self._files.paused, b"")
+        if not await self._execute("stop"):
+            self._files.paused.unlink(missing_ok=True)
+            return False
+        self._is_paused = True
+        self._go_on()
+        return True
+
+    async def unpause(self) -> bool:
+        """Take `pause` back; a guest that stands still for another reason goes on doing so.
+
+        Returns:
+            Whether QEMU took it: not where it has ended or does not answer.
+        """
+        # The mark goes first: whoever finds the guest stopped by nobody lets it go on.
+        self._files.paused.unlink(missing_ok=True)
+        self._is_paused = False
+        taken = self.is_frozen or await self._execute("cont")
+        self._go_on()
+        return taken
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a user has the guest stand still."""
+        return self._is_paused
 
     async def reset(self) -> bool:
         """Press the reset button: the guest starts again, the process stays.
@@ -194,7 +249,7 @@ class Machine:
     async def thaw(self) -> None:
         """Let the guest's processors go on; where QEMU does not take it, the guest stays frozen."""
         # The guest goes on before the mark goes: whoever finds both thaws again, which changes nothing.
-        if self.is_frozen and await self._execute("cont"):
+        if self.is_frozen and (self._is_paused or await self._execute("cont")):
             self._files.frozen.unlink(missing_ok=True)
             self._frozen = ""
             self._go_on()
@@ -212,7 +267,7 @@ class Machine:
             return ""
 
     def _running(self) -> Running:
-        return Running(_STOPPED if self._is_stopped else self._frozen)
+        return Running(_STOPPED if self._is_stopped else self._frozen, is_paused=self._is_paused)
 
     def _go_on(self) -> None:
         """Tell everybody that the machine runs, unless it has ended meanwhile."""
@@ -308,7 +363,7 @@ class Machine:
             if (is_stopped := was and seen) != self._is_stopped:
                 self._is_stopped = is_stopped
                 _LOG.warning("machine %s: QEMU, PID %d, %s", self.spec.name, self._process.pid, _word(is_stopped))
-                if self._frozen and not is_stopped:
+                if self._is_held and not is_stopped:
                     await self._execute("stop")  # which QEMU may not have heard
                 self._go_on()
             await asyncio.sleep(_LOOK_SECONDS)
@@ -324,6 +379,11 @@ class Machine:
         elif status == "io-error":
             self.on_stop()
         else:
+            # Whoever was about to stop the guest, or to let it go on, may have been killed in between.
+            if self._is_held and status == "running":
+                await client.execute("stop")
+            elif not self._is_held and status in {"paused", "prelaunch"}:
+                await client.execute("cont")
             self._settle(self._running())
         while client.runstate is Runstate.RUNNING:
             await client.runstate_changed()
@@ -337,11 +397,12 @@ class Machine:
         """Let the guest go on as soon as the host has room for what it writes: QEMU stops it before it loses data."""
         while isinstance(self.state, Running) and (client := self._client) is not None:
             try:
-                if self.is_frozen or await _status(client) != "io-error":
+                if self._is_held or await _status(client) != "io-error":
                     break
                 self._settle(Running("the host has no room for what the guest writes; it goes on when there is"))
                 await asyncio.sleep(_SPACE_SECONDS)
-                await client.execute("cont")
+                if not self._is_held:  # by now
+                    await client.execute("cont")
                 # An error of the next write comes a moment after the guest was let go.
                 await asyncio.sleep(_SPACE_SECONDS / 4)
             except (QMPError, OSError):
@@ -359,8 +420,38 @@ class Machine:
         if reason in {"host-qmp-quit", "host-signal"}:
             self._record(EndReason.QUIT, message)
             return
+        if guest and self._is_to_start_again():
+            self._do_later(self._start_again(), name="start again after a soft reboot")
+            return
         self._record(EndReason.GUEST_SHUTDOWN if guest else EndReason.CRASH, message)
         self._do_later(self.quit(), name="quit after the guest's end")
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether we, or a user, have the guest stand still."""
+        return self.is_frozen or self._is_paused
+
+    def _is_to_start_again(self) -> bool:
+        """Return whether a guest that powers off now does so because it was asked to reboot."""
+        try:
+            until = float(self._files.rebooting.read_text())
+        except (FileNotFoundError, ValueError):
+            return False
+        return time.time() < until and not self.is_dismissed
+
+    async def _start_again(self) -> None:
+        """Reset a guest that has powered off, and let it go on; where QEMU does not take that, it has ended."""
+        taken = await self._execute("system_reset")
+        for pause in _RETRY_SECONDS if taken else ():
+            # QEMU resets a moment after it has said so, and refuses to go on before.
+            if taken := await self._execute("cont"):
+                break
+            await asyncio.sleep(pause)
+        self._files.rebooting.unlink(missing_ok=True)
+        if not taken:
+            self._record(EndReason.GUEST_SHUTDOWN, "the guest powered off, and could not be started again")
+            await self.quit()
+        self._go_on()
 
     def _do_later(self, work: Coroutine[None, None, None], *, name: str) -> None:
         """Do something in the background, and keep hold of it meanwhile."""

@@ -167,7 +167,7 @@ class Agent:
         self._vms = VmController(client, cache, writer, queues, overseer)
         self._reserve = Reserve(held, state=installation.state)
         self._sweeper = Sweeper(cache, queues, held, addresses, services, volumes)
-        self._subresources = Subresources(client, cache, writer, held, pki=installation.pki)
+        self._subresources = Subresources(client, cache, writer, held, dataplane.open_socket, pki=installation.pki)
 
     async def run(self) -> None:
         """Take over, then work until cancelled."""

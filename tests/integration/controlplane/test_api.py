@@ -122,6 +122,11 @@ def test_the_aggregated_roles_hold_for_servers(control_plane: ControlPlane, name
     servers = "virtualservers.coreweave.com/virtualservers"
     start = "subresources.kubevirt.io/virtualmachines/start"
     console = "subresources.kubevirt.io/virtualmachineinstances/console"
+    of_guests = [
+        *(("update", f"virtualmachineinstances/{verb}") for verb in ("pause", "unpause", "softreboot", "reset")),
+        *(("get", f"{kind}/portforward") for kind in ("virtualmachines", "virtualmachineinstances")),
+        ("get", "virtualmachineinstances/vnc"),
+    ]
     eventually(
         lambda: may(control_plane, "list", servers, namespace=namespace, user="viewer"), what="view may list servers"
     )
@@ -132,6 +137,10 @@ def test_the_aggregated_roles_hold_for_servers(control_plane: ControlPlane, name
     assert may(control_plane, "create", servers, namespace=namespace, user="adminer")
     assert may(control_plane, "update", start, namespace=namespace, user="editer")
     assert may(control_plane, "get", console, namespace=namespace, user="editer")
+    for verb, resource in of_guests:
+        for user, allowed in (("editer", True), ("viewer", False)):
+            found = may(control_plane, verb, f"subresources.kubevirt.io/{resource}", namespace=namespace, user=user)
+            assert found is allowed, f"{user}: {verb} {resource}"
     assert not may(control_plane, "create", servers, namespace=namespace, user="viewer")
     assert not may(control_plane, "update", start, namespace=namespace, user="viewer")
     assert not may(control_plane, "get", console, namespace=namespace, user="viewer")

@@ -18,6 +18,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from harness.node_world import a_machine, a_volume
 from virtualserver.machines.ends import Running
 from virtualserver.node.served.consoles import Consoles
+from virtualserver.node.served.guests import Guests
+from virtualserver.node.served.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -35,13 +37,18 @@ LIMIT_SECONDS = 60.0
 
 @contextlib.asynccontextmanager
 async def console(
-    node: NodeWorld, name: str, kind: str = "console", *, version: str = "v1"
+    node: NodeWorld,
+    name: str,
+    kind: str = "console",
+    *,
+    version: str = "v1",
+    resource: str = "virtualmachineinstances",
 ) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
-    """Connect to a console of a guest as the administrator does."""
+    """Connect to a console, or to a port, of a guest as the administrator does."""
     pki = node.installation.state / "pki"
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
     context.load_cert_chain(pki / "clients/admin.crt", pki / "clients/admin.key")
-    path = f"/apis/subresources.kubevirt.io/{version}/namespaces/{node.namespace}/virtualmachineinstances/{name}/{kind}"
+    path = f"/apis/subresources.kubevirt.io/{version}/namespaces/{node.namespace}/{resource}/{name}/{kind}"
     made: list[socket.socket] = []
 
     def connection(address: tuple[Any, ...]) -> socket.socket:
@@ -73,7 +80,7 @@ async def read_until(socket: aiohttp.ClientWebSocketResponse, words: bytes) -> b
     raise AssertionError(f"the console was closed, and said {heard!r}")
 
 
-async def ask(socket: aiohttp.ClientWebSocketResponse, script: str) -> str:
+async def ask_shell(socket: aiohttp.ClientWebSocketResponse, script: str) -> str:
     """Let the agent on the serial line run a script, and return what the script wrote."""
     await socket.send_bytes(f"\n@typed 20 {base64.b64encode(script.encode()).decode()}\n".encode())
     heard = await read_until(socket, b">>")
@@ -92,18 +99,18 @@ def running(node: NodeWorld) -> NodeWorld:
 async def test_what_is_typed_reaches_the_guest_and_its_answer_comes_back(running: NodeWorld) -> None:
     async with console(running, "one") as socket:
         assert socket.protocol == PROTOCOL
-        assert await ask(socket, "echo typed; cat /sys/class/net/eth0/address") == (
+        assert await ask_shell(socket, "echo typed; cat /sys/class/net/eth0/address") == (
             f"typed\n{running.get('vmi', 'one')['status']['interfaces'][0]['mac']}\n"
         )
     async with console(running, "one", version="v1alpha3") as socket:
-        assert await ask(socket, "echo again") == "again\n"
+        assert await ask_shell(socket, "echo again") == "again\n"
 
 
 async def test_a_new_client_takes_the_console_over(running: NodeWorld) -> None:
     async with console(running, "one") as first:
-        assert await ask(first, "echo one") == "one\n"
+        assert await ask_shell(first, "echo one") == "one\n"
         async with console(running, "one") as second:
-            assert await ask(second, "echo two") == "two\n"
+            assert await ask_shell(second, "echo two") == "two\n"
             async with asyncio.timeout(LIMIT_SECONDS):
                 while not first.closed:
                     await first.receive()
@@ -169,7 +176,7 @@ async def test_of_many_clients_that_come_at_once_one_has_the_console(tmp_path: P
         return {"metadata": {"uid": "u"}}
 
     held, cache = SimpleNamespace(machine=machine), SimpleNamespace(get=get)
-    consoles = Consoles(cast("Cache", cache), cast("Held", held))
+    consoles = Consoles(Guests(cast("Cache", cache), cast("Held", held)), Streams())
     application = web.Application()
     application.router.add_get("/{namespace}/{name}", consoles.serial)
     async with await asyncio.start_unix_server(qemu.serve, sockets), TestClient(TestServer(application)) as client:
@@ -194,3 +201,96 @@ async def test_of_many_clients_that_come_at_once_one_has_the_console(tmp_path: P
             for relay in relays:
                 relay.cancel()
             await asyncio.gather(*relays, return_exceptions=True)
+
+
+@pytest.mark.parametrize("resource", ["virtualmachines", "virtualmachineinstances"])
+async def test_a_port_that_nobody_published_is_forwarded(running: NodeWorld, resource: str) -> None:
+    async with console(running, "one", "portforward/22/tcp", resource=resource) as socket:
+        assert socket.protocol == PROTOCOL
+        pieces = bytes(range(256)) * 4096  # more than fits anywhere on the way
+        await socket.send_bytes(pieces)
+        await socket.send_bytes(b"the end")
+        assert pieces in await read_until(socket, b"the end"), "the guest says all of it back, after its greeting"
+
+
+async def test_datagrams_are_forwarded(running: NodeWorld) -> None:
+    await asyncio.to_thread(running.guest("one").run, "agent serve udp 5300 talk")
+    async with console(running, "one", "portforward/5300/udp") as socket:
+        await socket.send_bytes(b"ping")
+        assert b"ping" in await read_until(socket, b"ping")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("portforward/0/tcp", 400), ("portforward/65536", 400), ("portforward/22/sctp", 400), ("portforward/1/tcp", 500)],
+)
+async def test_a_port_that_cannot_be_forwarded_is_told(running: NodeWorld, path: str, status: int) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as failure:
+        async with console(running, "one", path):
+            pass
+    assert failure.value.status == status
+
+
+async def test_a_paused_guest_stands_still_until_it_is_unpaused(running: NodeWorld) -> None:
+    def ask(verb: str, body: str = "{}") -> str:
+        return running.ask("one", verb, body, resource="virtualmachineinstances")
+
+    assert "VMI is not paused" in await asyncio.to_thread(ask, "unpause")
+    assert '"code":202' in await asyncio.to_thread(ask, "pause", '{"dryRun":["All"]}')
+    assert '"code":202' in await asyncio.to_thread(ask, "pause")
+    await asyncio.to_thread(running.wait_printable, "one", "Paused")
+    assert "VMI is already paused" in await asyncio.to_thread(ask, "pause")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as failure:
+        async with console(running, "one", "portforward/22/tcp"):
+            pass
+    assert failure.value.status == 409
+    # Whoever looks after it later knows, and nobody lets it go on.
+    await asyncio.to_thread(running.stop_node)
+    await asyncio.to_thread(running.start_node)
+    assert running.status("vm", "one")["printableStatus"] == "Paused"
+    assert running.condition("vmi", "one", "Ready")["reason"] == "Paused"
+    assert '"code":202' in await asyncio.to_thread(ask, "unpause")
+    await asyncio.to_thread(running.wait_printable, "one", "Running")
+    async with console(running, "one") as socket:
+        assert await ask_shell(socket, "echo on") == "on\n"
+
+
+async def test_a_soft_reboot_presses_the_button_and_starts_the_same_guest_again(running: NodeWorld) -> None:
+    def boot() -> str:
+        return running.guest("one").run("cat /proc/sys/kernel/random/boot_id")
+
+    def ask(verb: str) -> str:
+        return running.ask("one", verb, resource="virtualmachineinstances")
+
+    before, vmi, process = await asyncio.to_thread(boot), running.get("vmi", "one"), running.qemu_pid("one")
+    for verb in ("softreboot", "reset"):
+        assert '"code":202' in await asyncio.to_thread(ask, verb)
+        before = await asyncio.to_thread(_another_boot, running, before)
+        assert running.get("vmi", "one")["metadata"]["uid"] == vmi["metadata"]["uid"]
+        assert running.qemu_pid("one") == process
+    # An end by its own will, later, is one.
+    await asyncio.to_thread(running.guest("one").run, "(sleep 1; poweroff) >/dev/null 2>&1 &")
+    await asyncio.to_thread(running.wait_printable, "one", "Stopped")
+
+
+def _another_boot(node: NodeWorld, before: str) -> str:
+    """Wait until a guest runs that has started since, and return which start that is."""
+
+    def now() -> str:
+        try:
+            found = node.guest("one").run("cat /proc/sys/kernel/random/boot_id")
+        except (AssertionError, OSError, TimeoutError):  # on its way down, or up
+            return ""
+        return "" if found == before else found
+
+    return node.eventually(now, what="another start of the guest")
+
+
+async def test_a_start_may_be_paused(node: NodeWorld) -> None:
+    node.apply(a_volume("later"), a_machine("later", strategy="Halted"))
+    assert '"code":202' in await asyncio.to_thread(node.ask, "later", "start", '{"paused":true}')
+    await asyncio.to_thread(node.wait_printable, "later", "Paused")
+    assert node.get("vmi", "later")["spec"]["startStrategy"] == "Paused"
+    # The button is heard: who is stopped goes on first.
+    assert '"code":202' in await asyncio.to_thread(node.ask, "later", "stop", '{"gracePeriod":0}')
+    await asyncio.to_thread(node.wait_printable, "later", "Stopped")

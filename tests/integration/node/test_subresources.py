@@ -92,3 +92,21 @@ def test_only_the_api_servers_front_proxy_is_answered(node: NodeWorld) -> None:
         if isinstance(failure.value, urllib.error.HTTPError):
             assert failure.value.code == 401
             failure.value.close()
+
+
+@pytest.mark.parametrize("verb", ["migrate", "addvolume", "memorydump", "evacuate/cancel", "start/again"])
+def test_what_is_not_offered_is_told_so(node: NodeWorld, verb: str) -> None:
+    answer = node.ask("one", verb)
+    assert "not offered on one machine" in answer and "MethodNotAllowed" in answer
+
+
+@pytest.mark.parametrize("path", ["guestosinfo", "vnc/screenshot"])
+def test_what_is_read_and_not_offered_is_told_so(node: NodeWorld, path: str) -> None:
+    root = f"/apis/subresources.kubevirt.io/v1/namespaces/{node.namespace}/virtualmachineinstances/one"
+    assert "not offered on one machine" in node.api.kubectl("get", "--raw", f"{root}/{path}", check=False)
+
+
+@pytest.mark.parametrize("period", ["-1", '"0"', "true"])
+def test_a_grace_period_that_is_none_is_refused(node: NodeWorld, period: str) -> None:
+    node.apply(a_machine("one", strategy="Halted"))
+    assert "gracePeriod" in node.ask("one", "stop", f'{{"gracePeriod": {period}}}')

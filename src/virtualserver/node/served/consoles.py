@@ -1,4 +1,4 @@
-"""The serial and the graphical console of a guest, relayed over a websocket as virtctl expects it.
+"""The serial and the graphical console of a guest, as virtctl asks for them.
 
 Each console serves one client: a new one takes it over.
 """
@@ -6,132 +6,110 @@ Each console serves one client: a new one takes it over.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from virtualserver.kube import kinds
-from virtualserver.machines.ends import Running
+from virtualserver.node.served import answers
+from virtualserver.node.served.streams import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from virtualserver.kube.cache import Cache
-    from virtualserver.machines.machine import Machine
-    from virtualserver.node.held import Held
+    from virtualserver.node.served.guests import Guests
+    from virtualserver.node.served.streams import Streams
 
-__all__ = ["Consoles"]
+__all__ = ["Connected", "Consoles"]
 
-_PROTOCOL: Final = "plain.kubevirt.io"
-_CHUNK_BYTES: Final = 64 << 10
-_PING_SECONDS: Final = 30.0
+
+class Connected:
+    """A connection as the guest's side of a stream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        """Return what came, empty when the other side has ended it."""
+        return await self._reader.read(CHUNK_BYTES)
+
+    async def write(self, data: bytes) -> None:
+        """Send something, and return when the other side has taken enough of it."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._writer.close()
 
 
 class _Turn:
     """One client's time with a console.
 
     Attributes:
-        over: Set once another client takes the console.
-        left: Set once this one has let go of it.
+        left: Set once the client has let go of it.
     """
 
     def __init__(self) -> None:
-        self.over = asyncio.Event()
         self.left = asyncio.Event()
+        self._is_over = False
+        self._connected: Connected | None = None
+
+    def end(self) -> None:
+        """Have the client let go, because another takes the console."""
+        self._is_over = True
+        if self._connected is not None:
+            self._connected.close()
+
+    async def connect(self, path: Path, before: _Turn | None) -> Connected:
+        """Take the console over, and connect with it.
+
+        Raises:
+            HTTPConflict: Another client has taken it meanwhile.
+            HTTPServiceUnavailable: It is away.
+        """
+        if before is not None:
+            before.end()
+            await before.left.wait()
+        if self._is_over:
+            raise answers.refusal(web.HTTPConflict, "Conflict", "another client has just taken the console")
+        try:
+            self._connected = Connected(*await asyncio.open_unix_connection(path))
+        except OSError as error:
+            message = f"the console is away: {error}"
+            raise answers.refusal(web.HTTPServiceUnavailable, "ServiceUnavailable", message) from None
+        if self._is_over:
+            self._connected.close()
+        return self._connected
 
 
 class Consoles:
-    """Relays between websockets and QEMU's sockets."""
+    """Connects clients with QEMU's sockets."""
 
-    def __init__(self, cache: Cache, held: Held) -> None:
-        self._cache = cache
-        self._held = held
+    def __init__(self, guests: Guests, streams: Streams) -> None:
+        self._guests = guests
+        self._streams = streams
         self._turns: dict[Path, _Turn] = {}
 
     async def serial(self, request: web.Request) -> web.StreamResponse:
         """Relay the serial console."""
-        return await self._serve(request, self._machine(request).console)
+        return await self._serve(request, self._guests.machine(request).console)
 
     async def vnc(self, request: web.Request) -> web.StreamResponse:
         """Relay the graphical console (RFB)."""
-        return await self._serve(request, self._machine(request).vnc)
-
-    def _machine(self, request: web.Request) -> Machine:
-        key = request.match_info["namespace"], request.match_info["name"]
-        vmi = self._cache.get(kinds.VIRTUAL_MACHINE_INSTANCE, key)
-        if vmi is None:
-            raise _error(web.HTTPNotFound, "NotFound", f'virtualmachineinstance.kubevirt.io "{key[1]}" not found')
-        machine = self._held.machine(vmi["metadata"]["uid"])
-        if machine is None or not isinstance(machine.state, Running):
-            raise _error(web.HTTPConflict, "Conflict", f"Unable to connect to {key[0]}/{key[1]}: VMI is not running")
-        return machine
+        return await self._serve(request, self._guests.machine(request).vnc)
 
     async def _serve(self, request: web.Request, path: Path) -> web.StreamResponse:
         # Before anything is waited for: of many who come at once, each takes over from the one before, and none stays.
         before, turn = self._turns.get(path), _Turn()
         self._turns[path] = turn
-        socket = web.WebSocketResponse(protocols=(_PROTOCOL,), heartbeat=_PING_SECONDS)
         try:
-            if before is not None:
-                before.over.set()
-                await before.left.wait()
-            if turn.over.is_set():
-                raise _error(web.HTTPConflict, "Conflict", "another client has just taken the console")
-            await _during(turn, socket, request, path)
+            with self._streams.counted(request):
+                peer = await turn.connect(path, before)
+                socket = await self._streams.relay(request, peer)
         finally:
             turn.left.set()
             if self._turns.get(path) is turn:
                 del self._turns[path]
         await socket.close()
         return socket
-
-
-async def _during(turn: _Turn, socket: web.WebSocketResponse, request: web.Request, path: Path) -> None:
-    """Relay until one side ends, or the turn is over."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(path)
-    except OSError as error:
-        raise _error(web.HTTPServiceUnavailable, "ServiceUnavailable", f"the console is away: {error}") from None
-    tasks: list[asyncio.Task[object]] = []
-    try:
-        await socket.prepare(request)
-        tasks = [asyncio.create_task(_relay(socket, reader, writer)), asyncio.create_task(turn.over.wait())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        writer.close()
-
-
-async def _relay(socket: web.WebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry bytes both ways until one side ends."""
-
-    async def outwards() -> None:
-        while data := await reader.read(_CHUNK_BYTES):
-            await socket.send_bytes(data)
-
-    async def inwards() -> None:
-        async for message in socket:
-            if message.type is WSMsgType.BINARY:
-                writer.write(message.data)
-            elif message.type is WSMsgType.TEXT:
-                writer.write(message.data.encode())
-            await writer.drain()
-
-    tasks = [asyncio.create_task(outwards()), asyncio.create_task(inwards())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(ConnectionError):
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _error(kind: type[web.HTTPException], reason: str, message: str) -> web.HTTPException:
-    code = kind.status_code
-    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message}
-    return kind(text=msgspec.json.encode({**status, "code": code}).decode(), content_type="application/json")

@@ -1,7 +1,8 @@
-"""``subresources.kubevirt.io``: start, stop, restart and consoles, behind kube-apiserver's aggregation layer.
+"""``subresources.kubevirt.io``: what is asked of machines, behind kube-apiserver's aggregation layer.
 
 kube-apiserver has authenticated the user and checked RBAC before it asks here, so only it may ask: the client's
-certificate must be that of its front proxy. What the verbs change is `requests`; the consoles are `consoles`.
+certificate must be that of its front proxy. What start, stop and restart change is `requests`; what a guest that runs
+is asked for is `power`; `consoles` and `forwarding` are streams. KubeVirt's other verbs are answered, and not offered.
 Source: KubeVirt's API, and what virtctl was measured to need (docs/guests.md).
 """
 
@@ -12,18 +13,21 @@ import logging
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from aiohttp import web
 
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
-from virtualserver.node.served import definitions
+from virtualserver.node.served import answers, bodies, definitions, power
 from virtualserver.node.served.consoles import Consoles
+from virtualserver.node.served.forwarding import Forwarding
+from virtualserver.node.served.guests import Guests
+from virtualserver.node.served.streams import Streams
 from virtualserver.node.vm import requests
 from virtualserver.node.vm.requests import Rejection, StateChange
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
@@ -43,6 +47,7 @@ _FRONT_PROXY: Final = "front-proxy-client"
 _KUBEVIRT_VERSION: Final = "v1.8.2"
 """The version of KubeVirt whose API this is: virtctl compares it with its own."""
 _ATTEMPTS: Final = 5
+_VM_VERBS: Final = ("start", "stop", "restart")
 
 _logger = logging.getLogger(__name__)
 
@@ -50,20 +55,33 @@ _logger = logging.getLogger(__name__)
 class Subresources:
     """The HTTPS server; one per node."""
 
-    def __init__(self, client: Client, cache: Cache, writer: NodeWriter, held: Held, *, pki: Path) -> None:
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        writer: NodeWriter,
+        held: Held,
+        open_socket: Callable[[int, socket.SocketKind], socket.socket],
+        *,
+        pki: Path,
+    ) -> None:
         """Name what it works on.
 
         Args:
             client: Reads what must not be a moment old.
             cache: What the API has.
             writer: Writes the wishes down.
-            held: The machines that have consoles.
+            held: The machines.
+            open_socket: Returns a new socket from which guests can be reached; see `Forwarding`.
             pki: The folder of certificates that the control plane made.
         """
         self._client = client
         self._writer = writer
         self._pki = pki
-        self._consoles = Consoles(cache, held)
+        guests, streams = Guests(cache, held), Streams()
+        self._consoles = Consoles(guests, streams)
+        self._forwarding = Forwarding(guests, streams, open_socket)
+        self._power = power.Power(guests)
 
     @contextlib.asynccontextmanager
     async def serve(self, port: int) -> AsyncGenerator[int]:
@@ -98,11 +116,17 @@ class Subresources:
             application.router.add_get(root, _resources)
             application.router.add_get(f"{root}/version", _version)
             vm = root + "/namespaces/{namespace}/virtualmachines/{name}"
-            for verb in ("start", "stop", "restart"):
+            for verb in _VM_VERBS:
                 application.router.add_put(f"{vm}/{verb}", self._change)
             vmi = root + "/namespaces/{namespace}/virtualmachineinstances/{name}"
             application.router.add_get(f"{vmi}/console", self._consoles.serial)
             application.router.add_get(f"{vmi}/vnc", self._consoles.vnc)
+            for verb in power.VERBS:
+                application.router.add_put(f"{vmi}/{verb}", self._power.ask)
+            for one in (vm, vmi):
+                for path in ("{port}", "{port}/{protocol}"):
+                    application.router.add_get(f"{one}/portforward/{path}", self._forwarding.forward)
+            application.router.add_route("*", f"{root}/{{rest:.*}}", _not_offered)
         root = f"/apis/{definitions.GROUP}/{definitions.VERSION}"
         application.router.add_get(root, _old_definitions)
         application.router.add_get(f"{root}/customresourcedefinitions/{{name}}", self._definition)
@@ -112,20 +136,22 @@ class Subresources:
         """Answer with a definition as clients of the old version know it."""
         name = request.match_info["name"]
         live = await self._client.get(kinds.CUSTOM_RESOURCE_DEFINITION, name)
-        return _json(definitions.as_v1beta1(live))
+        return answers.content(definitions.as_v1beta1(live))
 
     async def _change(self, request: web.Request) -> web.Response:
         """Write the wish down; carrying it out is the controllers' matter."""
         namespace, name = request.match_info["namespace"], request.match_info["name"]
         verb = request.path.rpartition("/")[2]
-        body = await _body(request)
+        body = await bodies.read(request)
         for attempt in range(_ATTEMPTS):
             vm = await self._get(name, namespace)
             vmi = await self._vmi(name, namespace)
             wish = _wish(verb, vm, vmi, body)
             if isinstance(wish, Rejection):
                 message = f'Operation cannot be fulfilled on virtualmachine.kubevirt.io "{name}": {wish.message}'
-                return _status(409, "Conflict", message, name=name)
+                return answers.status(409, "Conflict", message, name=name)
+            if bodies.is_dry_run(body):
+                return answers.status(202, "", "", name=name)
             try:
                 await self._write(vm, vmi, wish)
             except Conflict:
@@ -134,14 +160,13 @@ class Subresources:
                 continue
             break
         _logger.info("%s/%s: %s by %s", namespace, name, verb, request.headers.get("X-Remote-User", "unknown"))
-        return _status(202, "", "", name=name)
+        return answers.status(202, "", "", name=name)
 
     async def _get(self, name: str, namespace: str) -> Manifest:
         try:
             return await self._client.get(kinds.VIRTUAL_MACHINE, name, namespace=namespace)
         except NotFound:
-            text = _status_text(404, "NotFound", f'virtualmachine.kubevirt.io "{name}" not found', name=name)
-            raise web.HTTPNotFound(text=text, content_type="application/json") from None
+            raise answers.not_found("virtualmachine", name) from None
 
     async def _vmi(self, name: str, namespace: str) -> Manifest | None:
         try:
@@ -169,45 +194,10 @@ class Subresources:
 
 def _wish(verb: str, vm: Manifest, vmi: Manifest | None, body: dict[str, Any]) -> StateChange | Rejection:
     if verb == "start":
-        return requests.start(vm, vmi)
+        return requests.start(vm, vmi, paused=body.get("paused") is True)
     if verb == "stop":
-        return requests.stop(vm, vmi, grace_seconds=body.get("gracePeriod"))
-    return requests.restart(vm, vmi, grace_seconds=body.get("gracePeriodSeconds"))
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    text = await request.read()
-    if not text.strip():
-        return {}
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        message = f"the body is no JSON object: {error}; send {{}} or nothing"
-        raise web.HTTPBadRequest(
-            text=_status_text(400, "BadRequest", message), content_type="application/json"
-        ) from None
-
-
-def _status_text(code: int, reason: str, message: str, *, name: str = "") -> str:
-    status: dict[str, Any] = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success" if code < 400 else "Failure",
-        "code": code,
-    }
-    if message:
-        status["message"] = message
-    if reason:
-        status["reason"] = reason
-    if name:
-        status["details"] = {"name": name, "group": "kubevirt.io", "kind": "virtualmachine"}
-    return msgspec.json.encode(status).decode()
-
-
-def _status(code: int, reason: str, message: str, *, name: str = "") -> web.Response:
-    text = _status_text(code, reason, message, name=name)
-    return web.Response(status=code, text=text, content_type="application/json")
+        return requests.stop(vm, vmi, grace_seconds=bodies.grace_seconds(body, "gracePeriod"))
+    return requests.restart(vm, vmi, grace_seconds=bodies.grace_seconds(body, "gracePeriodSeconds"))
 
 
 @web.middleware
@@ -217,7 +207,7 @@ async def _only_front_proxy(
     certificate: dict[str, Any] = (request.get_extra_info("peercert") or {}) if request.transport else {}
     subject = [pair for part in certificate.get("subject", ()) for pair in part]
     if ("commonName", _FRONT_PROXY) not in subject:
-        return _status(401, "Unauthorized", "only kube-apiserver's front proxy may ask here: use the API server")
+        return answers.status(401, "Unauthorized", "only kube-apiserver's front proxy may ask here: use the API server")
     return await handler(request)
 
 
@@ -229,11 +219,11 @@ async def _as_status(
     try:
         return await handler(request)
     except ApiError as error:
-        return _status(error.status or 503, error.reason, error.message)
+        return answers.status(error.status or 503, error.reason, error.message)
     except web.HTTPException as error:
         if error.content_type == "application/json":
             raise
-        return _status(error.status, error.reason, f"{request.method} {request.path}: {error.reason}")
+        return answers.status(error.status, error.reason, f"{request.method} {request.path}: {error.reason}")
 
 
 async def _groups(request: web.Request) -> web.Response:
@@ -243,12 +233,24 @@ async def _groups(request: web.Request) -> web.Response:
     for name, found in served:
         versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in found]
         groups.append({"name": name, "versions": versions, "preferredVersion": versions[0]})
-    return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+    return answers.content({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 
 
 async def _old_definitions(request: web.Request) -> web.Response:
     del request
-    return _json(definitions.resource_list())
+    return answers.content(definitions.resource_list())
+
+
+async def _not_offered(request: web.Request) -> web.Response:
+    """Answer what KubeVirt has besides: hotplug, migration, memory dumps, what a guest agent says."""
+    parts = request.match_info["rest"].split("/")
+    # namespaces/NAMESPACE/RESOURCE/NAME/SUBRESOURCE, or something of the whole installation
+    resource, name, subresource = (parts[2], parts[3], "/".join(parts[4:])) if len(parts) > 4 else (parts[-1], "", "")
+    message = (
+        f"{request.method} {'/'.join(filter(None, (resource, subresource)))}: not offered on one machine; offered are "
+        f"{', '.join((*_VM_VERBS, *power.VERBS))}, console, vnc and portforward"
+    )
+    return answers.status(405, "MethodNotAllowed", message, name=name)
 
 
 async def _resources(request: web.Request) -> web.Response:
@@ -256,10 +258,12 @@ async def _resources(request: web.Request) -> web.Response:
         return {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": [verb]}
 
     vm, vmi = kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE
-    resources = [resource(f"{vm.plural}/{verb}", vm.kind, "update") for verb in ("start", "stop", "restart")]
-    resources += [resource(f"{vmi.plural}/{name}", vmi.kind, "get") for name in ("console", "vnc")]
+    resources = [resource(f"{vm.plural}/{verb}", vm.kind, "update") for verb in _VM_VERBS]
+    resources += [resource(f"{vmi.plural}/{verb}", vmi.kind, "update") for verb in power.VERBS]
+    resources += [resource(f"{vmi.plural}/{name}", vmi.kind, "get") for name in ("console", "vnc", "portforward")]
+    resources.append(resource(f"{vm.plural}/portforward", vm.kind, "get"))
     version = request.path.rpartition("/")[2]
-    return _json(
+    return answers.content(
         {
             "kind": "APIResourceList",
             "apiVersion": "v1",
@@ -270,7 +274,7 @@ async def _resources(request: web.Request) -> web.Response:
 
 
 async def _version(request: web.Request) -> web.Response:
-    return _json(
+    return answers.content(
         {
             "gitVersion": _KUBEVIRT_VERSION,
             "gitCommit": "",
@@ -281,7 +285,3 @@ async def _version(request: web.Request) -> web.Response:
             "platform": "linux/amd64",
         }
     )
-
-
-def _json(content: dict[str, Any]) -> web.Response:
-    return web.Response(body=msgspec.json.encode(content), content_type="application/json")

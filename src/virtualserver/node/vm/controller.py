@@ -24,6 +24,7 @@ from virtualserver.node.ownership import is_made_by, look_for_owners
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vm_status
 from virtualserver.node.vm.data_volumes import data_volumes_of
+from virtualserver.node.vmi.specification import PAUSED
 from virtualserver.node.waits import Wait
 from virtualserver.plan import labels
 from virtualserver.plan.ownership import claimed_owner, living_owner
@@ -67,7 +68,7 @@ def vmi_of(vm: Manifest) -> dict[str, Any]:
             "finalizers": [names.NODE_FINALIZER],
             "ownerReferences": [controller_reference(kinds.VIRTUAL_MACHINE, vm)],
         },
-        "spec": template["spec"],
+        "spec": {**template["spec"], **({"startStrategy": PAUSED} if run_strategy.starts_paused(vm) else {})},
     }
 
 

@@ -51,8 +51,14 @@ def _is_live(vmi: Manifest | None) -> bool:
     return vmi is not None and not is_final(vmi)
 
 
-def start(vm: Manifest, vmi: Manifest | None) -> StateChange | Rejection:
-    """Return what a start changes."""
+def start(vm: Manifest, vmi: Manifest | None, *, paused: bool = False) -> StateChange | Rejection:
+    """Return what a start changes.
+
+    Args:
+        vm: The machine.
+        vmi: Its VMI, None where it has none.
+        paused: True where the guest is to stand still at first.
+    """
     strategy, pending = strategy_of(vm), _pending(vm)
     is_ending = vmi is not None and bool(vmi["metadata"].get("deletionTimestamp"))
     is_ending = is_ending or any(request["action"] == "Stop" for request in pending)
@@ -61,15 +67,17 @@ def start(vm: Manifest, vmi: Manifest | None) -> StateChange | Rejection:
             return Rejection("VM is already running")
         if strategy != "Halted":
             return StateChange()
+    if strategy == "Halted" and paused:
+        return StateChange(requests=[*pending, start_request(paused=True)])
     if strategy == "Halted":
         return StateChange(run_strategy="Always")
     if strategy in ("Always", "Once") or any(request["action"] == "Start" for request in pending):
         return StateChange()
     if pending:
-        return StateChange(requests=[*pending, start_request()])
+        return StateChange(requests=[*pending, start_request(paused=paused)])
     if vmi is not None:
-        return StateChange(requests=[stop_request(vmi["metadata"]["uid"]), start_request()])
-    return StateChange(requests=[start_request()])
+        return StateChange(requests=[stop_request(vmi["metadata"]["uid"]), start_request(paused=paused)])
+    return StateChange(requests=[start_request(paused=paused)])
 
 
 def stop(vm: Manifest, vmi: Manifest | None, *, grace_seconds: int | None = None) -> StateChange | Rejection:

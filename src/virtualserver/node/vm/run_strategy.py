@@ -23,6 +23,7 @@ __all__ = [
     "Decision",
     "decide",
     "start_request",
+    "starts_paused",
     "stop_request",
     "strategy_of",
 ]
@@ -37,9 +38,16 @@ Request = Mapping[str, Any]
 """One entry of ``status.stateChangeRequests``."""
 
 
-def start_request() -> Request:
-    """Return the request to start."""
-    return {"action": "Start"}
+def start_request(*, paused: bool = False) -> Request:
+    """Return the request to start; `paused`: with a guest that stands still at first."""
+    return {"action": "Start", "data": {"paused": "true"}} if paused else {"action": "Start"}
+
+
+def starts_paused(vm: Manifest) -> bool:
+    """Return whether the next VMI of a machine is to stand still at first, because somebody asked for that start."""
+    pending = fields.items(vm, "status", "stateChangeRequests")
+    asked = (one for one in pending if one["action"] == "Start")
+    return any(fields.mapping(one, "data").get("paused") == "true" for one in asked)
 
 
 def stop_request(uid: str) -> Request:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.kube import fields
-from virtualserver.kube.conditions import condition_of, with_conditions
+from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.node.objects import is_final
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _printable(
     if decision.action == "stop" and not is_final(vmi):
         return "Stopping"
     if phase == "Running":
-        return "Running"
+        return "Paused" if vmi and is_true(vmi, "Paused") else "Running"
     if decision.failure and (vmi is None or phase == "Failed") and _starts_again(decision):
         return "CrashLoopBackOff"
     if vmi is None:

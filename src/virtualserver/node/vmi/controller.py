@@ -16,7 +16,7 @@ from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.machines.hypervisor import HypervisorError
-from virtualserver.machines.machine import Ended, Machine
+from virtualserver.machines.machine import Ended, Machine, Running
 from virtualserver.node.held import key_of_machine
 from virtualserver.node.objects import volume_claims
 from virtualserver.node.services import relations
@@ -172,7 +172,10 @@ class VmiController:
         """Write how a running machine is."""
         uid, now = vmi["metadata"]["uid"], time.time()
         cluster = self._held.cluster_link(uid)
-        health = self._probes.health(vmi, cluster)
+        is_paused = isinstance(machine.state, Running) and machine.state.is_paused
+        if is_paused:
+            self._probes.forget(uid)  # nobody ends a guest for not answering while it may not
+        health = Health.NOT_READY if is_paused else self._probes.health(vmi, cluster)
         if health is Health.DEAD:
             _logger.warning("%s: its liveness probe failed, so it is ended", machine.spec.name)
             self._probes.forget(uid)
@@ -188,6 +191,8 @@ class VmiController:
             # What others wait for is judged by the status as it will be.
             coming = {**vmi, "status": {**fields.status_of(vmi), **wanted}}
             conditions += status.link_conditions(has_taken=taken, is_in_place=self._services.has_all_of(coming))
+        if is_paused:
+            conditions.append(status.paused())
         if any(map(self._dataplane.has_met_bound, self._held.links_of(uid).values())):
             conditions.append(status.bounded())
         wanted["conditions"] = with_conditions(vmi, conditions, now=now)

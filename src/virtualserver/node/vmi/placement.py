@@ -102,7 +102,9 @@ class Placement:
             for nic, made in prepared.links.items():
                 link = self._links.regrouped(made, namespace)  # the site may have changed since
                 await self._connect(uid, nic, link)
-            machine = await self._hypervisor.launch(prepared.spec, open_tap=self._dataplane.open_tap)
+            machine = await self._hypervisor.launch(
+                prepared.spec, open_tap=self._dataplane.open_tap, paused=prepared.paused
+            )
         self._held.add_machine(uid, machine)
         return machine
 

@@ -40,11 +40,13 @@ class Prepared:
         spec: For the hypervisor.
         links: Of its NICs, by name, in the guest's order.
         disks: Identifiers of the disks that it opens.
+        paused: Whether its guest stands still at first.
     """
 
     spec: MachineSpec
     links: Mapping[str, Link]
     disks: frozenset[str]
+    paused: bool = False
 
 
 class Preparation:
@@ -109,7 +111,7 @@ class Preparation:
             if isinstance(seed, Wait):
                 return seed
         identifiers = _hand_over([file for _, file in disks], user)
-        return Prepared(self._spec(vmi, wish, disks, user, links, seed, accelerator), links, identifiers)
+        return Prepared(self._spec(vmi, wish, disks, user, links, seed, accelerator), links, identifiers, wish.paused)
 
     async def _find_disks(self, namespace: str, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
         found: list[tuple[DiskWish, DiskFile]] = []

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["CloudInit", "DiskWish", "MachineWish", "NicWish", "Unsupported", "grace_seconds", "wish_of"]
+__all__ = ["PAUSED", "CloudInit", "DiskWish", "MachineWish", "NicWish", "Unsupported", "grace_seconds", "wish_of"]
+
+PAUSED: Final = "Paused"
+"""The one start strategy: the guest stands still until it is unpaused."""
 
 _DEFAULT_GRACE_SECONDS: Final = 30
 _MOST_VPCS: Final = 10
@@ -97,6 +100,7 @@ class MachineWish:
         uuid: SMBIOS UUID.
         serial: SMBIOS serial number.
         virtio_transitional: For old guests.
+        paused: Whether it stands still at first.
     """
 
     cpus: int
@@ -108,6 +112,7 @@ class MachineWish:
     uuid: str | None
     serial: str | None
     virtio_transitional: bool
+    paused: bool
 
 
 def grace_seconds(vmi: Manifest) -> float:
@@ -142,6 +147,7 @@ def wish_of(vmi: Manifest) -> MachineWish:
         uuid=firmware.get("uuid"),
         serial=firmware.get("serial"),
         virtio_transitional=bool(devices.get("useVirtioTransitional")),
+        paused=spec.get("startStrategy") == PAUSED,
     )
 
 
@@ -178,6 +184,8 @@ def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterabl
     for field in ("gpus", "hostDevices", "filesystems"):
         if devices.get(field):
             yield f"spec.domain.devices.{field} is not supported: remove it"
+    if spec.get("startStrategy") not in (None, PAUSED):
+        yield f"spec.startStrategy: {spec['startStrategy']!r} is not supported: write {PAUSED}, or nothing"
     yield from map(str, resolver.faults(fields.mapping(spec, "dnsConfig"), path="spec.dnsConfig"))
     hostname = spec.get("hostname")
     if hostname and not names.DNS_LABEL.fullmatch(hostname):

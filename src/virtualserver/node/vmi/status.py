@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
     from virtualserver.node.waits import Wait
 
-__all__ = ["after_end", "before_restart", "bounded", "link_conditions", "ready", "released", "running", "waiting"]
+__all__ = [
+    "after_end",
+    "before_restart",
+    "bounded",
+    "link_conditions",
+    "paused",
+    "ready",
+    "released",
+    "running",
+    "waiting",
+]
 
 
 def waiting(vmi: Manifest, wait: Wait, *, now: float) -> dict[str, Any]:
@@ -105,6 +115,8 @@ def ready(health: Health, state: MachineState, answer: str, *, cut_off: str = ""
         answer: What came of the last readiness probe that failed; empty where none was made.
         cut_off: Why it has no network until its next start; empty where it has.
     """
+    if isinstance(state, Running) and state.is_paused:
+        return _not_ready("Paused", "the guest is paused")
     if isinstance(state, Running) and state.message:
         return _not_ready(STANDS_STILL, state.message)
     if cut_off:
@@ -127,6 +139,11 @@ def link_conditions(*, has_taken: bool, is_in_place: bool) -> list[dict[str, Any
         _condition(names.ADDRESS_TAKEN, has_taken, "Leased", "the guest has not asked for its address yet"),
         _condition(names.DATA_PLANE_READY, is_in_place, "InPlace", "its ports are being put in place"),
     ]
+
+
+def paused() -> dict[str, Any]:
+    """Return the condition of a VMI that a user has paused."""
+    return {"type": "Paused", "status": "True", "reason": "PausedByUser", "message": "VMI was paused by user"}
 
 
 def bounded() -> dict[str, Any]:

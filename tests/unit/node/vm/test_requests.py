@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from virtualserver.node.vm import requests
+from virtualserver.node.vm.controller import vmi_of
 from virtualserver.node.vm.requests import Rejection, StateChange
 
 START = {"action": "Start"}
@@ -90,3 +91,20 @@ def test_a_restart_is_a_stop_and_a_start() -> None:
 def test_a_restart_needs_a_machine_that_runs() -> None:
     assert requests.restart(a_vm("Always"), None) == Rejection("VM is not running")
     assert requests.restart(a_vm("Halted"), None) == Rejection("Halted does not support manual restart requests")
+
+
+PAUSED_START = {"action": "Start", "data": {"paused": "true"}}
+
+
+@pytest.mark.parametrize("strategy", ["Halted", "RerunOnFailure", "Manual"])
+def test_a_start_that_is_to_be_paused_is_a_request_that_says_so(strategy: str) -> None:
+    assert requests.start(a_vm(strategy), None, paused=True) == StateChange(requests=[PAUSED_START])
+
+
+def test_the_instance_of_a_paused_start_stands_still_at_first_and_the_next_does_not() -> None:
+    vm = a_vm("Always")
+    vm["metadata"] |= {"namespace": "ns", "uid": "vm"}
+    vm["spec"]["template"] = {"spec": {"domain": {}}}
+    assert "startStrategy" not in vmi_of(vm)["spec"]
+    vm["status"]["stateChangeRequests"] = [PAUSED_START]
+    assert vmi_of(vm)["spec"]["startStrategy"] == "Paused"

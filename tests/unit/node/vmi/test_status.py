@@ -61,6 +61,7 @@ def test_an_end_has_its_phase_and_its_words(reason: EndReason, phase: str) -> No
     [
         (Health.READY, Running(), "", "GuestRunning", ""),
         (Health.READY, Running("no room"), "", "GuestStandsStill", "no room"),
+        (Health.NOT_READY, Running("no room", is_paused=True), "", "Paused", "the guest is paused"),
         (Health.NOT_READY, Running(), "", "ReadinessProbeFailing", "the readiness probe has not been answered yet"),
         (
             Health.NOT_READY,
