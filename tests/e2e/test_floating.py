@@ -67,8 +67,10 @@ class Street:
 
     def wait_held(self, server: str, *services: str) -> None:
         """Wait until a server is Ready with the addresses of these Services and no others."""
-        eventually(lambda: set(self.held(server)) == set(services), what=lambda: f"{server}: {self.held(server)}")
-        self.product.wait_ready(server)
+        eventually(
+            lambda: set(self.held(server)) == set(services), what=lambda: f"{server}: {self.held(server)}", seconds=240
+        )
+        self.product.wait_ready(server, seconds=240)
         self.product.one_owner()
 
     def says(self, address: str, port: int, protocol: str = "tcp") -> str:
@@ -189,10 +191,13 @@ def test_the_first_owner_keeps_it_stopped_and_over_restarts_and_the_second_goes_
     product.power("flo1", "stop")
     product.wait_reason("flo1", "VirtualServerStopped")
     for component in ("operator", "node"):
-        os.kill(product.process(component), signal.SIGKILL)
-        eventually(lambda component=component: product.process(component) > 0, what=component)
-    assert product.condition("flo2")["reason"] == "FloatingServiceClaimed"
-    assert street.says(street.first, 7001) == "refused", "nobody answers for a stopped owner"
+        pid = product.process(component)
+        os.kill(pid, signal.SIGKILL)
+        eventually(
+            lambda component=component, pid=pid: product.process(component) not in (0, pid), what=component, seconds=240
+        )
+    assert product.wait_reason("flo2", "FloatingServiceClaimed", seconds=240)
+    eventually(lambda: street.says(street.first, 7001) == "refused", what="nobody to answer for a stopped owner")
     assert street.held("flo1") == {"fip-a": street.first}, "a stopped owner keeps it"
     product.power("flo1", "start")
     street.wait_held("flo1", "fip-a")
