@@ -199,7 +199,8 @@ def test_the_first_owner_keeps_it_stopped_and_over_restarts_and_the_second_goes_
     assert product.wait_reason("flo2", "FloatingServiceClaimed", seconds=240)
     eventually(lambda: street.says(street.first, 7001) == "refused", what="nobody to answer for a stopped owner")
     assert street.held("flo1") == {"fip-a": street.first}, "a stopped owner keeps it"
-    product.power("flo1", "start")
+    # The node says that it serves this once it is back.
+    eventually(lambda: product.power("flo1", "start"), what="the node to take a start", seconds=240)
     street.wait_held("flo1", "fip-a")
     product.guest("flo1").serve("tcp", 7001)
     product.guest("flo1").serve("udp", 7002)
