@@ -35,8 +35,9 @@ def wait_told(node: NodeWorld, *wanted: tuple[str, str, str, int]) -> None:
 
 
 def test_start_stop_and_addresses_are_told_once(node: NodeWorld) -> None:
-    node.apply(a_service("one-tcp", selects="one"), a_volume("one"), a_machine("one"))
+    node.apply(a_volume("one"), a_machine("one"))
     node.wait_printable("one", "Running")
+    node.apply(a_service("one-tcp", selects="one"))
     node.wait_taken("one")
     granted = ("Service", "one-tcp", "AddressAssigned", 1)
     started = ("VirtualMachine", "one", "Started", 1)

@@ -7,6 +7,7 @@ Objects, allocations, elements, links, leases, files and processes are counted b
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import sqlite3
@@ -36,7 +37,7 @@ KINDS = "vs,vm,vmi,dv,pvc,secret,service,endpointslices"
 @pytest.fixture(scope="module")
 def world() -> Iterator[NodeWorld]:
     """A node with the tests' image; its operator is started by each test."""
-    with a_node() as world:
+    with a_node(f"killed-{os.getpid()}") as world:  # other tests' node goes on beside it
         world.namespace = NAMESPACE
         world.api.kubectl("create", "namespace", NAMESPACE)
         yield world
