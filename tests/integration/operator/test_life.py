@@ -166,12 +166,13 @@ async def test_a_missing_image_is_named_with_its_remedy_and_its_arrival_is_seen(
 
 
 async def test_what_is_not_supported_yet_makes_nothing(cluster: Cluster) -> None:
-    await cluster.create(network={"public": False, "vpcs": [{"name": "vpc0"}]}, initializeRunning=True)
+    resources = {"cpu": {"count": 1}, "memory": "512Mi", "gpu": {"type": "A40", "count": 1}}
+    await cluster.create(network=PRIVATE, resources=resources, initializeRunning=True)
     told = await cluster.reason("NotSupportedYet")
-    assert "spec.network.vpcs" in told["message"]
+    assert "spec.resources.gpu" in told["message"]
     await cluster.settled()
     assert await cluster.children() == {}
-    await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"vpcs": []}})
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"resources": {"gpu": None}})
     await cluster.object(kinds.VIRTUAL_MACHINE, "web")
 
 
