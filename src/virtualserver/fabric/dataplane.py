@@ -24,7 +24,7 @@ from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq
-from virtualserver.fabric.kernel import devices, drops, probing, ruleset, taps, uplinks
+from virtualserver.fabric.kernel import answering, devices, drops, probing, ruleset, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
@@ -117,6 +117,20 @@ class DataPlane:
             None where there is no uplink now, so that nothing is known.
         """
         return await apart(lambda: probing.probe(self.ranges.uplink, addresses)) if self.ranges.uplink else None
+
+    async def defend(self) -> None:
+        """Answer, until cancelled, machines on the uplink that ask whether a held address is free to take."""
+        loop = asyncio.get_running_loop()
+        while self.ranges.uplink:
+            link = await apart(self._attachment.uplink)
+            with contextlib.suppress(OSError):  # the link is down, or went away
+                if link is not None:
+                    with answering.listening(link) as opened:
+                        while True:
+                            frame = await loop.sock_recv(opened, 1514)
+                            if reply := answering.defence(frame, link, self._attachment.answered):
+                                opened.send(reply)
+            await asyncio.sleep(1)
 
     def own_among(self, addresses: Collection[state.Address]) -> set[state.Address]:
         """Return those of some addresses that are the machine's own, or broadcasts of its links."""

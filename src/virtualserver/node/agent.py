@@ -185,6 +185,7 @@ class Agent:
                 self._sweeper.run(),
                 self._reserve.run(),
                 self._dataplane.supervise(),
+                self._dataplane.defend(),
                 keep_supervisor(self._installation),
                 self._watches.follow_leases(self._dataplane.lease_changes()),
                 self._follow_bounds(),

@@ -11,7 +11,7 @@ from virtualserver.kube.objects import key_of
 from virtualserver.node.allocation.vacancies import THIS_MACHINE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from virtualserver.fabric.dataplane import DataPlane
     from virtualserver.fabric.desired.state import Address
@@ -38,7 +38,7 @@ class Prober:
         self._addresses = addresses
         self._dataplane = dataplane
 
-    async def found(self) -> AsyncIterator[dict[Address, str]]:
+    async def found(self) -> AsyncGenerator[dict[Address, str]]:
         """Ask until cancelled, and yield the addresses that somebody else has come to have, or has no more.
 
         Yields:

@@ -16,6 +16,7 @@ import pytest
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState, PublishedPort, Ranges, ServiceRules
+from virtualserver.fabric.kernel import probing
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
@@ -197,3 +198,18 @@ async def test_who_has_an_address_on_the_link_is_found_before_it_is_used(
     assert plane.own_among(asked) == {ip_address(world.HOST_ADDRESS)}
     world.sh("ip", "link", "set", world.UPLINK, "down")
     assert await plane.probe(asked) is None, "nothing is known"
+
+
+async def test_a_machine_that_is_about_to_take_a_held_address_is_told_that_it_is_not_free(
+    internet: world.Node, plane: DataPlane
+) -> None:
+    await plane.set_service("web", announced(PUBLISHED, 8080))
+    internet.run("ip", "address", "flush", "dev", "eth0")  # so that it asks in nobody's name only
+    asked = [ip_address(PUBLISHED), ip_address("100.64.7.132")]
+    task = asyncio.ensure_future(plane.defend())
+    try:
+        await asyncio.sleep(0)
+        found = await asyncio.to_thread(internet.namespace.call, lambda: probing.probe("eth0", asked))
+        assert found == {ip_address(PUBLISHED): mac_of(world.UPLINK)}
+    finally:
+        task.cancel()

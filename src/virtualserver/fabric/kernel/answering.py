@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.desired.state import Address, Ranges
 
-__all__ = ["Answered", "announce", "announcement", "differs", "setting_of", "stop", "write"]
+__all__ = ["Answered", "announce", "announcement", "defence", "differs", "listening", "setting_of", "stop", "write"]
 
 _BROADCAST: Final = b"\xff" * 6
 _ARP: Final = 0x0806
@@ -148,6 +148,33 @@ def announce(link: Link, addresses: Collection[Address]) -> None:
             for operation in (_REQUEST, _REPLY):  # some heed the one only, some the other (RFC 5944, 4.6)
                 with contextlib.suppress(OSError):  # a link that is down has nobody to tell
                     sending.send(announcement(link, address, operation))
+
+
+def listening(link: Link) -> socket.socket:
+    """Return a socket that hears what is asked on a link by ARP; it does not block."""
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(_ARP))
+    opened.bind((link.name, _ARP))
+    return opened
+
+
+def defence(frame: bytes, link: Link, addresses: Collection[Address]) -> bytes | None:
+    """Return the answer to a machine that asks, before it takes an address, whether that is free; pure.
+
+    Such a question comes in nobody's name (RFC 5227, 2.1), and the kernel answers only those in somebody's.
+
+    Args:
+        frame: As it was received.
+        link: On which.
+        addresses: Those that are held here.
+    """
+    if len(frame) < 42 or struct.unpack_from("!HHHBBH", frame, 12) != (_ARP, 1, 0x0800, 6, 4, _REQUEST):
+        return None
+    asker, name, target = frame[22:28], frame[28:32], frame[38:42]
+    mac = bytes.fromhex(link.mac.replace(":", ""))
+    if name != bytes(4) or asker == mac or ip_address(target) not in addresses:
+        return None
+    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, _REPLY) + mac + target + asker + name
+    return asker + mac + struct.pack("!H", _ARP) + arp
 
 
 def announcement(link: Link, address: Address, operation: int = _REQUEST) -> bytes:

@@ -159,6 +159,15 @@ class Attachment:
         if self._answered.change(addresses):
             await self.ensure_in_host()
 
+    def uplink(self) -> Link | None:
+        """Return the link on which addresses are answered for, None where it is not there."""
+        return _link(self._answered.uplink) if self._answered.uplink else None
+
+    @property
+    def answered(self) -> Collection[Address]:
+        """The addresses that are answered for on the uplink."""
+        return self._answered.addresses
+
     def answers(self) -> list[str]:
         """Return the addresses that the host answers for on the uplink."""
         if not self._answered.uplink:

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from virtualserver.fabric.kernel.answering import announcement
+from virtualserver.fabric.kernel.answering import announcement, defence
 from virtualserver.fabric.kernel.probing import answer_in, question
 from virtualserver.fabric.kernel.rtnetlink import Link
 
@@ -32,3 +32,15 @@ def test_an_announcement_says_who_has_an_address(operation: int) -> None:
 @pytest.mark.parametrize("frame", [b"", b"\0" * 60, question(OWN, bytes(4), ADDRESS)[:41]])
 def test_what_is_no_answer_says_nothing(frame: bytes) -> None:
     assert answer_in(frame, OWN) is None
+
+
+def test_who_asks_in_nobodys_name_for_a_held_address_is_answered_and_nobody_else() -> None:
+    link = Link(index=3, name="eth1", kind="", is_up=True, mtu=1500, mac="02:00:00:00:00:02")
+    answer = defence(question(OWN, bytes(4), ADDRESS), link, {ADDRESS})
+    assert answer is not None and answer[:6] == OWN
+    assert answer_in(answer, OWN) == (ADDRESS, "02:00:00:00:00:02")
+    assert defence(question(OWN, bytes(4), ADDRESS), link, set()) is None, "it is free"
+    assert defence(question(OWN, ip_address("203.0.113.9").packed, ADDRESS), link, {ADDRESS}) is None, "the kernel does"
+    assert defence(question(OTHER, bytes(4), ADDRESS), link, {ADDRESS}) is None, "our own question"
+    assert defence(answer, link, {ADDRESS}) is None
+    assert defence(b"", link, {ADDRESS}) is None
