@@ -90,6 +90,34 @@ class Listener:
         return found
 
 
+_CONVERSE = r"""
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10)
+print(s.recv(65536).decode().strip(), flush=True)
+for line in sys.stdin:
+    try:
+        s.sendall(line.encode())
+        print(s.recv(65536).decode().strip() or "ended", flush=True)
+    except OSError as error:
+        print(f"ended: {error}", flush=True)
+"""
+
+
+class Conversation:
+    """An open TCP connection to a port that repeats what it is told."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Take over the talking process."""
+        self._process = process
+
+    def lives(self) -> bool:
+        """Say something, and return whether it comes back over the connection that was opened first."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write("still there\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline() == "still there\n"
+
+
 class Internet:
     """What a client out there sees of an address.
 
@@ -136,6 +164,22 @@ class Internet:
                 assert process.stdout is not None
                 assert process.stdout.readline() == "listening\n"
                 yield Listener(process)
+            finally:
+                process.terminate()
+
+    @contextmanager
+    def talking(self, address: str, port: int) -> Generator[Conversation]:
+        """Keep a TCP connection open while the context lasts; the other end greets and then repeats what it is told."""
+        with subprocess.Popen(
+            self.command(sys.executable, "-u", "-c", _CONVERSE, address, str(port)),
+            stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline()
+                yield Conversation(process)
             finally:
                 process.terminate()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from e2e.conftest import add_image
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from e2e.machine import Machine
     from e2e.product import Product
 
+ON_UPLINK = ip_network("192.0.2.128/29")
 PORTS = {"public": True, "tcp": {"ports": [22]}}
 ATTACHED = {"public": True, "directAttachLoadBalancerIP": True}
 
@@ -65,4 +68,62 @@ def test_an_exhausted_pool_is_waited_for_and_said_and_a_freed_address_is_used(ma
         address = product.wait_ready(name)["status"]["network"]["externalIP"]
         assert address in freed
         assert machine.client.probe("tcp", address, 22)["result"] == "open"
+    product.delete("service", *(f"holder-{number}" for number in range(2, size)))
+    _other_pools_later(machine, product)
     product.vs("down", "--purge", "--yes")
+
+
+def _other_pools_later(machine: Machine, product: Product) -> None:
+    """Change the pool to one on the uplink, and then to the machine's own address; what is held stays and works."""
+    former = _address(product, "ports")
+    machine.client.run("ip", "address", "add", f"{ON_UPLINK[-2]}/32", "dev", "eth0")
+    options = ("--uplink", "uplink", "--public-pool", str(ON_UPLINK))
+    told = json.loads(product.vs("up", "--no-hello", *options, "-o", "json"))
+    machine.client.run("ip", "route", "add", str(ON_UPLINK), "dev", "eth0")
+    assert {one["holder"] for one in told["staying"]} == {
+        "VirtualServer default/ports",
+        "VirtualServer default/attached",
+    }
+    assert machine.client.probe("tcp", former, 22)["result"] == "open"
+    condition = _assigned(product, "ports-tcp")
+    assert condition["reason"] == "FormerPool"
+    (command,) = (one["command"] for one in told["staying"] if one["holder"].endswith("/ports"))
+    assert command in condition["message"]
+    product.kubectl(*command.split()[1:])
+    eventually(
+        lambda: ip_address(_address(product, "ports") or "0.0.0.0") in ON_UPLINK, what="a new address", seconds=60
+    )
+    moved = product.wait_ready("ports")["status"]["network"]["externalIP"]
+    assert ip_address(moved) in ON_UPLINK
+    # On the link itself: the client asks by ARP who has it.
+    assert machine.client.probe("tcp", moved, 22)["result"] == "open"
+    assert machine.client.probe("tcp", former, 22)["result"] != "open"
+    assert machine.client.probe("tcp", _address(product, "attached"), 22)["result"] == "open"
+    taken = _a_service(99)
+    taken["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": str(ON_UPLINK[-2])}
+    product.apply(taken)
+    eventually(lambda: _assigned(product, "holder-99").get("reason") == "AddressInUse", what="a refusal", seconds=60)
+    assert " on link uplink: choose another" in _assigned(product, "holder-99")["message"]
+    product.delete("service", "holder-99")
+
+    product.delete("vs", "attached")
+    product.vs("up", "--no-hello", "--public-pool", "host")
+    assert machine.client.probe("tcp", moved, 22)["result"] == "open", "it is held"
+    product.apply(a_server("own", network={"public": True, "tcp": {"ports": [22]}}))
+    product.apply(a_server("second", running=False, network={"public": True, "tcp": {"ports": [22]}}))
+    product.apply(a_server("direct", running=False, network=ATTACHED))
+    address = product.wait_ready("own", seconds=240)["status"]["network"]["externalIP"]
+    assert address == machine.client.gateway, "the machine's own"
+    assert machine.client.probe("tcp", address, 22)["result"] == "open"
+    eventually(lambda: _assigned(product, "second-tcp").get("reason") == "PortInUse", what="a refusal", seconds=60)
+    assert "VirtualServer default/own" in _assigned(product, "second-tcp")["message"]
+    eventually(lambda: _assigned(product, "direct-tcp").get("reason") == "HostAddress", what="a refusal", seconds=60)
+
+
+def _address(product: Product, name: str) -> str:
+    return product.get("vs", name)["status"]["network"]["externalIP"]
+
+
+def _assigned(product: Product, name: str) -> dict[str, Any]:
+    conditions = product.get("service", name).get("status", {}).get("conditions", [])
+    return next((one for one in conditions if one["type"].endswith("/AddressAssigned")), dict[str, Any]())

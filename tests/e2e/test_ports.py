@@ -82,6 +82,87 @@ def test_a_port_added_and_removed_takes_effect_without_a_restart(
     assert _address(product, name) == address
 
 
+def test_open_connections_on_other_ports_live_while_ports_come_and_go_ten_to_none(
+    server: tuple[Product, str, bool], client: Internet
+) -> None:
+    product, name, public = server
+    address, internal = _address(product, name), product.guest(name).address()
+    ten = [22, 443, *range(8080, 8088)]
+    common = {"public": public, "headless": True}
+    with client.talking(address, 443) as kept, client.talking(address, 22) as given_up:
+        product.apply(a_server(name, network={**common, "tcp": {"ports": ten}, "udp": {"ports": [3389]}}))
+        eventually(lambda: client.probe("tcp", address, 8080)["result"] == "open", what="8080 to open", seconds=30)
+        assert kept.lives() and given_up.lives()
+        product.apply(a_server(name, network={**common, "tcp": {"ports": [443]}}))
+        eventually(lambda: not given_up.lives(), what="the connection to 22 to end", seconds=30)
+        eventually(lambda: client.probe("udp", address, 3389)["result"] != "open", what="UDP to close", seconds=30)
+        assert kept.lives() and _address(product, name) == address
+        product.apply(a_server(name, network={"public": False, "headless": True}))
+        eventually(lambda: not kept.lives(), what="the last connection to end", seconds=30)
+    eventually(lambda: _address(product, name) == "", what="the address to be given back", seconds=30)
+    assert product.guest(name).address() == internal, "nobody restarted it"
+    product.apply(a_server(name, network={**common, **PORTS}))
+    eventually(lambda: _address(product, name) == address, what="the address to come back to whom it was", seconds=60)
+    eventually(lambda: client.probe("tcp", address, 443)["result"] == "open", what="443 to open", seconds=30)
+
+
+def test_public_and_private_change_places_while_it_runs(server: tuple[Product, str, bool], client: Internet) -> None:
+    product, name, public = server
+    before, uid = _address(product, name), product.get("vmi", name)["metadata"]["uid"]
+    product.apply(a_server(name, network={"public": not public, "headless": True, **PORTS}))
+    eventually(lambda: _address(product, name) not in ("", before), what="an address of the other pool", seconds=30)
+    after = _address(product, name)
+    eventually(lambda: client.probe("tcp", after, 443)["result"] == "open", what="443 at the new address", seconds=60)
+    assert client.probe("tcp", before, 443)["result"] != "open"
+    product.apply(a_server(name, network={"public": public, "headless": True, **PORTS}))
+    eventually(lambda: _address(product, name) == before, what="the former address", seconds=30)
+    product.wait_ready(name)
+    assert product.get("vmi", name)["metadata"]["uid"] == uid, "nobody restarted it"
+
+
+def test_ports_to_direct_attach_and_back_change_nothing_until_the_next_start(
+    server: tuple[Product, str, bool], client: Internet
+) -> None:
+    product, name, public = server
+    address, internal = _address(product, name), product.guest(name).address()
+    with client.talking(address, 443) as kept:
+        product.apply(a_server(name, network={"public": public, "headless": True, "directAttachLoadBalancerIP": True}))
+        told = "spec.network.directAttachLoadBalancerIP: takes effect at the next start"
+        product.wait_message(name, told, kind="FullyApplied")
+        for protocol, port in (("tcp", 22), ("udp", 3389)):
+            assert client.probe(protocol, address, port, seconds=20)["result"] == "open", (protocol, port)
+        assert client.probe("tcp", address, 8080, seconds=20)["result"] == "refused"
+        network = product.get("vs", name)["status"]["network"]
+        assert (network["internalIP"], network["externalIP"]) == (internal, address)
+        assert kept.lives()
+    _restart(product, name)
+    assert product.guest(name).address() == address
+    product.guest(name).serve("tcp", 8080)
+    assert client.probe("tcp", address, 8080)["result"] == "open", "every port"
+    assert not product.get("service", f"{name}-udp")
+    product.apply(a_server(name, network={"public": public, "headless": True, **PORTS}))
+    product.wait_message(name, told, kind="FullyApplied")
+    assert client.probe("tcp", address, 8080)["result"] == "open", "until its next start it is as it was"
+    _restart(product, name)
+    assert product.guest(name).address() != address
+    assert _address(product, name) == address
+    product.guest(name).serve("tcp", 443)
+    assert client.probe("tcp", address, 443)["result"] == "open"
+    product.guest(name).serve("tcp", 8080)
+    assert client.probe("tcp", address, 8080)["result"] == "refused"
+
+
+def _restart(product: Product, name: str) -> None:
+    before = product.get("vmi", name)["metadata"]["uid"]
+    product.power(name, "restart")
+    eventually(
+        lambda: product.get("vmi", name).get("metadata", {}).get("uid", before) != before,
+        what="another run",
+        seconds=120,
+    )
+    product.wait_ready(name)
+
+
 def test_endpoint_slices_name_the_guest(server: tuple[Product, str, bool]) -> None:
     product, name, _public = server
     internal = product.get("vs", name)["status"]["network"]["internalIP"]
