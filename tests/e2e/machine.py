@@ -42,6 +42,8 @@ do("mount", "--rbind", "/sys/fs/cgroup", "/run/sys/fs/cgroup")
 do("mount", "--rbind", "/run/sys", "/sys")
 do("umount", "-l", "/run/sys")
 os.rmdir("/run/sys")
+os.makedirs("/etc/systemd/system", exist_ok=True)
+do("mount", "-t", "tmpfs", "-o", "mode=755", "virtualserver-tests", "/etc/systemd/system")
 do("ip", "link", "set", "lo", "up")
 for line in sys.stdin.read().splitlines():
     do(*line.split())
@@ -102,6 +104,39 @@ json.dump({
 """
 
 
+_REBOOT = r"""
+import json, os, pathlib, signal, subprocess, sys, time, uuid
+instance, own, pid = sys.argv[1], {1}, os.getpid()
+while pid:
+    own.add(pid)
+    pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def others():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in own]
+while others():
+    for number in others():
+        try:
+            os.kill(number, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    time.sleep(0.05)
+subprocess.run(["umount", "/run/netns/vs-" + instance])
+pathlib.Path("/run/netns/vs-" + instance).unlink()
+subprocess.run(["nft", "delete", "table", "inet", "vs-" + instance], check=True)
+for name, setting in json.loads(pathlib.Path("/run/virtualserver-host.json").read_text())["settings"].items():
+    if pathlib.Path("/proc/sys", name).exists():  # a kernel that starts has its defaults
+        pathlib.Path("/proc/sys", name).write_text(setting["was"])
+for path in pathlib.Path("/run").glob("virtualserver*"):
+    subprocess.run(["rm", "-rf", str(path)], check=True)
+subprocess.run(["rm", "-rf", sys.argv[2]], check=True)
+for folder, below, _ in os.walk("/sys/fs/cgroup", topdown=False):
+    if "virtualserver-" + instance in folder:
+        os.rmdir(folder)
+boot = pathlib.Path("/run/boot_id")
+boot.write_text(f"{uuid.uuid4()}\n")
+subprocess.run(["mount", "--bind", str(boot), "/proc/sys/kernel/random/boot_id"], check=True)
+"""
+
+
 class Machine:
     """What a test does with the machine.
 
@@ -132,6 +167,10 @@ class Machine:
         done = self.attempt(*command, stdin=stdin, timeout=timeout)
         assert done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
         return done.stdout
+
+    def reboot(self, product: Product) -> None:
+        """Leave what a loss of power leaves: files that are no run files. No process, namespace, table or link."""
+        self.run(sys.executable, "-c", _REBOOT, product.installation, str(product.run_folder.parent))
 
     def look(self, instance: str) -> dict[str, Any]:
         """Return all that is on the machine, by kind; of the control groups, which are shared, the instance's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from e2e.conftest import add_image
@@ -12,13 +13,15 @@ if TYPE_CHECKING:
     from e2e.machine import Machine
     from e2e.product import Product
 
+BY_UNIT = "starts the instance with this machine"
 PORTS = {"public": True, "tcp": {"ports": [22]}}
 ATTACHED = {"public": False, "directAttachLoadBalancerIP": True}
 
 
 def _identity(product: Product, name: str) -> dict[str, Any]:
     found = product.get("vs", name)["status"]["network"]
-    return {"network": found, "mac": product.get("vmi", name)["status"]["interfaces"][0]["mac"]}
+    interfaces = product.get("vmi", name)["status"]["interfaces"]
+    return {"network": found, "interfaces": [(one["name"], one["mac"], one["ipAddress"]) for one in interfaces]}
 
 
 def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine) -> None:
@@ -55,12 +58,28 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     assert product.condition("stopped")["reason"] == "VirtualServerStopped"
     assert not product.get("vmi", "stopped")
 
+    # Power is lost, and comes back: the unit that `vs enable` wrote would now run `vs up`.
+    enabled = json.loads(product.vs("enable", "-o", "json"))
+    assert {"kind": "file", "name": enabled["unit"], "detail": BY_UNIT} in product.inventory()
+    product.kubectl("patch", "vs", "attached", "--type=merge", "-p", '{"spec":{"runStrategy":"Always"}}')
+    eventually(lambda: product.get("vm", "attached")["spec"]["runStrategy"] == "Always", what="the strategy")
+    machine.reboot(product)
+    before = machine.look(product.installation)
+    product.vs("up", "--no-hello")
+    for name, identity in identities.items():
+        product.wait_ready(name)
+        assert _identity(product, name) == identity, "addresses, MACs and their order are what they were"
+    assert product.guest("ports").run("head -c 4 /dev/vda") == "mine"
+    eventually(lambda: machine.client.probe("tcp", address, 22)["result"] == "open", what="port 22 after the reboot")
+    assert not product.get("vmi", "stopped"), "what did not run does not run"
+
     refused = product.attempt("down", "--purge", stdin="n\n")
     assert refused.returncode != 0
     assert f"default/ports: {product.folder / 'disks'}/" in refused.stderr
     product.vs("down", "--purge", "--yes")
     machine.is_as(before, product.installation)
     assert not product.folder.exists()
+    assert machine.attempt("test", "-e", enabled["unit"]).returncode, "a purge takes the unit along"
 
 
 def test_one_instance_goes_and_the_other_stays_as_it_is(machine: Machine) -> None:
