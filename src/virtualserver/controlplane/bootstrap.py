@@ -1,7 +1,8 @@
 """Fills an API server with what the project needs in it: namespaces, definitions, roles, policies.
 
-Everything comes from manifests that lie beside the code they belong to. A second start with the same manifests looks
-only whether every object is still there; what says who may do what is applied at each start, whatever became of it.
+Everything comes from manifests that lie beside the code they belong to; ``$(WORD)`` in one stands for what the site
+says. A second start with the same manifests looks only whether every object is still there; what says who may do what
+is applied at each start, and after each change of the site, whatever became of it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from virtualserver.controlplane.rest import Rest, RestError
 from virtualserver.kube.conditions import condition_of, is_true
 from virtualserver.kube.fields import annotations_of
 from virtualserver.kube.objects import Manifest, Resource, key_of
+from virtualserver.plan.sites.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from importlib.resources.abc import Traversable
 
     from virtualserver.installation.installation import Installation
@@ -35,6 +37,7 @@ REFUSED_EXAMPLE: Final = "virtualservers.coreweave.com/refused-example"
 REFUSED_EXAMPLE_BY: Final = "virtualservers.coreweave.com/refused-example-by"
 """Annotation of a ValidatingAdmissionPolicy: the user to whom it must refuse the example; none: the administrator."""
 
+_USUAL: Final = Site()
 _FIELD_MANAGER: Final = "virtualserver"
 _RECORD: Final = "/api/v1/namespaces/virtualserver-system/configmaps/bootstrap"
 _LIMIT_SECONDS: Final = 60.0
@@ -66,14 +69,15 @@ _RIGHTS: Final = frozenset(
 )
 
 
-def load() -> list[Manifest]:
-    """Return every manifest of the package, in the order in which they are applied."""
+def load(site: Site = _USUAL) -> list[Manifest]:
+    """Return every manifest of the package as a site has it, in the order in which they are applied."""
+    words = {"verbs": sorted(site.verbs)}
     found: list[Manifest] = []
     for part in ("api", "node", "controlplane"):
         folder = resources.files("virtualserver").joinpath(part, "manifests")
         if folder.is_dir():
             for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-                found += _documents(file)
+                found += _documents(file, words)
     order = list(_KINDS)
     return sorted(found, key=lambda manifest: order.index(manifest["kind"]))
 
@@ -94,8 +98,13 @@ def path_of(manifest: Manifest, *, collection: bool = False) -> str:
     return resource.path(namespace=namespace, name=None if collection else name)
 
 
-def apply_all(installation: Installation, url: str) -> None:
+def apply_all(installation: Installation, url: str, site: Site) -> None:
     """Apply the package's manifests as the administrator and wait until they are in force.
+
+    Args:
+        installation: The installation's files.
+        url: The API server's address.
+        site: What the administrator says of this place.
 
     Raises:
         ControlPlaneError: A definition is not accepted, or a policy is not in force after a minute.
@@ -103,7 +112,7 @@ def apply_all(installation: Installation, url: str) -> None:
         OSError: It does not answer.
     """
     with Rest.as_administrator(installation, url, timeout_seconds=60) as server:
-        apply(server, load())
+        apply(server, load(site))
 
 
 def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
@@ -136,11 +145,15 @@ def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
             _wait_in_force(server, manifest)
 
 
-def _documents(file: Traversable) -> list[Manifest]:
+def _documents(file: Traversable, words: Mapping[str, Iterable[str]]) -> list[Manifest]:
+    """Return what a file holds, with each ``$(WORD)`` in it as the items of a list in CEL; they need no escape."""
     if not file.name.endswith(".yaml"):
         return []
+    text = file.read_text()
+    for word, items in words.items():
+        text = text.replace(f"$({word})", ", ".join(f"'{item}'" for item in items))
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast: our CRDs are large
-    return [document for document in yaml.load_all(file.read_text(), Loader=loader) if document]
+    return [document for document in yaml.load_all(text, Loader=loader) if document]
 
 
 def _write(server: Rest, manifest: Manifest) -> None:

@@ -6,27 +6,22 @@ The users are real ones, with a certificate and Kubernetes' own role `edit` in o
 from __future__ import annotations
 
 import contextlib
-import datetime
-import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import virtualservers
-from harness.api_server import SERVERS, connected
+from harness.api_server import SERVERS
+from harness.edit_user import MERGE, EditUser, an_edit_user
 from harness.waiting import eventually
-from virtualserver.controlplane import pki
 from virtualserver.controlplane.rest import Rest, RestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from harness.control_plane import ControlPlane
 
-MERGE = "application/merge-patch+json"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-GROUP = "rbac.authorization.k8s.io"
 RIGHT = "create datavolumes/source (cdi.kubevirt.io)"
 
 
@@ -76,15 +71,8 @@ FIELDS = {
 }
 
 
-class Tenants:
-    """Two namespaces, the administrator, and a user who has `edit` in the first."""
-
-    def __init__(self, admin: Rest, user: Rest, name: str) -> None:
-        self.admin = admin
-        self.user = user
-        self.name = f"user-{name}"
-        self.own = f"own-{name}"
-        self.other = f"other-{name}"
+class Tenants(EditUser):
+    """A user of one namespace among the disks of others."""
 
     def path(self, kind: str, namespace: str = "") -> str:
         """Return the path of a kind, in the user's own namespace unless another one is named."""
@@ -106,15 +94,6 @@ class Tenants:
         self.admin.call("POST", f"{RBAC}/namespaces/{namespace}/roles", role)
         self.bind(namespace, "Role", claim)
 
-    def bind(self, namespace: str, kind: str, role: str) -> None:
-        """Give the user a role in a namespace."""
-        binding = {
-            "metadata": {"name": f"{self.name}-{role}"},
-            "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role},
-            "subjects": [{"apiGroup": GROUP, "kind": "User", "name": self.name}],
-        }
-        self.admin.call("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
-
     def is_taken(self, kind: str, given: dict[str, Any]) -> bool:
         """Return whether the user may make an object of a kind with this source; nothing is stored."""
         try:
@@ -128,24 +107,8 @@ class Tenants:
 
 @pytest.fixture(scope="module")
 def tenants(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
-    name = secrets.token_hex(3)
-    folder: Path = tmp_path_factory.mktemp("user")
-    authority = pki.Authority(control_plane.installation.pki, "ca", datetime.datetime.now(datetime.UTC))
-    authority.issue(pki.Certificate(f"user-{name}", "client"), folder / "key.crt", folder / "key.key", owner=0)
-    user = Rest(control_plane.url, authority=control_plane.installation.pki / "ca.crt", client=folder / "key")
-    with contextlib.closing(user), connected(control_plane) as admin:
-        found = Tenants(admin, user, name)
-        for namespace in (found.own, found.other):
-            admin.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-        found.bind(found.own, "ClusterRole", "edit")
-        eventually(
-            lambda: found.is_taken("DataVolume", {"blank": {}}), what="the role to hold, as the admission sees it too"
-        )
-        try:
-            yield found
-        finally:
-            for namespace in (found.own, found.other):
-                admin.call("DELETE", f"/api/v1/namespaces/{namespace}")
+    with an_edit_user(control_plane, tmp_path_factory.mktemp("user")) as found:
+        yield Tenants(found.admin, found.user, found.name.removeprefix("user-"))
 
 
 KINDS = pytest.mark.parametrize("kind", list(PATHS))

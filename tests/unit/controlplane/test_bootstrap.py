@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import pytest
+import yaml
 
 from virtualserver.controlplane import bootstrap, errors
+from virtualserver.plan.sites.site import Site, Verb
+
+if TYPE_CHECKING:
+    from virtualserver.kube.objects import Manifest
 
 
 def test_definitions_come_before_what_may_need_them() -> None:
@@ -49,6 +57,37 @@ def test_no_policy_fails_open() -> None:
     assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}
     assert [binding["spec"] for binding in bindings if binding["spec"]["validationActions"] != ["Deny"]] == []
     assert [binding["spec"] for binding in bindings if "matchResources" in binding["spec"]] == []
+
+
+def verbs_of(site: Site) -> Manifest:
+    (policy,) = (
+        manifest
+        for manifest in bootstrap.load(site)
+        if manifest["metadata"]["name"] == "verbs.virtualservers.coreweave.com" and "variables" in manifest["spec"]
+    )
+    return policy
+
+
+def test_the_verbs_of_the_site_stand_in_their_policy_and_in_its_example() -> None:
+    asked = verbs_of(Site(verbs=frozenset({Verb.USE_PUBLIC, Verb.DIRECT_ATTACH})))
+    listed = "['direct-attach', 'use-public']"
+    assert asked["spec"]["variables"][0] == {"name": "asked", "expression": listed}
+    example = yaml.safe_load(asked["metadata"]["annotations"][bootstrap.REFUSED_EXAMPLE])
+    assert example["metadata"]["annotations"] == {bootstrap.REFUSED_EXAMPLE: f"verbs: {listed}"}
+    assert f'"verbs: {listed}"' in asked["spec"]["validations"][0]["expression"]
+
+
+def test_no_word_of_a_site_is_left_open() -> None:
+    assert "$(" not in json.dumps(bootstrap.load())
+    assert verbs_of(Site())["spec"]["variables"][0]["expression"] == "[]"
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_each_verb_has_a_role_and_no_other_role_has_it(verb: Verb) -> None:
+    """Neither ``edit`` nor ``admin``: Kubernetes gathers their rules by labels."""
+    roles = [manifest for manifest in bootstrap.load() if manifest["kind"] in ("ClusterRole", "Role")]
+    having = [role["metadata"] for role in roles if any(verb.value in rule["verbs"] for rule in role["rules"])]
+    assert having == [{"name": f"virtualserver:{verb.value}"}]
 
 
 def test_a_kind_that_is_not_applied_is_an_error() -> None:

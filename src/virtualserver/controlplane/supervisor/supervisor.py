@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import yaml
 
-from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, rest
+from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, rest, site
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.supervisor import control, processes
 from virtualserver.controlplane.supervisor.kept import KeptComponent, wait_for
 from virtualserver.host import locks
+from virtualserver.host.followed import Followed
 from virtualserver.host.logs import bound
 from virtualserver.host.process import end
 from virtualserver.installation.installation import Installation
@@ -60,7 +61,8 @@ class Supervisor:
         installation: The installation's files.
         components: What to run, in the order of their start.
         settings: The record that the components were made from; `vs` compares it with what it wants.
-        prepare: Called in a thread once kube-apiserver is ready: applies the manifests.
+        prepare: Called in a thread once kube-apiserver is ready, and after each change of site.yaml: applies the
+            manifests as the site has them.
         renew: Called in a thread now and then: writes the certificates that are near their end, and returns whether it
             wrote any.
         make_room: Called in a thread now and then: keeps etcd's database from filling up.
@@ -94,6 +96,8 @@ class Supervisor:
             for component in components
         }
         self._bootstrap_error = ""
+        # Only that it changed: `prepare` reads it.
+        self._site_file = Followed(installation.site_file, lambda: None)
         self._over = asyncio.Event()
         self._stopping = False
 
@@ -137,6 +141,14 @@ class Supervisor:
         )
 
     async def _bootstrap(self) -> None:
+        await self._apply()
+        self._bootstrapped.set()
+        async for _ in self._site_file.changes():
+            await self._apply()
+            _log.info("%s has changed: what it says of rights is in force", self._installation.site_file)
+
+    async def _apply(self) -> None:
+        """Apply the manifests, again and again until it is done."""
         delay = _FIRST_DELAY
         while True:
             await wait_for(self._readiness, ("kube-apiserver",))
@@ -154,7 +166,6 @@ class Supervisor:
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
         self._bootstrap_error = ""
-        self._bootstrapped.set()
 
     async def _guard_discovery(self) -> None:
         """Take the node's APIs away while it does not answer, so that it holds up nobody else's objects."""
@@ -249,7 +260,7 @@ async def _run(installation: Installation) -> None:
         installation,
         table,
         settings=settings,
-        prepare=functools.partial(bootstrap.apply_all, installation, url),
+        prepare=lambda: bootstrap.apply_all(installation, url, site.look(installation).site),
         renew=functools.partial(_renew, installation, options, uids, url),
         make_room=database.Database(
             f"https://127.0.0.1:{record.ports['etcd']}",

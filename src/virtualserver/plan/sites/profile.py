@@ -5,7 +5,6 @@ docs/site.md describes each key; a test compares that page with the types below.
 
 from __future__ import annotations
 
-import enum
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +17,7 @@ from virtualserver.plan import bounded_yaml
 from virtualserver.plan.sites import annotations
 from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
-from virtualserver.plan.sites.site import DISK_OVERCOMMIT, EVERY_NAMESPACE, BetweenNamespaces, Site
+from virtualserver.plan.sites.site import DISK_OVERCOMMIT, EVERY_NAMESPACE, BetweenNamespaces, Site, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -72,14 +71,6 @@ class Defaults(_Part, frozen=True):
     keep_disk: bool = False
 
 
-class Verb(enum.StrEnum):
-    """What a user needs a right for, on virtualservers, where the site asks for it."""
-
-    USE_PUBLIC = "use-public"
-    DIRECT_ATTACH = "direct-attach"
-    REQUEST_ADDRESS = "request-address"
-
-
 class Profile(_Part, frozen=True):
     """The whole text."""
 
@@ -116,7 +107,8 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
     named = [pool.name for pool in profile.pools or ()]
     pools = frozenset(installed) if installed is not None else frozenset(named or _USUAL_POOLS)
     faults = [*_pool_faults(named, pools), *_namespace_faults(profile), *_quota_faults(profile, pools)]
-    faults += [*_annotation_faults(profile), *_disk_faults(profile.disks), *_not_supported_yet(profile)]
+    faults += [*_annotation_faults(profile), *_disk_faults(profile.disks), *_verb_faults(profile.verbs)]
+    faults += _not_supported_yet(profile)
     if faults:
         raise InvalidManifest(faults)
     return Site(
@@ -131,6 +123,7 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
         ),
         disk_overcommit=profile.disks.overcommit,
         annotations=AllowedAnnotations(profile.annotations.machines, profile.annotations.services),
+        verbs=frozenset(profile.verbs),
         keep_disk=profile.defaults.keep_disk,
     )
 
@@ -148,6 +141,7 @@ def dump(site: Site) -> str:
         },
         "disks": {"overcommit": site.disk_overcommit},
         "annotations": {"machines": list(site.annotations.machines), "services": list(site.annotations.services)},
+        "verbs": sorted(verb.value for verb in site.verbs),
         "defaults": {"keepDisk": site.keep_disk},
     }
     return yaml.safe_dump(profile, sort_keys=False)
@@ -233,10 +227,14 @@ def _disk_faults(disks: Disks) -> Iterator[Fault]:
         yield Fault("site.disks.overcommit", f"{message}, and at most {_LARGEST_OVERCOMMIT}")
 
 
+def _verb_faults(verbs: tuple[Verb, ...]) -> Iterator[Fault]:
+    for index, verb in enumerate(verbs):
+        if verb in verbs[:index]:
+            yield Fault(f"site.verbs[{index}]", f"{verb.value!r} is there twice: remove one")
+
+
 def _not_supported_yet(profile: Profile) -> Iterator[Fault]:
     """Yield what is known and not carried out yet: it is refused, since what is asked for is never ignored."""
-    for index, verb in enumerate(profile.verbs):
-        yield Fault(f"site.verbs[{index}]", f"{verb.value!r} is not supported yet: remove it")
     if profile.image_namespaces != (names.IMAGE_NAMESPACE,):
         yield Fault("site.imageNamespaces", f"is not supported yet: leave it out, and it is {names.IMAGE_NAMESPACE}")
 

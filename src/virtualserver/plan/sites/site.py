@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from virtualserver.api.virtualserver import VirtualServer
 
-__all__ = ["DISK_OVERCOMMIT", "EVERY_NAMESPACE", "BetweenNamespaces", "PoolChoice", "Site"]
+__all__ = ["DISK_OVERCOMMIT", "EVERY_NAMESPACE", "BetweenNamespaces", "PoolChoice", "Site", "Verb"]
 
 DISK_OVERCOMMIT: Final = 10.0
 """Disks are thin, and most of them stay far below their size; who uses the room up stands still."""
@@ -41,6 +41,17 @@ class BetweenNamespaces(enum.StrEnum):
     """As on a cluster without a NetworkPolicy."""
     CLOSED = "closed"
     """Only at published addresses and ports."""
+
+
+class Verb(enum.StrEnum):
+    """What a user needs a right for, on virtualservers of the namespace, where the site asks for it."""
+
+    USE_PUBLIC = "use-public"
+    """To open a port, or all of them, to a public address."""
+    DIRECT_ATTACH = "direct-attach"
+    """To have a load balancer address as a NIC's own."""
+    REQUEST_ADDRESS = "request-address"
+    """To ask for an address by its number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class Site:
         quotas: What namespaces may hold.
         disk_overcommit: Disks may grow to so many times the size of the file system that they are on.
         annotations: Which annotations of a server are passed on.
+        verbs: What users need a right for; the administrator of the cluster has every right.
         keep_disk: Whether a server keeps its disk when it is deleted and its manifest does not say it.
         driver: What is written for, waited for and refused by whoever carries the objects out.
     """
@@ -82,6 +94,7 @@ class Site:
     quotas: Quotas = _NO_QUOTAS
     disk_overcommit: float = DISK_OVERCOMMIT
     annotations: AllowedAnnotations = _USUAL_ANNOTATIONS
+    verbs: frozenset[Verb] = frozenset()
     keep_disk: bool = False
     driver: Local = _LOCAL
 

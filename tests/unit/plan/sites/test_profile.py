@@ -10,7 +10,7 @@ from virtualserver.plan import sites
 from virtualserver.plan.sites import profile
 from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
-from virtualserver.plan.sites.site import BetweenNamespaces, Site
+from virtualserver.plan.sites.site import BetweenNamespaces, Site, Verb
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ quotas:
     team-a: {addresses: {public: 64}}
 disks: {overcommit: 3}
 annotations: {machines: [], services: [example.com/*]}
+verbs: [use-public, direct-attach]
 defaults: {keepDisk: true}
 """
     assert sites.load(text) == Site(
@@ -45,6 +46,7 @@ defaults: {keepDisk: true}
         quotas=Quotas(AddressQuota(each=16), {"team-a": AddressQuota(pools={"public": 64})}),
         disk_overcommit=3.0,
         annotations=AllowedAnnotations((), ("example.com/*",)),
+        verbs=frozenset({Verb.USE_PUBLIC, Verb.DIRECT_ATTACH}),
         keep_disk=True,
     )
 
@@ -88,6 +90,7 @@ def test_what_is_written_is_read_as_the_same_site(pools: frozenset[str], data: s
         quotas=Quotas(data.draw(quotas), data.draw(st.dictionaries(names, quotas))),
         disk_overcommit=data.draw(st.floats(min_value=0.001, max_value=1000)),
         annotations=AllowedAnnotations(*(tuple(data.draw(_KEYS)) for _ in range(2))),
+        verbs=data.draw(st.frozensets(st.sampled_from(Verb))),
         keep_disk=data.draw(st.booleans()),
     )
     assert sites.load(sites.dump(site)) == site
@@ -179,13 +182,14 @@ def test_an_annotation_that_is_not_to_be_passed_on_is_named_by_its_place() -> No
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ("verbs: [use-public, direct-attach]", "site.verbs[0]"),
-        ("imageNamespaces: []", "site.imageNamespaces"),
-    ],
-)
+def test_a_verb_is_one_that_is_known_and_stands_once() -> None:
+    found = faults_of("verbs: [use-public, use-private]")
+    message = "'use-private' is not known: write one of use-public, direct-attach, request-address"
+    assert found == {"site.verbs[1]": message}
+    assert faults_of("verbs: [use-public, use-public]") == {"site.verbs[1]": "'use-public' is there twice: remove one"}
+
+
+@pytest.mark.parametrize(("text", "path"), [("imageNamespaces: []", "site.imageNamespaces")])
 def test_what_is_not_carried_out_yet_is_refused_instead_of_ignored(text: str, path: str) -> None:
     assert "not supported yet" in faults_of(text)[path]
 
