@@ -47,6 +47,7 @@ def encode(found: InstallationStatus) -> dict[str, Any]:
         "site": {
             "file": str(found.installation.site_file),
             "faults": [{"path": fault.path, "message": fault.message} for fault in found.site_faults],
+            "trouble": found.control_plane.site_trouble,
         },
         "repairs": [{"time": one.time, "what": one.what, "where": one.where} for one in found.repairs],
     }
@@ -85,6 +86,8 @@ def _print(found: InstallationStatus) -> None:
         output.say(f"site          {found.installation.site_file} is refused, what held before it goes on holding:")
     for fault in found.site_faults:
         output.say(f"              {fault}")
+    if now.site_trouble:
+        output.say(f"site          not carried out, and tried again: {now.site_trouble}")
     for line in incidents(found.repairs)[-_INCIDENTS:]:
         output.say(f"put back      {line}")
     output.say()

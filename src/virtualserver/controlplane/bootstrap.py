@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 
     from virtualserver.installation.installation import Installation
 
-__all__ = ["REFUSED_EXAMPLE", "REFUSED_EXAMPLE_BY", "apply", "apply_all", "load", "path_of", "refusal_of_example"]
+__all__ = [
+    "REFUSED_EXAMPLE",
+    "REFUSED_EXAMPLE_BY",
+    "apply",
+    "apply_all",
+    "load",
+    "path_of",
+    "refusal_of_example",
+    "write",
+]
 
 REFUSED_EXAMPLE: Final = "virtualservers.coreweave.com/refused-example"
 """Annotation of a ValidatingAdmissionPolicy: a manifest that it must refuse, by which one sees that it is in force."""
@@ -71,7 +80,7 @@ _RIGHTS: Final = frozenset(
 
 def load(site: Site = _USUAL) -> list[Manifest]:
     """Return every manifest of the package as a site has it, in the order in which they are applied."""
-    words = {"verbs": sorted(site.verbs)}
+    words = {"verbs": sorted(site.verbs), "imageNamespaces": site.image_namespaces}
     found: list[Manifest] = []
     for part in ("api", "node", "controlplane"):
         folder = resources.files("virtualserver").joinpath(part, "manifests")
@@ -119,15 +128,17 @@ def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
     """Apply manifests, in their order, and wait for them; where these very ones were and are all there, only rights."""
     wanted = list(manifests)
     rights = [manifest for manifest in wanted if manifest["kind"] in _RIGHTS]
-    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    # Rights are written in any case, so that a change of the site costs no look at the large definitions.
+    fixed = [manifest for manifest in wanted if manifest["kind"] not in _RIGHTS]
+    digest = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
     if not _is_applied(server, wanted, digest):
         rest = list(wanted)
         while rest and rest[0]["kind"] in ("Namespace", "CustomResourceDefinition"):
-            _write(server, rest.pop(0))
+            write(server, rest.pop(0))
         _wait_established(server, wanted)  # what follows may be of a kind that these define
         for manifest in rest:
-            _write(server, manifest)
-        _write(
+            write(server, manifest)
+        write(
             server,
             {
                 "apiVersion": "v1",
@@ -138,7 +149,7 @@ def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
         )
     else:
         for manifest in rights:
-            _write(server, manifest)
+            write(server, manifest)
     _wait_established(server, wanted)
     for manifest in wanted:
         if manifest["kind"] == "ValidatingAdmissionPolicy":
@@ -156,7 +167,8 @@ def _documents(file: Traversable, words: Mapping[str, Iterable[str]]) -> list[Ma
     return [document for document in yaml.load_all(text, Loader=loader) if document]
 
 
-def _write(server: Rest, manifest: Manifest) -> None:
+def write(server: Rest, manifest: Manifest) -> None:
+    """Apply one manifest: it is made, or becomes what it says."""
     path = f"{path_of(manifest)}?fieldManager={_FIELD_MANAGER}&force=true"
     server.call("PATCH", path, manifest, content_type="application/apply-patch+yaml")
 

@@ -80,6 +80,7 @@ class ControlPlaneStatus:
         components: In the order of their start.
         waiting_for: What is not ready yet, for people; ``""`` when ready or not running.
         refused: Why our definitions cannot be applied, ``""`` where nothing speaks against it.
+        site_trouble: What of site.yaml could not be carried out, in words; it is tried again. ``""`` for nothing.
     """
 
     running: bool
@@ -90,6 +91,7 @@ class ControlPlaneStatus:
     components: tuple[ComponentStatus, ...]
     waiting_for: str
     refused: str = ""
+    site_trouble: str = ""
 
 
 def status(installation: Installation) -> ControlPlaneStatus:
@@ -121,6 +123,7 @@ def status(installation: Installation) -> ControlPlaneStatus:
         components=known,
         waiting_for=", ".join(waiting),
         refused=refused,
+        site_trouble=answer.site_trouble,
     )
 
 

@@ -12,13 +12,14 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.controlplane import site
 from virtualserver.installation import lock
 from virtualserver.local.errors import ConflictError, LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.storage import builds, disks, images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from pathlib import Path
 
     from virtualserver.host.progress import Update
@@ -183,26 +184,33 @@ def add(installation: Installation, source: DiskSource, *, name: str, report: Re
 def listed(installation: Installation) -> list[NamedImage]:
     """Return the images and their other names."""
     stored = {image.digest: image for image in store_of(installation).all()}
-    return named_by(Kubectl(installation).list("pvc"), stored)
+    namespaces = {names.IMAGE_NAMESPACE, *site.look(installation).site.image_namespaces}
+    return named_by(Kubectl(installation).list("pvc"), stored, namespaces=namespaces)
 
 
-def named_by(claims: Iterable[dict[str, Any]], stored: Mapping[str, images.Image]) -> list[NamedImage]:
+def named_by(
+    claims: Iterable[dict[str, Any]],
+    stored: Mapping[str, images.Image],
+    *,
+    namespaces: Container[str] = frozenset({names.IMAGE_NAMESPACE}),
+) -> list[NamedImage]:
     """Return the images and other names that claims stand for: pure.
 
-    An annotation alone says nothing, since who owns a claim may have written it. A claim of the namespace of images
+    An annotation alone says nothing, since who owns a claim may have written it. A claim of a namespace of images
     counts; one elsewhere counts as another name of such a claim, where both stand for one image of the store.
 
     Args:
         claims: Of all namespaces.
         stored: The store's images by digest.
+        namespaces: Those of images.
     """
     marked = [claim for claim in claims if names.IMAGE in claim["metadata"].get("annotations", {})]
     found = [_of_claim(claim, stored.get(claim["metadata"]["annotations"][names.IMAGE])) for claim in marked]
-    own = {f"{one.namespace}/{one.name}": one.digest for one in found if one.namespace == names.IMAGE_NAMESPACE}
+    own = {f"{one.namespace}/{one.name}": one.digest for one in found if one.namespace in namespaces}
     return [
         one
         for one in found
-        if one.namespace == names.IMAGE_NAMESPACE or (one.image is not None and own.get(one.alias_of) == one.digest)
+        if one.namespace in namespaces or (one.image is not None and own.get(one.alias_of) == one.digest)
     ]
 
 

@@ -153,6 +153,39 @@ def test_what_is_there_goes_on_and_only_its_source_is_fixed(tenants: Tenants, ki
     tenants.user.call("DELETE", path)
 
 
+def test_the_namespaces_of_images_are_those_of_site_yaml_while_the_api_server_runs(
+    tenants: Tenants, control_plane: ControlPlane
+) -> None:
+    """What somebody else gave in a namespace stays, and so does the namespace; what is ours goes."""
+    file, kind = control_plane.installation.site_file, "DataVolume"
+    made, shared = f"golden-{tenants.own}", source(tenants.other, "image")
+    role = f"{RBAC}/namespaces/{tenants.own}/roles"
+    theirs: dict[str, Any] = {"metadata": {"name": "virtualserver:image-sources"}, "rules": []}
+    assert not tenants.is_taken(kind, shared)
+    tenants.admin.call("POST", role, theirs)
+    try:
+        file.write_text(f"imageNamespaces: [{tenants.other}, {made}]\n")
+        eventually(lambda: tenants.is_taken(kind, shared), seconds=300, what="the images to be everybody's")
+        eventually(
+            lambda: tenants.is_taken(kind, source(made)), seconds=300, what="a namespace that was missing to be made"
+        )
+        eventually(
+            lambda: not tenants.is_taken(kind, source("vd-images")),
+            seconds=300,
+            what="the default to be nobody's any more",
+        )
+        refusal = tenants.refusal("POST", tenants.path(kind), a_volume("thief", source("vd-images")))
+        assert f"or use an image of {tenants.other} or {made}" in refusal
+    finally:
+        file.unlink()
+    eventually(lambda: tenants.is_taken(kind, source("vd-images")), seconds=300, what="the default to hold again")
+    eventually(
+        lambda: not tenants.is_taken(kind, shared), seconds=300, what="the images to be their namespace's own again"
+    )
+    assert tenants.admin.call("GET", f"{role}/virtualserver:image-sources")["metadata"]["name"]
+    tenants.admin.call("DELETE", f"/api/v1/namespaces/{made}")
+
+
 def test_what_the_operator_makes_was_asked_of_the_user(tenants: Tenants, control_plane: ControlPlane) -> None:
     """Its key clones what a server names, which the policy has judged by then: the user's rights count, once."""
     made = tenants.admin.call("POST", tenants.path("VirtualServer"), a_server("asked", source(tenants.other)))

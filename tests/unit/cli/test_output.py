@@ -97,6 +97,16 @@ def test_a_claim_that_only_says_so_is_no_image_and_no_other_name_of_one() -> Non
     ]
 
 
+def test_claims_of_every_namespace_that_the_site_has_for_images_are_images() -> None:
+    stored = {"sha256:aa": Image.__new__(Image)}
+    marked: Any = {names.IMAGE: "sha256:aa"}
+    other: Any = {**marked, names.ALIAS_OF: "golden/debian"}
+    claims = [a_claim("debian", "golden", **marked), a_claim("b", "m", **other), a_claim("disk", "golden")]
+    assert images.named_by(claims, stored) == []
+    found = images.named_by(claims, stored, namespaces={"vd-images", "golden"})
+    assert [f"{one.namespace}/{one.name}" for one in found] == ["golden/debian", "m/b"]
+
+
 def test_the_list_of_images_shows_names_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     named = images.NamedImage("debian", "vd-images", f"sha256:{EVIL}", EVIL, None)
     image._show([named], "text")  # pyright: ignore[reportPrivateUsage]

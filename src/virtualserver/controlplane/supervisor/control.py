@@ -50,6 +50,7 @@ class SupervisorReport(msgspec.Struct, frozen=True):
         bootstrapped: Whether the manifests are applied.
         bootstrap_error: Why the manifests cannot be applied, ``""`` where nothing speaks against it.
         components: In the order of their start.
+        site_trouble: What of site.yaml could not be carried out, in words; ``""`` for nothing.
     """
 
     pid: int
@@ -58,6 +59,7 @@ class SupervisorReport(msgspec.Struct, frozen=True):
     bootstrapped: bool
     bootstrap_error: str
     components: list[ComponentReport]
+    site_trouble: str = ""
 
 
 async def serve(path: Path, answer: Callable[[Request], SupervisorReport]) -> asyncio.Server:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import yaml
 
-from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, rest, site
+from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, image_sources, rest, site
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.supervisor import control, processes
@@ -62,7 +62,7 @@ class Supervisor:
         components: What to run, in the order of their start.
         settings: The record that the components were made from; `vs` compares it with what it wants.
         prepare: Called in a thread once kube-apiserver is ready, and after each change of site.yaml: applies the
-            manifests as the site has them.
+            manifests as the site has them, and returns what of it could not be carried out, in words.
         renew: Called in a thread now and then: writes the certificates that are near their end, and returns whether it
             wrote any.
         make_room: Called in a thread now and then: keeps etcd's database from filling up.
@@ -76,7 +76,7 @@ class Supervisor:
         components: tuple[parts.Component, ...],
         *,
         settings: ControlPlaneSettings,
-        prepare: Callable[[], None],
+        prepare: Callable[[], list[str]],
         renew: Callable[[], bool],
         make_room: Callable[[], object],
         withdraw: Callable[[], list[str]],
@@ -96,8 +96,10 @@ class Supervisor:
             for component in components
         }
         self._bootstrap_error = ""
+        self._site_trouble = ""
         # Only that it changed: `prepare` reads it.
         self._site_file = Followed(installation.site_file, lambda: None)
+        self._site_changed = asyncio.Event()
         self._over = asyncio.Event()
         self._stopping = False
 
@@ -113,7 +115,7 @@ class Supervisor:
                 tasks = [group.create_task(kept.run()) for kept in self._kept.values()]
                 tasks += [group.create_task(self._bootstrap()), group.create_task(self._bound_logs())]
                 tasks += [group.create_task(self._follow_time()), group.create_task(self._guard_discovery())]
-                tasks.append(group.create_task(self._keep_room()))
+                tasks += [group.create_task(self._keep_room()), group.create_task(self._follow_site())]
                 await self._over.wait()
                 for task in tasks:
                     task.cancel()
@@ -138,22 +140,33 @@ class Supervisor:
             bootstrapped=self._bootstrapped.is_set(),
             bootstrap_error=self._bootstrap_error,
             components=[kept.report() for kept in self._kept.values()],
+            site_trouble=self._site_trouble,
         )
 
     async def _bootstrap(self) -> None:
-        await self._apply()
-        self._bootstrapped.set()
-        async for _ in self._site_file.changes():
-            await self._apply()
-            _log.info("%s has changed: what it says of rights is in force", self._installation.site_file)
+        """Apply the manifests, also each time the site changes, and what could not be carried out once more."""
+        while True:
+            self._site_changed.clear()
+            trouble = await self._apply()
+            if trouble != self._site_trouble:
+                _log.warning("%s: %s", self._installation.site_file, trouble or "all of it is carried out now")
+            self._site_trouble = trouble
+            self._bootstrapped.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LONGEST_DELAY if trouble else None):
+                    await self._site_changed.wait()
 
-    async def _apply(self) -> None:
-        """Apply the manifests, again and again until it is done."""
+    async def _follow_site(self) -> None:
+        async for _ in self._site_file.changes():
+            self._site_changed.set()
+
+    async def _apply(self) -> str:
+        """Apply the manifests, again and again until it is done; return what of the site could not be carried out."""
         delay = _FIRST_DELAY
         while True:
             await wait_for(self._readiness, ("kube-apiserver",))
             try:
-                await asyncio.to_thread(self._prepare)
+                trouble = await asyncio.to_thread(self._prepare)
                 break
             except (OSError, rest.RestError) as error:
                 _log.warning("applying the manifests: %s", error)
@@ -166,6 +179,7 @@ class Supervisor:
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
         self._bootstrap_error = ""
+        return "; ".join(trouble)
 
     async def _guard_discovery(self) -> None:
         """Take the node's APIs away while it does not answer, so that it holds up nobody else's objects."""
@@ -260,7 +274,7 @@ async def _run(installation: Installation) -> None:
         installation,
         table,
         settings=settings,
-        prepare=lambda: bootstrap.apply_all(installation, url, site.look(installation).site),
+        prepare=functools.partial(_prepare, installation, url),
         renew=functools.partial(_renew, installation, options, uids, url),
         make_room=database.Database(
             f"https://127.0.0.1:{record.ports['etcd']}",
@@ -270,6 +284,13 @@ async def _run(installation: Installation) -> None:
         ).make_room,
         withdraw=functools.partial(aggregation.withdraw, installation, url),
     ).run()
+
+
+def _prepare(installation: Installation, url: str) -> list[str]:
+    # Written down first: were the file faulty next, what held before would not be known while the node is away.
+    found = site.renew(installation).site
+    bootstrap.apply_all(installation, url, found)
+    return image_sources.share_all(installation, url, found.image_namespaces)
 
 
 def _renew(installation: Installation, options: Options, uids: UidRange, url: str) -> bool:

@@ -108,7 +108,6 @@ def load(text: str, *, installed: Iterable[str] | None = None) -> Site:
     pools = frozenset(installed) if installed is not None else frozenset(named or _USUAL_POOLS)
     faults = [*_pool_faults(named, pools), *_namespace_faults(profile), *_quota_faults(profile, pools)]
     faults += [*_annotation_faults(profile), *_disk_faults(profile.disks), *_verb_faults(profile.verbs)]
-    faults += _not_supported_yet(profile)
     if faults:
         raise InvalidManifest(faults)
     return Site(
@@ -231,12 +230,6 @@ def _verb_faults(verbs: tuple[Verb, ...]) -> Iterator[Fault]:
     for index, verb in enumerate(verbs):
         if verb in verbs[:index]:
             yield Fault(f"site.verbs[{index}]", f"{verb.value!r} is there twice: remove one")
-
-
-def _not_supported_yet(profile: Profile) -> Iterator[Fault]:
-    """Yield what is known and not carried out yet: it is refused, since what is asked for is never ignored."""
-    if profile.image_namespaces != (names.IMAGE_NAMESPACE,):
-        yield Fault("site.imageNamespaces", f"is not supported yet: leave it out, and it is {names.IMAGE_NAMESPACE}")
 
 
 def _one_of(pools: Iterable[str]) -> str:

@@ -111,7 +111,7 @@ async def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         installation,
         (component,),
         settings=settings,
-        prepare=lambda: None,
+        prepare=list,
         renew=renewals,
         make_room=list,
         withdraw=list,

@@ -7,21 +7,11 @@ from hypothesis import strategies as st
 
 from virtualserver.api.faults import InvalidManifest
 from virtualserver.plan import sites
-from virtualserver.plan.sites import profile
 from virtualserver.plan.sites.annotations import AllowedAnnotations
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
 from virtualserver.plan.sites.site import BetweenNamespaces, Site, Verb
 
 
-@pytest.fixture
-def _all_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def everything_is(_: profile.Profile) -> tuple[()]:
-        return ()
-
-    monkeypatch.setattr(profile, "_not_supported_yet", everything_is)
-
-
-@pytest.mark.usefixtures("_all_supported")
 def test_a_profile_is_read() -> None:
     text = """
 pools: [{name: public, namespaces: [team-a]}, {name: private-ord1}]
@@ -70,7 +60,6 @@ _POOLS = st.frozensets(st.sampled_from(["public", "private", "public-ord1"]), mi
 _KEYS = st.lists(st.sampled_from(["plain", "example.com/a", "example.com/*"]), unique=True)
 
 
-@pytest.mark.usefixtures("_all_supported")
 @given(pools=_POOLS, data=st.data())
 def test_what_is_written_is_read_as_the_same_site(pools: frozenset[str], data: st.DataObject) -> None:
     counts = st.integers(0, 300)
@@ -152,7 +141,6 @@ def test_every_pool_has_a_name_of_its_own_that_says_what_it_serves() -> None:
     assert "-REGION in lower case" in found["site.pools[2].name"]
 
 
-@pytest.mark.usefixtures("_all_supported")
 def test_what_a_quota_and_a_list_of_namespaces_cannot_say_is_refused() -> None:
     found = faults_of("""
 imageNamespaces: [vd-images, vd-images, VD]
@@ -189,9 +177,8 @@ def test_a_verb_is_one_that_is_known_and_stands_once() -> None:
     assert faults_of("verbs: [use-public, use-public]") == {"site.verbs[1]": "'use-public' is there twice: remove one"}
 
 
-@pytest.mark.parametrize(("text", "path"), [("imageNamespaces: []", "site.imageNamespaces")])
-def test_what_is_not_carried_out_yet_is_refused_instead_of_ignored(text: str, path: str) -> None:
-    assert "not supported yet" in faults_of(text)[path]
+def test_there_may_be_no_namespace_of_images() -> None:
+    assert sites.load("imageNamespaces: []").image_namespaces == ()
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1000.5", ".nan", ".inf"])
