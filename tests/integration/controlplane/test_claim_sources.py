@@ -174,8 +174,11 @@ def test_the_namespaces_of_images_are_those_of_site_yaml_while_the_api_server_ru
             seconds=300,
             what="the default to be nobody's any more",
         )
-        refusal = tenants.refusal("POST", tenants.path(kind), a_volume("thief", source("vd-images")))
-        assert f"or use an image of {tenants.other} or {made}" in refusal
+        words = f"or use an image of {tenants.other} or {made}"
+        thief = a_volume("thief", source("vd-images"))
+        eventually(
+            lambda: words in tenants.refusal("POST", tenants.path(kind), thief), seconds=300, what="the new words"
+        )
     finally:
         file.unlink()
     eventually(lambda: tenants.is_taken(kind, source("vd-images")), seconds=300, what="the default to hold again")
