@@ -225,7 +225,11 @@ CLAIMS: list[Claim] = [
         "the address, as a floating one",
         lambda w: a_server("v5", running=False, network={"public": False, "floatingIPs": [w.address, "wanted-tcp"]}),
     ),
-    Claim("the address, as one from outside", lambda w: a_service("s10", externalIPs=[w.address, "10.96.0.1"])),
+    Claim(
+        "the address, as one from outside",
+        lambda w: a_service("s10", externalIPs=[w.address, "10.96.0.1"]),
+        refused=True,
+    ),
     Claim("the guest's own address", lambda w: a_service("s6", annotations={"metallb.io/loadBalancerIPs": w.guest})),
     Claim(
         "the address of the node", lambda w: a_service("s7", annotations={"metallb.io/loadBalancerIPs": "127.0.0.1"})

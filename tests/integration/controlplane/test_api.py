@@ -74,6 +74,51 @@ def test_no_pod_waits_for_a_node_that_nobody_is_and_holds_its_namespace(
     control_plane.kubectl("delete", "namespace", namespace, "--timeout=90s")
 
 
+A_SERVICE: dict[str, Any] = {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}
+A_POLICY: dict[str, Any] = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}}
+IPS = ["203.0.113.9"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "asked", "refusal"),
+    [
+        (A_SERVICE, {"type": "NodePort"}, "spec.type: NodePort: no port of the machine itself leads to guests"),
+        (A_SERVICE, {"externalIPs": IPS}, "spec.externalIPs: 203.0.113.9: nobody answers for them"),
+        (A_SERVICE, {"type": "LoadBalancer", "externalIPs": IPS}, "spec.externalIPs: 203.0.113.9: nobody answers"),
+        (A_POLICY, {"policyTypes": ["Ingress"]}, "a NetworkPolicy is not carried out here"),
+    ],
+)
+def test_fault_16_what_nobody_carries_out_is_refused_with_the_reason_and_what_is_there_stays(
+    control_plane: ControlPlane, namespace: str, manifest: dict[str, Any], asked: dict[str, Any], refusal: str
+) -> None:
+    """A binding without the action, for a moment, makes the old object: earlier versions refused nothing."""
+    named = {**manifest, "metadata": {"name": "old", "namespace": namespace}, "spec": {**manifest["spec"], **asked}}
+    text = json.dumps(named)
+    assert refusal in control_plane.kubectl("apply", "-f", "-", stdin=text, check=False)
+    binding = "validatingadmissionpolicybinding/not-carried-out.virtualservers.coreweave.com"
+
+    def acts(action: str) -> None:
+        patch = json.dumps({"spec": {"validationActions": [action]}})
+        control_plane.kubectl("patch", binding, "--type=merge", "-p", patch)
+
+    def is_made() -> bool:
+        return "/old created" in control_plane.kubectl("apply", "-f", "-", stdin=text, check=False)
+
+    acts("Audit")
+    try:
+        eventually(is_made, what="the old object to be made")
+    finally:
+        acts("Deny")
+    fresh = json.dumps({**named, "metadata": {"name": "new", "namespace": namespace}})
+    eventually(
+        lambda: refusal in control_plane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=fresh, check=False),
+        what="the policy to be in force again",
+    )
+    kind = manifest["kind"].lower()
+    control_plane.kubectl("label", kind, "old", "-n", namespace, "a=b")
+    control_plane.kubectl("delete", kind, "old", "-n", namespace, "--wait=false")
+
+
 def test_a_quota_refuses_the_second_object(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.kubectl("create", "quota", "one", "-n", namespace, "--hard=count/secrets=1,services=1")
 

@@ -137,7 +137,7 @@ def test_attack_a_tenant_who_says_himself_which_address_his_service_has_gets_non
     tenant = f"tenant-of-{node.namespace}"
     kubectl = ("-n", node.namespace, f"--as={tenant}")
     node.api.kubectl("-n", node.namespace, "create", "rolebinding", "tenant", "--clusterrole=edit", f"--user={tenant}")
-    thief = a_service("thief", annotations={names.METALLB_ALLOCATED_FROM: "private"}, externalIPs=[address])
+    thief = a_service("thief", annotations={names.METALLB_ALLOCATED_FROM: "private"})
     owner = {"apiVersion": "v1", "kind": "Service", "name": "victim", "controller": True}
     thief["metadata"]["ownerReferences"] = [{**owner, "uid": node.get("service", "victim")["metadata"]["uid"]}]
     lie = {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
