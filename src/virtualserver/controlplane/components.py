@@ -307,6 +307,9 @@ def _kube_controller_manager(
         leader_elect="false",
         profiling="false",
         controllers=",".join(CONTROLLERS),
+        # It follows kinds that are defined after its start only 30 s later, and does not look again at the quotas that
+        # were waiting for them: by default they stay without a figure, and refuse everything, for five minutes.
+        resource_quota_sync_period="30s",
         # Its default of 20 requests a second makes the deletion of many servers wait for itself, not for the machine.
         kube_api_qps=400,
         kube_api_burst=800,

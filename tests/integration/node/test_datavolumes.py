@@ -216,3 +216,20 @@ def test_fault_43_how_far_disks_are_overcommitted_says_site_yaml_and_a_higher_bo
     finally:
         file.unlink()
     node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
+
+
+def test_a_quota_that_refuses_a_claim_or_an_instance_is_told_in_its_words_and_its_lifting_is_used(
+    node: NodeWorld,
+) -> None:
+    """Fault 26; the machine's strategy starts it once only, so what was refused must not count as a start."""
+    claims, instances = "persistentvolumeclaims", "count/virtualmachineinstances.kubevirt.io"
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
+    node.apply({**quota, "spec": {"hard": {claims: "0", instances: "0"}}})
+    node.eventually(lambda: node.status("resourcequota", "few").get("used") == {claims: "0", instances: "0"})
+    node.apply(a_volume("one"), a_machine("one", strategy="RerunOnFailure"))
+    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "ClaimRefused")
+    assert f"exceeded quota: few, requested: {claims}=1" in node.condition("dv", "one", "Ready")["message"]
+    node.eventually(lambda: node.condition("vm", "one", "Failure").get("reason") == "InstanceRefused")
+    assert f"exceeded quota: few, requested: {instances}=1" in node.condition("vm", "one", "Failure")["message"]
+    node.patch("resourcequota", "few", {"spec": {"hard": {claims: "1", instances: "1"}}})
+    node.wait_printable("one", "Running")

@@ -123,10 +123,16 @@ class VmController:
             return 0.0
         if decision.action == "stop" and vmi is not None:
             await self._writer.delete(kinds.VIRTUAL_MACHINE_INSTANCE, vmi)
+        is_carried_out = decision.action != "start" or foreign is None
         if decision.action == "start" and foreign is None:
-            vmi = await self._start(vm)
-        elif decision.action == "start":
-            # Not carried out yet, and it shall be once the name is free.
+            try:
+                vmi = await self._start(vm)
+            except (Forbidden, Invalid) as error:
+                # A ResourceQuota, mostly: whoever asked is told in its words.
+                refused = refused or Wait("InstanceRefused", error.message)
+                is_carried_out = False
+        if not is_carried_out:
+            # It shall be once the name is free, or there is room.
             decision = dataclasses.replace(decision, run_strategy=fields.status_of(vm).get("runStrategy"))
         await self._report(vm, vmi, decision, now, foreign=foreign, refused=refused)
         if refused is not None:
@@ -159,7 +165,7 @@ class VmController:
                 continue  # from a moment ago: the watch is about to tell
             except (Forbidden, Invalid) as error:
                 message = f"DataVolume {wanted['metadata']['name']} of spec.dataVolumeTemplates: {error.message}"
-                refused = Wait("FailedCreateDataVolume", message, retry_seconds=30.0)
+                refused = Wait("FailedCreateDataVolume", message)
         return refused
 
     async def _start(self, vm: Manifest) -> Manifest | None:

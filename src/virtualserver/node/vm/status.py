@@ -43,7 +43,7 @@ def status_of(
         decision: What is done about it.
         data_volumes: The DataVolumes that its volumes name, with the object, None where there is none.
         foreign: A VMI of the machine's name that is not the machine's; None: there is none.
-        refused: Why a DataVolume that it brings along could not be made.
+        refused: Why a DataVolume that it brings along, or its VMI, could not be made; None: nothing was refused.
         needs_restart: True where the template changed since the VMI was made.
         now: Seconds since the epoch.
     """

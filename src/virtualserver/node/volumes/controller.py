@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.controller import Controller
+from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of
@@ -214,7 +215,11 @@ class VolumeController:
             # The claim comes before its disk: what exists on this machine can be found through the API.
             if claim is None:
                 manifest = claim_of(volume, digest=image.digest, size=size)
-                claim = await self._writer.create(kinds.PERSISTENT_VOLUME_CLAIM, manifest)
+                try:
+                    claim = await self._writer.create(kinds.PERSISTENT_VOLUME_CLAIM, manifest)
+                except (Forbidden, Invalid) as error:
+                    # A ResourceQuota or a LimitRange, mostly: whoever asked is told in its words.
+                    return Wait("ClaimRefused", error.message)
             await asyncio.to_thread(self._disks.create, uid, base=image.disk, size_bytes=size, user=0)
         bound = capacity_of(claim)
         if bound is not None and bound < size:

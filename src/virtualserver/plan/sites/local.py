@@ -68,6 +68,7 @@ class Local:
 
     reasons: Final[Mapping[str, Reason]] = {
         "WaitingForVolumes": Reason.PROVISIONING,
+        "InstanceRefused": Reason.ERROR,
         "GuestStandsStill": Reason.FAILED,
         "GuestCutOff": Reason.FAILED,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from virtualserver.node.vm.run_strategy import decide, timestamp
 from virtualserver.node.vm.status import status_of
+from virtualserver.node.waits import Wait
 
 NOW = 1_800_000_000.0
 BOUND = {"status": {"phase": "Succeeded"}}
@@ -119,3 +120,20 @@ def test_the_same_state_is_the_same_status() -> None:
     decision = decide(a_vm(**first), a_vmi("Running"), now=NOW + 50)
     again = status_of(a_vm(**first), a_vmi("Running"), decision, data_volumes=[], needs_restart=False, now=NOW + 50)
     assert again == first
+
+
+def test_what_the_api_server_says_of_a_vmi_that_it_refused_stands_in_the_status() -> None:
+    vm = a_vm("Always")
+    refusal = Wait("InstanceRefused", "exceeded quota: few")
+    told = status_of(
+        vm,
+        None,
+        decide(vm, None, now=NOW),
+        data_volumes=[("one", BOUND)],
+        needs_restart=False,
+        refused=refusal,
+        now=NOW,
+    )
+    (failure,) = [one for one in told["conditions"] if one["type"] == "Failure"]
+    assert (failure["status"], failure["reason"], failure["message"]) == ("True", refusal.reason, refusal.message)
+    assert told["printableStatus"] == "Starting"
