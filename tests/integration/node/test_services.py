@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -155,6 +155,25 @@ def test_attack_a_tenant_who_says_himself_which_address_his_service_has_gets_non
     )
     assert node.address_of("victim") == address
     node.one_owner()
+
+
+def test_fault_26_a_quota_on_endpoint_slices_keeps_no_address_back_and_is_told(node: NodeWorld) -> None:
+    slices = "count/endpointslices.discovery.k8s.io"
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {slices: "0"}}}
+
+    def told() -> dict[str, Any]:
+        return node.condition("service", "one-tcp", names.PORTS_PUBLISHED)
+
+    node.apply(quota)
+    node.eventually(lambda: node.status("resourcequota", "few").get("used") == {slices: "0"})
+    node.apply(a_volume("one"), a_machine("one"), a_service("one-tcp", selects="one"))
+    address = node.address_of("one-tcp")
+    node.wait_taken("one")
+    node.eventually(lambda: told().get("reason") == "EndpointsRefused")
+    assert f"exceeded quota: few, requested: {slices}=1" in told()["message"]
+    node.eventually(lambda: node.answers(address, 22))
+    node.delete("resourcequota", "few")
+    node.eventually(lambda: not told())
 
 
 def test_the_address_moves_between_the_services_of_one_server(node: NodeWorld) -> None:

@@ -6,12 +6,13 @@ What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
+from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.kube.patch import merge_patch
 from virtualserver.node.allocation.addresses import PASSING
@@ -40,6 +41,9 @@ __all__ = ["ServiceController"]
 
 _NAMED_FAULTS = 5
 """So many of a Service's faults are named; the others show when these are mended."""
+
+_REFUSED_SECONDS: Final = 5.0
+"""What the API server refused is tried again this often: a quota may leave room, and nobody tells of it."""
 
 _OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED, names.FLOATS)
 
@@ -181,9 +185,11 @@ class ServiceController:
             for vmi in relations.waiting_vmis(self._cache, service):
                 self._queues.vmis.add(vmi)
         # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
-        if not service["metadata"].get("deletionTimestamp"):
-            await self._write_slices(service, self._members(service, floats))
-        await self._write_status(service, granted, floats)
+        is_going = bool(service["metadata"].get("deletionTimestamp"))
+        refused = "" if is_going else await self._write_slices(service, self._members(service, floats))
+        await self._write_status(service, granted, floats, refused=refused)
+        if refused:
+            return _REFUSED_SECONDS
         return granted.retry_seconds if isinstance(granted, Wait) and granted.reason in PASSING else None
 
     async def _put(self, uid: str, wanted: ServiceRules) -> None:
@@ -300,21 +306,29 @@ class ServiceController:
             members = [floats.vmi]
         return [rules.Backend(vmi, relations.addresses_on(self._held, vmi)) for vmi in members]
 
-    async def _write_slices(self, service: Manifest, members: list[rules.Backend]) -> None:
+    async def _write_slices(self, service: Manifest, members: list[rules.Backend]) -> str:
+        """Write what the API shows of a Service's endpoints, and return what of it is refused: nothing else waits."""
         wanted = {key_of(one): one for one in rules.endpoint_slices(service, members, node=self._node)}
+        refused: list[str] = []
         for key, manifest in wanted.items():
-            live = self._cache.get(kinds.ENDPOINT_SLICE, key)
-            # Of an earlier Service of this name: the garbage collector is about to remove it.
-            if live is not None and not is_made_by(service, live):
-                await self._writer.delete(kinds.ENDPOINT_SLICE, live)
-                live = None
-            if live is None:
-                await self._writer.create(kinds.ENDPOINT_SLICE, manifest)
-            elif changes := _slice_changes(live, manifest):
-                await self._writer.patch(kinds.ENDPOINT_SLICE, live, changes)
+            try:
+                await self._write_slice(service, self._cache.get(kinds.ENDPOINT_SLICE, key), manifest)
+            except (Forbidden, Invalid) as error:
+                refused.append(f"EndpointSlice {key[1]}: {error.message}")
         for live in self._cache.by_index(kinds.ENDPOINT_SLICE, "owner", service["metadata"]["uid"]):
             if key_of(live) not in wanted:
                 await self._writer.delete(kinds.ENDPOINT_SLICE, live)
+        return "; ".join(refused)
+
+    async def _write_slice(self, service: Manifest, live: Manifest | None, manifest: Manifest) -> None:
+        # Of an earlier Service of this name: the garbage collector is about to remove it. Of somebody else: we may not.
+        if live is not None and not is_made_by(service, live):
+            await self._writer.delete(kinds.ENDPOINT_SLICE, live)
+            live = None
+        if live is None:
+            await self._writer.create(kinds.ENDPOINT_SLICE, manifest)
+        elif changes := _slice_changes(live, manifest):
+            await self._writer.patch(kinds.ENDPOINT_SLICE, live, changes)
 
     def _pool_name(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> str | None:
         if isinstance(granted, Wait) or not granted:
@@ -323,7 +337,7 @@ class ServiceController:
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
     async def _write_status(
-        self, service: Manifest, granted: tuple[Address, ...] | Wait, floats: floating.Floats | None
+        self, service: Manifest, granted: tuple[Address, ...] | Wait, floats: floating.Floats | None, *, refused: str
     ) -> None:
         held = () if isinstance(granted, Wait) else granted
         conditions = _conditions(
@@ -333,6 +347,7 @@ class ServiceController:
             matches_nobody=relations.matches_nobody(self._cache, service),
             former=[*filter(self._addresses.is_of_former_network, held)],
             contested={address: who for address in held if (who := self._addresses.contested(address))},
+            refused=refused,
         )
         if not conditions and not any(condition_of(service, type_) for type_ in _OWNED):
             return
@@ -362,6 +377,7 @@ def _conditions(
     matches_nobody: bool,
     former: Sequence[Address],
     contested: Mapping[Address, str],
+    refused: str,
 ) -> list[dict[str, Any]]:
     conditions: list[dict[str, Any]] = []
     faults: dict[str, str] = {}
@@ -374,6 +390,8 @@ def _conditions(
             faults["SourceRangeInvalid"] = "; ".join(unreadable[:_NAMED_FAULTS])
     if matches_nobody:
         faults[NO_MACHINE] = _nobody(service)
+    if refused:
+        faults["EndpointsRefused"] = f"packets take their way, but the API does not show all endpoints: {refused}"
     if floats is not None and floats.addresses:
         message = floats_message(floats.server["metadata"]["name"])
         conditions.append({"type": names.FLOATS, "status": "True", "reason": "Claimed", "message": message})
