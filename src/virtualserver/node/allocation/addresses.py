@@ -442,8 +442,10 @@ class Addresses:
         elif not wish.pinned:
             yield from ((wish.owner, _purpose(pool.name, family)) for pool in allowed for family in wish.families)
         elif all(pools.pool_of(one, allowed) or self._keeps(wish, one, allowed) for one in wish.pinned):
-            # The group's, or its own where it had one before it could share.
-            yield from ((owner, str(address)) for address in wish.pinned for owner in (wish.group, wish.service))
+            # The group's, or its own where it had one before it could share. One that cannot share keeps nothing of the
+            # group's for itself: it would wait for ever for what it keeps.
+            owners = (wish.service,) if wish.clash else (wish.group, wish.service)
+            yield from ((owner, str(address)) for address in wish.pinned for owner in owners)
 
 
 def _of_vpc(kind: Kind, vpc: str | None) -> str:

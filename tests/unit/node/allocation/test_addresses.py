@@ -229,6 +229,17 @@ def test_a_pin_to_the_address_of_the_own_group_is_granted_unless_ports_clash(wor
     assert world.grant(world.add("other", key="U", pins="203.0.113.1")) == "AddressInUse"
 
 
+def test_a_pinned_address_is_given_back_by_the_group_and_goes_to_who_cannot_share_any_more(world: World) -> None:
+    older = world.add("older")
+    pinned = world.add("pinned", key="U", pins="203.0.113.2")
+    assert world.grant(pinned) == "203.0.113.2"
+    older["metadata"]["annotations"]["metallb.io/allow-shared-ip"] = "U"
+    assert world.grant(pinned) == "AddressInUse", "it has a port in common with an older one"
+    assert world.grant(older) == "203.0.113.1"
+    assert world.sweep() == ["203.0.113.2"]
+    assert world.grant(pinned) == "203.0.113.2"
+
+
 @pytest.mark.parametrize("pins", ["nonsense", "203.0.113.1.9"])
 def test_a_pin_that_is_no_address_is_named(world: World, pins: str) -> None:
     assert world.grant(world.add("a", pins=pins)) == "AddressInvalid"
