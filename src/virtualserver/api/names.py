@@ -40,6 +40,7 @@ __all__ = [
     "METALLB_LOAD_BALANCER_IPS",
     "NAME",
     "NAME_LIMIT",
+    "NETWORK_DIFFERS",
     "NODE_FINALIZER",
     "NODE_MANAGER",
     "OPERATOR_MANAGER",
@@ -116,6 +117,8 @@ DATA_PLANE_READY: Final = f"{DOMAIN}/DataPlaneReady"
 FLOWS_BOUNDED: Final = f"{DOMAIN}/FlowsBounded"
 """Condition of a VirtualMachineInstance, there while it is True: its guest had as many flows as it may have, or opened
 them as fast as it may, within the last minute, and others were dropped."""
+NETWORK_DIFFERS: Final = f"{DOMAIN}/NetworkDiffers"
+"""Condition of a VirtualMachineInstance, there while it is True: a VPC that it is on was deleted, or is another now."""
 ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
 """Condition of a Service: whether a load balancer address was granted, and why not."""
 PORTS_PUBLISHED: Final = f"{DOMAIN}/PortsPublished"

@@ -95,11 +95,12 @@ def test_the_seed_is_read_only_and_after_the_disks() -> None:
 
 
 def test_each_nic_takes_its_open_tap() -> None:
-    nics = (Nic("tap0", "02:00:00:00:00:01"), Nic("tap1", "02:00:00:00:00:02"))
+    nics = (Nic("tap0", "02:00:00:00:00:01"), Nic("nic1", "02:00:00:00:00:02", mtu=9000))
     arguments = arguments_of(a_spec(nics=nics), taps=(7, 9))
     assert values_of(arguments, "-netdev") == ["tap,id=net0,fd=7", "tap,id=net1,fd=9"]
     cards = [value for value in values_of(arguments, "-device") if "net-pci" in value]
     assert ["mac=02:00:00:00:00:01" in cards[0], "mac=02:00:00:00:00:02" in cards[1]] == [True, True]
+    assert ["host_mtu=9000" in card for card in cards] == [False, True]
 
 
 def test_a_nic_without_its_tap_is_a_mistake() -> None:

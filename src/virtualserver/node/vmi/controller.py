@@ -195,6 +195,8 @@ class VmiController:
             conditions.append(status.paused())
         if any(map(self._dataplane.has_met_bound, self._held.links_of(uid).values())):
             conditions.append(status.bounded())
+        if differs := self._placement.network_differs(vmi):
+            conditions.append(status.network_differs(differs))
         wanted["conditions"] = with_conditions(vmi, conditions, now=now)
         await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted)
         if "phase" in wanted or condition_of(vmi, "Ready") != condition_of({"status": wanted}, "Ready"):

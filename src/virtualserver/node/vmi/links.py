@@ -123,6 +123,29 @@ class Links:
                 )
         return links
 
+    def network_differs(self, vmi: Manifest, links: Iterable[Link]) -> str:
+        """Return in what the VPCs of a running VMI's links differ from what they were at its start; ``""``: in nothing.
+
+        A definition that is deleted takes no network away, and one that is changed changes none that is in use.
+        """
+        told = (self._differs(vmi, link) for link in links if isinstance(link, VpcLink))
+        return "; ".join(filter(None, told))
+
+    def _differs(self, vmi: Manifest, link: VpcLink) -> str:
+        namespace, vpc = vmi["metadata"]["namespace"], self._addresses.vpc_of_tap(link.device)
+        name = f"VPC {vpc}: NetworkAttachmentDefinition {namespace}/{vpc}"
+        definition = self._cache.get(kinds.NETWORK_ATTACHMENT_DEFINITION, (namespace, str(vpc)))
+        if definition is None:
+            return (
+                f"{name} was deleted: the network is there until the machine stops, and cannot be joined before a "
+                "definition of that name is created again"
+            )
+        try:
+            mtu = mtu_of(definition)
+        except DefinitionError as error:
+            return f"{name} is not carried out as it is now, which the next start waits for: {error}"
+        return "" if mtu == link.mtu else f"{name}: MTU {mtu} instead of {link.mtu} from the next start on"
+
     def bridge_of(self, namespace: str, vpc: str) -> str:
         """Return the name of the bridge of a VPC."""
         return f"{device_names.BRIDGE_PREFIX}{self._mac_key.bridge_of(namespace, vpc)}"

@@ -128,6 +128,10 @@ class Placement:
             if isinstance(link, GuestLink) and link.resolver != resolver:
                 await self._connect(uid, nic, dataclasses.replace(link, resolver=resolver))
 
+    def network_differs(self, vmi: Manifest) -> str:
+        """Return in what the VPCs of a running VMI differ from what they were at its start; ``""``: in nothing."""
+        return self._links.network_differs(vmi, self._held.links_of(vmi["metadata"]["uid"]).values())
+
     async def _connect(self, uid: str, nic: str, link: Link) -> None:
         """Hold a link as it is to be, then bring it into the data plane."""
         self._held.add_link(uid, nic, link)

@@ -28,6 +28,7 @@ __all__ = [
     "before_restart",
     "bounded",
     "link_conditions",
+    "network_differs",
     "paused",
     "ready",
     "released",
@@ -150,6 +151,11 @@ def bounded() -> dict[str, Any]:
     """Return the condition of a VMI whose guest met the bound of its flows within the last minute."""
     message = "the guest has as many open flows as it may have, or opens them as fast as it may: new ones are dropped"
     return {"type": names.FLOWS_BOUNDED, "status": "True", "reason": "TooManyFlows", "message": message}
+
+
+def network_differs(message: str) -> dict[str, Any]:
+    """Return the condition of a VMI that is on a VPC whose definition is not the one that it was started with."""
+    return {"type": names.NETWORK_DIFFERS, "status": "True", "reason": "DefinitionChanged", "message": message}
 
 
 def _condition(type: str, is_so: bool, reason: str, otherwise: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -104,6 +105,7 @@ class Host:
             is_closed=lambda: self.is_closed,
         )
         self.is_closed = False
+        self._versions = itertools.count(1)
 
     def of(self, uid: str = "u", *, mac: str | None = None, **of_vmi: Any) -> dict[str, GuestLink] | Wait:
         found = self.links.of(a_vmi(uid, **of_vmi), (NicWish("lan", mac),), owner=uid)
@@ -117,7 +119,7 @@ class Host:
         return found if isinstance(found, Wait) else {n: link for n, link in found.items() if isinstance(link, VpcLink)}
 
     def defines(self, name: str, config: str = '{"type": "bridge", "mtu": 9000}') -> None:
-        metadata = {"namespace": "ns", "name": name, "uid": f"of-{name}", "resourceVersion": str(len(config))}
+        metadata = {"namespace": "ns", "name": name, "uid": f"of-{name}", "resourceVersion": str(next(self._versions))}
         kind = kinds.NETWORK_ATTACHMENT_DEFINITION
         self.cache.remember(kind, {"kind": kind.kind, "metadata": metadata, "spec": {"config": config}})
 
@@ -322,3 +324,29 @@ def test_a_machine_that_runs_keeps_its_place_on_a_vpc_whatever_its_object_says_n
     nic = Nic(blue.device, blue.mac, blue.mtu)
     wish = NicWish("vpc-0", None, "red")
     assert host.links.of_running(a_vmi(), [(wish, nic)], user=100) == {"vpc-0": blue}
+
+
+def test_a_definition_that_is_deleted_or_changed_in_use_is_told_of(host: Host) -> None:
+    host.defines("blue")
+    links = host.on_vpcs("blue")
+    assert isinstance(links, dict)
+
+    def told() -> str:
+        return host.links.network_differs(a_vmi(), links.values())
+
+    assert told() == ""
+    host.defines("blue", '{"type": "bridge", "mtu": 1400}')
+    assert told() == "VPC blue: NetworkAttachmentDefinition ns/blue: MTU 1400 instead of 9000 from the next start on"
+    host.defines("blue", '{"type": "bridge", "vlan": 7}')
+    assert "is not carried out as it is now, which the next start waits for" in told() and "vlan" in told()
+
+
+def test_a_definition_that_is_deleted_in_use_is_told_of(host: Host, tmp_path: Path) -> None:
+    host.defines("blue")
+    links = host.on_vpcs("blue")
+    assert isinstance(links, dict)
+    host.allocations.close()
+    later = Host(tmp_path / "claims")  # its cache has seen no definition
+    told = later.links.network_differs(a_vmi(), links.values())
+    assert told.startswith("VPC blue: NetworkAttachmentDefinition ns/blue was deleted: the network is there until")
+    later.allocations.close()
