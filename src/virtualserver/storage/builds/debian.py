@@ -22,7 +22,16 @@ from virtualserver.storage.builds import BuiltImage, ImageBuildError, cpio, kern
 if TYPE_CHECKING:
     from virtualserver.host.progress import Update
 
-__all__ = ["COMMAND_LINE", "DISK_BYTES", "PACKAGES", "PROGRAMS", "apt_options", "build", "sources_from"]
+__all__ = [
+    "COMMAND_LINE",
+    "DISK_BYTES",
+    "OPTIONAL_CARDS",
+    "PACKAGES",
+    "PROGRAMS",
+    "apt_options",
+    "build",
+    "sources_from",
+]
 
 COMMAND_LINE: Final = "root=/dev/vda ro console=tty0 console=ttyS0 quiet no_timer_check"
 """What the kernel is told: messages and a login go to the serial console."""
@@ -33,7 +42,7 @@ DISK_BYTES: Final = 2 << 30
 PACKAGES: Final = (
     *("systemd-sysv", "udev", "dbus", "kmod", "systemd-timesyncd", "e2fsprogs", "ca-certificates"),
     *("cloud-init", "openssh-server", "sudo", "passwd", "login"),
-    *("ifupdown", "isc-dhcp-client", "iproute2", "iputils-ping", "netbase"),
+    *("ifupdown", "isc-dhcp-client", "iproute2", "iputils-ping", "netbase", "nftables"),
     *("procps", "less", "nano", "busybox"),
 )
 """What the image has beside Debian's essential packages; busybox has a small web server."""
@@ -64,6 +73,45 @@ _FILES = {
     "etc/machine-id": "",
     "etc/network/interfaces": "auto lo\niface lo inet loopback\nsource /etc/network/interfaces.d/*\n",
 }
+OPTIONAL_CARDS: Final = {
+    "etc/systemd/system/optional-cards-marked.service": """\
+# cloud-init gives network cards that nobody shall wait for a metric, and ifupdown has a word of ours for them.
+[Unit]
+DefaultDependencies=no
+After=cloud-init-local.service
+Before=networking.service
+[Service]
+Type=oneshot
+ExecStart=/usr/local/sbin/mark-optional-cards
+[Install]
+WantedBy=networking.service
+""",
+    "etc/systemd/system/optional-cards.service": """\
+[Unit]
+After=networking.service
+[Service]
+ExecStart=/sbin/ifup --all --allow=optional
+RemainAfterExit=yes
+[Install]
+WantedBy=multi-user.target
+""",
+    "usr/local/sbin/mark-optional-cards": """\
+#!/bin/sh
+file=/etc/network/interfaces.d/50-cloud-init
+[ -f "$file" ] || exit 0
+for card in $(awk '$1 == "iface" { card = $2 } $1 == "metric" && $2 >= 1000 { print card }' "$file"); do
+  sed -i "s/^auto $card$/allow-optional $card/" "$file"
+done
+""",
+    "etc/dhcp/dhclient-enter-hooks.d/optional-cards": """\
+# A card with a metric takes the resolver over where no other card has a default route only.
+if [ -n "$IF_METRIC" ] && ip -4 route show default | grep -qv " metric "; then
+  make_resolv_conf() { :; }
+fi
+""",
+}
+"""Network cards on VPCs, which may be silent: no start waits for them, and no name server from there takes over."""
+
 _REMOVED = (
     "etc/resolv.conf",
     "var/lib/dbus/machine-id",
@@ -188,6 +236,14 @@ def _write_files(root: Path, modules: Path) -> str:
         key.unlink()
     for name, content in _FILES.items():
         (root / name).write_text(content)
+    for name, content in OPTIONAL_CARDS.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+        (root / name).chmod(0o755 if "sbin" in name else 0o644)
+    for unit, target in (("optional-cards-marked", "networking.service"), ("optional-cards", "multi-user.target")):
+        wants = root / f"etc/systemd/system/{target}.wants"
+        wants.mkdir(exist_ok=True)
+        (wants / f"{unit}.service").symlink_to(f"../{unit}.service")
     for name in _MASKED:
         # As `systemctl mask` does it; the machine that builds may have no systemd.
         (root / "etc/systemd/system" / name).symlink_to("/dev/null")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import yaml
 
 from virtualserver.storage import builds
 from virtualserver.storage.builds import debian
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_only_debians_own_archives_are_used_each_once() -> None:
@@ -43,3 +48,28 @@ def test_the_image_asks_no_metadata_service_and_makes_one_host_key() -> None:
     assert cloud["datasource_list"] == ["NoCloud", "None"]
     assert cloud["ssh_genkeytypes"] == ["ed25519"]
     assert cloud["system_info"]["default_user"]["lock_passwd"] is True
+
+
+RENDERED = """\
+auto lo
+iface lo inet loopback
+
+auto enp0s2
+iface enp0s2 inet dhcp
+
+auto enp0s3
+iface enp0s3 inet dhcp
+    metric 1001
+"""
+
+
+def test_no_start_waits_for_a_card_on_a_vpc(tmp_path: Path) -> None:
+    """What cloud-init 22.4 renders for ifupdown of the network configuration of a server on a VPC."""
+    file = tmp_path / "interfaces"
+    file.write_text(RENDERED)
+    script = debian.OPTIONAL_CARDS["usr/local/sbin/mark-optional-cards"].replace(
+        "/etc/network/interfaces.d/50-cloud-init", str(file)
+    )
+    for _ in range(2):
+        subprocess.run(["sh", "-c", script], check=True)
+        assert file.read_text() == RENDERED.replace("auto enp0s3", "allow-optional enp0s3")
