@@ -7,7 +7,16 @@ variable "ssh_public_keys" {
 variable "vpc" {
   type        = string
   default     = "blue"
-  description = "Name of an existing VPC of the namespace."
+  description = "Name of the VPC."
+}
+
+resource "kubernetes_manifest" "vpc" {
+  manifest = {
+    apiVersion = "k8s.cni.cncf.io/v1"
+    kind       = "NetworkAttachmentDefinition"
+    metadata   = { name = var.vpc, namespace = "default" }
+    spec       = { config = jsonencode({ cniVersion = "0.3.1", name = var.vpc, type = "bridge" }) }
+  }
 }
 
 module "firewall" {
@@ -26,7 +35,7 @@ module "firewall" {
 
   vs_tcp_ports = [22]
   vs_udp_ports = []
-  vs_vpcs      = [var.vpc]
+  vs_vpcs      = [kubernetes_manifest.vpc.manifest.metadata.name]
 }
 
 module "inside" {
@@ -44,7 +53,7 @@ module "inside" {
   vs_gpu_enable   = false # one machine has no GPU to give
 
   vs_disable_k8s_networking = true
-  vs_vpcs                   = [var.vpc]
+  vs_vpcs                   = [kubernetes_manifest.vpc.manifest.metadata.name]
 }
 
 output "address" {
