@@ -8,13 +8,15 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from virtualserver.storage.builds import BuiltImage, busybox, cpio
+from virtualserver.storage.builds import BuiltImage, busybox, cpio, kernel
 
-__all__ = ["CACHE", "agent", "build"]
+__all__ = ["CACHE", "agent", "build", "build_router"]
 
 CACHE = Path(os.environ.get("VS_TEST_CACHE", "/var/cache/virtualserver-dev/guest"))
 """Where what takes long to make is kept between runs, under names of its content."""
@@ -28,6 +30,56 @@ ttyS0::respawn:/bin/agent console /dev/ttyS0
 ::ctrlaltdel:/sbin/reboot
 ::shutdown:/bin/sync
 """
+
+
+_ROUTER_MODULES = ("nf_tables", "nft_chain_nat", "nft_masq", "nft_nat", "nft_ct", "nf_conntrack", "nf_nat")
+_ROUTER_START = """\
+#!/bin/sh
+while read -r module; do insmod "/lib/modules/router/$module"; done </lib/modules/router/order
+exec /etc/rc
+"""
+
+
+@functools.cache
+def build_router(cache: Path = CACHE) -> BuiltImage:
+    """Return the image with the host's ``nft`` besides, and what the kernel needs for it: one that can masquerade."""
+    image = build(cache)
+    assert image.initrd is not None
+    files = {path.lstrip("/"): cpio.file(Path(path).read_bytes(), mode=0o755) for path in _programs("nft")}
+    files["etc/start-router"] = cpio.file(_ROUTER_START, mode=0o755)
+    files["etc/inittab"] = cpio.file(_INITTAB.replace("::sysinit:/etc/rc", "::sysinit:/etc/start-router"))
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        files |= asyncio.run(_modules(cache))
+    whole = image.initrd.read_bytes() + cpio.archive(files)
+    initrd = cache / f"initrd-{hashlib.sha256(whole).hexdigest()[:16]}"
+    _keep(initrd, whole, 0o644)
+    return dataclasses.replace(image, initrd=initrd, name="test-router")
+
+
+def _programs(name: str) -> list[str]:
+    """Return a program's path, and those of the libraries that it needs."""
+    path = shutil.which(name)
+    assert path is not None
+    listed = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
+    return [path, *re.findall(r"(/\S+) \(0x", listed)]
+
+
+async def _modules(cache: Path) -> dict[str, cpio.Member]:
+    """Return the modules of the kernel that the image boots, kept in the cache by the kernel's package."""
+    package = await kernel.kernel_package()
+    kept = cache / f"router-{await kernel.package_hash(package)}"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            await kernel.download(Path(folder), [package], lambda _step, _done: None)
+            found = kernel.ordered_modules(Path(folder, "root/lib/modules"), _ROUTER_MODULES)
+            made = Path(folder, "made")
+            made.mkdir()
+            for module in found:
+                shutil.copyfile(module, made / module.name)
+            (made / "order").write_text("".join(f"{module.name}\n" for module in found))
+            made.rename(kept)
+    return {f"lib/modules/router/{path.name}": cpio.file(path.read_bytes()) for path in kept.iterdir()}
 
 
 @functools.cache
