@@ -214,7 +214,7 @@ def lost(sent: Any, kept: Any, path: str = "") -> Iterator[str]:
             yield f"{path}: {len(items)} items became {len(others)}"
         for index, (item, other) in enumerate(zip(items, others, strict=False)):
             yield from lost(item, other, f"{path}[{index}]")
-    elif sent != kept:
+    elif sent != kept and not (sent == [] and kept is None):  # an empty list is left out
         yield f"{path}: {sent!r} became {kept!r}"
 
 
