@@ -74,6 +74,7 @@ async def test_a_missing_service_and_a_literal_address_are_waited_for(cluster: C
     assert pinned["metadata"]["annotations"]["metallb.io/loadBalancerIPs"] == "240.141.77.141"
     await a_service(cluster)
     await cluster.reason("WaitingForAddress", type_="ServicesReady")
+    await cluster.until(lambda: held(cluster, "web"))
     assert await held(cluster, "web") == {"fip": ADDRESS}
     await cluster.change(VIRTUAL_SERVER, "web", spec={"network": {"floatingIPs": ["fip"]}})
     await cluster.gone(kinds.SERVICE, "web-f0")
