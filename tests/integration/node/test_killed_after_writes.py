@@ -134,13 +134,13 @@ def _machines(world: NodeWorld) -> int:
 
 
 def settled(world: NodeWorld, expected: Counter[str] | None = None) -> Counter[str]:
-    """Return the census once it is as expected, or stays the same for a second where nothing is expected."""
+    """Return the census once it is as expected, or stays the same for three seconds where nothing is expected."""
     last: list[Counter[str]] = [Counter()]
 
     def is_so() -> bool:
         before, last[0] = last[0], census(world)
         if expected is None:
-            time.sleep(1)
+            time.sleep(3)
             return before == last[0]
         return last[0] == expected
 
@@ -148,7 +148,7 @@ def settled(world: NodeWorld, expected: Counter[str] | None = None) -> Counter[s
         want = expected or Counter()
         return f"too many: {last[0] - want}, missing: {want - last[0]}: {world.log[-1500:]}"
 
-    world.eventually(is_so, seconds=90, what=differs)
+    world.eventually(is_so, seconds=180, what=differs)
     return last[0]
 
 
