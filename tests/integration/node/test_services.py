@@ -106,6 +106,7 @@ def test_fault_5_a_namespace_over_its_quota_is_told_so_and_goes_on_when_there_is
     services = ["a", "b", "late"]
     node.apply(*(a_service(name) for name in services))
     node.eventually(lambda: any(assigned(node, name).get("reason") == "AddressQuotaExceeded" for name in services))
+    node.eventually(lambda: sum(assigned(node, name).get("status") == "True" for name in services) == 2)
     held = [name for name in services if assigned(node, name)["status"] == "True"]
     (late,) = set(services) - set(held)
     assert assigned(node, late)["message"].startswith("2 of 2 of pool public")
