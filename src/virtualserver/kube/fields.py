@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["annotations_of", "items", "labels_of", "mapping", "status_of"]
+__all__ = ["annotations_of", "items", "labels_of", "load_balancer_addresses", "mapping", "status_of"]
 
 
 def mapping(manifest: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
@@ -37,3 +37,8 @@ def annotations_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
 def labels_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
     """Return an object's labels, empty where it has none."""
     return mapping(manifest, "metadata", "labels")
+
+
+def load_balancer_addresses(service: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the load balancer addresses that a Service shows; an entry without one names a host."""
+    return tuple(one["ip"] for one in items(service, "status", "loadBalancer", "ingress") if one.get("ip"))

@@ -11,6 +11,7 @@ from virtualserver import controlplane
 from virtualserver.controlplane import site
 from virtualserver.fabric import repairs
 from virtualserver.installation import ranges
+from virtualserver.kube import fields
 from virtualserver.local import inventory, listening
 from virtualserver.local.errors import MissingError
 from virtualserver.local.kubectl import Kubectl
@@ -137,12 +138,7 @@ def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> 
     recorded = installation.record().ranges
     if recorded is None:
         return ()
-    used = {
-        entry["ip"]
-        for service in services
-        for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
-        if "ip" in entry
-    }
+    used = {address for service in services for address in fields.load_balancer_addresses(service)}
     return tuple(
         PoolUse(
             name=pool.name,

@@ -136,7 +136,7 @@ def _of_vm(before: Manifest, after: Manifest) -> Iterator[Event]:
 
 
 def _of_service(before: Manifest, after: Manifest) -> Iterator[Event]:
-    old, new = _addresses(before), _addresses(after)
+    old, new = fields.load_balancer_addresses(before), fields.load_balancer_addresses(after)
     if new and new != old:
         yield Event("Normal", "AddressAssigned", f"the address {', '.join(new)} was assigned")
     condition = condition_of(after, names.ADDRESS_ASSIGNED)
@@ -144,10 +144,6 @@ def _of_service(before: Manifest, after: Manifest) -> Iterator[Event]:
         yield Event("Warning", condition["reason"], str(condition.get("message", "")))
     if _reason(after, names.PORTS_PUBLISHED) == NO_MACHINE != _reason(before, names.PORTS_PUBLISHED):
         yield Event("Warning", NO_MACHINE, str((condition_of(after, names.PORTS_PUBLISHED) or {}).get("message", "")))
-
-
-def _addresses(service: Manifest) -> list[str]:
-    return [one["ip"] for one in fields.items(service, "status", "loadBalancer", "ingress") if "ip" in one]
 
 
 def _reason(manifest: Manifest, type: str) -> Any:

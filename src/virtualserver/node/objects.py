@@ -12,8 +12,6 @@ from virtualserver.api import names
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.objects import Manifest
 
@@ -23,8 +21,8 @@ __all__ = [
     "cluster_network",
     "families_of",
     "is_final",
-    "selects",
     "volume_claims",
+    "vpc_of",
     "vpcs_of",
 ]
 
@@ -45,10 +43,14 @@ def cluster_network(spec: Manifest) -> str | None:
     return next((network["name"] for network in networks if "pod" in network), None)
 
 
+def vpc_of(network: Manifest) -> str | None:
+    """Return the VPC that an entry of a VMI's ``spec.networks`` names, without its namespace; None: it names none."""
+    return str(fields.mapping(network, "multus").get("networkName") or "").rpartition("/")[2] or None
+
+
 def vpcs_of(spec: Manifest) -> list[str]:
     """Return the VPCs, of its own namespace, that a VMI's ``spec`` names, in the order of its networks."""
-    named = (str(fields.mapping(one, "multus").get("networkName") or "") for one in fields.items(spec, "networks"))
-    return [name.rpartition("/")[2] for name in named if name]
+    return [vpc for network in fields.items(spec, "networks") if (vpc := vpc_of(network))]
 
 
 def addresses_of(vmi: Manifest) -> tuple[Address, ...]:
@@ -71,12 +73,6 @@ def families_of(service: Manifest) -> tuple[int, ...]:
 def is_final(vmi: Manifest | None) -> bool:
     """Return whether a VMI has ended."""
     return vmi is not None and fields.status_of(vmi).get("phase") in ("Succeeded", "Failed")
-
-
-def selects(service: Manifest, labels: Mapping[str, str]) -> bool:
-    """Return whether a Service's selector matches labels; one without a selector matches nothing."""
-    selector = fields.mapping(service, "spec", "selector")
-    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
 def volume_claims(spec: Manifest) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Manifest, Resource, key_of, owner_uid
-from virtualserver.node.objects import attached_service, selects, volume_claims, vpcs_of
+from virtualserver.node.objects import attached_service, volume_claims, vpcs_of
 from virtualserver.node.services import balancing, floating, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
 from virtualserver.node.vmi import macs
@@ -109,7 +109,7 @@ class Watches:
         elif len(seen) == 1:
             # While a machine has no VMI, it only matters to those that would say that they match none.
             for service in self._cache.by_index(kinds.SERVICE, relations.FOR_ANYBODY, change.key[0]):
-                if selects(service, seen[0]):
+                if labels.selects(service, seen[0]):
                     self._queues.services.add(key_of(service))
 
     def _vmi(self, change: Change) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "is_image",
-    "load_balancer_addresses",
     "machine_labels",
     "machine_mac",
     "selects",
@@ -26,12 +25,6 @@ __all__ = [
     "server_macs",
     "source_claim",
 ]
-
-
-def load_balancer_addresses(service: Manifest) -> tuple[str, ...]:
-    """Return the load balancer addresses that a Service shows."""
-    ingress = fields.items(service, "status", "loadBalancer", "ingress")
-    return tuple(str(item["ip"]) for item in ingress if item.get("ip"))
 
 
 def server_macs(server: Manifest, mac_key: MacKey) -> tuple[str, ...]:
@@ -64,11 +57,7 @@ def machine_labels(machine: Manifest) -> Mapping[str, str]:
 
 def selects(service: Manifest, machine: Manifest) -> bool:
     """Return whether a Service's selector matches a machine; one without a selector matches none."""
-    selector = fields.mapping(service, "spec", "selector")
-    if not selector:
-        return False
-    seen = machine_labels(machine)
-    return all(seen.get(key) == value for key, value in selector.items())
+    return labels.selects(service, machine_labels(machine))
 
 
 def machine_mac(machine: Manifest) -> str | None:

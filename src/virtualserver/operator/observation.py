@@ -9,14 +9,14 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import age_of, key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
-from virtualserver.operator.manifests import is_image, load_balancer_addresses, machine_mac, selects, server_mac
+from virtualserver.operator.manifests import is_image, machine_mac, selects, server_mac
 from virtualserver.operator.watches import BY_ADDRESS, BY_MAC, BY_SERVICE
 from virtualserver.plan import mac
 from virtualserver.plan.children import MADE_FROM, Children
-from virtualserver.plan.floating import FloatingService, named
+from virtualserver.plan.floating import FloatingService, places
 from virtualserver.plan.objects import secret
 from virtualserver.plan.objects.table import KINDS
-from virtualserver.plan.ownership import PINNED_SUFFIXES, claim_name, living_owner
+from virtualserver.plan.ownership import claim_name, living_owner, pinned_names
 from virtualserver.plan.references import references
 from virtualserver.plan.situation import Surroundings
 
@@ -108,11 +108,7 @@ async def read_secrets(client: Client, server: VirtualServer, *, with_own: bool)
 def _floating_services(cache: Cache, server: VirtualServer) -> tuple[str, ...]:
     """Return the names of the Services whose addresses a manifest names, by their names or literally."""
     named = [item.service_name for item in server.spec.network.floating if item.service_name]
-    own = (
-        [f"{server.name}{suffix}" for suffix in PINNED_SUFFIXES]
-        if len(named) < len(server.spec.network.floating)
-        else []
-    )
+    own = pinned_names(server.name) if len(named) < len(server.spec.network.floating) else ()
     return tuple(dict.fromkeys((*named, *_holders(cache, server).values(), *own)))
 
 
@@ -150,8 +146,7 @@ def _holder(cache: Cache, service: Manifest | None, claim: Manifest | None) -> s
     server = cache.get(VIRTUAL_SERVER, (claim["metadata"]["namespace"], name)) if claim is not None and name else None
     if server is None or service is None:
         return name
-    words = {service["metadata"]["name"], *load_balancer_addresses(service)}
-    return name if words.intersection(named(server)) else None
+    return name if places(server, service, fields.load_balancer_addresses(service)) else None
 
 
 def _server_name(cache: Cache, manifest: Manifest | None) -> str | None:

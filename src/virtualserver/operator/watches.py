@@ -21,7 +21,6 @@ from virtualserver.kube.objects import key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
 from virtualserver.operator.manifests import (
     is_image,
-    load_balancer_addresses,
     machine_labels,
     machine_mac,
     selects,
@@ -67,7 +66,7 @@ def _floating_values(server: Manifest) -> Iterable[str]:
 
 
 def _address_values(service: Manifest) -> Iterable[str]:
-    return [f"{service['metadata']['namespace']}/{address}" for address in load_balancer_addresses(service)]
+    return [f"{service['metadata']['namespace']}/{address}" for address in fields.load_balancer_addresses(service)]
 
 
 def _service_values(one: Manifest) -> Iterable[str]:

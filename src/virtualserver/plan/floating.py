@@ -15,12 +15,12 @@ from virtualserver.api.virtualserver import read_floating
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from virtualserver.api.reasons import Reason
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["Floating", "FloatingService", "Obstacle", "named"]
+__all__ = ["Floating", "FloatingService", "Obstacle", "named", "places"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,3 +89,15 @@ def named(server: Manifest) -> tuple[str, ...]:
             one = read_floating(item)
             found.append(str(one.address or one.service_name))
     return tuple(dict.fromkeys(found))
+
+
+def places(server: Manifest, service: Manifest, addresses: Iterable[object]) -> list[int]:
+    """Return at which places of its list a VirtualServer names a Service, or one of its addresses.
+
+    Args:
+        server: The VirtualServer, as it is stored.
+        service: The Service.
+        addresses: Those that it has.
+    """
+    words = {service["metadata"]["name"], *map(str, addresses)}
+    return [place for place, word in enumerate(named(server)) if word in words]

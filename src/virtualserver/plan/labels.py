@@ -15,9 +15,11 @@ from virtualserver.api import names
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["of_new_vmi", "of_vm", "recorded", "seen"]
+__all__ = ["of_new_vmi", "of_vm", "recorded", "seen", "selects"]
 
 _DOMAIN: Final = "kubevirt.io/domain"
 """A label that published manifests give their machines; one that has none is found by its name."""
@@ -58,6 +60,12 @@ def seen(vmi: Manifest, vm: Manifest | None) -> dict[str, str]:
     created_by = {"kubevirt.io/created-by": str(vmi["metadata"].get("uid", ""))}
     identity = _identity(name, fields.mapping(vmi, "spec"))
     return {_DOMAIN: _as_value(name), **own, **identity, **created_by, **_LAUNCHER}
+
+
+def selects(service: Manifest, labels: Mapping[str, str]) -> bool:
+    """Return whether a Service's selector matches labels; one without a selector matches nothing."""
+    selector = fields.mapping(service, "spec", "selector")
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
 def _identity(name: str, spec: Manifest) -> dict[str, str]:

@@ -32,6 +32,7 @@ __all__ = [
     "living_owner",
     "machine_labels",
     "metadata",
+    "pinned_names",
 ]
 
 VIRTUAL_SERVER: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND)
@@ -90,6 +91,11 @@ def metadata(
         owner = {"metadata": {"name": server.name, "uid": server.uid}}
         result["ownerReferences"] = [controller_reference(VIRTUAL_SERVER, owner)]
     return result
+
+
+def pinned_names(server: str) -> tuple[str, ...]:
+    """Return the names that the Services may have which hold a server's literal floating addresses."""
+    return tuple(f"{server}{suffix}" for suffix in PINNED_SUFFIXES)
 
 
 def claim_name(service: str) -> str:

@@ -5,23 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-import pytest
-
-from virtualserver.node.objects import addresses_of, selects, volume_claims
-
-
-@pytest.mark.parametrize(
-    ("selector", "labels", "expected"),
-    [
-        ({"a": "1"}, {"a": "1", "b": "2"}, True),
-        ({"a": "1", "b": "3"}, {"a": "1", "b": "2"}, False),
-        ({}, {"a": "1"}, False),
-        (None, {"a": "1"}, False),
-        ({"a": "1"}, {}, False),
-    ],
-)
-def test_a_selector_matches_labels(selector: Any, labels: Any, expected: bool) -> None:
-    assert selects({"spec": {"selector": selector}}, labels) is expected
+from virtualserver.node.objects import addresses_of, volume_claims
 
 
 def a_vmi(*interfaces: dict[str, Any], phase: str = "Running", **spec: Any) -> dict[str, Any]:

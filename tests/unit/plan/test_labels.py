@@ -75,3 +75,17 @@ def test_a_name_that_is_no_value_of_a_label_is_cut_as_kubevirt_cuts_it() -> None
 def test_a_vmi_says_which_labels_it_has_from_its_machine() -> None:
     vmi = a_vmi(a_vm(labels={"b": "1", "a": "2"}))
     assert vmi["metadata"]["annotations"][names.TEMPLATE_LABELS] == "a,b"
+
+
+@pytest.mark.parametrize(
+    ("selector", "seen", "expected"),
+    [
+        ({"a": "1"}, {"a": "1", "b": "2"}, True),
+        ({"a": "1", "b": "3"}, {"a": "1", "b": "2"}, False),
+        ({}, {"a": "1"}, False),
+        (None, {"a": "1"}, False),
+        ({"a": "1"}, {}, False),
+    ],
+)
+def test_a_selector_matches_labels(selector: Any, seen: Any, expected: bool) -> None:
+    assert labels.selects({"spec": {"selector": selector}}, seen) is expected

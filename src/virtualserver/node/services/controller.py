@@ -21,6 +21,7 @@ from virtualserver.node.events import NO_MACHINE
 from virtualserver.node.ownership import is_made_by, server_of
 from virtualserver.node.services import balancing, floating, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
+from virtualserver.plan.floating import places
 from virtualserver.plan.sites.local import floats_message
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class ServiceController:
 
     def _is_first(self, server: Manifest, service: Manifest, granted: tuple[Address, ...]) -> bool:
         """Return whether a Service is the first of those that a server names and has an address of."""
-        first = min(floating.places(server, service, granted))
+        first = min(places(server, service, granted))
         for key in floating.claimed_by(self._cache, server["metadata"]["uid"]):
             other = self._cache.get(kinds.SERVICE, key)
             if other is None or key == key_of(service):
@@ -268,7 +269,7 @@ class ServiceController:
             if isinstance(addresses, Wait) or not addresses:
                 continue
             is_held = floating.claimant(self._cache, other, addresses) is server
-            if is_held and min(floating.places(server, other, addresses)) < first:
+            if is_held and min(places(server, other, addresses)) < first:
                 return False
         return True
 
@@ -354,12 +355,9 @@ class ServiceController:
         wanted: dict[str, Any] = {
             "conditions": with_conditions(service, conditions, now=time.time(), owned=_OWNED) or None
         }
-        ingress = [] if isinstance(granted, Wait) else [{"ip": str(address)} for address in granted]
-        live_ingress = [
-            {"ip": one["ip"]} for one in fields.items(service, "status", "loadBalancer", "ingress") if "ip" in one
-        ]
-        if ingress != live_ingress:
-            wanted["loadBalancer"] = {"ingress": ingress}
+        shown = tuple(map(str, held))
+        if shown != fields.load_balancer_addresses(service):
+            wanted["loadBalancer"] = {"ingress": [{"ip": address} for address in shown]}
         changes: dict[str, Any] = {"status": merge_patch(fields.status_of(service), wanted, partial=True)}
         # In the same write: nobody shall take an address of the old pool for one of the new.
         pool = self._pool_name(service, granted)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.objects import key_of
 from virtualserver.node.ownership import server_of
-from virtualserver.plan.floating import named
+from virtualserver.plan.floating import places
 from virtualserver.plan.ownership import SERVICE_NAME, VIRTUAL_SERVER, claim_name, living_owner
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Key, Manifest
 
-__all__ = ["Floats", "claimant", "claimed_by", "guest_of", "places"]
+__all__ = ["Floats", "claimant", "claimed_by", "guest_of"]
 
 
 class Floats(NamedTuple):
@@ -38,18 +38,6 @@ class Floats(NamedTuple):
     vmi: Manifest | None
     addresses: tuple[Address, ...] = ()
     is_source: bool = False
-
-
-def places(server: Manifest, service: Manifest, addresses: Collection[Address]) -> list[int]:
-    """Return at which places of its list a VirtualServer names a Service, or one of its addresses.
-
-    Args:
-        server: The VirtualServer.
-        service: The Service.
-        addresses: What it was granted.
-    """
-    words = {service["metadata"]["name"], *map(str, addresses)}
-    return [place for place, word in enumerate(named(server)) if word in words]
 
 
 def claimed_by(cache: Cache, server: str) -> list[Key]:

@@ -8,7 +8,7 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import Key, Manifest, key_of
-from virtualserver.node.objects import attached_service, is_final, selects
+from virtualserver.node.objects import attached_service, is_final
 from virtualserver.node.ownership import is_made_by, server_of
 from virtualserver.node.services import balancing, floating
 from virtualserver.plan import labels
@@ -47,7 +47,7 @@ def namespace_of_users(service: Manifest) -> tuple[str, ...]:
 def services_selecting(cache: Cache, namespace: str, *seen: Mapping[str, str]) -> list[Key]:
     """Return the Services of a namespace that select any of these labels."""
     services = cache.in_namespace(kinds.SERVICE, namespace)
-    return [key_of(service) for service in services if any(selects(service, one) for one in seen)]
+    return [key_of(service) for service in services if any(labels.selects(service, one) for one in seen)]
 
 
 def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
@@ -56,7 +56,7 @@ def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
     found = [
         key_of(service)
         for service in cache.in_namespace(kinds.SERVICE, vmi["metadata"]["namespace"])
-        if selects(service, seen) or service["metadata"]["name"] == attached
+        if labels.selects(service, seen) or service["metadata"]["name"] == attached
     ]
     return [*found, *_claimed_for(cache, vmi)]
 
@@ -66,7 +66,7 @@ def matches_nobody(cache: Cache, service: Manifest) -> bool:
     if not namespace_of_users(service) or members_of(cache, service):
         return False
     vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, service["metadata"]["namespace"])
-    return not any(selects(service, labels.of_vm(vm)) for vm in vms)
+    return not any(labels.selects(service, labels.of_vm(vm)) for vm in vms)
 
 
 def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
@@ -76,7 +76,7 @@ def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
     server is known to live: anybody may give another machine its labels. Any other leads to whom it selects.
     """
     vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
-    selected = [vmi for vmi in vmis if selects(service, _labels(cache, vmi))]
+    selected = [vmi for vmi in vmis if labels.selects(service, _labels(cache, vmi))]
     if claimed_owner(service) is None:
         return selected
     server = server_of(cache, service)
@@ -136,7 +136,7 @@ def waiting_vmis(cache: Cache, service: Manifest) -> list[Key]:
         key_of(vmi)
         for vmi in cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace)
         if not is_final(vmi) and not is_true(vmi, names.DATA_PLANE_READY)
-        if selects(service, _labels(cache, vmi))
+        if labels.selects(service, _labels(cache, vmi))
         or attached_service(vmi) == name
         or (namespace, name) in _claimed_for(cache, vmi)
     ]

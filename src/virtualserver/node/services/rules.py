@@ -15,6 +15,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import age_of, controller_reference
 from virtualserver.node.services import source_ranges
+from virtualserver.plan.ownership import SERVICE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -167,8 +168,8 @@ def endpoint_slices(service: Manifest, members: Sequence[Backend], *, node: str)
                     "name": f"{metadata['name']}-ipv{family}",
                     "namespace": metadata["namespace"],
                     "labels": {
-                        "kubernetes.io/service-name": metadata["name"],
-                        "endpointslice.kubernetes.io/managed-by": names.MANAGED_BY_NODE,
+                        SERVICE_NAME: metadata["name"],
+                        names.MANAGED_BY: names.MANAGED_BY_NODE,
                     },
                     "ownerReferences": [controller_reference(kinds.SERVICE, service)],
                 },

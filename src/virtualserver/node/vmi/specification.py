@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from virtualserver.api import names, quantity, resolver
 from virtualserver.api.mac import canonical
 from virtualserver.kube import fields
-from virtualserver.node.objects import cluster_network
+from virtualserver.node.objects import cluster_network, vpc_of, vpcs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -157,17 +157,12 @@ def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish,
     if not interfaces:
         is_attached = name is not None and devices.get("autoattachPodInterface", True)
         return (NicWish(str(name), None),) if is_attached else ()
-    vpcs = {network["name"]: _vpc_of(network) for network in fields.items(spec, "networks")}
+    vpcs = {network["name"]: vpc_of(network) for network in fields.items(spec, "networks")}
     # The order of the interfaces decides, as with KubeVirt.
     return tuple(
         NicWish(one["name"], canonical(one["macAddress"]) if one.get("macAddress") else None, vpcs.get(one["name"]))
         for one in interfaces
     )
-
-
-def _vpc_of(network: Mapping[str, Any]) -> str | None:
-    """Return the VPC that an entry of ``spec.networks`` names, without its namespace; None where it names none."""
-    return fields.mapping(network, "multus").get("networkName", "").rpartition("/")[2] or None
 
 
 def _memory(domain: Mapping[str, Any]) -> int:
@@ -211,7 +206,7 @@ def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], n
             yield f"{path}: only pod and multus networks are supported"
     if len([network for network in networks if "pod" in network]) > 1:
         yield "spec.networks has more than one pod network: name one"
-    vpcs = [vpc for network in networks if (vpc := _vpc_of(network))]
+    vpcs = vpcs_of(spec)
     if len(vpcs) > _MOST_VPCS:
         yield f"spec.networks has {len(vpcs)} multus networks: use {_MOST_VPCS} at most"
     for vpc in {one for one in vpcs if vpcs.count(one) > 1}:

@@ -47,37 +47,28 @@ def _named(situation: Situation, field: str, item: FloatingIP) -> Floating | Non
     there = surroundings.floating.get(name, FloatingService())
     claimed = situation.children.get("EndpointSlice", ownership.claim_name(name)) is not None
     obstacle = next(_obstacles(situation, field, name, there, is_claimed=claimed), None)
-    return Floating(field, name, "", obstacle, claimed, _granted(there.service))
+    return Floating(field, name, "", obstacle, claimed, fields.load_balancer_addresses(there.service or {}))
 
 
 def _pinned(situation: Situation, field: str, item: FloatingIP, others: Mapping[str, Floating]) -> Floating:
     """Return the address that a Service of the server's own holds, or is to hold."""
     own, address = _own_pins(situation), str(item.address)
-    free = (
-        name
-        for name in (f"{situation.server.name}{suffix}" for suffix in ownership.PINNED_SUFFIXES)
-        if situation.found.get("Service", name) is None and name not in others
-    )
+    names = ownership.pinned_names(situation.server.name)
+    free = (name for name in names if situation.found.get("Service", name) is None and name not in others)
     name = next((name for name, pin in own.items() if pin == address), None) or next(free, None)
     if name is None:
-        names = ", ".join(f"{situation.server.name}{suffix}" for suffix in ownership.PINNED_SUFFIXES)
-        message = f"{field}: one of the Services {names} would hold {address}, and all exist: delete one"
+        message = f"{field}: one of the Services {', '.join(names)} would hold {address}, and all exist: delete one"
         return Floating(field, "", address, Obstacle(Reason.SERVICE_NAME_TAKEN, message))
     claimed = situation.children.get("EndpointSlice", ownership.claim_name(name)) is not None
-    return Floating(field, name, address, None, claimed, _granted(situation.children.get("Service", name)))
+    granted = fields.load_balancer_addresses(situation.children.get("Service", name) or {})
+    return Floating(field, name, address, None, claimed, granted)
 
 
 def _own_pins(situation: Situation) -> dict[str, str]:
     """Return the addresses that the server's own Services ask for, by the Service's name."""
     driver, server = situation.site.driver, situation.server
-    names = (f"{server.name}{suffix}" for suffix in ownership.PINNED_SUFFIXES)
-    services = ((name, situation.children.get("Service", name)) for name in names)
+    services = ((name, situation.children.get("Service", name)) for name in ownership.pinned_names(server.name))
     return {name: driver.pinned_address(service) for name, service in services if service is not None}
-
-
-def _granted(service: Manifest | None) -> tuple[str, ...]:
-    ingress = fields.items(service or {}, "status", "loadBalancer", "ingress")
-    return tuple(item["ip"] for item in ingress if item.get("ip"))
 
 
 def _obstacles(

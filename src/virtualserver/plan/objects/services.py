@@ -41,7 +41,7 @@ def granted(situation: Situation, balancer: LoadBalancer) -> tuple[str, ...]:
     service = situation.children.get("Service", balancer.name)
     if service is None or situation.site.driver.allocated_pool(service) not in (None, balancer.pool.name):
         return ()
-    return _addresses(service)
+    return fields.load_balancer_addresses(service)
 
 
 def granted_to(situation: Situation, nic: NIC) -> tuple[str, ...]:
@@ -66,13 +66,15 @@ def removals(situation: Situation) -> list[Removal]:
     if not situation.keeps_its_addresses:
         # Until it starts next, the guest is reached as it was when it started.
         return _removed_pins(situation)
-    waiting = not all(_addresses(children.get("Service", balancer.name)) for balancer in network.load_balancers)
+    # From whichever pool: an address of the former one is held too.
+    holders = (children.get("Service", balancer.name) or {} for balancer in network.load_balancers)
+    waiting = not all(map(fields.load_balancer_addresses, holders))
     result: list[Removal] = []
     for name in network.names:
         service = children.get("Service", name)
         if service is None or name in network.services or children.leaving("Service", name):
             continue
-        if waiting and _addresses(service):
+        if waiting and fields.load_balancer_addresses(service):
             continue
         result.append(Removal("Service", situation.server.namespace, name, service["metadata"]["uid"]))
     return result + _removed_pins(situation)
@@ -81,19 +83,13 @@ def removals(situation: Situation) -> list[Removal]:
 def _removed_pins(situation: Situation) -> list[Removal]:
     """Return the Services of ours that hold literal addresses which the manifest does not name any more."""
     wanted = {one.service for one in situation.floating if one.pinned}
-    names_ever = (f"{situation.server.name}{suffix}" for suffix in ownership.PINNED_SUFFIXES)
-    found = ((name, situation.children.get("Service", name)) for name in names_ever if name not in wanted)
+    unwanted = [name for name in ownership.pinned_names(situation.server.name) if name not in wanted]
+    found = ((name, situation.children.get("Service", name)) for name in unwanted)
     return [
         Removal("Service", situation.server.namespace, name, service["metadata"]["uid"])
         for name, service in found
         if service is not None and not situation.children.leaving("Service", name)
     ]
-
-
-def _addresses(service: Manifest | None) -> tuple[str, ...]:
-    """Return the load balancer addresses of a Service as it exists, from whichever pool; none where it does not."""
-    ingress = fields.items(service or {}, "status", "loadBalancer", "ingress")
-    return tuple(item["ip"] for item in ingress if item.get("ip"))
 
 
 def _load_balancer(situation: Situation, balancer: LoadBalancer) -> Manifest:
