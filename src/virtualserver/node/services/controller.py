@@ -56,6 +56,24 @@ class _Sharing(NamedTuple):
     is_attached: bool
 
 
+class _Look(NamedTuple):
+    """One look at a Service: what it has, and whom it leads to.
+
+    Attributes:
+        sharing: The Services that share its address.
+        granted: Its load balancer addresses, or why it has none.
+        selected: The VMIs that it sends traffic to by its selector.
+        floats: Where its addresses float to; None: they do not.
+        members: The VMIs that it leads to, by its selector or as floating addresses do.
+    """
+
+    sharing: _Sharing
+    granted: tuple[Address, ...] | Wait
+    selected: list[Manifest]
+    floats: floating.Floats | None
+    members: list[rules.Backend]
+
+
 class ServiceController:
     """Brings every Service into the data plane, and reports it."""
 
@@ -114,8 +132,7 @@ class ServiceController:
         for service in self._cache.all(kinds.SERVICE):
             uid = service["metadata"]["uid"]
             self._uids[key_of(service)] = uid
-            sharing = self._sharing(service)
-            self._applied[uid] = wanted = self._rules(service, self._grant(service, sharing), sharing)
+            self._applied[uid] = wanted = self._rules(service, self._look(service, self._sharing(service)))
             self._standing[uid] = wanted.addresses
         return dict(self._applied)
 
@@ -157,10 +174,10 @@ class ServiceController:
             # Each group is looked at once, however many of its Services there are.
             group = balancing.group_of(service)
             sharing = shared[group] = shared.get(group) or self._sharing(service)
-            granted = self._grant(service, sharing)
-            if isinstance(granted, Wait):
+            look = self._look(service, sharing)
+            if isinstance(look.granted, Wait):
                 return False
-            if self._applied.get(service["metadata"]["uid"]) != self._rules(service, granted, sharing):
+            if self._applied.get(service["metadata"]["uid"]) != self._rules(service, look):
                 return False
         return True
 
@@ -175,22 +192,21 @@ class ServiceController:
             del self._uids[key]
         if service is None or uid is None or self._namespace(service) is None:
             return None
-        sharing = self._sharing(service)
-        granted = self._grant(service, sharing)
-        floats = self._floats(service, granted, sharing)
-        wanted = self._rules(service, granted, sharing)
+        look = self._look(service, self._sharing(service))
+        wanted = self._rules(service, look)
         if self._applied.get(uid) != wanted:
             self._uids[key] = uid
             await self._put(uid, wanted)
-            self._look_at_others_of(floats, key)
+            self._look_at_others_of(look.floats, key)
             for vmi in relations.waiting_vmis(self._cache, service):
                 self._queues.vmis.add(vmi)
         # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
         is_going = bool(service["metadata"].get("deletionTimestamp"))
-        refused = "" if is_going else await self._write_slices(service, self._members(service, floats))
-        await self._write_status(service, granted, floats, refused=refused)
+        refused = "" if is_going else await self._write_slices(service, look.members)
+        await self._write_status(service, look, refused=refused)
         if refused:
             return _REFUSED_SECONDS
+        granted = look.granted
         return granted.retry_seconds if isinstance(granted, Wait) and granted.reason in PASSING else None
 
     async def _put(self, uid: str, wanted: ServiceRules) -> None:
@@ -233,18 +249,25 @@ class ServiceController:
         is_servers = server_of(self._cache, service) is not None
         return self._site.value.site.opened_to(service["metadata"]["namespace"]) if is_servers else None
 
+    def _look(self, service: Manifest, sharing: _Sharing) -> _Look:
+        """Look at a Service; what it may have is granted."""
+        granted, selected = self._grant(service, sharing), relations.members_of(self._cache, service)
+        floats = None if selected else self._floats(service, granted, sharing)
+        members = [floats.vmi] if floats is not None and floats.vmi is not None else selected
+        backends = [rules.Backend(vmi, relations.addresses_on(self._held, vmi)) for vmi in members]
+        return _Look(sharing, granted, selected, floats, backends)
+
     def _floats(
         self, service: Manifest, granted: tuple[Address, ...] | Wait, sharing: _Sharing
     ) -> floating.Floats | None:
-        """Return where the addresses of a Service float to, None where they do not.
+        """Return where the addresses of a Service float to, None where they do not; its selector matches no machine.
 
-        Where a selector matches machines, its ports lead there and nothing floats. Of the Services that share an
-        address, the oldest that is claimed says where it floats to.
+        Of the Services that share an address, the oldest that is claimed says where it floats to.
         """
         if isinstance(granted, Wait) or not granted or sharing.is_attached:
             return None
         server = floating.claimant(self._cache, service, granted)
-        if server is None or relations.members_of(self._cache, service) or self._on_host(service):
+        if server is None or self._on_host(service):
             return None
         claimed = (floating.claimant(self._cache, one, granted) for one in sharing.group.services)
         if next(one for one in claimed if one is not None) is not server:
@@ -280,18 +303,18 @@ class ServiceController:
                 if other != key:
                     self._queues.services.add(other)
 
-    def _rules(self, service: Manifest, granted: tuple[Address, ...] | Wait, sharing: _Sharing) -> ServiceRules:
-        floats = self._floats(service, granted, sharing)
+    def _rules(self, service: Manifest, look: _Look) -> ServiceRules:
+        sharing = look.sharing
         return rules.rules_of(
             service,
-            self._members(service, floats),
-            granted=() if isinstance(granted, Wait) else granted,
+            look.members,
+            granted=() if isinstance(look.granted, Wait) else look.granted,
             on_guests=self._held.addresses(),
             is_attached=sharing.is_attached,
             attached=relations.attached_addresses(self._cache, self._held, sharing.group.services),
             on_host=self._on_host(service),
             sharing=sharing.group.services,
-            floats=floats,
+            floats=look.floats,
         )
 
     def _on_host(self, service: Manifest) -> tuple[Address, ...]:
@@ -300,12 +323,6 @@ class ServiceController:
         if not isinstance(wish, AddressWish) or not self._addresses.is_on_host(wish):
             return ()
         return tuple(self._dataplane.called_by_host)
-
-    def _members(self, service: Manifest, floats: floating.Floats | None) -> list[rules.Backend]:
-        members = relations.members_of(self._cache, service)
-        if floats is not None and floats.vmi is not None:
-            members = [floats.vmi]
-        return [rules.Backend(vmi, relations.addresses_on(self._held, vmi)) for vmi in members]
 
     async def _write_slices(self, service: Manifest, members: list[rules.Backend]) -> str:
         """Write what the API shows of a Service's endpoints, and return what of it is refused: nothing else waits."""
@@ -337,15 +354,14 @@ class ServiceController:
         wish = balancing.wish_of(service)
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
-    async def _write_status(
-        self, service: Manifest, granted: tuple[Address, ...] | Wait, floats: floating.Floats | None, *, refused: str
-    ) -> None:
+    async def _write_status(self, service: Manifest, look: _Look, *, refused: str) -> None:
+        granted = look.granted
         held = () if isinstance(granted, Wait) else granted
         conditions = _conditions(
             service,
             granted,
-            floats,
-            matches_nobody=relations.matches_nobody(self._cache, service),
+            look.floats,
+            matches_nobody=not look.selected and relations.matches_nobody(self._cache, service),
             former=[*filter(self._addresses.is_of_former_network, held)],
             contested={address: who for address in held if (who := self._addresses.contested(address))},
             refused=refused,

@@ -62,8 +62,8 @@ def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
 
 
 def matches_nobody(cache: Cache, service: Manifest) -> bool:
-    """Return whether no machine of its namespace, running or not, is one that a user's load balancer selects."""
-    if not namespace_of_users(service) or members_of(cache, service):
+    """Return whether no VirtualMachine of its namespace, running or not, is one that a user's load balancer selects."""
+    if not namespace_of_users(service):
         return False
     vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, service["metadata"]["namespace"])
     return not any(labels.selects(service, labels.of_vm(vm)) for vm in vms)
@@ -75,6 +75,8 @@ def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
     A Service that says that it belongs to a VirtualServer leads to that server's machine only, and to nobody before the
     server is known to live: anybody may give another machine its labels. Any other leads to whom it selects.
     """
+    if not fields.mapping(service, "spec", "selector"):
+        return []
     vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
     selected = [vmi for vmi in vmis if labels.selects(service, _labels(cache, vmi))]
     if claimed_owner(service) is None:
