@@ -12,6 +12,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver import controlplane
+from virtualserver.kube.conditions import condition_of
 from virtualserver.local import inventory, status
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.node.allocation import allocations
@@ -164,8 +165,8 @@ def _by_reason(servers: Iterable[Mapping[str, Any]]) -> Iterator[Sample]:
 
 
 def _reason(server: Mapping[str, Any]) -> str:
-    conditions: list[Mapping[str, str]] = server.get("status", {}).get("conditions", [])
-    return next((one["reason"] for one in conditions if one["type"] == "Ready"), "Unknown")
+    condition = condition_of(server, "Ready")
+    return str(condition["reason"]) if condition else "Unknown"
 
 
 def _guest(owner: Mapping[str, Any] | None) -> dict[str, str]:

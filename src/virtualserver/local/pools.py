@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from virtualserver.api import names
 from virtualserver.installation import ranges
 from virtualserver.local import networks
 from virtualserver.local.errors import ConflictError
 from virtualserver.node.allocation import allocations
+from virtualserver.node.services import balancing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,33 +106,27 @@ def staying(installation: Installation) -> Iterator[Staying]:
             if any(address in network for network in several):
                 kind, _, name = held.claimant.name.rpartition(" ")
                 service = name if kind == "Service" else f"{name}-tcp"
-                yield Staying(address, pool, str(held.claimant), command(held.claimant.namespace, service, address))
-
-
-def command(namespace: str, service: str, address: Address) -> str:
-    """Return what moves a Service from an address to one that its pool has now."""
-    return shlex.join(
-        ["kubectl", "-n", namespace, "annotate", "--overwrite", "service", service, f"{names.LEAVES}={address}"]
-    )
+                command = balancing.leaving((held.claimant.namespace, service), address)
+                yield Staying(address, pool, str(held.claimant), command)
 
 
 def _held(installation: Installation) -> list[tuple[Address, allocations.Allocation]]:
     if not installation.allocations.exists():
         return []
     recorded = allocations.read(installation.allocations)
-    found = [one for one in recorded if one.kind == "address" and one.purpose.startswith("load-balancer/")]
+    found = [one for one in recorded if one.kind == "address" and one.is_balancer]
     return sorted(((ip_address(one.value), one) for one in found), key=lambda pair: (pair[0].version, int(pair[0])))
 
 
 def _check_overlaps(
     installation: Installation, present: Ranges, public: tuple[Network, ...], private: tuple[Network, ...]
 ) -> None:
+    elsewhere = networks.of_other_installations(installation)
     for option, asked, others in (
         ("--public-pool", public, private or tuple(one for pool in present.private.values() for one in pool)),
         ("--private-pool", private, public or tuple(one for pool in present.public.values() for one in pool)),
     ):
         own = (*others, *present.guest, *present.service, *present.link)
-        elsewhere = networks.of_other_installations(installation)
         taken = [(network, "this instance") for network in own]
         taken += [(network, f"instance {name!r}") for name, several in elsewhere.items() for network in several]
         for network in asked:

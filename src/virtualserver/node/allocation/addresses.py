@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.node.allocation import pools
-from virtualserver.node.allocation.allocations import NOBODY, Allocation, Allocations, AlreadyAllocated, Claimant, Kind
+from virtualserver.node.allocation.allocations import (
+    BALANCER,
+    NOBODY,
+    Allocation,
+    Allocations,
+    AlreadyAllocated,
+    Claimant,
+    Kind,
+)
 from virtualserver.node.allocation.host_pool import PORT_IN_USE
 from virtualserver.node.allocation.uplink import PROBING
 from virtualserver.node.waits import Wait
@@ -37,7 +45,6 @@ PASSING: Final = (COOLING, PORT_IN_USE, PROBING)
 
 _NAMED: Final = 5
 
-_BALANCER: Final = "load-balancer/"
 _ATTACHED: Final = "attached/"
 _ATTACHMENTS: Final = "attachments"
 _OF_VPCS: Final = ("tap/", "mac/")
@@ -136,7 +143,7 @@ class Addresses:
         except AlreadyAllocated as error:
             return Wait(
                 "MACAddressTaken",
-                f"MAC address {mac} is in use by {_named(error.allocation, claimant, 'server')}: "
+                f"MAC address {mac} is in use by {error.allocation.named_to(claimant, 'server')}: "
                 "choose another spec.network.macAddress, or leave it out",
             )
 
@@ -270,7 +277,7 @@ class Addresses:
         for address in wish.pinned:
             if self._allocations.of_value("address", str(address)) is None:
                 self._allocations.take(
-                    wish.owner, f"{_BALANCER}pinned/{address}", "address", str(address), wish.claimant
+                    wish.owner, f"{BALANCER}pinned/{address}", "address", str(address), wish.claimant
                 )
         return wish.pinned
 
@@ -279,7 +286,7 @@ class Addresses:
 
         It says the same of every other address, so that nobody learns by it which are in use, or in a pool at all.
         """
-        if wish.opened is None or self._allocations.get(wish.owner, f"{_BALANCER}pinned/{address}") == str(address):
+        if wish.opened is None or self._allocations.get(wish.owner, f"{BALANCER}pinned/{address}") == str(address):
             return None
         opened = [pool for name, pool in sorted(self._pools.items()) if name in wish.opened]
         if pools.pool_of(address, opened) is not None:
@@ -309,7 +316,7 @@ class Addresses:
         if held.owner == wish.service:
             return None
         if held.owner != wish.group:
-            named = _named(held, wish.claimant, "Service")
+            named = held.named_to(wish.claimant, "Service")
             return Wait("AddressInUse", f"{address} is in use by {named}: choose another")
         if wish.clash:
             return Wait("AddressInUse", f"{address} is shared with Service {wish.clash}, with a port in common")
@@ -322,7 +329,7 @@ class Addresses:
             return None
         count = sum(
             one.kind == "address"
-            and one.purpose.startswith(_BALANCER)
+            and one.is_balancer
             and one.claimant.namespace == claimant.namespace
             and pool.has(ipaddress.ip_address(one.value))
             for one in self._allocations.all()
@@ -418,14 +425,14 @@ class Addresses:
                 else that their owner was given for its NIC.
         """
         wanted = {one for wish in wishes for one in self._wanted(wish)}
-        of_nics = [one for one in self._allocations.all() if not one.purpose.startswith(_BALANCER)]
+        of_nics = [one for one in self._allocations.all() if not one.is_balancer]
         using = {one.owner for one in of_nics if one.value in in_use}
         kept = {*in_use, *(one.value for one in of_nics if one.owner in using)}
         freed: list[Allocation] = []
         for one in self._allocations.all():
             if one.kind == "attached":
                 is_free = one.owner not in attaching
-            elif one.purpose.startswith(_BALANCER):
+            elif one.is_balancer:
                 is_free = (one.owner, one.purpose) not in wanted and (one.owner, one.value) not in wanted
             else:
                 is_free = one.owner not in alive or one.purpose.startswith(_FORMER)
@@ -463,11 +470,4 @@ def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: Seq
 
 
 def _purpose(pool: str, family: int) -> str:
-    return f"{_BALANCER}{pool}/{family}"
-
-
-def _named(held: Allocation, asker: Claimant, kind: str) -> str:
-    """Say who has a value, to somebody who may know it: what is in another namespace is nobody's business."""
-    if held.claimant.namespace != asker.namespace:
-        return f"a {kind} of another namespace"
-    return str(held.claimant) if held.claimant.name else f"another {kind}"
+    return f"{BALANCER}{pool}/{family}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "BALANCER",
     "NOBODY",
     "Allocation",
     "Allocations",
@@ -36,6 +37,9 @@ __all__ = [
 Kind = Literal["address", "attached", "mac", "port", "tap", "user"]
 """What a value is; values are unique within their kind. An address is ``attached`` to the NIC whose own it is, and
 belongs to the Services of its group besides. A ``port`` is one of the machine's own address, as ``TCP/443``."""
+
+BALANCER: Final = "load-balancer/"
+"""With what the purposes of load balancer addresses, and of ports of the machine's own, begin."""
 
 _VERSION: Final = 3
 
@@ -128,6 +132,22 @@ class Allocation:
     kind: Kind
     value: str
     claimant: Claimant = NOBODY
+
+    @property
+    def is_balancer(self) -> bool:
+        """Whether it is held for Services, and not for a NIC."""
+        return self.purpose.startswith(BALANCER)
+
+    def named_to(self, asker: Claimant, kind: str) -> str:
+        """Say who holds it, to somebody who may know it: what is in another namespace is nobody's business.
+
+        Args:
+            asker: Who is told.
+            kind: What holders are called whose name is not known, or not told.
+        """
+        if self.claimant.namespace != asker.namespace:
+            return f"a {kind} of another namespace"
+        return str(self.claimant) if self.claimant.name else f"another {kind}"
 
 
 class Allocations:

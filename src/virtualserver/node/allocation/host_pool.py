@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from virtualserver.node.allocation.allocations import BALANCER
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
@@ -86,11 +87,7 @@ class HostPool:
         held = self._allocations.of_value("port", f"{protocol}/{port}")
         if held is not None and held.owner == wish.owner:
             return None  # whoever listens there now came later
-        if held is not None:
-            is_known = held.claimant.namespace == wish.claimant.namespace
-            who = str(held.claimant) if is_known else "a Service of another namespace"
-        else:
-            who = self._host.occupant(protocol, port)
+        who = held.named_to(wish.claimant, "Service") if held else self._host.occupant(protocol, port)
         if not who:
             return None
         message = f"{protocol} port {port} of this machine's own address is in use by {who}: choose another port"
@@ -98,4 +95,4 @@ class HostPool:
 
 
 def _purpose(pool: str, protocol: str, port: int) -> str:
-    return f"load-balancer/{pool}/{protocol}/{port}"
+    return f"{BALANCER}{pool}/{protocol}/{port}"

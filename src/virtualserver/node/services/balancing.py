@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields
-from virtualserver.kube.objects import Manifest, age_of, controller_of, key_of
+from virtualserver.kube.objects import Key, Manifest, age_of, controller_of, key_of
 from virtualserver.node.allocation.allocations import Claimant
 from virtualserver.node.allocation.wishes import AddressWish
 from virtualserver.node.objects import families_of
@@ -163,10 +163,9 @@ def groups_of(service: Manifest) -> Iterable[str]:
     return (group_of(service),) if wants_address(service) else ()
 
 
-def leaving(service: Manifest, address: Address) -> str:
+def leaving(service: Key, address: Address) -> str:
     """Return what a person types to move a Service from an address of a former network of its pool to another one."""
-    namespace, name = key_of(service)
-    annotation = f"{names.LEAVES}={address}"
+    (namespace, name), annotation = service, f"{names.LEAVES}={address}"
     return shlex.join(["kubectl", "-n", namespace, "annotate", "--overwrite", "service", name, annotation])
 
 

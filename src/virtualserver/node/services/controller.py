@@ -446,7 +446,7 @@ def _address_condition(
         found["reason"] = "FormerPool"
         found["message"] = (
             f"{address} is of a network that its pool had before; it stays and works. To have one that the pool has "
-            f"now: {balancing.leaving(service, address)}"
+            f"now: {balancing.leaving(key_of(service), address)}"
         )
     return found
 
