@@ -7,27 +7,24 @@ as before.
 from __future__ import annotations
 
 import contextlib
-import socket
-import struct
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from virtualserver.fabric.kernel import arp
+from virtualserver.fabric.kernel.arp import Arp
 from virtualserver.fabric.kernel.rtnetlink import STATIC, Link, Route, Rtnetlink
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection
     from pathlib import Path
 
     from virtualserver.fabric.desired.state import Address, Ranges
 
 __all__ = ["Answered", "announce", "announcement", "defence", "differs", "listening", "setting_of", "stop", "write"]
-
-_BROADCAST: Final = b"\xff" * 6
-_ARP: Final = 0x0806
-_REQUEST, _REPLY = 1, 2
 
 
 def setting_of(uplink: str) -> dict[str, str]:
@@ -142,19 +139,16 @@ def announce(link: Link, addresses: Collection[Address]) -> None:
     """Tell everybody on a link that addresses are here now, so that nobody sends to where they were before."""
     if not addresses:
         return
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as sending:
-        sending.bind((link.name, _ARP))
+    with arp.opened(link.name) as sending:
         for address in sorted(addresses, key=str):
-            for operation in (_REQUEST, _REPLY):  # some heed the one only, some the other (RFC 5944, 4.6)
+            for operation in (arp.REQUEST, arp.REPLY):  # some heed the one only, some the other (RFC 5944, 4.6)
                 with contextlib.suppress(OSError):  # a link that is down has nobody to tell
                     sending.send(announcement(link, address, operation))
 
 
 def listening(link: Link) -> socket.socket:
     """Return a socket that hears what is asked on a link by ARP; it does not block."""
-    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(_ARP))
-    opened.bind((link.name, _ARP))
-    return opened
+    return arp.opened(link.name, blocking=False)
 
 
 def defence(frame: bytes, link: Link, addresses: Collection[Address]) -> bytes | None:
@@ -167,19 +161,15 @@ def defence(frame: bytes, link: Link, addresses: Collection[Address]) -> bytes |
         link: On which.
         addresses: Those that are held here.
     """
-    if len(frame) < 42 or struct.unpack_from("!HHHBBH", frame, 12) != (_ARP, 1, 0x0800, 6, 4, _REQUEST):
+    asked, mac = arp.read(frame), arp.octets(link.mac)
+    if asked is None or (asked.operation, asked.address) != (arp.REQUEST, arp.NOBODY) or asked.mac == mac:
         return None
-    asker, name, target = frame[22:28], frame[28:32], frame[38:42]
-    mac = bytes.fromhex(link.mac.replace(":", ""))
-    if name != bytes(4) or asker == mac or ip_address(target) not in addresses:
+    if ip_address(asked.target) not in addresses:
         return None
-    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, _REPLY) + mac + target + asker + name
-    return asker + mac + struct.pack("!H", _ARP) + arp
+    return arp.frame_of(Arp(arp.REPLY, mac, asked.target, asked.mac, asked.address), to=asked.mac)
 
 
-def announcement(link: Link, address: Address, operation: int = _REQUEST) -> bytes:
+def announcement(link: Link, address: Address, operation: int = arp.REQUEST) -> bytes:
     """Return the frame that says that an address has the hardware address of a link; pure."""
-    mac, own = bytes.fromhex(link.mac.replace(":", "")), address.packed
-    target = _BROADCAST if operation == _REPLY else bytes(6)
-    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation) + mac + own + target + own
-    return _BROADCAST + mac + struct.pack("!H", _ARP) + arp
+    target = arp.BROADCAST if operation == arp.REPLY else bytes(6)
+    return arp.frame_of(Arp(operation, arp.octets(link.mac), address.packed, target, address.packed))

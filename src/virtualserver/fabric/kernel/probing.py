@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import select
-import socket
-import struct
 import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.fabric.kernel import arp
+from virtualserver.fabric.kernel.arp import Arp
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection
 
     from virtualserver.fabric.desired.state import Address
 
 __all__ = ["answer_in", "probe", "question"]
 
-_ARP: Final = 0x0806
 _TRIES: Final = 3
 _TRY_SECONDS: Final = 0.3
-_NOBODY: Final = bytes(4)
 
 
 def probe(uplink: str, addresses: Collection[Address]) -> dict[Address, str] | None:
@@ -43,11 +42,10 @@ def probe(uplink: str, addresses: Collection[Address]) -> dict[Address, str] | N
         own = kernel.addresses().get(link.index, ()) if link else ()
     if link is None or not link.is_up:
         return None
-    mac = bytes.fromhex(link.mac.replace(":", ""))
-    names = [_NOBODY, *(end.ip.packed for end in own)][:2]
+    mac = arp.octets(link.mac)
+    names = [arp.NOBODY, *(end.ip.packed for end in own)][:2]
     found: dict[Address, str] = {}
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as asking:
-        asking.bind((uplink, _ARP))
+    with arp.opened(uplink) as asking:
         for _ in range(_TRIES):
             for address in [one for one in addresses if one not in found]:
                 for name in names:
@@ -75,8 +73,7 @@ def question(mac: bytes, name: bytes, address: Address) -> bytes:
         name: The address in whose name it is asked; zeros for nobody's.
         address: Who is asked for.
     """
-    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + name + bytes(6) + address.packed
-    return b"\xff" * 6 + mac + struct.pack("!H", _ARP) + arp
+    return arp.frame_of(Arp(arp.REQUEST, mac, name, bytes(6), address.packed))
 
 
 def answer_in(frame: bytes, own: bytes) -> tuple[Address, str] | None:
@@ -86,9 +83,7 @@ def answer_in(frame: bytes, own: bytes) -> tuple[Address, str] | None:
         frame: As it was received.
         own: The hardware address of this machine's link.
     """
-    if len(frame) < 42 or struct.unpack_from("!HHHBB", frame, 12) != (_ARP, 1, 0x0800, 6, 4):
+    said = arp.read(frame)
+    if said is None or said.mac == own or said.address == arp.NOBODY:
         return None
-    mac, name = frame[22:28], frame[28:32]
-    if mac == own or name == _NOBODY:
-        return None
-    return ip_address(name), mac.hex(":")
+    return ip_address(said.address), said.mac.hex(":")
