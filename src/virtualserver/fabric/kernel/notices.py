@@ -19,6 +19,7 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.kernel import taps
 from virtualserver.fabric.kernel.attachment import INNER
+from virtualserver.fabric.kernel.messages import split
 from virtualserver.fabric.kernel.rtnetlink import (
     KERNEL,
     LOCAL_TABLE,
@@ -31,7 +32,7 @@ from virtualserver.fabric.kernel.rtnetlink import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from virtualserver.fabric.desired.ledger import Wanted
     from virtualserver.fabric.desired.state import Network
@@ -141,7 +142,7 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
     settings: dict[int, dict[str, int]] = {}
     rules = False
     neighbours: set[int] = set()
-    for kind, port, data in _split(messages):
+    for kind, port, data in (one for message in messages for one in split(message)):
         asked_by_us = port & _PROCESS == own & _PROCESS and port > 0
         if kind in (_NEW_LINK, _DEL_LINK):
             if data[16] == _BRIDGE_FAMILY:
@@ -257,16 +258,6 @@ def _told(protocol: int, groups: Iterable[int]) -> socket.socket:
     for group in groups:
         opened.setsockopt(*_MEMBERSHIP, group)
     return opened
-
-
-def _split(messages: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Yield type, sender's port and the whole of each netlink message."""
-    for message in messages:
-        offset = 0
-        while offset + 16 <= len(message):
-            length, kind, _, _, port = struct.unpack_from("=IHHII", message, offset)
-            yield kind, port, message[offset : offset + length]
-            offset += max(length + -length % 4, 16)
 
 
 def _decoded(kind: int, data: bytes) -> Any:

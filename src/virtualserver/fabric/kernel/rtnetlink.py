@@ -13,6 +13,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.messages import attributes, dump
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -60,7 +61,9 @@ _PRESENT: Final = (17,)
 _INVERTED: Final = 2
 PERMANENT: Final = 0x80
 """State of a neighbour whose hardware address somebody has fixed."""
-_GET_NEIGHBOUR, _DUMP, _ERROR, _DONE = 30, 0x301, 2, 3
+_GET_NEIGHBOUR, _DESTINATION = 30, 1
+_ABOUT_NEIGHBOUR: Final = struct.Struct("=B3xiHBB")
+"""``struct ndmsg``: family, link, state, flags, type."""
 _PROXY: Final = 0x08
 """Flag of a neighbour that the machine itself answers for."""
 _INGRESS: Final = ("clsact", "ingress")
@@ -206,17 +209,18 @@ class Rtnetlink:
 
     def way_to(self, address: Address) -> int | None:
         """Return the index of the link by which the machine would send to an address, None where it has no way."""
-        with contextlib.suppress(KernelError), _asking(f"way to {address}"):
-            messages: list[Any] = list(self._socket.route("get", dst=str(address)))
-            return next((message.get("oif") for message in messages), None)
-        return None
+        return self._way(address, "oif")
 
     def source_to(self, address: Address) -> Address | None:
         """Return the address that the machine's own packets to another have, None where it has no way to it."""
+        found = self._way(address, "prefsrc")
+        return ip_address(found) if found else None
+
+    def _way(self, address: Address, field: str) -> Any:
+        """Return what the kernel says of the way to an address, None where there is none."""
         with contextlib.suppress(KernelError), _asking(f"way to {address}"):
             messages: list[Any] = list(self._socket.route("get", dst=str(address)))
-            found = next((message.get("prefsrc") for message in messages), None)
-            return ip_address(found) if found else None
+            return next((message.get(field) for message in messages), None)
         return None
 
     def rules(self, version: int = 4) -> list[Rule]:
@@ -235,20 +239,13 @@ class Rtnetlink:
     def proxies(self, link: int, version: int = 4) -> set[Address]:
         """Return the addresses for which the machine answers on a link although others have them."""
         # pyroute2 asks for the neighbours that were learnt only.
-        asked = struct.pack("=IHHIIBBHiHBB", 28, _GET_NEIGHBOUR, _DUMP, 1, 0, _FAMILIES[version], 0, 0, 0, 0, _PROXY, 0)
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as asking:
-            asking.send(asked)
-            found: set[Address] = set()
-            while True:
-                message = memoryview(asking.recv(1 << 16))
-                while message:
-                    length, kind = struct.unpack_from("=IH", message)
-                    if kind in (_DONE, _ERROR):
-                        return found
-                    index, flags = struct.unpack_from("=i2xB", message, 20)
-                    if index == link and flags & _PROXY:
-                        found.add(_destination(message[28:length]))
-                    message = message[length + -length % 4 :]
+        asked = _ABOUT_NEIGHBOUR.pack(_FAMILIES[version], 0, 0, _PROXY, 0)
+        found: set[Address] = set()
+        for answer in dump(_GET_NEIGHBOUR, asked):
+            _, index, _, flags, _ = _ABOUT_NEIGHBOUR.unpack_from(answer)
+            if index == link and flags & _PROXY:
+                found.add(ip_address(dict(attributes(answer[_ABOUT_NEIGHBOUR.size :]))[_DESTINATION]))
+        return found
 
     def add_proxy(self, link: int, address: Address) -> None:
         """Answer for an address on a link; the machine routes it by another."""
@@ -360,15 +357,6 @@ class Rtnetlink:
             if message.get("priority") == priority:
                 with _asking(f"rule {priority}", fine=_ABSENT):
                     self._socket.rule("del", priority=priority, family=_FAMILIES[version], action=message["action"])
-
-
-def _destination(attributes: memoryview) -> Address:
-    """Return the address in the attributes of a neighbour."""
-    while True:
-        length, kind = struct.unpack_from("=HH", attributes)
-        if kind == 1:
-            return ip_address(bytes(attributes[4:length]))
-        attributes = attributes[length + -length % 4 :]
 
 
 def local_route(address: Address, link: int) -> Route:

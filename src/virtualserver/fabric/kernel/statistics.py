@@ -7,27 +7,20 @@ Source: include/uapi/linux/if_link.h, ``struct rtnl_link_stats64``.
 from __future__ import annotations
 
 import dataclasses
-import socket
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from virtualserver.fabric.kernel.messages import attributes, dump
 
 __all__ = ["Statistics", "of_taps"]
 
 _GET_LINK: Final = 18
-_DONE: Final = 3
-_REQUEST_DUMP: Final = 0x301
-_HEADER: Final = struct.Struct("=IHHII")
 _ABOUT: Final = 16
 """Bytes of ``struct ifinfomsg``."""
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _NAME, _LINK_INFO, _STATS64, _KIND = 3, 18, 23, 1
 _COUNTERS: Final = struct.Struct("=7Q")
 _OTHER_HOST: Final = 24 * 8
 """Where the counter is that Linux 5.19 appended."""
-_BUFFER: Final = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,36 +47,12 @@ class Statistics:
 def of_taps() -> dict[str, Statistics]:
     """Return what has gone through each tap of the calling thread's namespace, by its name."""
     found: dict[str, Statistics] = {}
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
-        kernel.bind((0, 0))
-        kernel.send(_HEADER.pack(_HEADER.size + _ABOUT, _GET_LINK, _REQUEST_DUMP, 1, 0) + bytes(_ABOUT))
-        for message in _answers(kernel):
-            attributes = dict(_attributes(message[_ABOUT:]))
-            kind = dict(_attributes(attributes.get(_LINK_INFO, b""))).get(_KIND, b"")
-            if kind.rstrip(b"\0") == b"tun" and _STATS64 in attributes:
-                found[attributes[_NAME].rstrip(b"\0").decode()] = _statistics(attributes[_STATS64])
+    for answer in dump(_GET_LINK, bytes(_ABOUT)):
+        of_link = dict(attributes(answer[_ABOUT:]))
+        kind = dict(attributes(of_link.get(_LINK_INFO, b""))).get(_KIND, b"")
+        if kind.rstrip(b"\0") == b"tun" and _STATS64 in of_link:
+            found[of_link[_NAME].rstrip(b"\0").decode()] = _statistics(of_link[_STATS64])
     return found
-
-
-def _answers(kernel: socket.socket) -> Iterator[bytes]:
-    """Yield the bodies of all messages of a dump."""
-    while True:
-        data = kernel.recv(_BUFFER)
-        while len(data) >= _HEADER.size:
-            length, kind, *_ = _HEADER.unpack_from(data)
-            if kind <= _DONE:  # the end, or an error
-                return
-            yield data[_HEADER.size : length]
-            data = data[(length + 3) & ~3 :]
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & 0x3FFF, data[_ATTRIBUTE.size : length]
-        data = data[(length + 3) & ~3 :]
 
 
 def _statistics(counters: bytes) -> Statistics:
