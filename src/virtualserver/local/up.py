@@ -180,9 +180,7 @@ def check_routes(installation: Installation, chosen: state.Ranges) -> None:
     """
     if inventory.has_links(installation):
         return
-    answered = chosen.answered()  # their addresses have routes of their own, beside the network's
-    whole = [network for network in chosen.pools() if network not in answered]
-    clashes = inventory.foreign_routes(installation, [*whole, *chosen.link], exactly=True)
+    clashes = inventory.foreign_routes(installation, [*chosen.whole(), *chosen.link], exactly=True)
     if clashes:
         raise ConflictError(
             "\n  ".join(clashes),

@@ -97,6 +97,14 @@ class Ranges:
         networks = [*(network for pool in self.public.values() for network in pool), *former]
         return _of_version((network for network in networks if network in self.routed), version)
 
+    def whole(self, version: int = 4) -> list[Network]:
+        """Return the pools' networks that are an installation's alone: each is routed to it as a whole.
+
+        Of one that is answered for on the uplink, others there may have a part: only held addresses are routed.
+        """
+        answered = self.answered(version)
+        return [network for network in self.pools(version) if network not in answered]
+
     def pools(self, version: int = 4) -> list[Network]:
         """Return the networks of all public and private pools of one IP version, sorted, without repeats.
 

@@ -344,8 +344,7 @@ class Attachment:
         Without these, what no guest has would go to the host and come back.
         """
         # Of a network that is another's too, as an uplink's, the host knows the way.
-        pools = [pool for pool in self.ranges.pools(version) if pool not in self.ranges.answered(version)]
-        networks = [*pools, *self.ranges.guests(version)]
+        networks = [*self.ranges.whole(version), *self.ranges.guests(version)]
         index = kernel.index(INNER)
         return [
             *routing.own_routes(ip_interface("127.0.0.1/8"), _LOOPBACK_INDEX),
@@ -371,8 +370,7 @@ class Attachment:
                 end, gateway = self.ranges.host_end(version), self.ranges.node_end(version).ip
                 made += self._end(kernel, self.device, end)
                 made += routing.neighbours(kernel, version, only=index)
-                whole = [pool for pool in self.ranges.pools(version) if pool not in self.ranges.answered(version)]
-                pools = [Route(pool, link=index, gateway=gateway) for pool in whole]
+                pools = [Route(pool, link=index, gateway=gateway) for pool in self.ranges.whole(version)]
                 made += routing.routes(
                     kernel, [*routing.own_routes(end, index), routing.to_link(end, index), *pools], version
                 )

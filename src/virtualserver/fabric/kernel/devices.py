@@ -13,8 +13,8 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
 from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
-from virtualserver.fabric.kernel import conntrack, elements, settings, taps
-from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Bridging, Link, Route, Rtnetlink
+from virtualserver.fabric.kernel import bridges, conntrack, elements, settings, taps
+from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +30,6 @@ _PORTS: Final = (_FLAT | frozenset((*entries.PUBLISHED_TO.values(), *entries.WIT
 
 _DEVICES: Final = frozenset((entries.BRIDGE, entries.TAP, entries.TAP_UP, entries.PORT, entries.ROUTE))
 
-_BRIDGING: Final = Bridging()
 _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
 
@@ -64,13 +63,10 @@ def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
                 found[Entry(entries.PORT, link.name)] = _port_of(link, links)
                 continue
             there = {one for of in addresses for one in of.get(link.index, ()) if (one.network, link.index) in own}
-            is_whole = link.is_up and link.is_free and (link.mac, link.mtu) == (taps.MAC, mtu)
-            is_whole = is_whole and _gateways() <= there
-            if is_whole and not settings.differing(settings.of_tap(link.name)):
+            if taps.is_whole(link, mtu) and _gateways() <= there and not settings.differing(settings.of_tap(link.name)):
                 found[Entry(entries.TAP_UP, link.name)] = ""
         elif link.kind == "bridge":
-            is_whole = link.is_up and (link.mac, link.bridging) == (taps.MAC, _BRIDGING)
-            is_whole = is_whole and not settings.differing(settings.of_bridge(link.name))
+            is_whole = bridges.is_whole(link) and not settings.differing(settings.of_bridge(link.name))
             found[Entry(entries.BRIDGE, link.name)] = "" if is_whole else "not as it should be"
     found.update(route_entries(routes, links))
     return found
@@ -197,7 +193,7 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
             kernel.delete_link(entry.key)
     for entry in delta.added:
         if entry.kind == entries.BRIDGE:
-            kernel.put_bridge(entry.key, _BRIDGING, taps.MAC)
+            kernel.put_bridge(entry.key, bridges.BRIDGING, taps.MAC)
             settings.write(settings.of_bridge(entry.key))
     for entry, value in delta.added.items():
         if entry.kind == entries.TAP:
@@ -236,8 +232,7 @@ def _route(kernel: Rtnetlink, address: str, target: str) -> Route:
 def _port_of(link: Link, links: dict[int, Link]) -> str:
     """Return the value of the entry of a tap that is a port; one that is none where it is not as it should be."""
     bridge = links.get(link.master or 0)
-    is_whole = bridge is not None and link.is_up and link.mac == taps.MAC
-    return f"{bridge.name} {link.mtu}" if bridge is not None and is_whole else "not as it should be"
+    return f"{bridge.name} {link.mtu}" if bridge is not None and taps.is_port(link) else "not as it should be"
 
 
 def _gateways() -> set[Interface]:

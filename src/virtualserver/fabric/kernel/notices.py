@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
-from virtualserver.fabric.kernel import taps
+from virtualserver.fabric.kernel import bridges, taps
 from virtualserver.fabric.kernel.attachment import INNER
 from virtualserver.fabric.kernel.messages import split
 from virtualserver.fabric.kernel.rtnetlink import (
     KERNEL,
     LOCAL_TABLE,
     PERMANENT,
-    Bridging,
     Link,
     Route,
     link_of,
@@ -223,17 +222,14 @@ def _link_is_doubtful(name: str, link: Link | None, wanted: Wanted, mtu: int) ->
     if name == "lo":
         return link is None or not (link.is_up and link.is_free)
     if link is not None and link.kind == "bridge":
-        is_whole = link.is_up and (link.mac, link.bridging) == (taps.MAC, Bridging())
-        return Entry(entries.BRIDGE, name) not in wanted or not is_whole
+        return Entry(entries.BRIDGE, name) not in wanted or not bridges.is_whole(link)
     tap = Entry(entries.TAP, name)
     if link is None or tap not in wanted:
         was_ours = tap in wanted or Entry(entries.BRIDGE, name) in wanted
         return was_ours or (link is not None and link.kind == "tun")
     if port := wanted.get(Entry(entries.PORT, name)):
-        is_whole = link.is_up and link.mac == taps.MAC and link.master is not None
-        return not is_whole or port.rpartition(" ")[2] != str(link.mtu)
-    is_whole = link.is_up and link.is_free and (link.mac, link.mtu) == (taps.MAC, mtu)
-    return Entry(entries.TAP_UP, name) in wanted and not is_whole
+        return not taps.is_port(link) or port.rpartition(" ")[2] != str(link.mtu)
+    return Entry(entries.TAP_UP, name) in wanted and not taps.is_whole(link, mtu)
 
 
 def _settings_wanted(index: int, changed: Changed) -> Mapping[str, int]:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
+    from virtualserver.fabric.kernel.rtnetlink import Link
 
-__all__ = ["MAC", "TapHolders", "add_tap", "attach", "fetch", "open_tap", "remove_taps"]
+__all__ = ["MAC", "TapHolders", "add_tap", "attach", "fetch", "is_port", "is_whole", "open_tap", "remove_taps"]
 
 MAC: Final = "ee:ee:ee:ee:ee:ee"
 """The gateway's hardware address: the same on every tap, so that a guest that knows it needs not ask a new tap."""
@@ -110,6 +111,16 @@ def fetch(descriptor: int, device: str, namespace: Path) -> bool:
     with Rtnetlink() as kernel:
         kernel.move(name, namespace, device)
     return True
+
+
+def is_whole(link: Link, mtu: int) -> bool:
+    """Return whether the tap of a cluster NIC is as it was made, its addresses and settings aside."""
+    return link.is_up and link.is_free and (link.mac, link.mtu) == (MAC, mtu)
+
+
+def is_port(link: Link) -> bool:
+    """Return whether a tap is the port of a bridge as it was made, its MTU aside."""
+    return link.is_up and link.mac == MAC and link.master is not None
 
 
 def remove_taps() -> None:
