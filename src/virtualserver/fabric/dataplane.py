@@ -405,15 +405,16 @@ class DataPlane:
     async def _fetch(self, delta: Delta) -> list[Repair]:
         """Bring back the taps that are missing, and that a machine has open in another namespace."""
         made: list[Repair] = []
-        for entry in delta.added.keys() - delta.removed.keys() if self._holders else ():
-            if entry.kind == entries.TAP and self._holders:
-                with contextlib.suppress(OSError, KernelError):  # then a new one is made
-                    descriptor = self._holders.borrow_tap(entry.key)
-                    try:
-                        if await apart(functools.partial(taps.fetch, descriptor, entry.key, self._namespace.path)):
-                            made.append(Repair(f"tap {entry.key}", f"namespace {self._namespace.name}"))
-                    finally:
-                        os.close(descriptor)
+        if self._holders is None:
+            return made
+        for entry in (one for one in delta.added.keys() - delta.removed.keys() if one.kind == entries.TAP):
+            with contextlib.suppress(OSError, KernelError):  # then a new one is made
+                descriptor = self._holders.borrow_tap(entry.key)
+                try:
+                    if await apart(functools.partial(taps.fetch, descriptor, entry.key, self._namespace.path)):
+                        made.append(Repair(f"tap {entry.key}", f"namespace {self._namespace.name}"))
+                finally:
+                    os.close(descriptor)
         return made
 
     async def _attach(self) -> list[Repair]:
@@ -449,7 +450,7 @@ class DataPlane:
             if self._certain:
                 try:
                     await self._apply(delta)
-                    await self._show_outside()
+                    await self._show_outside(delta.added.keys() | delta.removed.keys())
                 except (KernelError, CommandError, OSError):
                     self._certain = False  # what is there is not what was written: look
                 else:
@@ -460,16 +461,26 @@ class DataPlane:
             self._untold += repairs_of(whole.without(delta), f"namespace {self._namespace.name}")
             return len(whole)
 
-    async def _show_outside(self) -> None:
-        """Make the host show what is held, and nothing else: ports of its own address, addresses on its uplink."""
-        if networks := [network for version in state.CARRIED for network in self.ranges.answered(version)]:
-            held = (ip_address(entry.key) for entry in self._ledger.entries() if entry.kind == entries.ROUTE)
-            await self._attachment.answer({one for one in held if any(one in network for network in networks)})
-        if not self.ranges.host:
-            return
+    async def _show_outside(self, changed: Collection[Entry] | None = None) -> None:
+        """Make the host show what is held, and nothing else: ports of its own address, addresses on its uplink.
+
+        Args:
+            changed: The entries that are others than before, of which most are none of the host's; None: all may be.
+        """
+        networks = [network for version in state.CARRIED for network in self.ranges.answered(version)]
         ends = {str(address) for address in self.called_by_host}
-        keys = (entry.key.split(" . ") for entry in self._ledger.entries() if entry.kind in entries.OPEN)
-        await self._attachment.publish({(key[1], int(key[2])) for key in keys if key[0] in ends})
+
+        def is_answered(entry: Entry) -> bool:
+            return entry.kind == entries.ROUTE and any(ip_address(entry.key) in network for network in networks)
+
+        def is_published(entry: Entry) -> bool:
+            return entry.kind in entries.OPEN and entry.key.partition(" . ")[0] in ends
+
+        if networks and (changed is None or any(map(is_answered, changed))):
+            await self._attachment.answer({ip_address(one.key) for one in self._ledger.entries() if is_answered(one)})
+        if ends and (changed is None or any(map(is_published, changed))):
+            keys = (one.key.split(" . ") for one in self._ledger.entries() if is_published(one))
+            await self._attachment.publish({(key[1], int(key[2])) for key in keys})
 
     async def _repair(self) -> Delta:
         """Read what is there and write the difference, which is returned."""
