@@ -17,7 +17,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -314,6 +314,19 @@ class Follower:
                 self.contested.append(told)
             else:
                 self.adjusted.append(told.what)
+
+
+@contextlib.asynccontextmanager
+async def following(plane: DataPlane, *, quiet_seconds: float = 0) -> AsyncGenerator[Follower]:
+    """Follow the repairs of a data plane; where it is to be quiet at first, nothing may be told so long."""
+    follower = Follower(plane)
+    try:
+        if quiet_seconds:
+            await asyncio.sleep(quiet_seconds)
+            assert follower.told == []
+        yield follower
+    finally:
+        await follower.close()
 
 
 def a_link(number: int, address: str | None = None, **changes: object) -> state.GuestLink:

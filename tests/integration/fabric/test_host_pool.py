@@ -125,8 +125,7 @@ async def test_ports_follow_the_machine_to_another_address_within_a_second(
 ) -> None:
     guest = await make_guest(plane, 2)
     await plane.set_service("web", on_host(plane, ("TCP", 8080)))
-    follower = world.Follower(plane)
-    try:
+    async with world.following(plane) as follower:
         await asyncio.sleep(1)
         world.sh("ip", "address", "delete", f"{world.HOST_ADDRESS}/24", "dev", world.UPLINK)
         world.sh("ip", "address", "add", f"{OTHER_ADDRESS}/24", "dev", world.UPLINK)
@@ -136,8 +135,6 @@ async def test_ports_follow_the_machine_to_another_address_within_a_second(
         await plane.set_service("web", on_host(plane, ("TCP", 8080)))
         with guest.serving(8080):
             assert await asyncio.to_thread(internet.tcp, OTHER_ADDRESS, 8080) == world.CLIENT_ADDRESS
-    finally:
-        await follower.close()
 
 
 async def test_a_flushed_table_is_put_back_with_its_ports(
@@ -145,15 +142,12 @@ async def test_a_flushed_table_is_put_back_with_its_ports(
 ) -> None:
     guest = await make_guest(plane, 2)
     await plane.set_service("web", on_host(plane, ("TCP", 8080)))
-    follower = world.Follower(plane)
-    try:
+    async with world.following(plane) as follower:
         await asyncio.sleep(1)
         world.sh("nft", "delete", "table", "inet", "vs-t1")
         await follower.until_told()
         with guest.serving(8080):
             assert await asyncio.to_thread(internet.tcp, world.HOST_ADDRESS, 8080) == world.CLIENT_ADDRESS
-    finally:
-        await follower.close()
 
 
 @pytest.mark.parametrize(("listens", "is_ours"), [("0.0.0.0", True), (world.HOST_ADDRESS, True), ("127.0.0.1", False)])

@@ -316,8 +316,7 @@ async def test_a_setting_of_the_whole_host_that_others_choose_does_no_harm(
     guest = await make_guest(plane, 2)
     await plane.set_service("web", service())
     internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
-    follower = world.Follower(plane)
-    try:
+    async with world.following(plane):
         world.sh("sysctl", "-qw", f"net.ipv4.{setting}")
 
         def is_reached() -> bool:
@@ -325,8 +324,6 @@ async def test_a_setting_of_the_whole_host_that_others_choose_does_no_harm(
 
         with internet.serving(80), guest.serving(22):
             await asyncio.to_thread(world.eventually, is_reached, what="both ways", seconds=10)
-    finally:
-        await follower.close()
 
 
 async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node, make_guest: world.MakeGuest) -> None:
@@ -456,12 +453,9 @@ async def test_no_program_is_started_but_dnsmasq_and_what_gives_a_lease_back(
 
 @pytest.fixture
 async def follower(plane: DataPlane) -> AsyncIterator[world.Follower]:
-    follower = world.Follower(plane)
-    try:
+    async with world.following(plane) as follower:
         await asyncio.sleep(1)
         yield follower
-    finally:
-        await follower.close()
 
 
 def another_uplink(internet: world.Node, name: str, *, mtu: int = 1500) -> None:

@@ -131,14 +131,11 @@ async def test_a_restart_of_the_node_withdraws_nothing_and_a_stop_leaves_nothing
 
 async def test_an_answer_that_somebody_takes_away_is_put_back(internet: world.Node, plane: DataPlane) -> None:
     await plane.set_service("web", announced(PUBLISHED, 8080))
-    follower = world.Follower(plane)
-    try:
+    async with world.following(plane) as follower:
         await asyncio.sleep(1)
         world.sh("ip", "neigh", "del", "proxy", PUBLISHED, "dev", world.UPLINK)
         assert world.is_in_time(await follower.until_told(), within=2.2)
         assert proxies() == [PUBLISHED]
-    finally:
-        await follower.close()
 
 
 async def test_a_link_that_was_down_is_answered_on_and_told_again(
@@ -147,8 +144,7 @@ async def test_a_link_that_was_down_is_answered_on_and_told_again(
     guest = await make_guest(plane, 2)
     await plane.set_service("web", announced(PUBLISHED, 8080))
     assert {"kind": "answer", "name": PUBLISHED, "detail": "to ARP on wan0"} in await plane.inventory()
-    follower = world.Follower(plane)
-    try:
+    async with world.following(plane):
         await asyncio.sleep(1)
         world.sh("ip", "link", "set", world.UPLINK, "down")
         with internet.socket(socket.SOCK_RAW, socket.AF_PACKET, socket.htons(0x0806)) as listening:
@@ -162,8 +158,6 @@ async def test_a_link_that_was_down_is_answered_on_and_told_again(
             await asyncio.to_thread(world.eventually, heard, what="the announcement", seconds=15)
         with guest.serving(8080):
             assert await asyncio.to_thread(internet.tcp, PUBLISHED, 8080) == world.CLIENT_ADDRESS
-    finally:
-        await follower.close()
 
 
 async def test_held_addresses_of_a_former_pool_go_on_beside_those_of_the_new_one(

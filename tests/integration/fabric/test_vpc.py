@@ -215,13 +215,8 @@ LINKS = {LinkKey(f"guest-{n}", f"vpc-{v}"): world.a_vpc_link(n, v) for n, v in (
 async def follower(plane: DataPlane) -> AsyncIterator[world.Follower]:
     """A data plane with three links on two VPCs, watched, and quiet by now."""
     await plane.synchronise(DataPlaneState(LINKS, {}))
-    follower = world.Follower(plane)
-    try:
-        await asyncio.sleep(1.2)
-        assert follower.told == []
+    async with world.following(plane, quiet_seconds=1.2) as follower:
         yield follower
-    finally:
-        await follower.close()
 
 
 async def test_what_somebody_takes_away_is_put_back_and_told(plane: DataPlane, follower: world.Follower) -> None:

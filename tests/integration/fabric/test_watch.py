@@ -40,13 +40,8 @@ STATE = DataPlaneState(
 async def follower(plane: DataPlane) -> AsyncIterator[world.Follower]:
     """A data plane with two links and a Service, watched, and quiet by now."""
     await plane.synchronise(STATE)
-    follower = world.Follower(plane)
-    try:
-        await asyncio.sleep(1.2)
-        assert follower.told == []
+    async with world.following(plane, quiet_seconds=1.2) as follower:
         yield follower
-    finally:
-        await follower.close()
 
 
 TABLE = "inet virtualserver"
@@ -240,8 +235,7 @@ async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_seco
     internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:
     guest = await make_guest(plane, 2)
-    follower = world.Follower(plane)
-    try:
+    async with world.following(plane) as follower:
         await asyncio.sleep(1.2)
         with internet.serving(22), guest.serving(22):
             for _ in range(3):
@@ -249,8 +243,6 @@ async def test_a_flush_inside_lets_nothing_through_and_all_is_back_within_a_seco
                 world.sh(*INSIDE, "nft", "flush", "ruleset")
                 assert world.is_in_time(await follower.until_told())
                 assert await asyncio.to_thread(guest.tcp, world.CLIENT_ADDRESS, 22) == world.HOST_ADDRESS
-    finally:
-        await follower.close()
 
 
 async def test_who_takes_rules_away_for_ever_is_told_once_and_the_door_stays_closed(
