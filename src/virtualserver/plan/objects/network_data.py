@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
+from virtualserver.plan import cloud_config
 
 if TYPE_CHECKING:
     from virtualserver.plan.situation import Situation
@@ -36,4 +36,4 @@ def network_data(situation: Situation) -> str | None:
             if network.cluster_nic is not None:
                 overrides["use-dns"] = False  # the cluster's resolver knows the cluster's names
             ethernets[nic.name] |= {"optional": True, "dhcp4-overrides": overrides}
-    return yaml.safe_dump({"version": 2, "ethernets": ethernets}, sort_keys=False)
+    return cloud_config.dump_plain({"version": 2, "ethernets": ethernets})

@@ -175,20 +175,20 @@ def _pool_faults(named: list[str], pools: frozenset[str]) -> Iterator[Fault]:
 
 
 def _namespace_faults(profile: Profile) -> Iterator[Fault]:
-    for index, name in enumerate(profile.image_namespaces):
-        path = f"site.imageNamespaces[{index}]"
-        yield from _namespace_fault(path, name)
-        if name in profile.image_namespaces[:index]:
-            yield Fault(path, f"{name!r} is there twice: remove one")
+    yield from _list_faults("site.imageNamespaces", profile.image_namespaces)
     for place, pool in enumerate(profile.pools or ()):
-        for index, name in enumerate(pool.namespaces):
-            path = f"site.pools[{place}].namespaces[{index}]"
-            if name != EVERY_NAMESPACE:
-                yield from _namespace_fault(path, name)
-            if name in pool.namespaces[:index]:
-                yield Fault(path, f"{name!r} is there twice: remove one")
+        yield from _list_faults(f"site.pools[{place}].namespaces", pool.namespaces, besides=EVERY_NAMESPACE)
     for name in profile.quotas.namespaces:
         yield from _namespace_fault(f"site.quotas.namespaces.{name}", name)
+
+
+def _list_faults(path: str, namespaces: tuple[str, ...], *, besides: str = "") -> Iterator[Fault]:
+    """Yield what is wrong with a list of namespaces, in which one other word may stand too."""
+    for index, name in enumerate(namespaces):
+        if name != besides:
+            yield from _namespace_fault(f"{path}[{index}]", name)
+        if name in namespaces[:index]:
+            yield Fault(f"{path}[{index}]", f"{name!r} is there twice: remove one")
 
 
 def _namespace_fault(path: str, name: str) -> Iterator[Fault]:
