@@ -5,7 +5,7 @@ One namespace's trouble (somebody deletes it, and it does not go) is no other's:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.controlplane import bootstrap
@@ -14,22 +14,33 @@ from virtualserver.kube import fields
 from virtualserver.kube.objects import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from virtualserver.installation.installation import Installation
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["is_left", "manifests", "share", "share_all"]
+__all__ = ["granting", "is_left", "manifests", "share", "share_all"]
 
 _NAME: Final = "virtualserver:image-sources"
 _GROUP: Final = "rbac.authorization.k8s.io"
 _OURS: Final = {"app.kubernetes.io/managed-by": "virtualserver-supervisor"}
 
 
-def manifests(namespace: str) -> list[Manifest]:
+def manifests(namespace: str) -> list[dict[str, Any]]:
     """Return what lets everybody clone the claims of a namespace."""
-    metadata = {"name": _NAME, "namespace": namespace, "labels": _OURS}
+    return granting({"name": _NAME, "namespace": namespace, "labels": _OURS})
+
+
+def granting(metadata: Mapping[str, Any], *, claim: str | None = None) -> list[dict[str, Any]]:
+    """Return the Role and the RoleBinding by which everybody may clone claims: pure.
+
+    Args:
+        metadata: Of both.
+        claim: The one claim; None: all of the namespace.
+    """
     rule = {"apiGroups": ["cdi.kubevirt.io"], "resources": ["datavolumes/source"], "verbs": ["create"]}
+    if claim is not None:
+        rule["resourceNames"] = [claim]
     everybody = {"apiGroup": _GROUP, "kind": "Group", "name": "system:authenticated"}
     return [
         {"apiVersion": f"{_GROUP}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
@@ -37,7 +48,7 @@ def manifests(namespace: str) -> list[Manifest]:
             "apiVersion": f"{_GROUP}/v1",
             "kind": "RoleBinding",
             "metadata": metadata,
-            "roleRef": {"apiGroup": _GROUP, "kind": "Role", "name": _NAME},
+            "roleRef": {"apiGroup": _GROUP, "kind": "Role", "name": metadata["name"]},
             "subjects": [everybody],
         },
     ]

@@ -12,7 +12,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.controlplane import site
+from virtualserver.controlplane import image_sources, site
 from virtualserver.installation import lock
 from virtualserver.local.errors import ConflictError, LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
@@ -256,24 +256,7 @@ def grants(name: str, *, namespace: str) -> list[dict[str, Any]]:
     """Return what lets everybody clone an alias: pure. In the namespace of images everybody may clone everything."""
     if namespace == names.IMAGE_NAMESPACE:
         return []
-    group = "rbac.authorization.k8s.io"
-    metadata = {"name": f"virtualserver:alias:{name}", "namespace": namespace}
-    rule = {
-        "apiGroups": ["cdi.kubevirt.io"],
-        "resources": ["datavolumes/source"],
-        "resourceNames": [name],
-        "verbs": ["create"],
-    }
-    return [
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": metadata["name"]},
-            "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:authenticated"}],
-        },
-    ]
+    return image_sources.granting({"name": f"virtualserver:alias:{name}", "namespace": namespace}, claim=name)
 
 
 def remove(installation: Installation, image: str, *, report: Report) -> None:
