@@ -22,6 +22,7 @@ from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ipaddress import IPv4Address, IPv6Address
 
     from virtualserver import controlplane
 
@@ -56,7 +57,8 @@ async def _measure(say: Callable[[str], None], command: str) -> list[Figure]:
             await planes[present].start()
             await planes[present].set_service("others", _published("203.0.113.7", range(1, present + 1)))
             await planes[present].set_service("floating", _floating(present))
-        ports, moves = await _ports(planes), await _moves(planes)
+        ports = await _times(planes, "one", *(_published("203.0.113.8", [22], target_port=port) for port in (2222, 22)))
+        moves = await _times(planes, "moving", *(_moving(guest) for guest in (_GUEST, _GUEST + 1)))
         for plane in planes.values():
             await plane.remove_service("floating")
         alone = _alone()
@@ -86,31 +88,20 @@ async def _measure(say: Callable[[str], None], command: str) -> list[Figure]:
     ]
 
 
-async def _ports(planes: dict[int, DataPlane]) -> dict[int, list[float]]:
-    """Return how long the changes of a port's target took, by how many ports were present."""
+async def _times(planes: dict[int, DataPlane], name: str, *turns: ServiceRules) -> dict[int, list[float]]:
+    """Return how long it took to give one Service sets of rules in turn, by how much else was present."""
     times: dict[int, list[float]] = {present: [] for present in planes}
     for number in range(_ROUNDS + 10):
-        rules = _published("203.0.113.8", [22], target_port=22 if number % 2 else 2222)
         for present, plane in planes.items():
             began = time.perf_counter()
-            await plane.set_service("one", rules)
+            await plane.set_service(name, turns[number % len(turns)])
             if number >= 10:
                 times[present].append(time.perf_counter() - began)
     return times
 
 
-async def _moves(planes: dict[int, DataPlane]) -> dict[int, list[float]]:
-    """Return how long it took to give a floating address to another guest, by how many others were present."""
-    times: dict[int, list[float]] = {present: [] for present in planes}
-    for number in range(_ROUNDS + 10):
-        target = _GUEST + number % 2
-        one = FloatingAddress(ip_address("203.0.113.9"), target, is_source=True)
-        for present, plane in planes.items():
-            began = time.perf_counter()
-            await plane.set_service("moving", ServiceRules(floating=frozenset({one})))
-            if number >= 10:
-                times[present].append(time.perf_counter() - began)
-    return times
+def _moving(guest: IPv4Address | IPv6Address) -> ServiceRules:
+    return ServiceRules(floating=frozenset({FloatingAddress(ip_address("203.0.113.9"), guest, is_source=True)}))
 
 
 def _floating(count: int) -> ServiceRules:

@@ -219,8 +219,7 @@ def _guest(router: str, name: str, device: str, address: str, *, mac: str = "52:
     world.sh(*inside, "ip", "link", "set", device, "up")
     world.sh(*inside, "ip", "route", "replace", address, "dev", device)
     world.sh(*inside, "ip", "neighbour", "replace", address, "lladdr", mac, "dev", device, "nud", "permanent")
-    own = world.sh(*inside, "cat", f"/sys/class/net/{device}/address", check=False).strip()
-    own = own or world.sh(*inside, "ip", "-o", "link", "show", device).split("link/ether ")[1].split()[0]
+    own = world.sh(*inside, "ip", "-o", "link", "show", device).split("link/ether ")[1].split()[0]
     guest.run("ip", "link", "set", "eth0", "address", mac)
     guest.run("ip", "address", "add", f"{address}/32", "dev", "eth0")
     guest.run("ip", "link", "set", "eth0", "up")
