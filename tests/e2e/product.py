@@ -139,7 +139,7 @@ class Product:
             return components[name] or 0
         for entry in self.inventory():
             if entry["kind"] == "process" and entry["name"].startswith(name):
-                return int(entry["detail"].removeprefix("pid "))
+                return int(entry["detail"].split(",")[0].removeprefix("pid "))  # after a comma: its record was lost
         return 0
 
     def inventory(self) -> list[dict[str, Any]]:

@@ -203,13 +203,25 @@ def test_servers_that_ran_run_again_after_a_down_that_was_killed(product: Produc
         product.delete("vs", *strategies)
 
 
+def _settled(product: Product) -> list[dict[str, Any]]:
+    """Return the inventory once nothing of it has changed for two seconds: what was deleted before is gone."""
+
+    def same() -> list[dict[str, Any]]:
+        found = product.inventory()
+        time.sleep(2)
+        return found if product.inventory() == found else []
+
+    return eventually(same, what="the inventory to stay the same", seconds=60)
+
+
 def test_an_instance_of_the_same_name_in_another_folder_leaves_this_one_alone(
     product: Product, client: Internet
 ) -> None:
     product.apply(a_server("mine", network={"public": True, "tcp": {"ports": [22]}}))
     try:
         address = product.wait_ready("mine")["status"]["network"]["externalIP"]
-        before = product.inventory()
+        eventually(lambda: set(_machines(product)) == {"mine"}, what="former tests' machines to end", seconds=60)
+        before = _settled(product)
         with a_folder() as state:
             other = Product(product.installation, state, programs=product.programs)
             refused = other.attempt("up", "--no-hello")
