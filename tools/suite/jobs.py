@@ -32,7 +32,9 @@ class Job:
 
 
 JOBS = (
-    Job("newcomer", ("tests/e2e/test_make.py",)),
+    Job("control-plane", ("tests/integration",)),
+    Job("node", ("tests/integration/node",)),
+    Job("fabric", ("tests/unit", "tests/integration/fabric"), needs_control_plane=False),
     Job(
         "network",
         (
@@ -45,6 +47,8 @@ JOBS = (
             "tests/e2e/test_user_services.py",
         ),
     ),
+    Job("power", ("tests/e2e/test_power.py", "tests/e2e/test_survival.py", "tests/e2e/test_probes.py")),
+    Job("newcomer", ("tests/e2e/test_make.py",)),
     Job(
         "node-life",
         (
@@ -53,11 +57,7 @@ JOBS = (
             "tests/integration/node/test_reboot.py",
         ),
     ),
-    Job("control-plane", ("tests/integration",)),
     Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
-    Job("power", ("tests/e2e/test_power.py", "tests/e2e/test_survival.py", "tests/e2e/test_probes.py")),
-    Job("fabric", ("tests/unit", "tests/integration/fabric"), needs_control_plane=False),
-    Job("node", ("tests/integration/node",)),
     Job("product", ("tests/e2e",)),
     Job("installations", ("tests/e2e/test_life.py", "tests/e2e/test_sudo.py")),
     Job("machines", ("tests/integration/machines", "tests/integration/storage"), needs_control_plane=False),
