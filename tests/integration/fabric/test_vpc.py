@@ -136,6 +136,28 @@ async def test_a_foreign_source_mac_is_dropped_and_counted(make_member: MakeMemb
     assert "packets 3" in chain or "packets 4" in chain  # the kernel itself takes no group for a source
 
 
+async def test_a_foreign_source_mac_stays_out_while_the_rules_are_gone(
+    plane: DataPlane, make_member: MakeMember
+) -> None:
+    """Nobody repairs here, so the moment between a firewall's reload and the repair lasts as long as is looked."""
+    liar, victim, third = await make_member(1), await make_member(2), await make_member(3)
+    world.sh(*INSIDE, "nft", "flush", "ruleset")
+    with ear(victim) as listening:
+        for lie in (victim.mac, third.mac, "02:00:00:00:00:99", taps.MAC):
+            liar.send(ethernet(MARK, source=lie, target=EVERYBODY, kind=0x88B5))
+            liar.send(ethernet(MARK, source=lie, target=victim.mac, kind=0x88B5))
+            liar.send(tagged(MARK, source=lie, vlan=7))
+        # Whose MAC was claimed sends on, and so does who claimed it, under its own.
+        third.send(ethernet(AFTER, source=third.mac, target=victim.mac, kind=0x88B5))
+        liar.send(ethernet(AFTER, source=liar.mac, target=EVERYBODY, kind=0x88B5))
+        frames = [*heard(listening, until=AFTER), *heard(listening, until=AFTER)]
+        assert not any(MARK in one for one in frames)
+        assert {one[6:12].hex(":") for one in frames} >= {liar.mac, third.mac}
+    take(liar, "192.168.7.1/24")
+    take(victim, "192.168.7.2/24")
+    assert liar.pings("192.168.7.2")
+
+
 async def test_nothing_crosses_to_another_vpc_the_cluster_network_or_the_host(
     plane: DataPlane, make_member: MakeMember, make_guest: world.MakeGuest, internet: world.Node
 ) -> None:
@@ -199,6 +221,10 @@ DAMAGES = {
     ("ip", "link", "set", "vpc-a", "down"): "bridge vpc-a",
     ("ip", "link", "set", "vpc-a", "type", "bridge", "mcast_snooping", "1"): "bridge vpc-a",
     ("ip", "link", "set", "nic-a1", "nomaster"): "tap nic-a1",
+    ("bridge", "link", "set", "dev", "nic-a1", "locked", "off"): "tap nic-a1",
+    ("bridge", "link", "set", "dev", "nic-a1", "learning", "on"): "tap nic-a1",
+    ("bridge", "fdb", "delete", world.a_vpc_link(1).mac, "dev", "nic-a1", "master"): "tap nic-a1",
+    ("bridge", "fdb", "add", "02:00:00:00:00:99", "dev", "nic-a1", "master", "static"): "tap nic-a1",
     ("ip", "link", "set", "nic-a1", "down"): "tap nic-a1",
     ("ip", "link", "set", "nic-a1", "mtu", "1300"): "tap nic-a1",
     ("ip", "link", "delete", "nic-a1"): "tap nic-a1",

@@ -101,7 +101,7 @@ TAP_UP: Final = "tap-up"
 BRIDGE: Final = "bridge"
 """Key: the bridge of a VPC, which is there as long as a NIC is on it."""
 PORT: Final = "port"
-"""Key: a tap that is up and a port of a bridge. Value: the bridge and the tap's MTU."""
+"""Key: a tap that is up and a port of a bridge. Value: the bridge, the tap's MTU and the guest's MAC."""
 DHCP_HOST: Final = "dhcp-host"
 DHCP_OPTIONS: Final = "dhcp-options"
 NAMES: Final = "names"
@@ -145,7 +145,7 @@ def _of_vpc_link(link: VpcLink) -> dict[Entry, str]:
         Entry(GUARD_FRAME, f"{link.device} . {link.mac}"): "",
         Entry(BRIDGE, link.bridge): "",
         Entry(TAP, link.device): str(link.user),
-        Entry(PORT, link.device): f"{link.bridge} {link.mtu}",
+        Entry(PORT, link.device): f"{link.bridge} {link.mtu} {link.mac}",
     }
 
 

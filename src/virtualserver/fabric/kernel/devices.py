@@ -55,12 +55,13 @@ def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
         links = {link.index: link for link in kernel.links()}
         addresses = [kernel.addresses(version) for version in CARRIED]
         routes = [route for version in CARRIED for route in kernel.routes(version)]
+        at_ports = kernel.fdb()
     own = {(route.destination, route.link) for route in routes if route.kind == "local"}
     for link in links.values():
         if link.kind == "tun":
             found[Entry(entries.TAP, link.name)] = str(link.user)
             if link.master is not None:
-                found[Entry(entries.PORT, link.name)] = _port_of(link, links)
+                found[Entry(entries.PORT, link.name)] = bridges.port_of(link, links, at_ports.get(link.index, set()))
                 continue
             there = {one for of in addresses for one in of.get(link.index, ()) if (one.network, link.index) in own}
             if taps.is_whole(link, mtu) and _gateways() <= there and not settings.differing(settings.of_tap(link.name)):
@@ -208,8 +209,7 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
             kernel.set_up(entry.key, mtu=mtu, mac=taps.MAC)
     for entry, value in delta.added.items():
         if entry.kind == entries.PORT:
-            bridge, _, own_mtu = value.partition(" ")
-            kernel.set_up(entry.key, mtu=int(own_mtu), mac=taps.MAC, master=bridge)
+            bridges.put_port(kernel, entry.key, value)
     for entry, value in delta.added.items():
         if entry.kind == entries.ROUTE:
             kernel.put_route(_route(kernel, entry.key, value))
@@ -227,12 +227,6 @@ def _route(kernel: Rtnetlink, address: str, target: str) -> Route:
     if target == entries.LOCAL:
         return Route(ip_network(address), kind="local", link=_LOOPBACK, table=LOCAL_TABLE)
     return Route(ip_network(address), link=kernel.index(target))
-
-
-def _port_of(link: Link, links: dict[int, Link]) -> str:
-    """Return the value of the entry of a tap that is a port; one that is none where it is not as it should be."""
-    bridge = links.get(link.master or 0)
-    return f"{bridge.name} {link.mtu}" if bridge is not None and taps.is_port(link) else "not as it should be"
 
 
 def _gateways() -> set[Interface]:

@@ -19,19 +19,21 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.kernel import bridges, taps
 from virtualserver.fabric.kernel.attachment import INNER
-from virtualserver.fabric.kernel.messages import split
+from virtualserver.fabric.kernel.messages import attributes, split
 from virtualserver.fabric.kernel.rtnetlink import (
+    BRIDGE_FAMILY,
     KERNEL,
     LOCAL_TABLE,
     PERMANENT,
     Link,
     Route,
+    fdb_entry,
     link_of,
     routes_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from virtualserver.fabric.desired.ledger import Wanted
     from virtualserver.fabric.desired.state import Network
@@ -43,11 +45,13 @@ _ROUTE, _NETFILTER = 0, 12
 _LINKS, _NEIGHBOURS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV4_RULES, _IPV4_SETTINGS = 1, 3, 5, 7, 8, 24
 _NFTABLES: Final = 7
 _NEW_LINK, _DEL_LINK, _NEW_ADDRESS, _DEL_ADDRESS, _NEW_ROUTE, _DEL_ROUTE = 16, 17, 20, 21, 24, 25
-_NEW_NEIGHBOUR, _NEW_RULE, _DEL_RULE, _NEW_SETTINGS = 28, 32, 33, 80
+_NEW_NEIGHBOUR, _DEL_NEIGHBOUR, _NEW_RULE, _DEL_RULE, _NEW_SETTINGS = 28, 29, 32, 33, 80
 _SETTINGS: Final = {2: "forwarding", 3: "rp_filter", 5: "proxy_arp"}
 _OF_A_TAP: Final = {"forwarding": 1, "rp_filter": 1, "proxy_arp": 1}
 _OF_A_BRIDGE: Final = {"forwarding": 0, "rp_filter": 1, "proxy_arp": 0}
-_BRIDGE_FAMILY: Final = 7
+_PORT_INFO, _LEARNING, _LOCKED = 12, 8, 39
+_HEADER: Final = 16
+"""Bytes before a message's body, and before the attributes of one about a link."""
 _PROCESS: Final = 0x3FFFFF
 """pyroute2's sockets have the process's number in these bits of their own."""
 _SO_RCVBUFFORCE: Final = 33
@@ -68,6 +72,8 @@ class Changed:
         settings: Settings by the index of their device, below 0 for all and for new ones.
         lost: Whether notices were lost, as there were too many at once.
         neighbours: The index of the link of each neighbour of IPv4 whose hardware address was fixed.
+        ports: By the index of a bridge's port: whether it is locked.
+        at_ports: By the index of a bridge's port and a hardware address: whether the bridge is told that it is there.
     """
 
     links: Mapping[str, Link | None]
@@ -78,6 +84,8 @@ class Changed:
     settings: Mapping[int, Mapping[str, int]]
     lost: bool = False
     neighbours: frozenset[int] = frozenset()
+    ports: Mapping[int, bool] = dataclasses.field(default_factory=dict[int, bool])
+    at_ports: Mapping[tuple[int, str], bool] = dataclasses.field(default_factory=dict[tuple[int, str], bool])
 
 
 class Notices:
@@ -141,11 +149,16 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
     settings: dict[int, dict[str, int]] = {}
     rules = False
     neighbours: set[int] = set()
+    ports: dict[int, bool] = {}
+    at_ports: dict[tuple[int, str], bool] = {}
     for kind, port, data in (one for message in messages for one in split(message)):
         asked_by_us = port & _PROCESS == own & _PROCESS and port > 0
         if kind in (_NEW_LINK, _DEL_LINK):
-            if data[16] == _BRIDGE_FAMILY:
-                continue  # of a port; that it is one, or is none any more, the link's own notice says too
+            if data[_HEADER] == BRIDGE_FAMILY:
+                # That it is a port, or is none any more, the link's own notice says too.
+                if kind == _NEW_LINK:
+                    ports.update(_port_of(data))
+                continue
             link = link_of(_decoded(kind, data))
             links[link.name] = link if kind == _NEW_LINK else None
             if kind == _DEL_LINK:
@@ -153,6 +166,10 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
         elif kind == _NEW_SETTINGS:
             index, values = _settings_of(data)
             settings.setdefault(index, {}).update(values)
+        elif kind in (_NEW_NEIGHBOUR, _DEL_NEIGHBOUR) and data[_HEADER] == BRIDGE_FAMILY:
+            # The kernel does not say who asked for it.
+            port_index, mac, is_static = fdb_entry(data[_HEADER:])
+            at_ports[port_index, mac] = is_static and kind == _NEW_NEIGHBOUR
         elif asked_by_us:
             continue
         elif kind == _NEW_NEIGHBOUR:
@@ -165,7 +182,18 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
             routes.update(dict.fromkeys(routes_of(_decoded(kind, data)), kind == _NEW_ROUTE))
         elif kind in (_NEW_RULE, _DEL_RULE):
             rules = True
-    return Changed(links, frozenset(gone), frozenset(addresses), routes, rules, settings, lost, frozenset(neighbours))
+    return Changed(
+        links=links,
+        gone=frozenset(gone),
+        addresses=frozenset(addresses),
+        routes=routes,
+        rules=rules,
+        settings=settings,
+        lost=lost,
+        neighbours=frozenset(neighbours),
+        ports=ports,
+        at_ports=at_ports,
+    )
 
 
 def doubts_inside(changed: Changed, wanted: Wanted, *, mtu: int) -> bool:
@@ -182,6 +210,7 @@ def doubts_inside(changed: Changed, wanted: Wanted, *, mtu: int) -> bool:
         or bool(changed.neighbours)
         or bool(changed.addresses - changed.gone)
         or any(_link_is_doubtful(name, link, wanted, mtu) for name, link in changed.links.items())
+        or _ports_are_doubtful(changed, wanted)
         or any(_route_is_doubtful(route, there, changed, wanted) for route, there in changed.routes.items())
         or any(
             index > 0 and index not in changed.gone and values.items() - _settings_wanted(index, changed).items()
@@ -228,8 +257,23 @@ def _link_is_doubtful(name: str, link: Link | None, wanted: Wanted, mtu: int) ->
         was_ours = tap in wanted or Entry(entries.BRIDGE, name) in wanted
         return was_ours or (link is not None and link.kind == "tun")
     if port := wanted.get(Entry(entries.PORT, name)):
-        return not taps.is_port(link) or port.rpartition(" ")[2] != str(link.mtu)
+        return not taps.is_port(link) or port.split(" ")[1] != str(link.mtu)
     return Entry(entries.TAP_UP, name) in wanted and not taps.is_whole(link, mtu)
+
+
+def _ports_are_doubtful(changed: Changed, wanted: Wanted) -> bool:
+    opened = {index for index, is_locked in changed.ports.items() if not is_locked}
+    if opened - changed.gone:
+        return True
+    names = {link.index: link.name for link in changed.links.values() if link is not None}
+    for (index, mac), is_told in changed.at_ports.items():
+        if index in changed.gone:
+            continue
+        # A port of which nothing else is told is an old one, at which somebody was.
+        port = wanted.get(Entry(entries.PORT, names.get(index, ""))) or ""
+        if index not in names or is_told != (port.rpartition(" ")[2] == mac):
+            return True
+    return False
 
 
 def _settings_wanted(index: int, changed: Changed) -> Mapping[str, int]:
@@ -263,6 +307,17 @@ def _decoded(kind: int, data: bytes) -> Any:
     message: Any = (ifinfmsg if kind in (_NEW_LINK, _DEL_LINK) else rtmsg)(data)
     message.decode()
     return message
+
+
+def _port_of(data: bytes) -> Iterator[tuple[int, bool]]:
+    """Yield the index of the port that a notice of a bridge is about, and whether it is locked."""
+    for kind, content in attributes(data[2 * _HEADER :]):
+        if kind == _PORT_INFO:
+            values = {one: value[0] for one, value in attributes(content) if value}
+            yield (
+                struct.unpack_from("=i", data, _HEADER + 4)[0],
+                bool(values.get(_LOCKED) and not values.get(_LEARNING)),
+            )
 
 
 def _settings_of(data: bytes) -> tuple[int, dict[str, int]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address, Network
 
 __all__ = [
+    "BRIDGE_FAMILY",
     "KERNEL",
     "LOCAL_TABLE",
     "MAIN_TABLE",
@@ -33,6 +34,7 @@ __all__ = [
     "Route",
     "Rtnetlink",
     "Rule",
+    "fdb_entry",
     "local_route",
 ]
 
@@ -61,11 +63,16 @@ _PRESENT: Final = (17,)
 _INVERTED: Final = 2
 PERMANENT: Final = 0x80
 """State of a neighbour whose hardware address somebody has fixed."""
-_GET_NEIGHBOUR, _DESTINATION = 30, 1
+_GET_NEIGHBOUR, _DESTINATION, _HARDWARE, _MASTER = 30, 1, 2, 9
 _ABOUT_NEIGHBOUR: Final = struct.Struct("=B3xiHBB")
 """``struct ndmsg``: family, link, state, flags, type."""
 _PROXY: Final = 0x08
 """Flag of a neighbour that the machine itself answers for."""
+_OF_MASTER: Final = 0x04
+"""Flag of a neighbour that the bridge is to know, not the port itself."""
+BRIDGE_FAMILY: Final = 7
+_STATIC_FDB: Final = 0x40
+_SLAVE: Final = ("linkinfo", "slave_data")
 _INGRESS: Final = ("clsact", "ingress")
 
 
@@ -98,6 +105,8 @@ class Link:
         master: The index of the bridge that it is a port of; None where it is a port of none.
         bridging: How a bridge passes frames on; None for others.
         is_free: Whether it hangs in no bridge or the like, and ARP works on it.
+        is_locked: Whether it is a port whose bridge takes frames from it of hardware addresses only that it was told
+            are there, and learns none.
     """
 
     index: int
@@ -111,6 +120,7 @@ class Link:
     master: int | None = None
     bridging: Bridging | None = None
     is_free: bool = True
+    is_locked: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -260,6 +270,25 @@ class Rtnetlink:
             asked = {"dst": str(address), "ifindex": link, "flags": _PROXY, "family": _FAMILIES[address.version]}
             self._socket.neigh("del", **asked)
 
+    def fdb(self) -> dict[int, set[str]]:
+        """Return the hardware addresses that bridges were told to be at their ports, by the port's index."""
+        found: dict[int, set[str]] = {}
+        for answer in dump(_GET_NEIGHBOUR, _ABOUT_NEIGHBOUR.pack(BRIDGE_FAMILY, 0, 0, 0, 0)):
+            port, mac, is_static = fdb_entry(answer)
+            if is_static:
+                found.setdefault(port, set()).add(mac)
+        return found
+
+    def add_fdb(self, port: int, mac: str) -> None:
+        """Tell a bridge that a hardware address is at a port, and at no other."""
+        with _asking(f"hardware address {mac}"):
+            self._socket.fdb("replace", ifindex=port, lladdr=mac, state=_STATIC_FDB, flags=_OF_MASTER)
+
+    def delete_fdb(self, port: int, mac: str) -> None:
+        """Take back that a hardware address is at a port; one that is not is fine."""
+        with _asking(f"hardware address {mac}", fine=_ABSENT):
+            self._socket.fdb("del", ifindex=port, lladdr=mac, flags=_OF_MASTER)
+
     def forget_neighbour(self, link: int, address: Address) -> None:
         """Have a neighbour asked for its hardware address again."""
         with _asking(f"neighbour {address}", fine=_ABSENT):
@@ -299,6 +328,18 @@ class Rtnetlink:
         bridge = self.index(master) if master else 0
         with _asking(f"link {name} up"):
             self._socket.link("set", index=self.index(name), state="up", arp=True, master=bridge, **more)
+
+    def lock_port(self, name: str, bridge: str) -> None:
+        """Make a link a port of a bridge that lets in nothing yet: it is down until then.
+
+        Raises:
+            KernelError: The kernel refused it; it can lock ports since Linux 5.18.
+        """
+        with _asking(f"port {name} of {bridge}"):
+            index = self.index(name)
+            self._socket.link("set", index=index, state="down")
+            self._socket.link("set", index=index, master=self.index(bridge))
+            self._socket.brport("set", index=index, locked=1, learning=0)
 
     def move(self, name: str, namespace: Path, name_there: str) -> None:
         """Move a link to another namespace, where it gets a name."""
@@ -379,7 +420,20 @@ def link_of(message: Any) -> Link:
         master=message.get("master"),
         bridging=_bridging_of(message) if message.get(("linkinfo", "kind")) == "bridge" else None,
         is_free=not message["flags"] & _NO_ARP and not message.get("master"),
+        is_locked=bool(message.get((*_SLAVE, "locked"))) and not message.get((*_SLAVE, "learning")),
     )
+
+
+def fdb_entry(answer: bytes) -> tuple[int, str, bool]:
+    """Return what one entry of a bridge's forwarding database says, from the body of a message.
+
+    Returns:
+        The port's index, the hardware address, and whether somebody told the bridge that frames to it, and from it,
+        pass there. Entries of the bridge's own cards, and of what it learnt, say otherwise.
+    """
+    _, port, state, _, _ = _ABOUT_NEIGHBOUR.unpack_from(answer)
+    found = dict(attributes(answer[_ABOUT_NEIGHBOUR.size :]))
+    return port, found.get(_HARDWARE, b"").hex(":"), bool(state & _STATIC_FDB) and _MASTER in found
 
 
 def _bridging_of(message: Any) -> Bridging:

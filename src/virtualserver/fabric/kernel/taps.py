@@ -120,7 +120,7 @@ def is_whole(link: Link, mtu: int) -> bool:
 
 def is_port(link: Link) -> bool:
     """Return whether a tap is the port of a bridge as it was made, its MTU aside."""
-    return link.is_up and link.mac == MAC and link.master is not None
+    return link.is_up and link.mac == MAC and link.is_locked
 
 
 def remove_taps() -> None:

@@ -19,9 +19,9 @@ WANTED = {
     Entry("route", "10.42.0.2"): "vst-1",
     Entry("bridge", "vpc1"): "",
     Entry("tap", "nic1"): "64001",
-    Entry("port", "nic1"): "vpc1 9000",
+    Entry("port", "nic1"): "vpc1 9000 02:00:00:00:00:01",
 }
-PORT = Link(9, "nic1", "tun", True, 9000, "ee:ee:ee:ee:ee:ee", user=64001, master=10)
+PORT = Link(9, "nic1", "tun", True, 9000, "ee:ee:ee:ee:ee:ee", user=64001, master=10, is_locked=True)
 BRIDGE = Link(10, "vpc1", "bridge", True, 9000, "ee:ee:ee:ee:ee:ee", bridging=Bridging())
 TAP = Link(7, "vst-1", "tun", True, 1500, "ee:ee:ee:ee:ee:ee", user=64001)
 DOWN = dataclasses.replace(TAP, is_up=False)
@@ -59,8 +59,13 @@ def changed(**fields: object) -> Changed:
         changed(routes={PAIR: False}),
         changed(settings={7: {"rp_filter": 0}}),
         changed(settings={-1: {"forwarding": 0}}),
-        changed(links={"nic1": dataclasses.replace(PORT, master=None)}),
+        changed(links={"nic1": dataclasses.replace(PORT, master=None, is_locked=False)}),
         changed(links={"nic1": dataclasses.replace(PORT, mtu=1500)}),
+        changed(ports={9: False}),
+        changed(at_ports={(9, "02:00:00:00:00:01"): False}),
+        changed(at_ports={(9, "02:00:00:00:00:02"): True}),
+        changed(links={"nic1": PORT}, at_ports={(9, "02:00:00:00:00:02"): True}),
+        changed(links={"nic1": PORT}, at_ports={(9, "02:00:00:00:00:01"): False}),
         changed(links={"nic1": None}, gone=frozenset({9})),
         changed(links={"vpc1": dataclasses.replace(BRIDGE, is_up=False)}),
         changed(links={"vpc1": dataclasses.replace(BRIDGE, bridging=Bridging(snooping=1))}),
@@ -79,6 +84,9 @@ def test_what_goes_away_or_differs_of_ours_is_a_reason_to_look(told: Changed) ->
         QUIET,
         changed(links={"vst-1": TAP}, settings={7: {"rp_filter": 1, "proxy_arp": 1, "forwarding": 1}}),
         changed(links={"nic1": PORT, "vpc1": BRIDGE}, settings={10: {"proxy_arp": 0, "forwarding": 0}}),
+        changed(links={"nic1": PORT}, ports={9: True}, at_ports={(9, "02:00:00:00:00:01"): True}),
+        changed(links={"nic1": PORT, "vpc1": BRIDGE}, at_ports={(9, PORT.mac): False, (10, BRIDGE.mac): False}),
+        changed(gone=frozenset({9}), ports={9: False}, at_ports={(9, "02:00:00:00:00:01"): False}),
         changed(routes={GATEWAY: True}),
         # A tap that we removed: its address goes with it.
         changed(links={"vst-2": None}, gone=frozenset({8}), addresses=frozenset({8}), settings={8: {"rp_filter": 0}}),
@@ -140,3 +148,28 @@ def test_only_neighbours_that_somebody_has_fixed_count() -> None:
 
     assert told_of([neighbour(2, 0x02), neighbour(10, 0x80)], own=US).neighbours == set()
     assert told_of([neighbour(2, 0x80)], own=US).neighbours == {7}
+
+
+def attribute(kind: int, content: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(content), kind) + content + bytes(-len(content) % 4)
+
+
+def test_of_a_bridges_port_it_is_told_whether_it_is_locked_and_which_hardware_addresses_are_there() -> None:
+    def port(locked: int, learning: int) -> bytes:
+        about = attribute(8, bytes([learning])) + attribute(39, bytes([locked]))
+        return message(16, 0, struct.pack("=BxHiII", 7, 1, 9, 0, 0) + attribute(12 | 0x8000, about))
+
+    def fdb(kind: int, state: int) -> bytes:
+        body = struct.pack("=B3xiHBB", 7, 9, state, 0, 0)
+        return message(kind, 0, body + attribute(2, bytes([2, 0, 0, 0, 0, 1])) + attribute(9, struct.pack("=i", 10)))
+
+    assert told_of([port(1, 0)], own=US).ports == {9: True}
+    assert told_of([port(1, 0), port(1, 1)], own=US).ports == {9: False}
+    assert told_of([port(0, 0)], own=US).ports == {9: False}
+    for notices, is_told in (
+        ([fdb(28, 0x40)], True),
+        ([fdb(28, 0x80)], False),  # of the bridge's own card
+        ([fdb(28, 0x02)], False),  # learnt
+        ([fdb(28, 0x40), fdb(29, 0x40)], False),
+    ):
+        assert told_of(notices, own=US).at_ports == {(9, "02:00:00:00:00:01"): is_told}
