@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from virtualserver import controlplane
 from virtualserver.kube.conditions import condition_of
 from virtualserver.local import inventory, status
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.node.allocation import allocations
+from virtualserver.node.allocation.addresses import vpc_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,10 +25,22 @@ if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
     from virtualserver.local.status import PoolUse
 
-__all__ = ["Family", "Sample", "exposition", "families", "of"]
+__all__ = ["Family", "Sample", "Tap", "exposition", "families", "of"]
 
 _KINDS: Final = ("virtualservers", "virtualmachines", "virtualmachineinstances")
 """What a tap may belong to; a VirtualMachine has the name of its VirtualServer."""
+
+
+class Tap(NamedTuple):
+    """Whose traffic goes through a tap.
+
+    Attributes:
+        owner: The UID of whom it is for.
+        vpc: The VPC that its NIC is on; None: the cluster network.
+    """
+
+    owner: str
+    vpc: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +92,11 @@ def of(installation: Installation) -> list[Family]:
         components={part.name: part.ready for part in found.components},
         objects=objects,
         pools=status.pools_of(installation, services) if found.ready else (),
-        owners={one.value: one.owner for one in allocations.read(installation.allocations) if one.kind == "tap"},
+        taps={
+            one.value: Tap(one.owner, vpc_of(one))
+            for one in allocations.read(installation.allocations)
+            if one.kind == "tap"
+        },
         traffic={} if plane is None else asyncio.run(plane.traffic()),
     )
 
@@ -89,7 +106,7 @@ def families(
     components: Mapping[str, bool],
     objects: Sequence[Mapping[str, Any]],
     pools: Sequence[PoolUse],
-    owners: Mapping[str, str],
+    taps: Mapping[str, Tap],
     traffic: Mapping[str, Traffic],
 ) -> list[Family]:
     """Return the figures: pure.
@@ -98,12 +115,12 @@ def families(
         components: Whether each component is ready, by its name.
         objects: The VirtualServers, VirtualMachines and VirtualMachineInstances.
         pools: The load balancer pools.
-        owners: The UID of whom each tap is for, by the tap's name.
+        taps: Whose each tap is, by its name.
         traffic: What went through each tap.
     """
     servers = [one for one in objects if one["kind"] == "VirtualServer"]
     known = {one["metadata"]["uid"]: one["metadata"] for one in objects}
-    of_guests = [(_guest(known.get(owners.get(device, ""))), of_tap) for device, of_tap in sorted(traffic.items())]
+    of_guests = [(_card(taps.get(device), known), of_tap) for device, of_tap in sorted(traffic.items())]
     return [
         _family("component_ready", "gauge", "Whether a component is ready.", _flags(components)),
         _family("servers", "gauge", "VirtualServers by the reason of their Ready.", _by_reason(servers)),
@@ -117,22 +134,22 @@ def families(
         _family(
             "guest_sent_bytes_total",
             "counter",
-            "What a guest has sent on its network card.",
-            (Sample(guest, of_tap.sent_bytes) for guest, of_tap in of_guests),
+            "What a guest has sent on a network card.",
+            (Sample(card, of_tap.sent_bytes) for card, of_tap in of_guests),
         ),
         _family(
             "guest_received_bytes_total",
             "counter",
-            "What a guest has got on its network card.",
-            (Sample(guest, of_tap.received_bytes) for guest, of_tap in of_guests),
+            "What a guest has got on a network card.",
+            (Sample(card, of_tap.received_bytes) for card, of_tap in of_guests),
         ),
         _family(
             "guest_dropped_packets_total",
             "counter",
             "Packets of a guest's that were dropped, by reason.",
             (
-                Sample({**guest, "reason": reason}, packets)
-                for guest, of_tap in of_guests
+                Sample({**card, "reason": reason}, packets)
+                for card, of_tap in of_guests
                 for reason, packets in of_tap.dropped.items()
             ),
         ),
@@ -169,9 +186,12 @@ def _reason(server: Mapping[str, Any]) -> str:
     return str(condition["reason"]) if condition else "Unknown"
 
 
-def _guest(owner: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the labels of a guest; empty ones while the API does not say whose it is."""
-    return {"namespace": owner["namespace"] if owner else "", "server": owner["name"] if owner else ""}
+def _card(tap: Tap | None, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the labels of a guest's network card; empty ones while the API does not say whose it is."""
+    owner = known.get(tap.owner) if tap else None
+    guest = {"namespace": owner["namespace"] if owner else "", "server": owner["name"] if owner else ""}
+    # A guest has a card on a VPC once, so that no two have the same labels.
+    return guest | ({"vpc": tap.vpc} if tap and tap.vpc else {})
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from virtualserver.fabric.kernel.drops import Traffic
-from virtualserver.local.metrics import Family, Sample, exposition, families
+from virtualserver.local.metrics import Family, Sample, Tap, exposition, families
 from virtualserver.local.status import PoolUse
 
 
@@ -20,7 +20,7 @@ def a_server(name: str, reason: str) -> dict[str, Any]:
 
 
 def found(**changes: Any) -> list[str]:
-    nothing: dict[str, Any] = {"components": {}, "objects": [], "pools": (), "owners": {}, "traffic": {}}
+    nothing: dict[str, Any] = {"components": {}, "objects": [], "pools": (), "taps": {}, "traffic": {}}
     text = exposition(families(**{**nothing, **changes}))
     return [line for line in text.splitlines() if not line.startswith("#")]
 
@@ -38,12 +38,17 @@ def test_what_was_dropped_stands_under_the_server_that_the_tap_is_for() -> None:
     traffic = {
         "tap1": Traffic(10, 1, 20, 2, {"arp": 3, "mac": 4}),
         "tap2": Traffic(0, 0, 0, 0, {}),
+        "nic1": Traffic(5, 1, 6, 1, {"mac": 7}),
     }
-    lines = found(objects=[an_object("VirtualMachine", "web")], owners={"tap1": "VirtualMachine/web"}, traffic=traffic)
+    taps = {"tap1": Tap("VirtualMachine/web"), "nic1": Tap("VirtualMachine/web", "blue")}
+    lines = found(objects=[an_object("VirtualMachine", "web")], taps=taps, traffic=traffic)
     labels = 'namespace="shop",server="web"'
     assert [line for line in lines if "shop" in line] == [
+        f'virtualserver_guest_sent_bytes_total{{{labels},vpc="blue"}} 5',
         f"virtualserver_guest_sent_bytes_total{{{labels}}} 10",
+        f'virtualserver_guest_received_bytes_total{{{labels},vpc="blue"}} 6',
         f"virtualserver_guest_received_bytes_total{{{labels}}} 20",
+        f'virtualserver_guest_dropped_packets_total{{{labels},vpc="blue",reason="mac"}} 7',
         f'virtualserver_guest_dropped_packets_total{{{labels},reason="arp"}} 3',
         f'virtualserver_guest_dropped_packets_total{{{labels},reason="mac"}} 4',
     ]

@@ -33,7 +33,7 @@ REASONS: Final = {
     "host": 11,
     "namespace": 12,
 }
-"""Why the rules of family inet drop, and the number by which the kernel knows it."""
+"""Why the rules of family inet drop, and the number by which the kernel knows it; on a VPC, for the first alone."""
 
 ARP: Final = 13
 """The same of family arp: what is said in ARP of an address, or by a card, that is not the guest's."""
@@ -84,7 +84,7 @@ def chain_rules() -> str:
 def read(netfilter: Netfilter, table: str) -> dict[str, Traffic]:
     """Return what each tap's guest has sent and got, by the tap's name; called inside the namespace."""
     counted: dict[str, dict[str, int]] = {}
-    for family in ("inet", "arp"):
+    for family in ("inet", "arp", "bridge"):
         for (device, number), packets in netfilter.counts(family, table, _SET).items():
             counted.setdefault(device, {})[_NAMES.get(number, str(number))] = packets
     found: dict[str, Traffic] = {}

@@ -141,6 +141,7 @@ table arp virtualserver {{
 }}
 table bridge virtualserver {{
   set guard_frame {{ type ifname . ether_addr; }}
+  set dropped {{ type iface_index . mark; size 65535; flags dynamic,timeout; counter; timeout 1d; }}
   chain guard {{ type filter hook prerouting priority -300; }}
   chain to_us {{ type filter hook input priority -300; policy drop; }}
   chain from_us {{ type filter hook output priority -300; policy drop; }}
@@ -361,7 +362,8 @@ table bridge virtualserver {{
   # itself hears and says nothing there.
   chain guard {{
     iifname . ether saddr @guard_frame accept
-    counter drop
+    meta mark set {mac} update @dropped {{ iif . meta mark counter }}
+    drop
   }}
 }}
 """
@@ -460,6 +462,7 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network]) -> str:
         drop_chains=drops.chains(),
         drop_rules=drops.chain_rules(),
         arp=f"{drops.ARP:#x}",
+        mac=f"{drops.REASONS['mac']:#x}",
         **_BOUNDS,
     )
 

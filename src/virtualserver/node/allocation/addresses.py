@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from virtualserver.node.allocation.wishes import AddressWish
     from virtualserver.plan.sites.quotas import AddressQuota
 
-__all__ = ["COOLING", "PASSING", "Addresses"]
+__all__ = ["COOLING", "PASSING", "Addresses", "vpc_of"]
 
 COOLING: Final = "AddressCoolingDown"
 """Reason of a wait for a pinned address that somebody else gave back a moment ago: it ends by itself."""
@@ -191,8 +191,7 @@ class Addresses:
     def vpc_of_tap(self, device: str) -> str | None:
         """Return the VPC of the NIC that a tap was made for, None for a cluster NIC's."""
         holder = self._allocations.of_value("tap", device)
-        is_on_vpc = holder is not None and holder.purpose.startswith(_OF_VPCS)
-        return holder.purpose.partition("/")[2] if holder is not None and is_on_vpc else None
+        return vpc_of(holder) if holder is not None else None
 
     def group_of(self, address: Address) -> str | None:
         """Return whose Services have a load balancer address, None where nobody's have it."""
@@ -453,6 +452,12 @@ class Addresses:
             # group's for itself: it would wait for ever for what it keeps.
             owners = (wish.service,) if wish.clash else (wish.group, wish.service)
             yield from ((owner, str(address)) for address in wish.pinned for owner in owners)
+
+
+def vpc_of(allocation: Allocation) -> str | None:
+    """Return the VPC that the NIC is on whose tap or MAC is held, None where it is the cluster NIC; pure."""
+    purpose = allocation.purpose
+    return purpose.partition("/")[2] if purpose.startswith(_OF_VPCS) else None
 
 
 def _of_vpc(kind: Kind, vpc: str | None) -> str:
