@@ -56,7 +56,7 @@ def script() -> str:
 
 @pytest.fixture(scope="module")
 def office(product: Product) -> Iterator[Product]:
-    """`firewall` on the cluster network and the VPC office, `inside` on office alone, and a published `shop`."""
+    """`firewall` on the cluster network and the VPC office, `inside` on office alone, `alone` on none, and `shop`."""
     image = guest_image.build_router()
     files = ["--kernel", str(image.kernel), "--initrd", str(image.initrd), "--command-line", image.command_line]
     product.vs("image", "add", str(image.disk), "--name", "router", *files)
@@ -65,6 +65,7 @@ def office(product: Product) -> Iterator[Product]:
         a_server("firewall", image="router", network={**PUBLISHED, **on("office")}, **big),
         a_server("inside", network={"disableK8sNetworking": True, **on("office")}),
         a_server("shop", network=PUBLISHED),
+        a_server("alone", network={"disableK8sNetworking": True}),
     )
     for name in ("firewall", "inside"):
         product.wait_reason(name, "WaitingForNetwork")
@@ -79,7 +80,7 @@ def office(product: Product) -> Iterator[Product]:
         firewall.run("/tmp/firewall </dev/null >/tmp/log 2>&1 & sleep 1; cat /tmp/log")
         yield product
     finally:
-        product.delete("vs", "firewall", "inside", "shop")
+        product.delete("vs", "firewall", "inside", "shop", "alone")
         product.delete("network-attachment-definitions", *VPCS)
         product.vs("image", "remove", "router")
 
@@ -113,6 +114,25 @@ def test_a_server_on_a_vpc_alone_has_no_address_service_or_name(office: Product)
         assert "disableK8sNetworking leaves no cluster NIC" in words
 
 
+def test_a_server_without_any_network_has_no_nic_and_says_what_that_means(office: Product) -> None:
+    office.wait_ready("alone", seconds=240)
+    alone = office.guest("alone").wait_ready()
+    assert alone.run("cat /sys/class/net/*/type") == "772", "the loopback is all it has"
+    assert alone.run("cat /sys/bus/pci/devices/*/class").split().count("0x020000") == 0, "nor is there another card"
+    network = office.get("vs", "alone")["status"]["network"]
+    assert network["internalIP"] == network["externalIP"] == network["serviceIP"] == ""
+    assert not office.get("vmi", "alone")["status"].get("interfaces")
+    assert not any(one["metadata"]["name"].startswith("alone") for one in office.objects("service"))
+    message = office.condition("alone")["message"]
+    assert "without any network card (disableK8sNetworking): no address, Service or cluster DNS name" in message
+    taps = [one for one in office.inventory() if one["kind"] == "tap"]
+    assert len(taps) == 4, "the cards of the three others"
+    answer = office.guest("shop").attempt("nslookup -type=a alone.default.svc.cluster.local")
+    assert "NXDOMAIN" in answer.output
+    words = office.refused(a_server("refused", network={"disableK8sNetworking": True, "floatingIPs": ["web"]}))
+    assert "disableK8sNetworking leaves no cluster NIC" in words
+
+
 def test_the_nics_have_the_macs_that_the_instance_shows_and_the_vpcs_mtu(office: Product) -> None:
     shown = office.get("vmi", "firewall")["status"]["interfaces"]
     assert [one["name"] for one in shown] == ["default", "vpc-0"] and "ipAddress" not in shown[1]
@@ -141,6 +161,24 @@ def test_the_firewall_spoofs_no_more_on_its_cluster_nic_than_anybody(office: Pro
         firewall.send_frames(*(udp(**{**honest, **changed}) for changed in frames))
         arriving.wait(lambda frame: b"an honest datagram" in frame, what="the honest datagram arriving")
         assert not arriving.heard(lie["payload"])
+
+
+def test_what_is_dropped_on_a_vpc_is_told_by_vs_metrics_for_its_server_and_vpc(office: Product) -> None:
+    firewall, inside = office.guest("firewall"), office.guest("inside")
+    target = firewall.run("cat /sys/class/net/eth1/address")
+    frame = udp(
+        source_mac="02:00:00:00:00:99",
+        target_mac=target,
+        source=inside.address(),
+        target="192.168.7.1",
+        ports=(4000, 7792),
+        payload=b"a lie",
+    )
+    inside.send_frames(frame)
+    figure = (
+        'virtualserver_guest_dropped_packets_total{namespace="default",server="inside",vpc="office",reason="mac"} 1'
+    )
+    assert figure in office.vs("metrics").splitlines()
 
 
 def test_a_vpc_that_is_deleted_in_use_lives_and_one_of_that_name_joins_it_again(office: Product) -> None:
