@@ -17,6 +17,8 @@ __all__ = [
     "APPLIED",
     "ATTACH_LOAD_BALANCER",
     "BASE_IMAGE",
+    "DATABASE",
+    "DATABASE_FULL",
     "DATA_PLANE_READY",
     "DNS_LABEL",
     "DNS_SUBDOMAIN",
@@ -103,6 +105,8 @@ ALIAS_OF: Final = f"{DOMAIN}/alias-of"
 """Annotation of a PersistentVolumeClaim: NAMESPACE/NAME of the image that it is another name of."""
 ADDRESS_QUOTA: Final = f"{DOMAIN}/address-quota"
 """Annotation of a Namespace: how many addresses of each pool its Services may hold."""
+DATABASE: Final = f"{DOMAIN}/database"
+"""Annotation of the Namespace virtualserver-system, there while etcd's database is nearly full: how full it is."""
 USER: Final = f"{DOMAIN}/user"
 """Label of what gives a person access: the person's name."""
 EDITS: Final = f"{DOMAIN}/edits"
@@ -119,6 +123,8 @@ FLOWS_BOUNDED: Final = f"{DOMAIN}/FlowsBounded"
 them as fast as it may, within the last minute, and others were dropped."""
 NETWORK_DIFFERS: Final = f"{DOMAIN}/NetworkDiffers"
 """Condition of a VirtualMachineInstance, there while it is True: a VPC that it is on was deleted, or is another now."""
+DATABASE_FULL: Final = f"{DOMAIN}/DatabaseFull"
+"""Condition of a Node: whether etcd's database is nearly full, and which namespaces hold most."""
 ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
 """Condition of a Service: whether a load balancer address was granted, and why not."""
 PORTS_PUBLISHED: Final = f"{DOMAIN}/PortsPublished"

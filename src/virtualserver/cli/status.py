@@ -49,6 +49,7 @@ def encode(found: InstallationStatus) -> dict[str, Any]:
             "faults": [{"path": fault.path, "message": fault.message} for fault in found.site_faults],
             "trouble": found.control_plane.site_trouble,
         },
+        "database": now.database,
         "repairs": [{"time": one.time, "what": one.what, "where": one.where} for one in found.repairs],
     }
 
@@ -80,6 +81,8 @@ def _print(found: InstallationStatus) -> None:
     if found.listen:
         output.say(f"listens on    {found.listen.url}" + (f": {found.listen.fault}" if found.listen.fault else ""))
     output.say(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
+    if now.database:
+        output.say(f"database      {now.database}")
     for blocker in found.blockers:
         output.say(f"firewall      {blocker.where}: {blocker.reason}\n              {blocker.remedy}")
     if found.site_faults:

@@ -81,6 +81,7 @@ class ControlPlaneStatus:
         waiting_for: What is not ready yet, for people; ``""`` when ready or not running.
         refused: Why our definitions cannot be applied, ``""`` where nothing speaks against it.
         site_trouble: What of site.yaml could not be carried out, in words; it is tried again. ``""`` for nothing.
+        database: Why users may not write what they like, and who holds most; ``""`` where they may.
     """
 
     running: bool
@@ -92,6 +93,7 @@ class ControlPlaneStatus:
     waiting_for: str
     refused: str = ""
     site_trouble: str = ""
+    database: str = ""
 
 
 def status(installation: Installation) -> ControlPlaneStatus:
@@ -124,6 +126,7 @@ def status(installation: Installation) -> ControlPlaneStatus:
         waiting_for=", ".join(waiting),
         refused=refused,
         site_trouble=answer.site_trouble,
+        database=answer.database,
     )
 
 

@@ -52,7 +52,7 @@ def status_of(live: Manifest, *, cpus: int, memory_bytes: int, accelerator: str,
     return {
         "capacity": {"cpu": str(cpus), "memory": f"{memory_bytes >> 10}Ki"},
         "allocatable": {"cpu": str(cpus), "memory": f"{allocatable >> 10}Ki"},
-        "conditions": with_conditions(live, [ready], now=now),
+        "conditions": with_conditions(live, [ready], now=now, owned={"Ready"}),
         "nodeInfo": {
             **fields.mapping(live, "status", "nodeInfo"),
             "architecture": "amd64",

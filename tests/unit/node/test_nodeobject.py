@@ -32,6 +32,11 @@ def test_a_second_look_later_changes_nothing() -> None:
     assert merge_patch(told, status({"status": told}, now=2000.0), partial=True) == {}
 
 
+def test_what_others_say_of_the_host_stays() -> None:
+    full = {"type": "virtualservers.coreweave.com/DatabaseFull", "status": "True", "message": "by the supervisor"}
+    assert full in status({"status": {"conditions": [full]}})["conditions"]
+
+
 def test_a_host_name_becomes_a_name_that_kubernetes_takes() -> None:
     name = nodeobject.node_name()
     assert name == name.lower() and "_" not in name and name.strip("-.") == name

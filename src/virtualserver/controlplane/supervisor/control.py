@@ -51,6 +51,7 @@ class SupervisorReport(msgspec.Struct, frozen=True):
         bootstrap_error: Why the manifests cannot be applied, ``""`` where nothing speaks against it.
         components: In the order of their start.
         site_trouble: What of site.yaml could not be carried out, in words; ``""`` for nothing.
+        database: Why users may not write what they like; ``""`` where they may.
     """
 
     pid: int
@@ -60,6 +61,7 @@ class SupervisorReport(msgspec.Struct, frozen=True):
     bootstrap_error: str
     components: list[ComponentReport]
     site_trouble: str = ""
+    database: str = ""
 
 
 async def serve(path: Path, answer: Callable[[Request], SupervisorReport]) -> asyncio.Server:

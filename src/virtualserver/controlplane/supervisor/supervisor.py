@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 import yaml
@@ -26,6 +26,7 @@ import yaml
 from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, image_sources, rest, site
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
+from virtualserver.controlplane.room import Room
 from virtualserver.controlplane.supervisor import control, processes
 from virtualserver.controlplane.supervisor.kept import KeptComponent, wait_for
 from virtualserver.host import locks
@@ -54,6 +55,19 @@ _SILENT_SECONDS: Final = 5
 """After so many seconds in which the node is not ready its APIs are withdrawn."""
 
 
+class KeptRoom(Protocol):
+    """What is kept of etcd's database for the control plane; see `room.Room`."""
+
+    @property
+    def told(self) -> str:
+        """Why users may not write what they like; ``""`` where they may."""
+        ...
+
+    def keep(self, *, is_served: bool) -> float:
+        """Look once, in a thread, and return how many seconds may pass until the next look."""
+        ...
+
+
 class Supervisor:
     """Keeps the components of one installation running until it is told to stop.
 
@@ -65,7 +79,7 @@ class Supervisor:
             manifests as the site has them, and returns what of it could not be carried out, in words.
         renew: Called in a thread now and then: writes the certificates that are near their end, and returns whether it
             wrote any.
-        make_room: Called in a thread now and then: keeps etcd's database from filling up.
+        room: Kept, in a thread, now and then, so that etcd's database does not fill up.
         withdraw: Called in a thread where the node does not answer: takes its APIs out of discovery, and returns their
             names.
     """
@@ -78,14 +92,14 @@ class Supervisor:
         settings: ControlPlaneSettings,
         prepare: Callable[[], list[str]],
         renew: Callable[[], bool],
-        make_room: Callable[[], object],
+        room: KeptRoom,
         withdraw: Callable[[], list[str]],
     ) -> None:
         self._installation = installation
         self._settings = settings
         self._prepare = prepare
         self._renew = renew
-        self._make_room = make_room
+        self._room = room
         self._withdraw = withdraw
         self._bootstrapped = asyncio.Event()
         self._readiness = {component.name: asyncio.Event() for component in components}
@@ -141,6 +155,7 @@ class Supervisor:
             bootstrap_error=self._bootstrap_error,
             components=[kept.report() for kept in self._kept.values()],
             site_trouble=self._site_trouble,
+            database=self._room.told,
         )
 
     async def _bootstrap(self) -> None:
@@ -200,11 +215,12 @@ class Supervisor:
     async def _keep_room(self) -> None:
         while True:
             await wait_for(self._readiness, ("etcd",))
+            pause = _ROOM_SECONDS
             try:
-                await asyncio.to_thread(self._make_room)
+                pause = await asyncio.to_thread(self._room.keep, is_served=self._bootstrapped.is_set())
             except (OSError, rest.RestError) as error:
                 _log.warning("making room in etcd: %s", error)
-            await asyncio.sleep(_ROOM_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _follow_time(self) -> None:
         """Renew certificates in time, also where nobody starts anything for a year, or sets the clock.
@@ -276,12 +292,16 @@ async def _run(installation: Installation) -> None:
         settings=settings,
         prepare=functools.partial(_prepare, installation, url),
         renew=functools.partial(_renew, installation, options, uids, url),
-        make_room=database.Database(
-            f"https://127.0.0.1:{record.ports['etcd']}",
-            authority=installation.pki / "etcd-ca.crt",
-            client=installation.pki / "clients/etcd",
-            limit=parts.DATABASE_LIMIT,
-        ).make_room,
+        room=Room(
+            installation,
+            url,
+            database.Database(
+                f"https://127.0.0.1:{record.ports['etcd']}",
+                authority=installation.pki / "etcd-ca.crt",
+                client=installation.pki / "clients/etcd",
+                limit=parts.DATABASE_LIMIT,
+            ),
+        ),
         withdraw=functools.partial(aggregation.withdraw, installation, url),
     ).run()
 

@@ -86,6 +86,16 @@ class World:
         return ""
 
 
+class Roomy:
+    """A database with room."""
+
+    told = ""
+
+    def keep(self, *, is_served: bool) -> float:
+        """Look again later."""
+        return 60.0
+
+
 @pytest.fixture
 async def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """The limits are shorter than a user's, so that the tests are. With the parameter False it has no pulse."""
@@ -113,7 +123,7 @@ async def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         settings=settings,
         prepare=list,
         renew=renewals,
-        make_room=list,
+        room=Roomy(),
         withdraw=list,
     )
     task = asyncio.create_task(work.run())
