@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import contextlib
 import errno
+import fcntl
 import json
+import os
+import socket
+import struct
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +24,7 @@ from virtualserver.fabric.desired import contest
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.fabric.kernel import elements
 from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.fabric.kernel.netfilter import Netfilter
 from virtualserver.installation import ranges
 
@@ -328,6 +335,63 @@ async def test_a_deleted_tap_is_given_back_to_whoever_has_it_open(
         await until(True)
     finally:
         await follower.close()
+        await plane.stop()
+
+
+SET_OFFLOAD, CHECKSUMS_AND_SEGMENTS = 0x400454D0, 0x1 | 0x2
+"""What QEMU asks of a tap once its guest takes segments of any size, with their checksums left out."""
+
+
+def segments(device: str, *, wanted: bool | None = None) -> bool:
+    """Return whether a tap leaves TCP segments uncut, after somebody has asked for that as `ethtool` does."""
+
+    def ask(command: int, value: bool = False) -> bool:
+        content = array.array("B", struct.pack("=II", command, value))
+        with socket.socket() as opened:
+            fcntl.ioctl(opened, 0x8946, struct.pack("16sP", device.encode(), content.buffer_info()[0]))
+        return bool(struct.unpack("=II", content)[1])
+
+    inside = Namespace("vs-t1")
+    if wanted is not None:
+        inside.call(lambda: ask(0x1F, wanted))  # ETHTOOL_STSO
+    return inside.call(lambda: ask(0x1E))  # ETHTOOL_GTSO
+
+
+async def test_a_tap_that_is_given_back_sends_no_frame_larger_than_the_mtu_whoever_asks_for_it(
+    internet: world.Node, make_guest: world.MakeGuest
+) -> None:
+    """What a guest takes was told to the old tap; of a new one nobody knows that it does."""
+    holder = Holder()
+    chosen = ranges.choose(await ranges.networks_in_use())
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"), holders=holder)
+    await plane.start()
+    holder.guest = guest = await make_guest(plane, 2)
+    try:
+        opened = guest.borrow_tap("tap-2")
+        fcntl.ioctl(opened, SET_OFFLOAD, CHECKSUMS_AND_SEGMENTS)
+        os.close(opened)
+        assert segments("tap-2")
+        async with world.following(plane) as follower:
+            world.sh(*INSIDE, "ip", "link", "delete", "tap-2")
+            await follower.until_told()
+        assert not segments("tap-2")
+        assert not segments("tap-2", wanted=True)
+        with internet.serving(22), guest.socket(socket.SOCK_RAW, socket.AF_PACKET, 0x0300) as ear:
+            ear.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+            with guest.connect(world.CLIENT_ADDRESS, 22) as connection:
+                connection.recv(100)
+                connection.sendall(bytes(300_000))
+                received = 0
+                while received < 300_000:
+                    received += len(connection.recv(1 << 16))
+            ear.setblocking(False)
+            sizes: list[int] = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    frame, about = ear.recvfrom(1 << 17)
+                    sizes += [] if about[2] == socket.PACKET_OUTGOING else [len(frame)]
+        assert max(sizes) == 1514
+    finally:
         await plane.stop()
 
 

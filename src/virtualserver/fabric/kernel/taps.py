@@ -31,7 +31,6 @@ _TAP_WITHOUT_HEADER: Final = 0x0002 | 0x1000
 _VNET_HEADER: Final = 0x4000
 _GET_DEVICE: Final = 0x800454D2
 _GET_NAMESPACE: Final = 0x54E3
-_SET_OFFLOAD: Final = 0x400454D0
 _SET_HEADER_BYTES: Final = 0x400454D8
 _HEADER_BYTES: Final = 12
 """Of a virtio-net header since version 1 of the standard, and before it with mergeable buffers, as guests ask for."""
@@ -70,8 +69,9 @@ def add_tap(device: str, user: int) -> None:
 def attach(descriptor: int, device: str) -> None:
     """Attach an open file whose tap was deleted to the new one of this name: whoever has it open goes on.
 
-    The receiver's offloads are the tap's, and gone with the old one. Without them the kernel cuts and checksums for the
-    guest, which costs time and is always right; the guest's driver sets them again when it starts.
+    That the guest takes segments uncut, and without checksums, was told to the old tap. QEMU says what was negotiated,
+    but not what the guest asked for since, so the new one cuts and checksums for it: that costs time and is always
+    right. The guest's driver tells it again when it starts.
 
     Raises:
         OSError: There is no such tap, or the file is attached already.
@@ -79,7 +79,6 @@ def attach(descriptor: int, device: str) -> None:
     socket.if_nametoindex(device)
     fcntl.ioctl(descriptor, _SET_DEVICE, _request(device))
     fcntl.ioctl(descriptor, _SET_HEADER_BYTES, struct.pack("=i", _HEADER_BYTES))
-    fcntl.ioctl(descriptor, _SET_OFFLOAD, 0)
 
 
 def fetch(descriptor: int, device: str, namespace: Path) -> bool:
