@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from e2e.conftest import IMAGE
-from harness.terraform_world import MODULE, Terraform
+from harness.terraform_world import EXAMPLES, MODULE, Terraform
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -131,8 +131,7 @@ def test_the_examples_run_as_they_are(
     """The first is the Terraform tab of the networking page, as printed."""
     copy = tmp_path / "terraform"
     shutil.copytree(MODULE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-    names = ("basic", "private", "direct-attach", "headless", "fleet", "floating")
-    examples = {name: Terraform(copy / "examples" / name, environment) for name in names}
+    examples = {name: Terraform(copy / "examples" / name, environment) for name in EXAMPLES}
 
     def on_all(do: Callable[[Terraform], Any]) -> dict[str, Any]:
         with ThreadPoolExecutor(len(examples)) as pool:
@@ -150,6 +149,9 @@ def test_the_examples_run_as_they_are(
         floating = addresses["floating"]["floating_ips"]
         assert list(floating) == ["web-address"]
         answers(client, floating["web-address"], 22)
+        answers(client, addresses["vpc"]["address"], 22)
+        assert [len(product.get("vmi", name)["spec"]["networks"]) for name in ("firewall", "inside")] == [2, 1]
+        assert product.condition("inside")["status"] == "True"
         assert addresses["headless"]["address"] == product.get("vs", "headless")["status"]["network"]["internalIP"]
         given = ["-var=vs_attach_loadbalancer=true"]
         refused = examples["basic"].refused("plan", *given)
@@ -157,8 +159,10 @@ def test_the_examples_run_as_they_are(
     finally:
         on_all(Terraform.destroy)
     made = {"basic", "private", "direct-attach", "headless", "fleet-web", "fleet-database", "floating"}
+    made |= {"firewall", "inside"}
     left = {item["metadata"]["name"] for kind in ("vs", "secret") for item in product.objects(kind)}
     assert not left & (made | {f"{name}-generated-password" for name in made})
+    assert not product.get("service", "web-address") and not product.objects("network-attachment-definitions")
 
 
 def test_changes_take_effect_and_the_plan_after_each_is_empty(
