@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.append(str(CHECKOUT / "tests"))
 
-from bench import address, figures, guest_start, idle, published_port, reconcile, start, throughput  # noqa: E402 - found in tests' folder
+from bench import address, figures, guest_start, idle, neighbour, published_port, reconcile, start, throughput  # noqa: E402 - found in tests' folder
 from run_test import BUILD, control_plane  # noqa: E402
 from virtualserver.controlplane import Programs  # noqa: E402
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "published-port": published_port,
     "throughput": throughput,
+    "neighbour": neighbour,
     "address": address,
     "reconcile": reconcile,
     "start": start,

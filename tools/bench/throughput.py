@@ -11,14 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import socket
 import statistics
-import struct
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bench import rates
 from bench.figures import Figure
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
@@ -36,23 +33,7 @@ SECONDS = 150
 """About how long `measure` takes."""
 
 _ROUNDS: Final = 12
-_EACH_SECONDS: Final = 1.0
-_PORT: Final = 22
 _MANY, _FEW = 10_000, 10
-_SINK: Final = r"""
-import contextlib, socket, sys
-listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(("0.0.0.0", int(sys.argv[1])))
-listener.listen(4096)
-print("listening", flush=True)
-buffer = bytearray(1 << 20)
-while True:
-    connection, _ = listener.accept()
-    with connection, contextlib.suppress(ConnectionError):
-        while connection.recv_into(buffer):
-            pass
-"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,7 +96,8 @@ def _compare(
     connections: dict[str, list[float]] = {way.name: [] for way in ways}
     for number in range(_ROUNDS + 1):
         for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
-            sent, opened = _bytes(client, way.address), _connections(client, way.address)
+            sent = rates.bytes_a_second(client, way.address)
+            opened = rates.connections_a_second(client, way.address)
             if number:
                 bytes_[way.name].append(sent)
                 connections[way.name].append(opened)
@@ -129,41 +111,11 @@ def _compare(
     return bytes_, connections
 
 
-def _bytes(client: world.Node, address: str) -> float:
-    """Return how many bytes a second one connection carries."""
-    block = memoryview(bytes(1 << 20))
-    sent, began = 0, time.perf_counter()
-    with client.connect(address, _PORT) as connection:
-        while time.perf_counter() - began < _EACH_SECONDS:
-            sent += connection.send(block)
-        connection.shutdown(socket.SHUT_WR)
-        connection.recv(1)  # the other end closes once it has read all
-    return sent / (time.perf_counter() - began)
-
-
-def _connections(client: world.Node, address: str) -> float:
-    """Return how many connections a second can be opened and ended, one after the other."""
-    opened, began = 0, time.perf_counter()
-
-    def inside() -> int:
-        count = 0
-        while time.perf_counter() - began < _EACH_SECONDS:
-            with socket.socket() as connection:
-                # Ended by a reset, so that no port of the client's waits for a minute.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                connection.connect((address, _PORT))
-            count += 1
-        return count
-
-    opened = client.namespace.call(inside)
-    return opened / (time.perf_counter() - began)
-
-
 async def _reachable(client: world.Node, ways: list[_Way]) -> None:
     for way in ways:
         for _ in range(50):
             with contextlib.suppress(OSError):
-                client.connect(way.address, _PORT, seconds=0.5).close()
+                client.connect(way.address, rates.PORT, seconds=0.5).close()
                 break
             await asyncio.sleep(0.1)
         else:
@@ -183,10 +135,10 @@ def _by_hand() -> Generator[_Way]:
     world.sh("ip", "route", "add", "192.0.2.7", "via", "10.99.0.2")
     router.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
     world.sh("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
-    rule = f"ip daddr 192.0.2.7 tcp dport {_PORT} dnat to 10.42.0.2"
+    rule = f"ip daddr 192.0.2.7 tcp dport {rates.PORT} dnat to 10.42.0.2"
     chain = "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }"
     router.run("nft", f"{chain}; add rule ip nat pre {rule}")
-    with _guest(router.name, "hand-guest", "tap-2", "10.42.0.2"):
+    with rates.guest(router.name, "hand-guest", "tap-2", "10.42.0.2"):
         yield _Way("one hand-written rule", "192.0.2.7")
 
 
@@ -199,38 +151,10 @@ async def _published(
     await plane.set_link("guest", link)
     guest = link.addresses[0]
     address = next(iter(plane_ranges.public.values()))[0][7]
-    ports = frozenset(PublishedPort(address, port, "TCP", guest, _PORT) for port in range(_PORT, _PORT + present))
+    ports = frozenset(
+        PublishedPort(address, port, "TCP", guest, rates.PORT) for port in range(rates.PORT, rates.PORT + present)
+    )
     await plane.set_service("others", ServiceRules(ports, frozenset({address})))
     name = f"vs-b{index}"
-    stack.enter_context(_guest(name, f"guest-{index}", link.device, str(guest), mac=link.mac))
+    stack.enter_context(rates.guest(name, f"guest-{index}", link.device, str(guest), mac=link.mac))
     return _Way(f"{present:,} published ports", str(address))
-
-
-@contextlib.contextmanager
-def _guest(router: str, name: str, device: str, address: str, *, mac: str = "52:54:00:00:00:02") -> Generator[None]:
-    """Put a guest that swallows what it is sent behind a veth link, which takes the place of the tap of this name.
-
-    A tap would need somebody who carries its frames, and that would be measured instead of the rules.
-    """
-    guest = world.Node(name)
-    inside = ("nsenter", f"--net=/run/netns/{router}")
-    world.sh(*inside, "ip", "link", "delete", device, check=False)
-    world.sh(*inside, "ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", guest.name)
-    world.sh(*inside, "ip", "link", "set", device, "up")
-    world.sh(*inside, "ip", "route", "replace", address, "dev", device)
-    world.sh(*inside, "ip", "neighbour", "replace", address, "lladdr", mac, "dev", device, "nud", "permanent")
-    own = world.sh(*inside, "ip", "-o", "link", "show", device).split("link/ether ")[1].split()[0]
-    guest.run("ip", "link", "set", "eth0", "address", mac)
-    guest.run("ip", "address", "add", f"{address}/32", "dev", "eth0")
-    guest.run("ip", "link", "set", "eth0", "up")
-    guest.run("ip", "route", "add", "169.254.1.1", "dev", "eth0")
-    guest.run("ip", "neighbour", "replace", "169.254.1.1", "lladdr", own, "dev", "eth0", "nud", "permanent")
-    guest.run("ip", "route", "add", "default", "via", "169.254.1.1", "dev", "eth0", "onlink")
-    sink = guest.start(sys.executable, "-c", _SINK, str(_PORT))
-    try:
-        assert sink.stdout is not None
-        assert sink.stdout.readline() == "listening\n"
-        yield
-    finally:
-        sink.kill()
-        sink.wait()

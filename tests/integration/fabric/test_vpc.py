@@ -156,6 +156,8 @@ async def test_a_foreign_source_mac_stays_out_while_the_rules_are_gone(
         frames = [*heard(listening, until=AFTER), *heard(listening, until=AFTER)]
         assert not any(MARK in one for one in frames)
         assert {one[6:12].hex(":") for one in frames} >= {liar.mac, third.mac}
+    learnt = world.sh(*INSIDE, "bridge", "fdb", "show", "br", "vpc-a")
+    assert "02:00:00:00:00:99" not in learnt, "nor does a flood of MACs fill the kernel's table"
     take(liar, "192.168.7.1/24")
     take(victim, "192.168.7.2/24")
     assert liar.pings("192.168.7.2")
