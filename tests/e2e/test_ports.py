@@ -129,6 +129,7 @@ def test_ports_to_direct_attach_and_back_change_nothing_until_the_next_start(
         product.apply(a_server(name, network={"public": public, "headless": True, "directAttachLoadBalancerIP": True}))
         told = "spec.network.directAttachLoadBalancerIP: takes effect at the next start"
         product.wait_message(name, told, kind="FullyApplied")
+        product.wait_reason(name, "RestartRequired")
         for protocol, port in (("tcp", 22), ("udp", 3389)):
             assert client.probe(protocol, address, port, seconds=20)["result"] == "open", (protocol, port)
         assert client.probe("tcp", address, 8080, seconds=20)["result"] == "refused"
@@ -136,20 +137,38 @@ def test_ports_to_direct_attach_and_back_change_nothing_until_the_next_start(
         assert (network["internalIP"], network["externalIP"]) == (internal, address)
         assert kept.lives()
     _restart(product, name)
-    assert product.guest(name).address() == address
+    assert told not in product.condition(name, "FullyApplied")["message"]
+    assert _own_addresses(product, name) == {address}, "the address stays, and is the guest's own"
+    assert _seen_by(client, product, name) == address
     product.guest(name).serve("tcp", 8080)
     assert client.probe("tcp", address, 8080)["result"] == "open", "every port"
     assert not product.get("service", f"{name}-udp")
     product.apply(a_server(name, network={"public": public, "headless": True, **PORTS}))
     product.wait_message(name, told, kind="FullyApplied")
     assert client.probe("tcp", address, 8080)["result"] == "open", "until its next start it is as it was"
+    assert _own_addresses(product, name) == {address}
     _restart(product, name)
-    assert product.guest(name).address() != address
+    assert told not in product.condition(name, "FullyApplied")["message"]
+    assert _own_addresses(product, name) == {internal}, "its former address, since nobody else took it"
+    assert _seen_by(client, product, name) not in (address, internal), "translated"
     assert _address(product, name) == address
     product.guest(name).serve("tcp", 443)
     assert client.probe("tcp", address, 443)["result"] == "open"
     product.guest(name).serve("tcp", 8080)
     assert client.probe("tcp", address, 8080)["result"] == "refused"
+
+
+def _own_addresses(product: Product, name: str) -> set[str]:
+    """Return the guest's own address as it has it, and as its status says."""
+    return {product.guest(name).address(), product.get("vs", name)["status"]["network"]["internalIP"]}
+
+
+def _seen_by(client: Internet, product: Product, name: str) -> str:
+    """Return the address with which the guest's connections come."""
+    with client.listening("tcp", 7777) as listener:
+        assert product.guest(name).probe("tcp", client.address, 7777).result == "open"
+        (peer,) = listener.peers()
+    return peer
 
 
 def _restart(product: Product, name: str) -> None:
