@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from virtualserver.fabric.kernel import arp
+from virtualserver.fabric.kernel import arp, neighbours
 from virtualserver.fabric.kernel.arp import Arp
-from virtualserver.fabric.kernel.rtnetlink import STATIC, Link, Route, Rtnetlink
+from virtualserver.fabric.kernel.routes import STATIC, Route
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.fabric.desired.state import Address, Ranges
+    from virtualserver.fabric.kernel.links import Link
+    from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 __all__ = ["Answered", "announce", "announcement", "defence", "differs", "listening", "setting_of", "stop", "write"]
 
@@ -108,7 +110,7 @@ def write(kernel: Rtnetlink, answered: Answered, ranges: Ranges, device: str, ve
     link = kernel.link(answered.uplink) if answered.uplink else None
     if link is None:
         return made
-    given = kernel.proxies(link.index, version)
+    given = neighbours.proxies(link.index, version)
     for address in given - wanted:
         # What somebody else answers for on the link, outside of our networks, is theirs.
         if any(address in network for network in networks):
@@ -123,7 +125,7 @@ def write(kernel: Rtnetlink, answered: Answered, ranges: Ranges, device: str, ve
 def differs(kernel: Rtnetlink, answered: Answered) -> bool:
     """Return whether an address is not answered for although the link is there."""
     link = kernel.link(answered.uplink)
-    return link is not None and bool(answered.addresses - kernel.proxies(link.index))
+    return link is not None and bool(answered.addresses - neighbours.proxies(link.index))
 
 
 def stop(kernel: Rtnetlink, uplink: str, addresses: Collection[Address]) -> None:

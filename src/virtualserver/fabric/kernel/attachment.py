@@ -11,17 +11,19 @@ import msgspec
 
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel import answering, routing, ruleset, settings, uplinks
+from virtualserver.fabric.kernel import answering, neighbours, routing, ruleset, settings, uplinks
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
-from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
+from virtualserver.fabric.kernel.routes import LOCAL_TABLE, STATIC, Route
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from virtualserver.fabric.desired.state import Address, Interface, Network, Ranges
+    from virtualserver.fabric.kernel.links import Link
     from virtualserver.host.settings import HostSettings
 
 __all__ = ["INNER", "Attachment", "Differing", "delete_link"]
@@ -174,7 +176,7 @@ class Attachment:
             return []
         with Rtnetlink() as kernel:
             link = kernel.link(self._answered.uplink)
-            return sorted(map(str, kernel.proxies(link.index) & self._answered.addresses)) if link else []
+            return sorted(map(str, neighbours.proxies(link.index) & self._answered.addresses)) if link else []
 
     @property
     def machine(self) -> list[Network]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.kernel import taps
-from virtualserver.fabric.kernel.rtnetlink import Bridging
+from virtualserver.fabric.kernel import neighbours, taps
+from virtualserver.fabric.kernel.links import Bridging
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from virtualserver.fabric.kernel.rtnetlink import Link, Rtnetlink
+    from virtualserver.fabric.kernel.links import Link
+    from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 __all__ = ["BRIDGING", "is_whole", "port_of", "put_port"]
 
@@ -52,7 +53,7 @@ def put_port(kernel: Rtnetlink, name: str, value: str) -> None:
     if link is None or not link.is_locked or link.master != kernel.index(bridge):
         kernel.lock_port(name, bridge)
     index = kernel.index(name)
-    for other in kernel.fdb().get(index, set()) - {mac}:
+    for other in neighbours.fdb().get(index, set()) - {mac}:
         kernel.delete_fdb(index, other)
     kernel.add_fdb(index, mac)
     kernel.set_up(name, mtu=int(mtu), mac=taps.MAC, master=bridge)

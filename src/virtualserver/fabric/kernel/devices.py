@@ -13,13 +13,15 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
 from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
-from virtualserver.fabric.kernel import bridges, conntrack, elements, settings, taps
-from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, STATIC, Link, Route, Rtnetlink
+from virtualserver.fabric.kernel import bridges, conntrack, elements, neighbours, settings, taps
+from virtualserver.fabric.kernel.routes import LOCAL_TABLE, STATIC, Route
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from virtualserver.fabric.desired.state import Interface, Network
+    from virtualserver.fabric.kernel.links import Link
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
 __all__ = ["change", "fit", "read"]
@@ -55,7 +57,7 @@ def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
         links = {link.index: link for link in kernel.links()}
         addresses = [kernel.addresses(version) for version in CARRIED]
         routes = [route for version in CARRIED for route in kernel.routes(version)]
-        at_ports = kernel.fdb()
+    at_ports = neighbours.fdb()
     own = {(route.destination, route.link) for route in routes if route.kind == "local"}
     for link in links.values():
         if link.kind == "tun":

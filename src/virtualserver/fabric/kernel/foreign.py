@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel.rtnetlink import MAIN_TABLE, Route, Rtnetlink
+from virtualserver.fabric.kernel.routes import MAIN_TABLE, Route
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

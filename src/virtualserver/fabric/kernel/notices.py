@@ -19,18 +19,10 @@ from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.kernel import bridges, taps
 from virtualserver.fabric.kernel.attachment import INNER
+from virtualserver.fabric.kernel.links import Link, link_of
 from virtualserver.fabric.kernel.messages import attributes, split
-from virtualserver.fabric.kernel.rtnetlink import (
-    BRIDGE_FAMILY,
-    KERNEL,
-    LOCAL_TABLE,
-    PERMANENT,
-    Link,
-    Route,
-    fdb_entry,
-    link_of,
-    routes_of,
-)
+from virtualserver.fabric.kernel.neighbours import BRIDGE_FAMILY, PERMANENT, fdb_entry
+from virtualserver.fabric.kernel.routes import KERNEL, LOCAL_TABLE, Route, routes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,12 +7,13 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.kernel import ruleset
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, MAIN_TABLE, Route, Rtnetlink, Rule, local_route
+from virtualserver.fabric.kernel.routes import KERNEL, LOCAL_TABLE, MAIN_TABLE, Route, Rule, local_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from virtualserver.fabric.desired.state import Interface
+    from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 __all__ = ["neighbours", "own_routes", "routes", "rules", "to_link"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
-    from virtualserver.fabric.kernel.rtnetlink import Link
+    from virtualserver.fabric.kernel.links import Link
 
 __all__ = ["MAC", "TapHolders", "add_tap", "attach", "fetch", "is_port", "is_whole", "open_tap", "remove_taps"]
 

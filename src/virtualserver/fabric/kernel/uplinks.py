@@ -6,7 +6,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.repair import Adjustment
-from virtualserver.fabric.kernel.rtnetlink import MAIN_TABLE, Rtnetlink
+from virtualserver.fabric.kernel.routes import MAIN_TABLE
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,7 +10,8 @@ import pytest
 from virtualserver.fabric.desired.ledger import Delta, Entry, difference
 from virtualserver.fabric.kernel.conntrack import Flows
 from virtualserver.fabric.kernel.devices import cuts, route_entries
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Link, Route
+from virtualserver.fabric.kernel.links import Link
+from virtualserver.fabric.kernel.routes import KERNEL, LOCAL_TABLE, Route
 
 LINKS = {1: Link(1, "lo", "", True, 65536), 7: Link(7, "vst-1", "tun", True, 1500, user=64001)}
 GUEST = ip_network("10.42.0.2/32")

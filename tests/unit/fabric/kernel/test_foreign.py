@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from virtualserver.fabric.kernel.foreign import routes_into
-from virtualserver.fabric.kernel.rtnetlink import LOCAL_TABLE, Route
+from virtualserver.fabric.kernel.routes import LOCAL_TABLE, Route
 
 POOL = ip_network("203.0.113.0/24")
 WHOLE, PART = Route(POOL, link=2), Route(ip_network("203.0.113.128/25"), link=2)

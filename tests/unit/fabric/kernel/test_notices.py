@@ -9,8 +9,9 @@ from ipaddress import ip_network
 import pytest
 
 from virtualserver.fabric.desired.ledger import Entry
+from virtualserver.fabric.kernel.links import Bridging, Link
 from virtualserver.fabric.kernel.notices import Changed, doubts_in_host, doubts_inside, told_of
-from virtualserver.fabric.kernel.rtnetlink import KERNEL, LOCAL_TABLE, Bridging, Link, Route
+from virtualserver.fabric.kernel.routes import KERNEL, LOCAL_TABLE, Route
 
 QUIET = Changed({}, frozenset(), frozenset(), {}, rules=False, settings={})
 WANTED = {

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 import pytest
 
 from virtualserver.fabric.kernel.answering import announcement, defence
+from virtualserver.fabric.kernel.links import Link
 from virtualserver.fabric.kernel.probing import answer_in, question
-from virtualserver.fabric.kernel.rtnetlink import Link
 
 OWN, OTHER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 ADDRESS = ip_address("203.0.113.7")
