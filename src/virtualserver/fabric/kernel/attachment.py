@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-import msgspec
 
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.fabric.desired.state import CARRIED
 from virtualserver.fabric.kernel import answering, neighbours, routing, ruleset, settings, uplinks
 from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.kernel.host_ports import HostPorts
+from virtualserver.fabric.kernel.loaded import LoadedRules
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
 from virtualserver.fabric.kernel.routes import LOCAL_TABLE, STATIC, Route
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
-from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -35,8 +33,6 @@ _ETHERNET: Final = 1500
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
 _LOOPBACK_INDEX: Final = 1
-_TAPS_A_LOOK: Final = 32
-"""So many taps' settings are read a second: some kilobytes of ``/proc``, whatever the number of guests."""
 
 
 class Differing(NamedTuple):
@@ -44,28 +40,6 @@ class Differing(NamedTuple):
 
     inside: bool
     host: bool
-
-
-class _PortsOfHost:
-    """The ports of the machine's own address that lead to the namespace, remembered over a restart of the node."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.known: frozenset[tuple[str, int]] = frozenset()
-        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
-            self.known = frozenset(msgspec.json.decode(file.read_bytes(), type=list[tuple[str, int]]))
-
-    def change(self, ports: Collection[tuple[str, int]]) -> bool:
-        """Remember other ports, and return whether they are others."""
-        if self.known == frozenset(ports):
-            return False
-        self.known = frozenset(ports)
-        write_atomically(self._file, msgspec.json.encode(sorted(self.known)), mode=0o644)
-        return True
-
-    def forget(self) -> None:
-        self.known = frozenset()
-        self._file.unlink(missing_ok=True)
 
 
 class Attachment:
@@ -111,7 +85,9 @@ class Attachment:
         self.own: Address | None = None
         """The machine's own address, where a pool is that and as it was last seen; None: it has none."""
         self._run = run_folder
-        self._ports = _PortsOfHost(run_folder / "host-ports.json")
+        self._ports = HostPorts(run_folder / "host-ports.json")
+        self._rules_inside = LoadedRules(run_folder, "namespace", ruleset.TABLES)
+        self._rules_in_host = LoadedRules(run_folder, "host", [("inet", table)])
         self._answered = answering.Answered(run_folder / "answered.json", ranges.uplink)
         self._record = record
         self._inhabitant = inhabitant
@@ -201,7 +177,7 @@ class Attachment:
         """
         wanted = settings.of_host_end(self.device) | answering.setting_of(self.ranges.uplink)
         host = bool(settings.differing(wanted)) or (bool(self.ranges.uplink) and await apart(self._lacks_answers))
-        return Differing(inside=await self.namespace.visit(lambda: _differs_inside(turn)), host=host)
+        return Differing(inside=await self.namespace.visit(lambda: settings.differ_inside(INNER, turn)), host=host)
 
     def _lacks_answers(self) -> bool:
         """Return whether an address that is to be answered for on the uplink is not, which nobody tells of."""
@@ -235,8 +211,8 @@ class Attachment:
                 netfilter.load([f"delete table inet {self.table}"])
         self.namespace.remove()
         self._record.give_back(self.device)
-        for name in ("namespace", "host"):
-            (self._run / f"rules-{name}.json").unlink(missing_ok=True)
+        self._rules_inside.forget()
+        self._rules_in_host.forget()
         self._ports.forget()
         self._answered.forget()
 
@@ -303,8 +279,7 @@ class Attachment:
         netfilter = self.namespace.netfilter()
         text = ruleset.namespace_rules(self.ranges, machine)
         # All at once, with the elements that are read next anyway.
-        names = [" ".join(table) for table in ruleset.TABLES]
-        made = self._rules(netfilter, "namespace", names, text, lambda: rules_of(netfilter.tables(), ruleset.TABLES))
+        made = self._rules_inside.ensure(netfilter, text, lambda: rules_of(netfilter.tables(), ruleset.TABLES))
         made += settings.write(settings.NAMESPACE)
         made += settings.write(settings.of_node_end(INNER))  # into which the kernel copies new defaults
         with Rtnetlink() as kernel:
@@ -364,8 +339,7 @@ class Attachment:
             if self.ranges.host:
                 text += ruleset.host_ports(self.table, self.ranges, self.own, self._ports.known)
             with Netfilter() as netfilter:
-                name = ("inet", self.table)
-                made += self._rules(netfilter, "host", [" ".join(name)], text, lambda: netfilter.rules([name]))
+                made += self._rules_in_host.ensure(netfilter, text, lambda: netfilter.rules([("inet", self.table)]))
             made += self._host_settings({*self.uplinks, *filter(None, [self.ranges.uplink])})
             index = kernel.index(self.device)
             for version in CARRIED:
@@ -391,41 +365,6 @@ class Attachment:
         changed, self._forwarding = sorted(other & self._forwarding), set(names)
         return [f"setting forwarding of {name}" for name in changed]
 
-    def _rules(
-        self, netfilter: Netfilter, name: str, tables: Iterable[str], text: str, listed: Callable[[], str]
-    ) -> list[str]:
-        """Load rules of some tables unless they stand as they were loaded.
-
-        What nft printed then is remembered beside the text.
-        """
-        file = self._run / f"rules-{name}.json"
-        before = _remembered(file)
-        generation, listing = netfilter.generation(), listed()
-        if before == {"text": text, "listing": listing}:
-            netfilter.stand(generation)
-            return []
-        file.unlink(missing_ok=True)  # until what stands is known to be what was loaded
-        try:
-            netfilter.load([text])
-        except KernelError:
-            # What stands may be such that nothing can be added to it: a chain of another hook, a set of another type.
-            netfilter.load([*(f"add table {table}\ndelete table {table}" for table in tables), text])
-        loaded, now = netfilter.generation(), listed()
-        # Else somebody was in between, and what nft printed may be theirs: the next look loads again.
-        if loaded - generation <= 1 and netfilter.generation() == loaded:
-            write_atomically(file, msgspec.json.encode({"text": text, "listing": now}), mode=0o644)
-            netfilter.stand(loaded)
-        # Nobody touched them: they are to be others now, since the machine has another address or uplink.
-        return [] if before.get("listing") == listing else [f"nftables rules of the {name}"]
-
-
-def _remembered(file: Path) -> dict[str, str]:
-    """Return what was loaded last and what nft printed then; nothing where the file is missing or damaged."""
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return {}
-
 
 def mac_of(device: str, *, inner: bool) -> str:
     """Return the hardware address of an end of the veth pair, from the identifier in the name of the host's end; pure.
@@ -443,16 +382,6 @@ def own_addresses() -> list[Network]:
         routes = [route for version in CARRIED for route in kernel.routes(version, LOCAL_TABLE)]
     networks = {route.destination for route in routes if route.kind in ("local", "broadcast")}
     return sorted((one for one in networks if not one.is_loopback), key=str)
-
-
-def _differs_inside(turn: int) -> bool:
-    """Return whether a setting of the namespace has another value; of its taps, one part is looked at each turn."""
-    names = [name for name in settings.devices() if name not in (INNER, _LOOPBACK)]
-    first = turn * _TAPS_A_LOOK % max(len(names), 1)
-    wanted = {**settings.NAMESPACE, **settings.of_node_end(INNER)}
-    for name in (names[first:] + names[:first])[:_TAPS_A_LOOK]:
-        wanted |= settings.of_link(name)
-    return bool(settings.differing(wanted))
 
 
 def _link(name: str) -> Link | None:

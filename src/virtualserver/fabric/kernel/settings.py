@@ -13,13 +13,26 @@ from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NAMESPACE", "devices", "differing", "of_bridge", "of_host_end", "of_link", "of_node_end", "of_tap", "write"]
+__all__ = [
+    "NAMESPACE",
+    "differ_inside",
+    "differing",
+    "of_bridge",
+    "of_host_end",
+    "of_link",
+    "of_node_end",
+    "of_tap",
+    "write",
+]
 
 _FOLDER: Final = "/proc/sys"
 _QUIET: Final = {
     name: "0" for name in ("send_redirects", "accept_redirects", "accept_source_route", "arp_ignore", "log_martians")
 }
 
+
+_TAPS_A_LOOK: Final = 32
+"""So many taps' settings are read a second: some kilobytes of ``/proc``, whatever the number of guests."""
 
 TIMEOUTS: Final[Mapping[str, int]] = {"established": 7440, "time_wait": 10, "close": 5}
 """Seconds for which the kernel keeps a TCP flow that is silent, by its state. Source: RFC 5382, REQ-5, for the first,
@@ -89,6 +102,21 @@ def differing(wanted: Mapping[str, str]) -> list[str]:
     return [name for name, value in wanted.items() if _read(name) not in (None, value)]
 
 
+def differ_inside(node_end: str, turn: int) -> bool:
+    """Return whether a setting of the namespace has another value; of its taps, one part is looked at each turn.
+
+    Args:
+        node_end: The namespace's end of the veth pair.
+        turn: How often this was asked before.
+    """
+    names = [name for name in _devices() if name not in (node_end, "lo")]
+    first = turn * _TAPS_A_LOOK % max(len(names), 1)
+    wanted = {**NAMESPACE, **of_node_end(node_end)}
+    for name in (names[first:] + names[:first])[:_TAPS_A_LOOK]:
+        wanted |= of_link(name)
+    return bool(differing(wanted))
+
+
 def write(wanted: Mapping[str, str]) -> list[str]:
     """Write those settings that have another value, and return them in words."""
     names = differing(wanted)
@@ -96,11 +124,6 @@ def write(wanted: Mapping[str, str]) -> list[str]:
         with open(f"{_FOLDER}/{name}", "w") as file:
             file.write(wanted[name])
     return [f"setting {name.replace('/', '.')}" for name in names]
-
-
-def devices() -> list[str]:
-    """Return the links that have settings, sorted."""
-    return sorted({*os.listdir(f"{_FOLDER}/net/ipv4/conf")} - {"all", "default"})
 
 
 def _read(name: str) -> str | None:
@@ -115,3 +138,8 @@ def _read(name: str) -> str | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _devices() -> list[str]:
+    """Return the links that have settings, sorted."""
+    return sorted({*os.listdir(f"{_FOLDER}/net/ipv4/conf")} - {"all", "default"})
