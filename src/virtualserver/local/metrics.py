@@ -16,7 +16,7 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.local import inventory, status
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.node.allocation import allocations
-from virtualserver.node.allocation.addresses import vpc_of
+from virtualserver.node.allocation.nics import vpc_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

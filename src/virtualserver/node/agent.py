@@ -43,6 +43,7 @@ from virtualserver.node import events, nodeobject
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.allocation.host_pool import HostPool
+from virtualserver.node.allocation.nics import Nics
 from virtualserver.node.allocation.uplink import UplinkPools
 from virtualserver.node.allocation.vacancies import Vacancies
 from virtualserver.node.held import Held, key_of_machine
@@ -138,10 +139,10 @@ class Agent:
         self._addresses = addresses = Addresses(
             allocations,
             networks,
-            users=uids.guests,
             host=HostPool(allocations, PublishedHost(dataplane), networks.host) if networks.host else None,
             uplink=UplinkPools(allocations, vacancies, networks) if networks.uplink else None,
         )
+        nics = Nics(allocations, uids.guests)
         self._uplink = networks.uplink
         self._prober = Prober(cache, queues, vacancies, addresses, dataplane) if networks.uplink else None
         disks = DiskStore(installation.disks)
@@ -154,11 +155,11 @@ class Agent:
         self._services = services = ServiceController(
             cache, writer, queues, held, addresses, dataplane, overseer, self._site, node=name
         )
-        links = Links(cache, queues, addresses, services, _mac_key(installation), is_closed=self._is_closed)
+        links = Links(cache, queues, addresses, nics, services, _mac_key(installation), is_closed=self._is_closed)
         seeds = Seeds(client, installation.seeds)
         seeds.remove_unfinished()
         probe = functools.partial(accelerator.probe, cache=installation.accelerator)
-        preparation = Preparation(client, cache, held, addresses, volumes, links, seeds, probe)
+        preparation = Preparation(client, cache, held, nics, volumes, links, seeds, probe)
         self._placement = placement = Placement(cache, held, volumes, links, seeds, hypervisor, dataplane)
         probes = Probes(queues.vmis, dataplane.open_socket)
         self._vmis = VmiController(

@@ -1,7 +1,7 @@
-"""Grants addresses, taps and user numbers: `pools` choose them, `allocations` record them.
+"""Grants addresses: `pools` choose them, `allocations` record them.
 
-Who owns what: a guest's own address, tap and user number belong to the VirtualServer (else to the VirtualMachine), so
-that they stay when the machine is made anew; a load balancer address belongs to the Services that share it.
+Who owns what: a guest's own address belongs to the VirtualServer (else to the VirtualMachine), so that it stays when
+the machine is made anew; a load balancer address belongs to the Services that share it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import ipaddress
 import time
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.node.allocation import pools
 from virtualserver.node.allocation.allocations import (
     BALANCER,
@@ -19,7 +18,6 @@ from virtualserver.node.allocation.allocations import (
     Allocations,
     AlreadyAllocated,
     Claimant,
-    Kind,
 )
 from virtualserver.node.allocation.host_pool import PORT_IN_USE
 from virtualserver.node.allocation.uplink import PROBING
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from virtualserver.node.allocation.wishes import AddressWish
     from virtualserver.plan.sites.quotas import AddressQuota
 
-__all__ = ["COOLING", "PASSING", "Addresses", "vpc_of"]
+__all__ = ["COOLING", "PASSING", "Addresses"]
 
 COOLING: Final = "AddressCoolingDown"
 """Reason of a wait for a pinned address that somebody else gave back a moment ago: it ends by itself."""
@@ -47,8 +45,6 @@ _NAMED: Final = 5
 
 _ATTACHED: Final = "attached/"
 _ATTACHMENTS: Final = "attachments"
-_OF_VPCS: Final = ("tap/", "mac/")
-"""With what the purposes of allocations for NICs on VPCs begin; the VPC's name follows."""
 _FORMER: Final = "former/"
 """Purpose of an address that is of no pool of its owner's any more: to be freed as soon as nothing stands for it."""
 
@@ -61,7 +57,6 @@ class Addresses:
         allocations: Allocations,
         ranges: Ranges,
         *,
-        users: range,
         clock: Callable[[], float] = time.time,
         host: HostPool | None = None,
         uplink: UplinkPools | None = None,
@@ -71,7 +66,6 @@ class Addresses:
         Args:
             allocations: Where grants are recorded.
             ranges: The installation's networks.
-            users: The numbers under which QEMU may run.
             clock: Seconds since the epoch.
             host: Grants ports of the machine's own address; None where no pool is that.
             uplink: Knows whether somebody on the uplink has an address; None where no pool is on one.
@@ -79,7 +73,6 @@ class Addresses:
         self._allocations = allocations
         self._pools = pools.pools_of(ranges)
         self._guests = pools.Pool("guest", ranges.guest)
-        self._users = users
         self._clock = clock
         self._host = host
         self._uplink = uplink
@@ -98,54 +91,6 @@ class Addresses:
                 return address
             granted.append(address)
         return tuple(granted)
-
-    def tap(self, owner: str, *, vpc: str | None = None) -> str:
-        """Return the name of the tap of the owner's NIC on a VPC, of its cluster NIC where none is named."""
-        prefix = PORT_PREFIX if vpc else "tap"
-        return self._numbered(owner, "tap", (f"{prefix}{number}" for number in range(1, 1 << 20)), vpc=vpc)
-
-    def keep_vpcs(self, owner: str, vpcs: Collection[str]) -> None:
-        """Free the taps and MACs of the owner's NICs on other VPCs than these; its machine does not run."""
-        kept = {_of_vpc(kind, vpc) for vpc in vpcs for kind in ("tap", "mac")}
-        self._allocations.free(
-            [
-                one
-                for one in self._allocations.all()
-                if one.owner == owner and one.purpose.startswith(_OF_VPCS) and one.purpose not in kept
-            ]
-        )
-
-    def user(self, owner: str) -> int | Wait:
-        """Return the number under which the owner's QEMU runs."""
-        try:
-            return int(self._numbered(owner, "user", (str(number) for number in self._users)))
-        except LookupError:
-            return Wait(
-                "TooManyServers",
-                f"all {len(self._users)} user numbers of this instance are in use: delete a server that is not needed",
-            )
-
-    def has_mac(self, owner: str, mac: str, *, vpc: str | None = None) -> bool:
-        """Return whether a MAC is recorded already as that of the owner's NIC on a VPC, of its cluster NIC for None."""
-        return self._allocations.get(owner, _of_vpc("mac", vpc)) == mac
-
-    def mac(self, owner: str, mac: str, claimant: Claimant = NOBODY, *, vpc: str | None = None) -> str | Wait:
-        """Record the MAC of one NIC of the owner, unless another one has it.
-
-        Args:
-            owner: The UID under which it is recorded.
-            mac: Six octets in lower case with colons.
-            claimant: Whom it is for, in words.
-            vpc: The VPC that the NIC is on; None: the cluster NIC.
-        """
-        try:
-            return self._allocations.take(owner, _of_vpc("mac", vpc), "mac", mac, claimant)
-        except AlreadyAllocated as error:
-            return Wait(
-                "MACAddressTaken",
-                f"MAC address {mac} is in use by {error.allocation.named_to(claimant, 'server')}: "
-                "choose another spec.network.macAddress, or leave it out",
-            )
 
     def attach(self, owner: str, addresses: Sequence[Address]) -> Wait | None:
         """Record that load balancer addresses are the own ones of an owner's NIC, or return why they cannot be."""
@@ -182,16 +127,6 @@ class Addresses:
         """Return the guest's own addresses as far as they are recorded, 4 before 6; grants none."""
         found = (self._allocations.get(owner, f"guest/{family}") for family in (4, 6))
         return tuple(ipaddress.ip_address(text) for text in found if text)
-
-    def owner_of_tap(self, device: str) -> str | None:
-        """Return on whose behalf a tap was made, None where it is not recorded."""
-        holder = self._allocations.of_value("tap", device)
-        return holder.owner if holder else None
-
-    def vpc_of_tap(self, device: str) -> str | None:
-        """Return the VPC of the NIC that a tap was made for, None for a cluster NIC's."""
-        holder = self._allocations.of_value("tap", device)
-        return vpc_of(holder) if holder is not None else None
 
     def group_of(self, address: Address) -> str | None:
         """Return whose Services have a load balancer address, None where nobody's have it."""
@@ -394,16 +329,6 @@ class Addresses:
         self._allocations.take(owner, purpose, "address", str(address), claimant)
         return address
 
-    def _numbered(self, owner: str, kind: Kind, candidates: Iterable[str], *, vpc: str | None = None) -> str:
-        purpose = _of_vpc(kind, vpc)
-        if held := self._allocations.get(owner, purpose):
-            return held
-        used = self._allocations.values(kind)
-        free = next((value for value in candidates if value not in used), None)
-        if free is None:
-            raise LookupError(kind)
-        return self._allocations.take(owner, purpose, kind, free)
-
     def sweep(
         self,
         *,
@@ -452,17 +377,6 @@ class Addresses:
             # group's for itself: it would wait for ever for what it keeps.
             owners = (wish.service,) if wish.clash else (wish.group, wish.service)
             yield from ((owner, str(address)) for address in wish.pinned for owner in owners)
-
-
-def vpc_of(allocation: Allocation) -> str | None:
-    """Return the VPC that the NIC is on whose tap or MAC is held, None where it is the cluster NIC; pure."""
-    purpose = allocation.purpose
-    return purpose.partition("/")[2] if purpose.startswith(_OF_VPCS) else None
-
-
-def _of_vpc(kind: Kind, vpc: str | None) -> str:
-    """Return the purpose of what a NIC on a VPC has, of what the cluster NIC has where none is named."""
-    return f"{kind}/{vpc}" if vpc else kind
 
 
 def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: Sequence[str]) -> Wait:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
     from virtualserver.machines.launch import Nic
     from virtualserver.node.allocation.addresses import Addresses
+    from virtualserver.node.allocation.nics import Nics
     from virtualserver.node.queues import Queues
     from virtualserver.node.services.controller import ServiceController
     from virtualserver.node.vmi.specification import NicWish
@@ -56,6 +57,7 @@ class Links:
         cache: Cache,
         queues: Queues,
         addresses: Addresses,
+        nics: Nics,
         services: ServiceController,
         mac_key: MacKey,
         *,
@@ -66,7 +68,8 @@ class Links:
         Args:
             cache: What the API has.
             queues: A Service is looked at whose address is to move to a guest.
-            addresses: Grants guests' own addresses, MACs, taps and user numbers.
+            addresses: Grants guests' own addresses.
+            nics: Gives MACs, taps and user numbers.
             services: Grants load balancer addresses.
             mac_key: From which MAC addresses follow that nobody chose.
             is_closed: Whether guests of other namespaces are kept from guests' own addresses, as the site says now.
@@ -74,6 +77,7 @@ class Links:
         self._cache = cache
         self._queues = queues
         self._addresses = addresses
+        self._nics = nics
         self._services = services
         self._mac_key = mac_key
         self._is_closed = is_closed
@@ -87,7 +91,7 @@ class Links:
             owner: On whose behalf it starts.
         """
         links: dict[str, Link] = {}
-        self._addresses.keep_vpcs(owner, {nic.vpc for nic in nics if nic.vpc})
+        self._nics.keep_vpcs(owner, {nic.vpc for nic in nics if nic.vpc})
         for nic in nics:
             link = self._vpc_link(vmi, nic, nic.vpc, owner) if nic.vpc else self._cluster_link(vmi, nic, owner)
             if isinstance(link, Wait):
@@ -108,11 +112,11 @@ class Links:
         """
         links: dict[str, Link] = {}
         for wish, nic in nics:
-            owner = self._addresses.owner_of_tap(nic.device)
+            owner = self._nics.owner_of_tap(nic.device)
             if owner is None or self._is_anothers(owner, vmi):
                 _logger.error("%s/%s: tap %s was not made for it: it gets no link", *key_of(vmi), nic.device)
                 continue
-            if vpc := self._addresses.vpc_of_tap(nic.device):
+            if vpc := self._nics.vpc_of_tap(nic.device):
                 bridge = self.bridge_of(vmi["metadata"]["namespace"], vpc)
                 links[wish.name] = VpcLink(nic.device, nic.mac, user, bridge, nic.mtu or DEFAULT_MTU)
                 continue
@@ -132,7 +136,7 @@ class Links:
         return "; ".join(filter(None, told))
 
     def _differs(self, vmi: Manifest, link: VpcLink) -> str:
-        namespace, vpc = vmi["metadata"]["namespace"], self._addresses.vpc_of_tap(link.device)
+        namespace, vpc = vmi["metadata"]["namespace"], self._nics.vpc_of_tap(link.device)
         name = f"VPC {vpc}: NetworkAttachmentDefinition {namespace}/{vpc}"
         definition = self._cache.get(kinds.NETWORK_ATTACHMENT_DEFINITION, (namespace, str(vpc)))
         if definition is None:
@@ -187,18 +191,18 @@ class Links:
             mtu = mtu_of(definition)
         except DefinitionError as error:
             return Wait(NETWORK_NOT_SUPPORTED, f"VPC {vpc}: NetworkAttachmentDefinition {namespace}/{vpc}: {error}")
-        user = self._addresses.user(owner)
+        user = self._nics.user(owner)
         if isinstance(user, Wait):
             return user
         mac = self._mac(vmi, nic, owner, Claimant(namespace, f"VirtualMachine {name}"))
         if isinstance(mac, Wait):
             return mac
-        device = self._addresses.tap(owner, vpc=vpc)
+        device = self._nics.tap(owner, vpc=vpc)
         return VpcLink(device, mac, user, self.bridge_of(namespace, vpc), mtu)
 
     def _cluster_link(self, vmi: Manifest, nic: NicWish, owner: str) -> Link | Wait:
         claimant = Claimant(vmi["metadata"]["namespace"], f"VirtualMachine {vmi['metadata']['name']}")
-        user = self._addresses.user(owner)
+        user = self._nics.user(owner)
         if isinstance(user, Wait):
             return user
         mac = self._mac(vmi, nic, owner, claimant)
@@ -212,7 +216,7 @@ class Links:
             return addresses
         return self._link(
             vmi,
-            device=self._addresses.tap(owner),
+            device=self._nics.tap(owner),
             mac=mac,
             user=user,
             addresses=addresses,
@@ -223,11 +227,9 @@ class Links:
         """Return the MAC of a NIC, recorded, unless somebody else has it, or asked for it before."""
         derived = self._mac_key.of_vpc(*key_of(vmi), nic.vpc) if nic.vpc else self._mac_key.of_machine(owner)
         mac = nic.mac or derived
-        rival = (
-            None if self._addresses.has_mac(owner, mac, vpc=nic.vpc) else macs.older_claim(self._cache, vmi, mac, owner)
-        )
+        rival = None if self._nics.has_mac(owner, mac, vpc=nic.vpc) else macs.older_claim(self._cache, vmi, mac, owner)
         if rival is None:
-            return self._addresses.mac(owner, mac, claimant, vpc=nic.vpc)
+            return self._nics.mac(owner, mac, claimant, vpc=nic.vpc)
         namespace, name = key_of(rival)
         is_near = namespace == vmi["metadata"]["namespace"]
         whose = f"{rival['kind']} {name}" if is_near else "a server of another namespace"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.client import Client
     from virtualserver.machines.accelerator import Accelerator, AcceleratorName
-    from virtualserver.node.allocation.addresses import Addresses
+    from virtualserver.node.allocation.nics import Nics
     from virtualserver.node.held import Held
     from virtualserver.node.vmi.links import Links
     from virtualserver.node.vmi.seeds import Seeds
@@ -57,7 +57,7 @@ class Preparation:
         client: Client,
         cache: Cache,
         held: Held,
-        addresses: Addresses,
+        nics: Nics,
         volumes: VolumeController,
         links: Links,
         seeds: Seeds,
@@ -69,7 +69,7 @@ class Preparation:
             client: Looks for an owner that the cache has not seen yet.
             cache: What the API has.
             held: The memory that is in use.
-            addresses: Grants user numbers.
+            nics: Gives user numbers.
             volumes: Has the disks.
             links: Says what links the NICs have.
             seeds: Writes cloud-init seeds.
@@ -78,7 +78,7 @@ class Preparation:
         self._client = client
         self._cache = cache
         self._held = held
-        self._addresses = addresses
+        self._nics = nics
         self._volumes = volumes
         self._links = links
         self._seeds = seeds
@@ -96,7 +96,7 @@ class Preparation:
             return disks
         await look_for_owners(self._cache, self._client, vmi)
         owner = owner_of(self._cache, vmi)
-        user = self._addresses.user(owner)
+        user = self._nics.user(owner)
         if isinstance(user, Wait):
             return user
         links = self._links.of(vmi, wish.nics, owner=owner)

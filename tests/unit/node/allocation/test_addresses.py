@@ -15,6 +15,7 @@ from virtualserver.fabric.desired.state import Ranges
 from virtualserver.node.allocation.addresses import COOLING, Addresses
 from virtualserver.node.allocation.allocations import Allocations, Claimant
 from virtualserver.node.allocation.host_pool import HostPool
+from virtualserver.node.allocation.nics import Nics
 from virtualserver.node.allocation.pools import COOL_DOWN_SECONDS
 from virtualserver.node.allocation.uplink import UplinkPools
 from virtualserver.node.allocation.vacancies import FRESH_SECONDS, Vacancies
@@ -63,7 +64,8 @@ class World:
         self.clock = clock or Clock()
         self.allocations = Allocations(path, clock=self.clock)
         self.quotas: dict[str, int] = {}
-        self.addresses = Addresses(self.allocations, ranges, users=range(100, 103), clock=self.clock)
+        self.addresses = Addresses(self.allocations, ranges, clock=self.clock)
+        self.nics = Nics(self.allocations, range(100, 103))
         self.services: list[dict[str, Any]] = []
         self.machine = Machine()
 
@@ -346,18 +348,6 @@ def test_fault_6_whose_an_address_is_stays_in_its_namespace(world: World) -> Non
     assert "in use by Service theirs/secret-name" in sibling.message
 
 
-def test_fault_6_whose_a_mac_is_stays_in_its_namespace(world: World) -> None:
-    theirs = Claimant("theirs", "VirtualMachine secret-name")
-    world.addresses.mac("uid-of-theirs", "02:00:00:00:00:01", theirs)
-    fault = world.addresses.mac("a", "02:00:00:00:00:01", Claimant("default", "VirtualMachine web"))
-    assert isinstance(fault, Wait)
-    assert "in use by a server of another namespace" in fault.message
-    assert all(word not in fault.message for word in ("theirs", "secret-name"))
-    sibling = world.addresses.mac("a", "02:00:00:00:00:01", Claimant("theirs", "VirtualMachine web"))
-    assert isinstance(sibling, Wait)
-    assert "VirtualMachine theirs/secret-name" in sibling.message
-
-
 def test_fault_4_an_address_is_kept_while_a_finalizer_keeps_its_service(world: World, tmp_path: Path) -> None:
     service = world.add("a")
     address = world.grant(service)
@@ -545,10 +535,10 @@ def test_what_a_link_still_uses_is_kept_whoever_owned_it(world: World) -> None:
 
 
 def test_guests_keep_their_address_tap_and_user_and_never_share_one(world: World) -> None:
-    first = world.addresses.guest("a"), world.addresses.tap("a"), world.addresses.user("a")
-    second = world.addresses.guest("b"), world.addresses.tap("b"), world.addresses.user("b")
+    first = world.addresses.guest("a"), world.nics.tap("a"), world.nics.user("a")
+    second = world.addresses.guest("b"), world.nics.tap("b"), world.nics.user("b")
     assert all(one != other for one, other in zip(first, second, strict=True))
-    assert (world.addresses.guest("a"), world.addresses.tap("a"), world.addresses.user("a")) == first
+    assert (world.addresses.guest("a"), world.nics.tap("a"), world.nics.user("a")) == first
     assert world.sweep("b")
     assert world.addresses.guest("b") == second[0]
 
@@ -559,19 +549,6 @@ def test_a_guests_former_address_comes_back_to_a_server_of_the_same_name_and_to_
     world.sweep()
     assert world.addresses.guest("uid-2", other) != address
     assert world.addresses.guest("uid-3", web) == address
-
-
-def test_a_mac_of_another_server_is_refused_with_the_field(world: World) -> None:
-    assert world.addresses.mac("a", "02:00:00:00:00:01") == "02:00:00:00:00:01"
-    fault = world.addresses.mac("b", "02:00:00:00:00:01")
-    assert isinstance(fault, Wait)
-    assert "spec.network.macAddress" in fault.message
-
-
-def test_users_run_out_with_a_reason(world: World) -> None:
-    for owner in "abc":
-        assert isinstance(world.addresses.user(owner), int)
-    assert isinstance(world.addresses.user("d"), Wait)
 
 
 SERVICES = st.fixed_dictionaries(
@@ -626,14 +603,14 @@ def test_an_address_is_attached_to_one_owner_until_that_gives_it_up(world: World
 def test_what_an_owner_was_given_stays_while_its_machine_has_any_of_it(world: World) -> None:
     """Fault 3: nothing of a machine that runs is free, whatever became of its owner and its link."""
     (guest,) = (world.addresses.guest("gone"),)
-    user, tap = world.addresses.user("gone"), world.addresses.tap("gone")
+    user, tap = world.nics.user("gone"), world.nics.tap("gone")
     assert not isinstance(guest, Wait)
     assert world.sweep(in_use={tap}) == []
     assert world.addresses.guest("other") != guest
-    assert world.addresses.owner_of_tap(tap) == "gone"
+    assert world.nics.owner_of_tap(tap) == "gone"
     assert world.addresses.recorded_guest("gone") == guest
     assert set(world.sweep("other")) == {str(guest[0]), str(user), tap}
-    assert world.addresses.owner_of_tap(tap) is None
+    assert world.nics.owner_of_tap(tap) is None
 
 
 ON_HOST = dataclasses.replace(RANGES, public={"public": ()}, host=("public",))
@@ -645,7 +622,7 @@ def hosted(tmp_path: Path) -> Iterator[World]:
     """A world whose public pool is the machine's own address."""
     world = World(tmp_path / "claims", ranges=ON_HOST)
     host = HostPool(world.allocations, world.machine, ON_HOST.host)
-    world.addresses = Addresses(world.allocations, ON_HOST, users=range(100, 103), host=host)
+    world.addresses = Addresses(world.allocations, ON_HOST, host=host)
     yield world
     world.allocations.close()
 
@@ -718,7 +695,7 @@ def test_what_is_held_of_a_former_network_stays_until_it_is_given_up(tmp_path: P
     before.allocations.close()
     world = World(tmp_path / "claims", ranges=after)
     host = HostPool(world.allocations, world.machine, after.host)
-    world.addresses = Addresses(world.allocations, after, users=range(100, 103), host=host)
+    world.addresses = Addresses(world.allocations, after, host=host)
     world.services = [web, pinned]
     udp = world.add("udp", key="k", protocol="UDP", **SELECTOR)
     assert [world.grant(one) for one in (web, udp, pinned)] == ["203.0.113.1", "203.0.113.1", "203.0.113.5"]
@@ -753,7 +730,7 @@ class Link:
         self.clock = Clock()
         self.vacancies = Vacancies(clock=self.clock)
         uplink = UplinkPools(world.allocations, self.vacancies, ON_LINK)
-        world.addresses = Addresses(world.allocations, ON_LINK, users=range(100, 103), clock=world.clock, uplink=uplink)
+        world.addresses = Addresses(world.allocations, ON_LINK, clock=world.clock, uplink=uplink)
         self.taken: dict[Address, str] = {}
 
     def probe(self) -> list[str]:

@@ -56,7 +56,7 @@ class Life(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.allocations = Allocations(Path(self.folder.name) / "claims", clock=lambda: self.now)
-        self.addresses = Addresses(self.allocations, RANGES, users=range(9), clock=lambda: self.now)
+        self.addresses = Addresses(self.allocations, RANGES, clock=lambda: self.now)
 
     def teardown(self) -> None:
         self.allocations.close()

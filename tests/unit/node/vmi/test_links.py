@@ -17,6 +17,7 @@ from virtualserver.kube.objects import controller_reference
 from virtualserver.machines.launch import Nic
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
+from virtualserver.node.allocation.nics import Nics
 from virtualserver.node.queues import Queues
 from virtualserver.node.vmi.links import Links, group_of, guest_link, has_taken
 from virtualserver.node.vmi.specification import NicWish
@@ -95,11 +96,12 @@ class Host:
         self.queues = Queues()
         self.services = Services()
         self.cache = Cache(cast("Client", None), WATCHES)
-        self.addresses = Addresses(self.allocations, ranges, users=range(100, 103))
+        self.addresses = Addresses(self.allocations, ranges)
         self.links = Links(
             self.cache,
             self.queues,
             self.addresses,
+            Nics(self.allocations, range(100, 103)),
             cast("ServiceController", self.services),
             MacKey(bytes(32), {}),
             is_closed=lambda: self.is_closed,
