@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from e2e.manifests import a_server
+from harness.guest import image as guest_image
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     from e2e.internet import Internet
     from e2e.product import Product
@@ -33,12 +35,12 @@ class Virtctl:
 
     def __init__(self, product: Product) -> None:
         self.product = product
-
-    def command(self, *arguments: str) -> list[str]:
-        return [PROGRAM, f"--kubeconfig={self.product.folder / 'kubeconfig'}", *arguments]
+        # Not by --kubeconfig, which ssh and scp do not hand on to the virtctl that forwards their connection.
+        self.environment = {**os.environ, "KUBECONFIG": str(product.folder / "kubeconfig")}
 
     def attempt(self, *arguments: str) -> str:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=120, check=False)
+        command = [PROGRAM, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=self.environment)
         return done.stdout + done.stderr if done.returncode else f"done: {done.stdout}"
 
     def run(self, *arguments: str) -> str:
@@ -49,7 +51,9 @@ class Virtctl:
     @contextlib.contextmanager
     def beside(self, *arguments: str, terminal: int | None = None) -> Generator[subprocess.Popen[bytes]]:
         """Have it run while the block does."""
-        with subprocess.Popen(self.command(*arguments), stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        with subprocess.Popen(
+            [PROGRAM, *arguments], stdin=terminal, stdout=terminal, stderr=terminal, env=self.environment
+        ) as process:
             try:
                 yield process
             finally:
@@ -68,12 +72,16 @@ class Virtctl:
 
 @pytest.fixture(scope="module")
 def virtctl(product: Product) -> Iterator[Virtctl]:
-    product.apply(a_server("asked", network={"public": False}))
+    image = guest_image.build_ssh_server()
+    files = ["--kernel", str(image.kernel), "--initrd", str(image.initrd), "--command-line", image.command_line]
+    product.vs("image", "add", str(image.disk), "--name", "ssh-server", *files)
+    product.apply(a_server("asked", image="ssh-server", network={"public": False}))
     try:
         product.wait_ready("asked", seconds=180)
         yield Virtctl(product)
     finally:
         product.delete("vs", "asked")
+        product.vs("image", "remove", "ssh-server")
 
 
 def free_port() -> int:
@@ -154,6 +162,21 @@ def test_vnc_and_a_port_that_nobody_published(virtctl: Virtctl) -> None:
     port = free_port()
     with virtctl.beside("port-forward", "vm/asked", f"tcp/{port}:22"):
         eventually(lambda: first_words(port), what="the guest's port 22")
+
+
+def test_ssh_and_scp_to_a_server_that_nobody_reaches_from_outside(virtctl: Virtctl, tmp_path: Path) -> None:
+    key, sent, back = tmp_path / "key", tmp_path / "sent", tmp_path / "back"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    keys = key.with_suffix(".pub").read_text().strip()
+    guest = virtctl.product.guest("asked")
+    guest.run(f"mkdir -p -m 700 /root/.ssh; echo '{keys}' >/root/.ssh/authorized_keys")
+    options = [f"--port={guest_image.SSH_PORT}", f"--identity-file={key}"]
+    options += [f"--local-ssh-opts=-o {one}" for one in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")]
+    assert virtctl.run("ssh", "root@vm/asked", *options, "--command=hostname").strip() == "done: asked"
+    sent.write_bytes(os.urandom(1 << 20))
+    virtctl.run("scp", *options, str(sent), "root@vmi/asked/default:copy")
+    virtctl.run("scp", *options, "root@vm/asked:copy", str(back))
+    assert back.read_bytes() == sent.read_bytes()
 
 
 def test_expose(virtctl: Virtctl, client: Internet) -> None:

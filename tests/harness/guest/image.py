@@ -13,10 +13,14 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from virtualserver.storage.builds import BuiltImage, busybox, cpio, kernel
 
-__all__ = ["CACHE", "agent", "build", "build_router"]
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+__all__ = ["CACHE", "SSH_PORT", "agent", "build", "build_router", "build_ssh_server"]
 
 CACHE = Path(os.environ.get("VS_TEST_CACHE", "/var/cache/virtualserver-dev/guest"))
 """Where what takes long to make is kept between runs, under names of its content."""
@@ -31,6 +35,11 @@ ttyS0::respawn:/bin/agent console /dev/ttyS0
 ::shutdown:/bin/sync
 """
 
+SSH_PORT = 2222
+"""Where an ssh server answers in the guest that has one: the agent has 22."""
+
+_SSH_PACKAGES = ("dropbear-bin", "openssh-sftp-server", "libtomcrypt1", "libtommath1")
+_SSH_PROGRAMS = ("usr/sbin/dropbear", "usr/lib/sftp-server")
 
 _ROUTER_MODULES = ("nf_tables", "nft_chain_nat", "nft_masq", "nft_nat", "nft_ct", "nf_conntrack", "nf_nat")
 _ROUTER_START = """\
@@ -43,26 +52,63 @@ exec /etc/rc
 @functools.cache
 def build_router(cache: Path = CACHE) -> BuiltImage:
     """Return the image with the host's ``nft`` besides, and what the kernel needs for it: one that can masquerade."""
-    image = build(cache)
-    assert image.initrd is not None
-    files = {path.lstrip("/"): cpio.file(Path(path).read_bytes(), mode=0o755) for path in _programs("nft")}
+    nft = shutil.which("nft")
+    assert nft is not None
+    files = {path.lstrip("/"): _program(Path(path)) for path in (nft, *_libraries(Path(nft)))}
     files["etc/start-router"] = cpio.file(_ROUTER_START, mode=0o755)
     files["etc/inittab"] = cpio.file(_INITTAB.replace("::sysinit:/etc/rc", "::sysinit:/etc/start-router"))
+    return _with(cache, "test-router", files, _modules(cache))
+
+
+@functools.cache
+def build_ssh_server(cache: Path = CACHE) -> BuiltImage:
+    """Return the image with an ssh server besides, which lets in root with the keys of ``/root/.ssh``."""
+    files = {
+        "etc/passwd": cpio.file("root:x:0:0:root:/root:/bin/sh\n"),
+        "etc/dropbear": cpio.directory(),
+        "etc/inittab": cpio.file(f"{_INITTAB}::respawn:/usr/sbin/dropbear -R -F -s -p {SSH_PORT}\n"),
+    }
+    return _with(cache, "test-ssh-server", files, _ssh_server(cache))
+
+
+def _with(
+    cache: Path, name: str, files: dict[str, cpio.Member], kept: Coroutine[None, None, dict[str, cpio.Member]]
+) -> BuiltImage:
+    """Return the image with these files besides, and with those that are kept in the cache."""
+    image = build(cache)
+    assert image.initrd is not None
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        files |= asyncio.run(_modules(cache))
+        files = {**files, **asyncio.run(kept)}
     whole = image.initrd.read_bytes() + cpio.archive(files)
     initrd = cache / f"initrd-{hashlib.sha256(whole).hexdigest()[:16]}"
     _keep(initrd, whole, 0o644)
-    return dataclasses.replace(image, initrd=initrd, name="test-router")
+    return dataclasses.replace(image, initrd=initrd, name=name)
 
 
-def _programs(name: str) -> list[str]:
-    """Return a program's path, and those of the libraries that it needs."""
-    path = shutil.which(name)
-    assert path is not None
-    listed = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
-    return [path, *re.findall(r"(/\S+) \(0x", listed)]
+def _program(path: Path) -> cpio.Member:
+    return cpio.file(path.read_bytes(), mode=0o755)
+
+
+def _libraries(program: Path, *folders: Path) -> list[str]:
+    """Return the paths of the libraries that a program needs, looked for in these folders first."""
+    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, folders))}
+    listed = subprocess.run(["ldd", str(program)], check=True, capture_output=True, text=True, env=environment).stdout
+    return re.findall(r"(/\S+) \(0x", listed)
+
+
+async def _ssh_server(cache: Path) -> dict[str, cpio.Member]:
+    """Return the programs of an ssh server, whose packages are kept in the cache, and the libraries that they need."""
+    hashes = [await kernel.package_hash(package) for package in _SSH_PACKAGES]
+    kept = cache / f"ssh-{hashlib.sha256(''.join(hashes).encode()).hexdigest()[:16]}"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            await kernel.download(Path(folder), list(_SSH_PACKAGES), lambda _step, _done: None)
+            Path(folder, "root").rename(kept)
+    programs = [kept / name for name in _SSH_PROGRAMS]
+    libraries = {path for program in programs for path in _libraries(program, kept / "usr/lib/x86_64-linux-gnu")}
+    files = {str(program.relative_to(kept)): _program(program) for program in programs}
+    return files | {path.removeprefix(str(kept)).lstrip("/"): _program(Path(path)) for path in libraries}
 
 
 async def _modules(cache: Path) -> dict[str, cpio.Member]:
