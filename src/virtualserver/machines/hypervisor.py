@@ -21,8 +21,9 @@ from virtualserver.host.files import make_folder, write_atomically
 from virtualserver.host.process import Process, end
 from virtualserver.machines import launch
 from virtualserver.machines.cgroup import group_of, groups, leave_group, remove_empty
+from virtualserver.machines.end_record import last_lines
 from virtualserver.machines.launch import Disk, Files, Kernel, MachineSpec, Nic
-from virtualserver.machines.machine import Ended, Machine, last_lines
+from virtualserver.machines.machine import Ended, Machine
 from virtualserver.storage import qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
 

@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
 import logging
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.host.files import write_atomically
 from virtualserver.host.logs import bound
 from virtualserver.host.process import Process, borrow
 from virtualserver.machines import taps
 from virtualserver.machines.cgroup import leave_group
+from virtualserver.machines.end_record import EndRecord
 from virtualserver.machines.ends import Ended, EndReason, MachineState, Running
+from virtualserver.machines.monitor import FAULTS, Monitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -31,15 +30,9 @@ if TYPE_CHECKING:
 
     from virtualserver.machines.launch import Files, MachineSpec
 
-__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Running", "last_lines"]
+__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Running"]
 
 _LOG: Final = logging.getLogger(__name__)
-# The library calls each failed attempt to connect an error; while QEMU starts they are the rule. One that is cut short
-# by QEMU's end is critical to it, with a traceback.
-_QMP_LOG: Final = _LOG.getChild("qmp")
-_QMP_LOG.setLevel(logging.CRITICAL + 1)
-_END_VERSION: Final = 1
-_CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 10.0
 _QUIT_SECONDS: Final = 10.0
 _LEAVE_SECONDS: Final = 5.0
@@ -77,8 +70,8 @@ class Machine:
         self._group = group
         self._process = Process.read(files.process)
         self._pidfd = self._process.descriptor() if self._process else None
-        self._client: QMPClient | None = None
-        self._connected = asyncio.Event()
+        self._monitor = Monitor(spec.name, files.qmp, self._hear)
+        self._end = EndRecord(files)
         self._known = asyncio.Event()
         self._ended = asyncio.Event()
         self._changed = asyncio.Event()
@@ -87,7 +80,7 @@ class Machine:
         """Why we stopped the guest's processors; empty where we did not."""
         self._is_paused = files.paused.exists()
         self._is_stopped = False
-        self.state: MachineState = self._running() if self._pidfd is not None else self._end()
+        self.state: MachineState = self._running() if self._pidfd is not None else self._end.read(self._process)
         self._watcher: asyncio.Task[None] | None = None
         if self._process is not None:
             self.started = files.process.stat().st_mtime
@@ -283,7 +276,7 @@ class Machine:
     def watch(self) -> None:
         """Begin to follow the machine in the background."""
         if self._pidfd is None:
-            self._settle(self._end())
+            self._settle(self._end.read(self._process))
         elif self._watcher is None:
             self._watcher = asyncio.create_task(self._watch(self._pidfd), name=f"machine {self.spec.name}")
 
@@ -312,7 +305,7 @@ class Machine:
         loop = asyncio.get_running_loop()
         exited = asyncio.Event()
         loop.add_reader(pidfd, exited.set)
-        talk, look = asyncio.create_task(self._talk(exited)), asyncio.create_task(self._look())
+        talk, look = asyncio.create_task(self._monitor.keep(exited, self._meet)), asyncio.create_task(self._look())
         try:
             await exited.wait()
             # The end of QEMU ends the connection, once all is read that came by it. The library leaves tasks behind
@@ -324,31 +317,7 @@ class Machine:
                 task.cancel()
             await asyncio.gather(talk, look, return_exceptions=True)
         await leave_group(self._group)
-        self._settle(self._end())
-
-    async def _talk(self, exited: asyncio.Event) -> None:
-        """Keep a QMP connection until the process has ended, and act on the guest's own end."""
-        attempt = 0
-        while not exited.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]):
-                    await exited.wait()
-            attempt += 1
-            client = QMPClient(self.spec.name)
-            client.logger = _QMP_LOG
-            listener = _Listener(self)
-            try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
-                    await client.connect(str(self._files.qmp))
-                client.register_listener(listener)
-                await self._hold(client)
-            except (QMPError, OSError, TimeoutError) as error:
-                _LOG.debug("machine %s: no QMP yet: %s", self.spec.name, error)
-            finally:
-                self._client = None
-                self._connected.clear()
-                with contextlib.suppress(Exception):
-                    await client.disconnect()
+        self._settle(self._end.read(self._process))
 
     async def _look(self) -> None:
         """Say when somebody has stopped QEMU itself, and when it goes on: meanwhile it answers nothing.
@@ -368,48 +337,57 @@ class Machine:
                 self._go_on()
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _hold(self, client: QMPClient) -> None:
-        """Use a connection until it breaks."""
-        self._client = client
-        self._connected.set()
-        status = await _status(client)
+    async def _meet(self) -> None:
+        """Find out what the guest does, and have it do what it should, when QEMU is spoken to again."""
+        status = await self._monitor.status()
         if status in {"shutdown", "internal-error", "guest-panicked"}:
             message = f"the guest's status was {status!r} when it was found"
-            self.on_end(guest=status == "shutdown", reason=status, message=message)
+            self._on_end(guest=status == "shutdown", reason=status, message=message)
         elif status == "io-error":
-            self.on_stop()
+            self._on_stop()
         else:
             # Whoever was about to stop the guest, or to let it go on, may have been killed in between.
             if self._is_held and status == "running":
-                await client.execute("stop")
+                await self._monitor.execute("stop")
             elif not self._is_held and status in {"paused", "prelaunch"}:
-                await client.execute("cont")
+                await self._monitor.execute("cont")
             self._settle(self._running())
-        while client.runstate is Runstate.RUNNING:
-            await client.runstate_changed()
 
-    def on_stop(self) -> None:
+    def _hear(self, event: str, data: Mapping[str, Any]) -> None:
+        """Act on QEMU's word that the guest ends or stands still."""
+        if event == "STOP":
+            self._on_stop()
+            return
+        reason = str(data["reason"])
+        words = {
+            "guest-shutdown": "the guest powered off",
+            "host-qmp-quit": "QEMU was told to end",
+            "host-signal": "QEMU was ended by a signal",
+        }
+        self._on_end(guest=bool(data["guest"]), reason=reason, message=words.get(reason, f"QEMU ended: {reason}"))
+
+    def _on_stop(self) -> None:
         """Find out why the guest stands still; where its disk cannot be written, try again now and then."""
         if not any(task.get_name() == "stopped" for task in self._later):
             self._do_later(self._wait_for_space(), name="stopped")
 
     async def _wait_for_space(self) -> None:
         """Let the guest go on as soon as the host has room for what it writes: QEMU stops it before it loses data."""
-        while isinstance(self.state, Running) and (client := self._client) is not None:
+        while isinstance(self.state, Running) and self._monitor.is_connected:
             try:
-                if self._is_held or await _status(client) != "io-error":
+                if self._is_held or await self._monitor.status() != "io-error":
                     break
                 self._settle(Running("the host has no room for what the guest writes; it goes on when there is"))
                 await asyncio.sleep(_SPACE_SECONDS)
                 if not self._is_held:  # by now
-                    await client.execute("cont")
+                    await self._monitor.execute("cont")
                 # An error of the next write comes a moment after the guest was let go.
                 await asyncio.sleep(_SPACE_SECONDS / 4)
-            except (QMPError, OSError):
+            except FAULTS:
                 return
         self._go_on()
 
-    def on_end(self, *, guest: bool, reason: str, message: str) -> None:
+    def _on_end(self, *, guest: bool, reason: str, message: str) -> None:
         """Record how the machine ends, and let QEMU go: with ``-no-shutdown`` it stays for whoever reads its status.
 
         Args:
@@ -418,12 +396,12 @@ class Machine:
             message: One sentence for people.
         """
         if reason in {"host-qmp-quit", "host-signal"}:
-            self._record(EndReason.QUIT, message)
+            self._end.write(EndReason.QUIT, message)
             return
         if guest and self._is_to_start_again():
             self._do_later(self._start_again(), name="start again after a soft reboot")
             return
-        self._record(EndReason.GUEST_SHUTDOWN if guest else EndReason.CRASH, message)
+        self._end.write(EndReason.GUEST_SHUTDOWN if guest else EndReason.CRASH, message)
         self._do_later(self.quit(), name="quit after the guest's end")
 
     @property
@@ -449,7 +427,7 @@ class Machine:
             await asyncio.sleep(pause)
         self._files.rebooting.unlink(missing_ok=True)
         if not taken:
-            self._record(EndReason.GUEST_SHUTDOWN, "the guest powered off, and could not be started again")
+            self._end.write(EndReason.GUEST_SHUTDOWN, "the guest powered off, and could not be started again")
             await self.quit()
         self._go_on()
 
@@ -477,14 +455,13 @@ class Machine:
             return False
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
-                await self._connected.wait()
-                if self._client is not None:
-                    await self._client.execute(command)
-                    return True
+                await self._monitor.connected()
+                await self._monitor.execute(command)
+                return True
         except TimeoutError:
             if not isinstance(self.state, Ended):
                 _LOG.warning("machine %s: QEMU did not take %s: no answer", self.spec.name, command)
-        except (QMPError, OSError) as error:
+        except FAULTS as error:
             # A guest that ends takes QEMU's answer along, a moment before the process is gone: that is no fault.
             if not await self._ends():
                 _LOG.warning("machine %s: QEMU did not take %s: %s", self.spec.name, command, error)
@@ -497,83 +474,16 @@ class Machine:
                 await self._ended.wait()
         return isinstance(self.state, Ended)
 
-    def _record(self, reason: EndReason, message: str) -> None:
-        """Write how the machine ended, unless it is written already: the first cause is the cause."""
-        if not self._files.end.exists() and self._files.machine.exists():
-            content = {"formatVersion": _END_VERSION, "reason": reason, "message": message}
-            write_atomically(self._files.end, json.dumps(content))
-
-    def _end(self) -> Ended:
-        """Return how the machine ended, from what is written and what it left."""
-        if self.is_dismissed:
-            return Ended(EndReason.DISMISSED, "it ended with the instance")
-        try:
-            content = json.loads(self._files.end.read_bytes())
-        except FileNotFoundError:
-            return self._judged()
-        return Ended(EndReason(content["reason"]), content["message"])
-
     def _settle(self, state: MachineState) -> None:
         """Tell everybody what the machine does."""
         if isinstance(state, Ended):
-            self._record(state.reason, state.message)
+            self._end.write(state.reason, state.message)
             self._ended.set()
         self.state = state
         self._known.set()
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _judged(self) -> Ended:
-        """Say how a process ended that nobody was watching: QEMU removes its PID file unless it crashes."""
-        if self._process is None:
-            return Ended(EndReason.CRASH, "the start was interrupted before QEMU ran")
-        if not self._process.is_of_this_boot:
-            return Ended(EndReason.CRASH, "the host was started again")
-        if self._files.pid.exists():
-            tail = last_lines(self._files.log)
-            return Ended(EndReason.CRASH, f"QEMU died unexpectedly{': ' + tail if tail else ' without a message'}")
-        return Ended(EndReason.QUIT, "QEMU was ended")
-
 
 def _word(is_stopped: bool) -> str:
     return "has been stopped (SIGSTOP)" if is_stopped else "goes on"
-
-
-async def _status(client: QMPClient) -> str:
-    """Return QEMU's word for what the guest does."""
-    return str(cast("Mapping[str, Any]", await client.execute("query-status"))["status"])
-
-
-class _Listener(EventListener):
-    """Hands QEMU's word that the guest ends or stands still to the machine, at once and in order."""
-
-    def __init__(self, machine: Machine) -> None:
-        super().__init__(names={"SHUTDOWN", "STOP"})
-        self._machine = machine
-
-    async def put(self, event: Message) -> None:
-        """Take one event."""
-        if not self.accept(event):
-            return
-        if event["event"] == "STOP":
-            self._machine.on_stop()
-            return
-        data = cast("Mapping[str, Any]", event["data"])
-        reason = str(data["reason"])
-        words = {
-            "guest-shutdown": "the guest powered off",
-            "host-qmp-quit": "QEMU was told to end",
-            "host-signal": "QEMU was ended by a signal",
-        }
-        self._machine.on_end(
-            guest=bool(data["guest"]), reason=reason, message=words.get(reason, f"QEMU ended: {reason}")
-        )
-
-
-def last_lines(log: Path, *, count: int = 5) -> str:
-    """Return the end of a log as one line; empty where there is none."""
-    try:
-        lines = log.read_text(errors="replace").strip().splitlines()
-    except FileNotFoundError:
-        return ""
-    return "; ".join(lines[-count:])
