@@ -61,6 +61,8 @@ _KINDS: Final = {
     "RoleBinding": ("rolebindings", True),
     "ValidatingAdmissionPolicy": ("validatingadmissionpolicies", False),
     "ValidatingAdmissionPolicyBinding": ("validatingadmissionpolicybindings", False),
+    "PriorityLevelConfiguration": ("prioritylevelconfigurations", False),
+    "FlowSchema": ("flowschemas", False),
     "ConfigMap": ("configmaps", True),
     "Service": ("services", True),
     "APIService": ("apiservices", False),
@@ -74,6 +76,8 @@ _RIGHTS: Final = frozenset(
         "RoleBinding",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
+        "PriorityLevelConfiguration",
+        "FlowSchema",
     }
 )
 

@@ -52,7 +52,6 @@ _GROUPS_OFF: Final = (
     "scheduling.k8s.io/v1",
     "storage.k8s.io/v1",
     "resource.k8s.io/v1",
-    "flowcontrol.apiserver.k8s.io/v1",
     "certificates.k8s.io/v1",
 )
 _ADMISSION_OFF: Final = (
@@ -236,7 +235,10 @@ def _kube_apiserver(
             tls_private_key_file=pki / "server.key",
             service_cluster_ip_range=",".join(str(network) for network in options.service_ranges),
             encryption_provider_config=pki / "encryption.json",
-            enable_priority_and_fairness="false",
+            # So many requests are carried out at once, shared out by manifests/fairness.yaml: enough for a machine's
+            # few cores; with more of them, each would wait for the others' turns on the cores.
+            max_requests_inflight=120,
+            max_mutating_requests_inflight=60,
             # Asked to end, it cuts open watches after 2 s instead of waiting a minute for them; clients come back.
             shutdown_send_retry_after="true",
             profiling="false",

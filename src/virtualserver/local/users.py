@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver import controlplane
 from virtualserver.api import names
-from virtualserver.controlplane import credentials, site
+from virtualserver.controlplane import credentials, site, turns
 from virtualserver.kube.fields import annotations_of
 from virtualserver.local import rights, status
 from virtualserver.local.errors import LocalError, MissingError
@@ -235,6 +235,7 @@ def forget(installation: Installation, name: str, *, ending: Sequence[Account] =
     """
     kubectl = Kubectl(installation)
     _end_tokens(kubectl, ending, of=name, update=update)
+    kubectl.run("delete", turns.KINDS, turns.name_of(name), "--ignore-not-found")
     _delete(kubectl, "serviceaccount", name, names.USER_NAMESPACE)
 
 
@@ -328,14 +329,14 @@ def _ensure_identity(kubectl: Kubectl, name: str, *, edits: list[str], expires: 
     account = kubectl.get("serviceaccount", name, namespace=names.USER_NAMESPACE) or {}
     secret = kubectl.get("secret", name, namespace=names.USER_NAMESPACE) or {}
     metadata = {"name": name, "namespace": names.USER_NAMESPACE, "labels": {names.USER: name}}
-    edited = ",".join(sorted({*_edits(account), *edits}))
+    edited = sorted({*_edits(account), *edits})
     latest = max(expires, annotations_of(secret).get(names.VALID_UNTIL, ""))
     kubectl.apply(
         [
             {
                 "apiVersion": "v1",
                 "kind": "ServiceAccount",
-                "metadata": {**metadata, "annotations": {names.EDITS: edited}},
+                "metadata": {**metadata, "annotations": {names.EDITS: ",".join(edited)}},
                 "automountServiceAccountToken": False,
             },
             {
@@ -344,6 +345,7 @@ def _ensure_identity(kubectl: Kubectl, name: str, *, edits: list[str], expires: 
                 "metadata": {**metadata, "annotations": {names.VALID_UNTIL: latest}},
                 "type": "Opaque",
             },
+            *turns.manifests(name, edits=edited),
         ]
     )
     made = kubectl.get("secret", name, namespace=names.USER_NAMESPACE)

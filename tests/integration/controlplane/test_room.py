@@ -6,26 +6,23 @@ The supervisor of this control plane has an etcd of the real size; each `Room` o
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.api_server import connected
-from harness.reports import Unseen, quiet
-from harness.tenant import Tenant
 from harness.waiting import eventually
 from virtualserver.api import names
 from virtualserver.controlplane.database import Database
 from virtualserver.controlplane.room import Room
 from virtualserver.kube.conditions import condition_of
-from virtualserver.local import users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.control_plane import ControlPlane
+    from harness.tenant import Tenant
     from virtualserver.controlplane.rest import Rest
 
 MIB = 1 << 20
@@ -53,31 +50,6 @@ def admin(control_plane: ControlPlane) -> Iterator[Rest]:
         yield rest
         said = {"metadata": {"annotations": {names.DATABASE: None}}}
         rest.call("PATCH", OURS, said, content_type="application/merge-patch+json")
-
-
-@pytest.fixture
-def tenants(control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Tenant]]:
-    """Make users who may edit a namespace of their own."""
-    monkeypatch.setenv("VS_CONTROLPLANE", str(control_plane.kubectl_path.parent))
-    for name, value in control_plane.installation.environment().items():
-        monkeypatch.setenv(name, value)
-    made: list[tuple[str, Tenant]] = []
-
-    def make() -> Tenant:
-        name = f"fill-{secrets.token_hex(3)}"
-        access = users.add(control_plane.installation, name, namespace=name, report=Unseen())
-        tenant = Tenant(json.loads(access.kubeconfig))
-        made.append((name, tenant))
-        maps = f"/api/v1/namespaces/{name}/configmaps"
-        eventually(lambda: tenant.status("GET", maps) == 200, what="the user's rights are in force")
-        return tenant
-
-    yield make
-    for name, tenant in made:
-        tenant.close()
-        users.revoke(control_plane.installation, name, update=quiet)
-        users.forget(control_plane.installation, name, update=quiet)
-        control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 def a_map(name: str, size: int, letter: str = "x", **metadata: Any) -> dict[str, Any]:

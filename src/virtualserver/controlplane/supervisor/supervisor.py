@@ -23,7 +23,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 import yaml
 
-from virtualserver.controlplane import aggregation, bootstrap, credentials, database, errors, image_sources, rest, site
+from virtualserver.controlplane import (
+    aggregation,
+    bootstrap,
+    credentials,
+    database,
+    errors,
+    image_sources,
+    rest,
+    site,
+    turns,
+)
 from virtualserver.controlplane import components as parts
 from virtualserver.controlplane.options import NAMES, Options
 from virtualserver.controlplane.room import Room
@@ -310,6 +320,7 @@ def _prepare(installation: Installation, url: str) -> list[str]:
     # Written down first: were the file faulty next, what held before would not be known while the node is away.
     found = site.renew(installation).site
     bootstrap.apply_all(installation, url, found)
+    turns.give_all(installation, url)
     return image_sources.share_all(installation, url, found.image_namespaces)
 
 
