@@ -6,7 +6,7 @@ import msgspec
 
 from harness import virtualservers
 from virtualserver.api import names
-from virtualserver.api.conditions import ConditionType
+from virtualserver.api.conditions import Condition, ConditionType
 from virtualserver.api.faults import Fault
 from virtualserver.api.reasons import Reason
 from virtualserver.plan import planning
@@ -39,3 +39,17 @@ def test_what_the_api_server_refused_is_told_in_its_words() -> None:
     ready = plan.status.condition(ConditionType.READY)
     assert ready and ready.reason == Reason.ERROR
     assert ready.message.endswith("tried again: Service web-tcp: exceeded quota; Secret s: too large")
+
+
+def test_a_server_has_ten_floating_addresses_at_most() -> None:
+    def ready(count: int) -> Condition:
+        floating = [f"address-{number}" for number in range(count)] + ["address-0"]
+        server = virtualservers.a_server(network={"floatingIPs": floating})
+        plan = planning.plan(server, Children(), Surroundings(source=virtualservers.an_image()), Site())
+        found = plan.status.condition(ConditionType.READY)
+        assert found
+        return found
+
+    assert ready(10).reason != Reason.INVALID_SPEC
+    assert ready(11).reason == Reason.INVALID_SPEC
+    assert "spec.network.floatingIPs: 11 are given, 10 are allowed: remove some" in ready(11).message

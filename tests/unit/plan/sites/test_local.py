@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.virtualservers import a_server
-from virtualserver.api.virtualserver import PVCSource
+from virtualserver.api.virtualserver import Network, PVCSource
 from virtualserver.plan.sites.local import Local
 
 LOCAL = Local()
@@ -56,3 +57,23 @@ def test_each_field_that_is_not_carried_out_is_named() -> None:
     )
     assert LOCAL.unsupported(server) == ["spec.resources.gpu"]
     assert LOCAL.unsupported(a_server()) == []
+
+
+def test_every_field_of_the_network_is_carried_out() -> None:
+    asked: dict[str, Any] = {
+        "public": False,
+        "directAttachLoadBalancerIP": True,
+        "tcp": {"ports": [22]},
+        "udp": {"ports": [53]},
+        "floatingIPs": ["web", {"serviceName": "mail"}, "203.0.113.9"],
+        "macAddress": "a2:1f:ee:09:06:5d",
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["9.9.9.9"]},
+        "headless": True,
+        "vpcs": [{"name": "a"}, {"name": "b"}],
+        "disableK8sNetworking": True,
+    }
+    assert {field.encode_name for field in msgspec.structs.fields(Network)} == set(asked)
+    for field, value in asked.items():
+        # Not all at once: some exclude each other, which is judged elsewhere.
+        assert LOCAL.unsupported(a_server(network={field: value})) == [], field
