@@ -35,6 +35,8 @@ def test_there_is_an_example_for_every_network_mode() -> None:
     assert any("dnsConfig" in n for n in networks.values())
     assert any("vpcs" in n and not n.get("disableK8sNetworking") for n in networks.values())
     assert any("vpcs" in n and n.get("disableK8sNetworking") for n in networks.values())
+    assert any("vpcs" not in n and n.get("disableK8sNetworking") for n in networks.values())
+    assert any(n.get("headless") and n.get("tcp") for n in networks.values())
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -35,6 +35,27 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?ms)^```.*?^```$", "", page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_leads_to_one(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    local = [(page.parent / target if target else page, anchor) for target, anchor in targets if "://" not in target]
+    assert [f"{target}#{anchor}" for target, anchor in local if anchor not in anchors(target)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/network-modes.md"])
+def test_every_example_is_named_with_what_to_expect_of_it(page: str) -> None:
+    rows = [line for line in (CHECKOUT / page).read_text().splitlines() if line.startswith("|")]
+    # `vs up` applies hello, and so the README begins with it.
+    names = {path.name for path in (CHECKOUT / "examples").glob("*.yaml")} - {"hello.yaml"}
+    assert [name for name in sorted(names) if not any(f"examples/{name})" in row for row in rows)] == []
+
+
 def test_troubleshooting_has_every_reason_that_asks_for_something() -> None:
     text = (CHECKOUT / "docs" / "troubleshooting.md").read_text()
     assert [reason.value for reason in Reason if reason not in GOOD and f"`{reason.value}`" not in text] == []
