@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import collections
 import contextlib
 import ipaddress
 import logging
 import os
 import socket
 from pathlib import Path
+from typing import TypeAlias
 
 __all__ = ["Relay", "main"]
 
@@ -29,6 +29,9 @@ _CHUNK = 64 * 1024
 _LINGER_SECONDS = 30.0
 """Once one side has ended, the other one has so long."""
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78  # linux/in.h, linux/in6.h: listen on an address that is not there
+
+_Ends: TypeAlias = "list[asyncio.WriteTransport]"
+"""A connection: the client's side, and the target's once there is one."""
 
 
 class Relay:
@@ -45,28 +48,54 @@ class Relay:
     ) -> None:
         self._target = target
         self._limits = connections, of_one
-        self._clients: collections.Counter[str] = collections.Counter()
+        self._held: dict[str, list[_Ends]] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass bytes both ways until both sides have ended."""
         client: str = writer.get_extra_info("peername")[0]
-        connections, of_one = self._limits
-        if self._clients.total() >= connections or self._clients[client] >= of_one:
+        if not self._has_place(client):
             writer.transport.abort()
             return
-        self._clients[client] += 1
+        ends: _Ends = [writer.transport]
+        self._held.setdefault(client, []).append(ends)
         try:
             _keep_alive(writer)
-            await self._join(reader, writer)
+            await self._join(reader, writer, ends)
         except OSError as error:
             _log.warning("%s: %s", client, error)
         finally:
             await _close(writer)
-            self._clients[client] -= 1
-            self._clients += collections.Counter()  # forgets who has none
+            self._forget(client, ends)
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _has_place(self, client: str) -> bool:
+        """Return whether a client may have one more.
+
+        Where all are taken, who has most of them loses the oldest: a machine may have any number of addresses, and
+        clients whose connection is lost come again.
+        """
+        connections, of_one = self._limits
+        own = len(self._held.get(client, ()))
+        if own >= of_one:
+            return False
+        if sum(map(len, self._held.values())) < connections:
+            return True
+        most = max(self._held, key=lambda one: len(self._held[one]))
+        if len(self._held[most]) <= own:
+            return False
+        oldest = self._held[most][0]
+        self._forget(most, oldest)
+        for end in oldest:
+            end.abort()
+        return True
+
+    def _forget(self, client: str, ends: _Ends) -> None:
+        held = [one for one in self._held.pop(client, []) if one is not ends]
+        if held:
+            self._held[client] = held
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: _Ends) -> None:
         there_reader, there_writer = await asyncio.open_connection(*self._target)
+        ends.append(there_writer.transport)
         ways = [
             asyncio.create_task(_pass(reader, there_writer)),
             asyncio.create_task(_pass(there_reader, writer)),

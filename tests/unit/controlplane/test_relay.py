@@ -91,6 +91,30 @@ async def test_a_client_beyond_the_bound_is_turned_away_and_others_go_on() -> No
             one.close()
 
 
+async def test_attack_who_holds_all_connections_from_many_addresses_makes_room_for_others() -> None:
+    async with relayed(hold, connections=4, of_one=3) as address:
+        held: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+        async def connect(source: str) -> asyncio.StreamReader:
+            reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
+            held.append((reader, writer))
+            async with asyncio.timeout(10):
+                assert await reader.readexactly(1) == b"!"
+            return reader
+
+        first = [await connect(f"127.0.1.{number}") for number in (1, 1, 1, 2)]
+        for source, loses in (("127.0.0.9", first[0]), ("127.0.0.9", first[1])):
+            await connect(source)
+            async with asyncio.timeout(10):
+                with contextlib.suppress(ConnectionError):
+                    assert await loses.read() == b""
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await connect("127.0.0.9")  # nobody has more
+        await connect("127.0.0.8")
+        for _, writer in held:
+            writer.close()
+
+
 async def test_where_nobody_listens_behind_it_the_client_is_told_at_once() -> None:
     async with listening(hold) as target:
         gone = target
