@@ -16,7 +16,7 @@ from virtualserver import controlplane
 from virtualserver.api import names
 from virtualserver.controlplane import credentials, site, turns
 from virtualserver.kube.fields import annotations_of
-from virtualserver.local import rights, status
+from virtualserver.local import rights, service_quota, status
 from virtualserver.local.errors import LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.plan.sites.quotas import AddressQuota
@@ -157,6 +157,8 @@ def add(
             quota = _ensure_namespace(kubectl, namespace, report, default=ADDRESSES)
         else:
             quota = _ensure_namespace(kubectl, namespace, report, addresses=addresses)
+        if role == "edit":
+            service_quota.ensure(kubectl, namespace)
         expires = (datetime.datetime.now(datetime.UTC) + valid).strftime("%Y-%m-%dT%H:%M:%SZ")
         update(f"making user {name}", None)
         secret = _ensure_identity(kubectl, name, edits=[namespace] if role == "edit" else [], expires=expires)

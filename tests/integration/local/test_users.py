@@ -132,6 +132,37 @@ def test_a_second_add_changes_role_and_quota_and_leaves_what_is_there(
     assert live["metadata"]["annotations"][QUOTA] == "3", "the default is for namespaces that have none"
 
 
+def test_attack_a_user_makes_so_many_services_and_no_more(
+    control_plane: ControlPlane, installation: Installation, namespace: str, name: str
+) -> None:
+    services = f"/api/v1/namespaces/{namespace}/services"
+
+    def a_service(called: str) -> dict[str, Any]:
+        return {"metadata": {"name": called}, "spec": {"ports": [{"port": 80}]}}
+
+    def quota(*arguments: str) -> str:
+        return control_plane.kubectl(*arguments, "-n", namespace)
+
+    with contextlib.closing(add(installation, name, namespace)) as ada:
+        may(ada, services, what="the user's rights are in force")
+        assert ada.status("POST", services, a_service("first")) == 201
+        assert quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}") == '{"services":"2k"}'
+        quota("patch", "resourcequota/virtualserver-services", "-p", '{"spec": {"hard": {"services": "1"}}}')
+        eventually(lambda: ada.status("POST", f"{services}?dryRun=All", a_service("more")) == 403)
+        status, answer = ada.call("POST", services, a_service("more"))
+        assert status == 403
+        assert "exceeded quota: virtualserver-services" in answer["message"]
+        assert ada.status("DELETE", f"/api/v1/namespaces/{namespace}/resourcequotas/virtualserver-services") == 403
+
+    # What an administrator says stays, under whatever name.
+    add(installation, name, namespace).close()
+    assert quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}") == '{"services":"1"}'
+    quota("delete", "resourcequota", "virtualserver-services")
+    quota("create", "quota", "own", "--hard=count/services=5")
+    add(installation, name, namespace).close()
+    assert quota("get", "resourcequota", "-o", "jsonpath={.items[*].metadata.name}") == "own"
+
+
 def test_a_namespace_whose_quota_site_yaml_says_is_given_no_other(
     control_plane: ControlPlane,
     installation: Installation,
