@@ -22,7 +22,7 @@ from e2e.product import Product
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from e2e.internet import Internet
 
@@ -93,16 +93,20 @@ def _spec_versions(product: Product) -> dict[str, Any]:
 
 def _processes(product: Product) -> Counter[str]:
     """Return how many processes of each kind the product has, as the kernel tells it and not the product."""
-    found: Counter[str] = Counter()
+    return Counter(name for _, name in _own(product))
+
+
+def _own(product: Product) -> Iterator[tuple[int, str]]:
+    """Yield the PID and the kind of each process of the product."""
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             line = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             environment = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
             if f"VS_STATE={product.state}" not in environment and not any(str(product.state) in word for word in line):
                 continue
-            found.update(name for name, pattern in _OURS.items() if re.search(pattern, line[0]))
-            found.update(name for name, module in _MODULES.items() if f"virtualserver.{module}" in line[1:4])
-    return found
+            kinds = [name for name, pattern in _OURS.items() if re.search(pattern, line[0])]
+            kinds += [name for name, module in _MODULES.items() if f"virtualserver.{module}" in line[1:4]]
+            yield from ((int(folder.name), kind) for kind in kinds)
 
 
 def _ready(product: Product) -> bool:
@@ -155,6 +159,33 @@ def test_each_process_may_be_killed_during_a_download(product: Product, client: 
             download.goes_on()
     finally:
         product.delete("vs", "source", "after")
+
+
+def test_all_that_stood_still_for_longer_than_a_lease_goes_on_as_after_a_laptops_lid(
+    product: Product, client: Internet
+) -> None:
+    product.apply(a_server("lid", network={"public": True, "tcp": {"ports": [22, PORT]}}))
+    address = product.wait_ready("lid")["status"]["network"]["externalIP"]
+    product.guest("lid").serve("tcp", PORT, "source")
+    try:
+        with _download(client, address) as download:
+            download.goes_on()
+            machine, one_each, before = _machine_pid(product), _processes(product), _spec_versions(product)
+            stopped = [pid for pid, _ in _own(product)]
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(17)  # a lease lasts 15 s, and the client waits for 20 s
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+            woken = time.monotonic()
+            download.goes_on()
+            eventually(lambda: _ready(product) and _processes(product) == one_each, what="all to be ready", seconds=60)
+            print(f"all was ready {time.monotonic() - woken:.1f} s after it went on")
+            assert _machine_pid(product) == machine, "the guest is the same process"
+            assert _spec_versions(product) == before, "nothing was written again"
+            download.goes_on()
+    finally:
+        product.delete("vs", "lid")
 
 
 def _machine_pid(product: Product) -> int:
