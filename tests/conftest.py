@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import hypothesis
 import pytest
@@ -12,7 +12,7 @@ from harness import control_plane as plane
 from harness import terraform_world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 # A shell that starts the tests in the background may have SIGINT ignored, and so would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +36,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         terraform_world.real_provider()
     elif "mocked_provider" in names:
         terraform_world.program()
+
+
+@runtime_checkable
+class World(Protocol):
+    """What of a test's fixtures runs a node."""
+
+    @property
+    def has_node(self) -> bool:
+        """Whether a node runs in it now."""
+        ...
+
+    def one_owner(self) -> None:
+        """Fail where an address, MAC, tap or user number has not one owner everywhere."""
+        ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """After every test that has a running node: whatever the test did, an address has one owner."""
+    result = yield
+    fixtures: dict[str, object] = getattr(item, "funcargs", {})
+    for world in fixtures.values():
+        if isinstance(world, World) and world.has_node:
+            world.one_owner()
+    return result
 
 
 @pytest.fixture(scope="session")

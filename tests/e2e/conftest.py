@@ -50,6 +50,8 @@ def a_product(name: str, *options: str) -> Generator[Product]:
             product.vs("up", "--no-hello", *options)
             add_image(product)
             yield product
+            if product.has_node:
+                product.one_owner()
         finally:
             product.close()
             product.vs("down", "--purge", "--yes")

@@ -152,7 +152,15 @@ class Product:
 
     def one_owner(self) -> None:
         """Fail where an address, MAC, tap or user number has not one owner everywhere."""
-        invariants.one_owner(self._files, self._reader)
+        invariants.one_owner(self._files, self._everywhere if self.enter else self._reader.all, enter=self.enter)
+
+    @property
+    def has_node(self) -> bool:
+        """Whether it is up, so that what a node keeps up to date is to be expected so."""
+        return self._files.socket.exists()
+
+    def _everywhere(self, kind: str) -> list[dict[str, Any]]:
+        return json.loads(self.kubectl("get", kind, "--all-namespaces", "-o", "json"))["items"]
 
     def condition(self, name: str, kind: str = "Ready", *, namespace: str = "default") -> dict[str, Any]:
         """Return one condition of a VirtualServer."""

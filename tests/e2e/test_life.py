@@ -40,6 +40,7 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     identities = {name: _identity(product, name) for name in ("ports", "attached")}
     product.guest("ports").run("echo mine >/dev/vda; sync")
     during = machine.look(product.installation)
+    product.one_owner()
     for kind in ("links", "routes", "rules", "processes", "run", "settings"):
         assert during[kind] != before[kind], f"{kind} are as they were: what is compared has no meaning"
 
@@ -57,6 +58,7 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     eventually(lambda: machine.client.probe("tcp", address, 22)["result"] == "open", what="port 22 to answer")
     assert product.condition("stopped")["reason"] == "VirtualServerStopped"
     assert not product.get("vmi", "stopped")
+    product.one_owner()
 
     # Power is lost, and comes back: the unit that `vs enable` wrote would now run `vs up`.
     enabled = json.loads(product.vs("enable", "-o", "json"))
@@ -97,11 +99,14 @@ def test_one_instance_goes_and_the_other_stays_as_it_is(machine: Machine) -> Non
     assert other != address
     for each in (address, other):
         assert machine.client.probe("tcp", each, 22)["result"] == "open"
+    first.one_owner()
+    second.one_owner()
 
     second.vs("down", "--purge", "--yes")
     machine.is_as(alone, "side")
     assert machine.client.probe("tcp", address, 22)["result"] == "open"
     assert machine.client.probe("tcp", other, 22)["result"] != "open"
     assert first.condition("ports")["status"] == "True"
+    first.one_owner()
     first.vs("down", "--purge", "--yes")
     machine.is_as(empty, "side")

@@ -69,7 +69,9 @@ def test_an_exhausted_pool_is_waited_for_and_said_and_a_freed_address_is_used(ma
         assert address in freed
         assert machine.client.probe("tcp", address, 22)["result"] == "open"
     product.delete("service", *(f"holder-{number}" for number in range(2, size)))
+    product.one_owner()
     _other_pools_later(machine, product)
+    product.one_owner()
     product.vs("down", "--purge", "--yes")
 
 

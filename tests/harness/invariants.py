@@ -1,12 +1,13 @@
 """What is true of an installation at every moment: an address has one owner, wherever one looks.
 
-Scenarios of several tests call `one_owner` after each of their steps. It reads what the node wrote down and what is in
-the kernel and in dnsmasq's folder, and compares them with the API:
+`tests/conftest.py` calls `one_owner` after every test that has a running node, and scenarios call it after their steps.
+It reads what the node wrote down and what is in the kernel and in dnsmasq's folder, and compares them with the API:
 
 * the allocations: whose NIC an address, a MAC, a tap or a user number was given to;
-* the guard: as whom which tap may send; the routes' sets and the map of published ports;
+* the guard: as whom which tap may send; the routes, and the map of published ports;
 * the maps of floating addresses: whose guest has all traffic to one, and with which one it leaves;
-* the DHCP hosts: which address is leased on which tap;
+* DHCP: which address is to be leased, and is leased, on which tap;
+* the machines: under which user number QEMU runs;
 * the API: which address which VMI and which Service shows, and which server claims which Service.
 """
 
@@ -15,29 +16,38 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import sqlite3
 import subprocess
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from harness.waiting import eventually
+from virtualserver.controlplane.rest import RestError
 from virtualserver.fabric.desired import entries
+from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.fabric.kernel import elements
 from virtualserver.installation import ranges
 from virtualserver.kube import fields
 from virtualserver.kube.objects import key_of, owner_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.reading import Reader
     from virtualserver.fabric.desired.ledger import Entry
     from virtualserver.installation.installation import Installation
 
-__all__ = ["Seen", "faults", "one_owner"]
+__all__ = ["Seen", "TwoOwners", "doubled", "faults", "one_owner"]
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+_GUEST: Final = re.compile(r"guest=([^,]+),")
+
+
+class TwoOwners(Exception):
+    """Two guests have the same; no AssertionError, which would be waited for to pass."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +58,9 @@ class Seen:
         allocations: (owner, purpose, kind, value) of each.
         elements: Of the namespace's sets and maps.
         hosts: By tap: the MAC and address that dnsmasq leases there.
+        leases: (MAC, address) of each lease that is held.
+        routes: (address, device) of each route to one address.
+        machines: (guest, user number) of each QEMU process.
         vmis: Of all namespaces.
         services: Of all namespaces.
         servers: VirtualServers of all namespaces.
@@ -58,6 +71,9 @@ class Seen:
     allocations: list[tuple[str, str, str, str]]
     elements: Mapping[Entry, str]
     hosts: Mapping[str, tuple[str, str]]
+    leases: list[tuple[str, str]]
+    routes: list[tuple[str, str]]
+    machines: list[tuple[str, int]]
     vmis: list[dict[str, Any]]
     services: list[dict[str, Any]]
     servers: list[dict[str, Any]]
@@ -65,67 +81,107 @@ class Seen:
     on_host: frozenset[str] = frozenset()
 
 
-def one_owner(installation: Installation, reader: Reader) -> None:
+def one_owner(
+    installation: Installation, read: Callable[[str], list[dict[str, Any]]], *, enter: Sequence[str] = ()
+) -> None:
     """Fail where an address, MAC, tap or user number has not one owner everywhere.
 
-    Two NICs with one address fail at once. What two sources say differently may have changed between the two looks, so
+    Two guests with the same fail at once. What two sources say differently may have changed between the two looks, so
     that it fails only where it stays.
 
     Args:
         installation: A running one.
-        reader: Of its API.
+        read: Returns the objects of a kind (``vmi``, ``service``, ``vs``, ``endpointslice``) of all namespaces.
+        enter: The command line before each command, where the installation runs on another machine.
+
+    Raises:
+        TwoOwners: Two guests have the same.
+        AssertionError: Two sources differ, and go on to; says in what.
     """
-
-    def differing() -> list[str]:
-        seen = _look(installation, reader)
-        doubled = list(_doubled(seen))
-        assert not doubled, "\n".join(doubled)
-        return faults(seen)
-
     last: list[str] = []
 
     def agree() -> bool:
-        last[:] = differing()
+        try:
+            seen = _look(installation, read, enter)
+        except (OSError, RestError, sqlite3.Error, subprocess.CalledProcessError) as error:  # it is started again
+            last[:] = [repr(error)]
+            return False
+        if two := doubled(seen):
+            raise TwoOwners("\n".join(two))
+        last[:] = faults(seen)
         return not last
 
-    eventually(agree, seconds=30, what=lambda: "\n".join(last))
+    eventually(agree, seconds=60, what=lambda: "one owner everywhere:\n" + "\n".join(last))
 
 
-def _look(installation: Installation, reader: Reader) -> Seen:
+def _look(installation: Installation, read: Callable[[str], list[dict[str, Any]]], enter: Sequence[str]) -> Seen:
+    def inside(*command: str) -> str:
+        line = [*enter, "ip", "netns", "exec", installation.namespace, *command]
+        return subprocess.run(line, check=True, capture_output=True, text=True).stdout
+
     with contextlib.closing(sqlite3.connect(f"file:{installation.allocations}?mode=ro", uri=True)) as database:
         allocations = list(database.execute("SELECT owner, purpose, kind, value FROM claims"))
-    command = ["ip", "netns", "exec", installation.namespace, "nft", "--stateless", "list", "ruleset"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     hosts: dict[str, tuple[str, str]] = {}
-    for file in (installation.fabric_run / entries.DHCP_HOST).glob("*"):
+    for file in (installation.fabric_run / entries.DHCP_HOST).glob("[!.]*"):
         with contextlib.suppress(FileNotFoundError):
             mac, _, address = file.read_text().strip().partition(",")
             hosts[file.name] = mac, address
-    objects = (reader.all(kind) for kind in ("vmi", "service", "vs", "endpointslice"))
-    return Seen(allocations, elements.elements(text), hosts, *objects, on_host=_on_host(installation))
+    leases = parse_leases((installation.fabric_run / "leases").read_text())
+    return Seen(
+        allocations=allocations,
+        elements=elements.elements(inside("nft", "--stateless", "list", "ruleset")),
+        hosts=hosts,
+        leases=[(mac, str(lease.address)) for mac, lease in leases.items()],
+        routes=[(route["dst"], route["dev"]) for route in json.loads(inside("ip", "-json", "route")) if "dev" in route],
+        machines=list(_machines(installation)),
+        vmis=read("vmi"),
+        services=read("service"),
+        servers=read("vs"),
+        slices=read("endpointslice"),
+        on_host=_on_host(installation, enter),
+    )
 
 
-def _on_host(installation: Installation) -> frozenset[str]:
+def _on_host(installation: Installation, enter: Sequence[str]) -> frozenset[str]:
     recorded = installation.record().ranges
     if recorded is None or not recorded.host:
         return frozenset()
-    told = subprocess.run(["ip", "-j", "route", "get", "9.9.9.9"], check=True, capture_output=True, text=True).stdout
+    line = [*enter, "ip", "-j", "route", "get", "9.9.9.9"]
+    told = subprocess.run(line, check=True, capture_output=True, text=True).stdout
     return frozenset({json.loads(told)[0]["prefsrc"], str(ranges.decode(recorded).node_end().ip)})
 
 
+def _machines(installation: Installation) -> Iterator[tuple[str, int]]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_text()
+            guest = _GUEST.search(line)
+            if guest and str(installation.state) in line:
+                yield guest[1], path.parent.stat().st_uid
+
+
+def doubled(seen: Seen) -> list[str]:
+    """Return what two guests have, in the one moment in which each source was read: pure."""
+    return [*_doubled(seen)]
+
+
 def _doubled(seen: Seen) -> Iterator[str]:
-    """An address and a MAC are on one tap, in the one moment in which the guard was read."""
+    """An address and a MAC are on one tap, and a user number is one guest's."""
     for address, holders in _guarded(seen).items():
         if len(holders) > 1:
             yield f"guard: {address} may be sent from {sorted(holders)}"
     for mac, devices in _by((mac, device) for device, mac, *_ in _keys(seen, entries.GUARD_MAC)).items():
         if len(devices) > 1:
             yield f"guard: {mac} may be sent from {sorted(devices)}"
+    for user, guests in _by((user, guest) for guest, user in seen.machines).items():
+        if len(guests) > 1:
+            yield f"machines: {sorted(guests)} run under the user number {user}"
 
 
 def faults(seen: Seen) -> list[str]:
     """Return what is not as it must be: pure."""
-    return [*_guard(seen), *_dhcp(seen), *_maps(seen), *_floating(seen), *_api(seen)]
+    parts = (_guard, _dhcp, _maps, _floating, _routes, _users, _api)
+    return [fault for part in parts for fault in part(seen)]
 
 
 def _guard(seen: Seen) -> Iterator[str]:
@@ -147,7 +203,27 @@ def _dhcp(seen: Seen) -> Iterator[str]:
             yield f"DHCP: {address} is leased to {mac} on {device}, and the guard has {guarded.get(address)}"
     for address, devices in _by((host[1], device) for device, host in seen.hosts.items()).items():
         if len(devices) > 1:
-            yield f"DHCP: {address} is leased on {sorted(devices)}"
+            yield f"DHCP: {address} is to be leased on {sorted(devices)}"
+    for mac, address in seen.leases:
+        holders = {holder for _, holder in guarded.get(address, set())}
+        if holders - {mac}:
+            yield f"DHCP: {address} is leased to {mac}, and the guard has {sorted(holders)}"
+
+
+def _routes(seen: Seen) -> Iterator[str]:
+    """What is sent to an address that a NIC has goes to that NIC."""
+    guarded = _guarded(seen)
+    for address, device in seen.routes:
+        if address in guarded and device not in {holder for holder, _ in guarded[address]}:
+            yield f"routes: {address} leads to {device}, and the guard has {guarded[address]}"
+
+
+def _users(seen: Seen) -> Iterator[str]:
+    """A machine runs under a number that was given to its owner."""
+    given = {value for _, _, kind, value in seen.allocations if kind == "user"}
+    for guest, user in seen.machines:
+        if str(user) not in given:
+            yield f"machines: {guest} runs under {user}, which nobody was given"
 
 
 def _maps(seen: Seen) -> Iterator[str]:

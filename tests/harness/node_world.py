@@ -219,7 +219,12 @@ class NodeWorld:
 
     def one_owner(self) -> None:
         """Fail where an address, MAC, tap or user number has not one owner everywhere."""
-        invariants.one_owner(self.installation, self._reader)
+        invariants.one_owner(self.installation, self._reader.all)
+
+    @property
+    def has_node(self) -> bool:
+        """Whether the node runs, so that what it keeps up to date is to be expected so."""
+        return self._node is not None and self._node.poll() is None
 
     def allocations(self, owner: str) -> dict[str, str]:
         """Return what is recorded as given to an owner, by purpose."""
@@ -338,6 +343,8 @@ def a_node(name: str = "", *, room: str = "") -> Generator[NodeWorld]:
                 _choose_ranges(installation)
                 world.start_node()
             yield world
+            if world.has_node:
+                world.one_owner()
         finally:
             world.stop_node()
             world.close()
