@@ -98,6 +98,9 @@ json.dump({
     "mounts": mounts,
     "processes": processes,
     "run": files("/run"),
+    "configuration": files("/etc"),
+    "memberships": told("getent", "passwd") + told("getent", "group"),
+    "abstract sockets": sorted(line.split()[-1] for line in open("/proc/net/unix") if "@" in line),
     "cgroups": [path for path in files("/sys/fs/cgroup") if os.path.isdir(path) and sys.argv[1] in path],
     "settings": dict(settings()),
 }, sys.stdout)
@@ -175,6 +178,29 @@ class Machine:
     def look(self, instance: str) -> dict[str, Any]:
         """Return all that is on the machine, by kind; of the control groups, which are shared, the instance's."""
         return json.loads(self.run(sys.executable, "-c", _LOOK, instance))
+
+    def unlisted(self, before: dict[str, Any], instance: str, inventory: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return what is on the machine now, was not before, and is in no inventory."""
+        names = {item["name"] for item in inventory} | {item["detail"] for item in inventory if item["detail"]}
+
+        def is_listed(kind: str, thing: str) -> bool:
+            if kind == "rules" and not thing.startswith("+ table"):
+                return True  # it is in a table
+            if kind == "run":
+                return thing.removeprefix("+ ") in names
+            return any(name in thing.replace("/", ".") if kind == "settings" else name in thing for name in names)
+
+        found: dict[str, Any] = {}
+        for kind, changes in _differences(before, self.look(instance)).items():
+            if kind == "processes":  # a machine's is that of a program that waits for QEMU, or QEMU's own
+                left = [
+                    line for pid, line in changes.items() if f"pid {pid}" not in names and "qemu-system" not in line
+                ]
+            else:
+                left = [thing for thing in changes if not is_listed(kind, thing)]
+            if left:
+                found[kind] = left
+        return found
 
     def is_as(self, before: dict[str, Any], instance: str) -> None:
         """Wait a moment until the machine is as it was, and say what is not."""

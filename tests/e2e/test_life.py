@@ -41,6 +41,7 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     product.guest("ports").run("echo mine >/dev/vda; sync")
     during = machine.look(product.installation)
     product.one_owner()
+    assert machine.unlisted(before, product.installation, product.inventory()) == {}, "fault 44: inventory knows all"
     for kind in ("links", "routes", "rules", "processes", "run", "settings"):
         assert during[kind] != before[kind], f"{kind} are as they were: what is compared has no meaning"
 
