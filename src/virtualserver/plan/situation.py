@@ -143,6 +143,14 @@ class Situation:
         return running is None or self.site.driver.attached_service(running) == attached_to
 
     @property
+    def keeps_its_cluster_nic(self) -> bool:
+        """Whether the machine, where it runs, has a NIC on the cluster network just where the manifest asks for one."""
+        if self.running is None:
+            return True
+        has = any("pod" in network for network in fields.items(self.running, "spec", "networks"))
+        return has == (self.network.cluster_nic is not None)
+
+    @property
     def root_disk(self) -> Manifest | None:
         """The root disk's DataVolume."""
         return self.children.get("DataVolume", self.server.name)

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 
+_VPCS: Final = "spec.network.vpcs"
+
 _FIELDS: Final = tuple(
     (re.compile(pattern), field)
     for pattern, field in (
@@ -30,7 +32,7 @@ _FIELDS: Final = tuple(
         (r"domain\.devices\.interfaces\[0\]\.macAddress", "spec.network.macAddress"),
         (r"domain\.devices\.autoattachPodInterface", "spec.network.disableK8sNetworking"),
         # All NICs but the first are on VPCs, and the guest is told of its NICs where it is on any.
-        (r"domain\.devices\.interfaces|networks|volumes\[1\]", "spec.network.vpcs"),
+        (r"domain\.devices\.interfaces|networks|volumes\[1\]", _VPCS),
         (r"domain\.devices\.useVirtioTransitional", "spec.useVirtioTransitional"),
         (r"domain\.cpu", "spec.resources.cpu"),
         (r"domain\.memory", "spec.resources.memory"),
@@ -139,12 +141,21 @@ def pending_changes(situation: Situation, template: Mapping[str, Any]) -> list[s
     ]
     if not situation.keeps_its_addresses:
         changed.append("spec.network.directAttachLoadBalancerIP")
+    if not situation.keeps_its_cluster_nic:
+        # Every NIC has another place then, whether its own field changed or not.
+        moved = ["spec.network.macAddress", *([_VPCS] if _vpcs(template["spec"]) == _vpcs(has) else [])]
+        changed = [field for field in changed if field not in moved]
     return list(dict.fromkeys(changed))
 
 
 def _field_of(path: str) -> str:
     """Return the field of a manifest that a path of the machine's template follows from; else the path itself."""
     return next((field for pattern, field in _FIELDS if pattern.match(path)), path)
+
+
+def _vpcs(spec: Mapping[str, Any]) -> list[Any]:
+    """Return the networks of a machine beside the cluster's, in their order."""
+    return [network for network in fields.items(spec, "networks") if "multus" in network]
 
 
 def _left_over(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:

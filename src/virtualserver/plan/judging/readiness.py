@@ -157,6 +157,11 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
     if waits := waiting_for_floating(situation):
         yield waits
     driver, running = situation.site.driver, situation.running
+    if not situation.keeps_its_cluster_nic:
+        does = "comes" if situation.network.cluster_nic else "goes"
+        command = driver.command(situation.server, "restart")
+        message = f"the network card on the cluster network {does} at the next start: {command}"
+        yield Verdict("False", Reason.RESTART_REQUIRED, message)
     if not situation.keeps_its_addresses or _has_another_address(situation):
         command = driver.command(situation.server, "restart")
         message = f"the machine's own address changes at its next start: {command}"
