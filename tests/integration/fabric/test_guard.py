@@ -179,6 +179,33 @@ async def test_an_icmp_error_about_anothers_flow_goes_nowhere(village: Village, 
                 assert not village.arrives(ethernet(packet, target=village.gateway_mac))
 
 
+async def test_what_comes_in_parts_is_judged_whole_and_the_gateway_answers_none_of_it(village: Village) -> None:
+    before = (await village.plane.traffic())["tap-2"].dropped
+    offer = udp(dhcp(2, operation=2) + MARK, source=67, target=68)
+    redirect = struct.pack(">BBH4s", 5, 1, 0, socket.inet_aton(OTHER)) + ipv4(MARK, source=OTHER, target=OTHER)
+    question = udp(struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + b"\3www\3org\0" + struct.pack(">2H", 1, 1), target=53)
+    renewal = udp(dhcp(3, ciaddr=OWN), source=68, target=67)
+    for said, target, protocol in (
+        (offer, OTHER, 17),
+        (offer, "255.255.255.255", 17),
+        (redirect, OTHER, 1),
+        (redirect, "169.254.1.1", 1),
+        (question, "169.254.1.1", 17),
+        (renewal, "169.254.1.1", 17),
+    ):
+        number = next(NUMBERS)
+        for part, fragment in ((said[:16], 0x2000), (said[16:], 2)):
+            packet = ipv4(part, source=OWN, target=target, protocol=protocol, fragment=fragment, number=number)
+            village.liar.send(ethernet(packet, target=village.gateway_mac))
+    assert village.arrives(
+        ethernet(ipv4(udp(b"after"), source=OWN, target=OTHER), target=village.gateway_mac), b"after"
+    )
+    after = (await village.plane.traffic())["tap-2"].dropped
+    counted = {reason: after[reason] - before.get(reason, 0) for reason in after if reason != "ipv6"}
+    assert counted == {"dhcp_server": 2, "icmp": 2, "host": 1, "dhcp": 1}
+    assert village.victim.pings(OWN)
+
+
 async def test_an_icmp_error_about_its_own_datagram_arrives(village: Village) -> None:
     with village.victim.socket(socket.SOCK_DGRAM) as asking:
         asking.connect((OWN, 5999))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -199,6 +200,43 @@ async def test_another_process_takes_over_without_a_lost_packet(
         flow.sendall(b"the flow goes on")
         assert flow.recv(100) == b"the flow goes on"
     assert await processes(successor) == pids
+
+
+FORMER = """
+flush chain inet virtualserver guard
+table inet virtualserver {
+  chain datagram { type filter hook prerouting priority raw; meta l4proto udp goto whole; }
+  chain bound { type filter hook prerouting priority mangle; ct state new goto new_of_guest; }
+  chain cut { type filter hook prerouting priority -140; ct state new tcp flags & (syn | rst) == 0x0 goto lost; }
+  chain fit { type filter hook forward priority mangle; tcp flags syn tcp option maxseg size set rt mtu; }
+  chain guard { iifname "up0" goto from_outside; iifname "tap-2" meta mark set 0x5653 accept; }
+}
+"""
+"""The hooks that the rules of former versions had, which those of today do not have."""
+
+
+async def test_the_rules_of_a_former_version_are_taken_over_and_open_connections_live(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    await plane.set_service("web", service())
+    internet.run("ip", "route", "add", f"{PUBLIC}/32", "via", world.HOST_ADDRESS)
+    world.sh(*INSIDE, "nft", "-f", "-", stdin=FORMER)
+    remembered = Path("/run/t1/rules-namespace.json")
+    remembered.write_text('{"text": "of a former version", "listing": ""}')
+    with guest.serving(22), internet.connect(str(PUBLIC), 22) as flow:
+        assert flow.recv(100)
+        pinging = guest.start("ping", "-c", "60", "-i", "0.02", "-q", world.CLIENT_ADDRESS)
+        successor = DataPlane(installation="t1", identifier="0000a1", ranges=plane.ranges, run=Path("/run/t1"))
+        await successor.start()
+        desired = DataPlaneState({LinkKey("guest-2"): world.a_link(2)}, {"web": service()})
+        assert await successor.synchronise(desired) == 0, "what stood in sets and maps stands there still"
+        assert "60 packets transmitted, 60 received" in pinging.communicate(timeout=60)[0]
+        flow.sendall(b"the flow goes on")
+        assert flow.recv(100) == b"the flow goes on"
+        assert internet.tcp(str(PUBLIC), 22) == world.CLIENT_ADDRESS
+    hooked = re.findall(r"chain (\w+) \{\n\t\ttype", world.sh(*INSIDE, "nft", "list", "table", *MAP[:2]))
+    assert sorted(hooked) == ["answers", "forward", "guard", "input", "translate_source", "translate_target"]
 
 
 async def test_dnsmasq_is_started_again_each_time_it_dies(plane: DataPlane) -> None:

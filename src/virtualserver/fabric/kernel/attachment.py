@@ -29,7 +29,6 @@ __all__ = ["INNER", "Attachment", "Differing", "delete_link"]
 INNER: Final = "up0"
 """The namespace's end of the veth pair."""
 
-_ETHERNET: Final = 1500
 _ANYWHERE: Final = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _LOOPBACK: Final = "lo"
 _LOOPBACK_INDEX: Final = 1
@@ -71,7 +70,7 @@ class Attachment:
         self.table = table
         self.device = device
         self.ranges = ranges
-        self.mtu = _ETHERNET
+        self.mtu = ruleset.ETHERNET
         """That of guests' links: the smallest of the uplinks."""
         self.uplinks: dict[str, int] = {}
         """The MTU of each link by which the host reaches the outside, as it was last seen, by its name."""
@@ -263,7 +262,7 @@ class Attachment:
 
     def _see(self, seen: dict[str, int]) -> None:
         """Take in by which links the host reaches the outside."""
-        mtu = min([_ETHERNET, *seen.values()])
+        mtu = min([ruleset.ETHERNET, *seen.values()])
         self._adjustments += uplinks.adjustments(self.uplinks, seen, self.mtu, mtu)
         self._fitting = mtu != self.mtu
         self.uplinks, self.mtu = seen, mtu
@@ -277,7 +276,7 @@ class Attachment:
     def _inside(self, machine: Iterable[Network]) -> list[str]:
         """Make the namespace's part so; return what was not, in words. Called inside."""
         netfilter = self.namespace.netfilter()
-        text = ruleset.namespace_rules(self.ranges, machine)
+        text = ruleset.namespace_rules(self.ranges, machine, self.mtu)
         # All at once, with the elements that are read next anyway.
         made = self._rules_inside.ensure(netfilter, text, lambda: rules_of(netfilter.tables(), ruleset.TABLES))
         made += settings.write(settings.NAMESPACE)

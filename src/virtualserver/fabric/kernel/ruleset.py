@@ -17,7 +17,7 @@ from virtualserver.fabric.kernel.settings import TIMEOUTS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BOUNDED", "MARK", "TABLE", "TABLES", "host_ports", "host_rules", "namespace_rules"]
+__all__ = ["BOUNDED", "ETHERNET", "MARK", "TABLE", "TABLES", "host_ports", "host_rules", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
 """The name of the tables in the namespace, of the families inet, arp and bridge."""
@@ -51,6 +51,19 @@ _BOUNDS: Final = {
 full at about 14,000 in all, the last at 16,384); how many it may open in a second; what else it may send in one. With
 what `settings` says of timeouts, one guest fills a seventh of a table of 262,144. Of TCP connections to dnsmasq, which
 serves 20 for all guests, it may have 3."""
+
+ETHERNET: Final = 1500
+"""The MTU of an Ethernet link, and the greatest of a guest's."""
+
+_FIT: Final = """\
+    # a guest that runs does not hear that the way to the outside takes less now: its connections fit all the same
+    tcp flags & (syn | rst) == syn tcp option maxseg size > {segment} tcp option maxseg size set {segment}
+"""
+_HEADERS: Final = 40
+"""Bytes of the headers of IP and TCP without options, which are not of a segment. Source: RFC 9293, 3.7.1."""
+
+_FORMER: Final = ("datagram", "bound", "cut", "fit")
+"""Chains on hooks that the rules of former versions had: they go with the transaction that loads these."""
 
 BOUNDED: Final = ("bounded", "bounded_to")
 """The sets of those who met the bound of flows within the last minute: of taps, and of addresses."""
@@ -101,33 +114,31 @@ table inet virtualserver {{
   set dropped {{ type iface_index . mark; size 65535; flags dynamic,timeout; counter; timeout 1d; }}
 {drop_chains}
   chain guard {{ type filter hook prerouting priority -450; }}
+  chain from_outside {{ }}
   chain from_guest {{ }}
   chain new_guest {{ }}
   chain fragment {{ }}
-  chain from_outside {{ }}
-  chain datagram {{ type filter hook prerouting priority raw; }}
-  chain whole {{ }}
-  chain udp_from_guest {{ }}
   chain to_dhcp {{ }}
   chain own_request {{ }}
   chain dhcp_request {{ }}
   chain to_dns {{ }}
   chain dns_query {{ }}
-  chain icmp_from_guest {{ }}
   chain answers {{ type filter hook output priority raw; }}
-  chain bound {{ type filter hook prerouting priority mangle; }}
   chain new_of_guest {{ }}
   chain flow_of_guest {{ }}
   chain dns_stream {{ }}
-  chain cut {{ type filter hook prerouting priority -140; }}
   chain lost {{ }}
   chain lost_by_attached {{ }}
   chain lost_by_client {{ }}
-  chain fit {{ type filter hook forward priority mangle; }}
   chain translate_target {{ type nat hook prerouting priority dstnat; }}
   chain translate_source {{ type nat hook postrouting priority srcnat; }}
+  chain to_outside {{ }}
   chain forward {{ type filter hook forward priority filter; policy drop; }}
+  chain whole {{ }}
+  chain udp_from_guest {{ }}
+  chain icmp_from_guest {{ }}
   chain new_flow {{ }}
+  chain called_from_outside {{ }}
   chain between {{ }}
   chain to_restricted {{ }}
   chain admitted_flow {{ }}
@@ -147,59 +158,48 @@ table bridge virtualserver {{
   chain from_us {{ type filter hook output priority -300; policy drop; }}
 }}
 flush table inet virtualserver
+{former}
 flush table arp virtualserver
 flush table bridge virtualserver
 table inet virtualserver {{
 {drop_rules}
   # A rule whose load fails, as of what a fragment or a short datagram does not have, does not match. So each decision
-  # is made by what matches, and what matches nothing is dropped.
+  # is made by what matches, and what matches nothing is dropped. What passes bears a mark, without which nothing is
+  # routed: where these rules are gone, so is the way. Before defragmentation, so that each fragment is seen by itself,
+  # and nobody adds one to another's datagram.
+  # Each packet passes this chain and `forward`, only the first one of a flow passes those that translate: what is asked
+  # here costs every one of them.
   chain guard {{
-    iifname "lo" accept
     iifname "up0" goto from_outside
-    goto from_guest
-  }}
-  chain from_outside {{
-    # ClusterIPs are the guests' own affair
-    ip daddr != {{ {service} }} meta mark set {mark} accept
-    drop
-  }}
-  # What passes bears a mark, without which nothing is routed: where these rules are gone, so is the way. Before
-  # defragmentation, so that each fragment is seen by itself, and nobody adds one to another's datagram.
-  chain from_guest {{
-    iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} goto fragment
+    iifname . ether saddr . ip saddr @guard_ip meta mark set {mark} goto from_guest
+    iifname "lo" accept
     # who asks for an address has none yet, and needs no fragments; it goes no further than to the gateway
     ip saddr 0.0.0.0 ip daddr 255.255.255.255 ip frag-off & 0x3fff == 0x0 udp dport 67 goto new_guest
     meta nfproto ipv6 goto drop_ipv6
     iifname . ether saddr @guard_mac goto drop_address
     goto drop_mac
   }}
+  chain from_outside {{
+    # ClusterIPs are the guests' own affair
+    ip daddr != {service} meta mark set {mark} accept
+    drop
+  }}
   chain new_guest {{
-    iifname . ether saddr @guard_mac accept
+    iifname . ether saddr @guard_mac goto to_dhcp
     goto drop_mac
   }}
+  chain from_guest {{
+    # a whole TCP segment, most of what guests send, by the fragment's field and the protocol
+    @nh,48,32 & 0x3fff00ff == 0x6 accept
+    ip frag-off & 0x3fff != 0x0 goto fragment
+    udp dport 67 goto to_dhcp
+    ip daddr {gateway} udp dport 53 goto to_dns
+    accept
+  }}
   chain fragment {{
-    ip frag-off & 0x3fff == 0x0 accept
     # the memory of those that wait for others is one for all guests
     update @fragments {{ iifname limit rate {fragments}/second burst {fragments} packets }} accept
     goto drop_fragments
-  }}
-  # After defragmentation: what a datagram says, however many parts it came in.
-  chain datagram {{
-    iifname {{ "lo", "up0" }} accept
-    ip frag-off & 0x3fff == 0x0 goto whole
-    goto drop_fragments
-  }}
-  chain whole {{
-    meta l4proto udp goto udp_from_guest
-    meta l4proto icmp goto icmp_from_guest
-    accept
-  }}
-  chain udp_from_guest {{
-    udp dport 67 goto to_dhcp
-    ip daddr {gateway} udp dport 53 goto to_dns
-    # a guest is no DHCP server
-    udp sport != 67 udp length >= 8 accept
-    goto drop_dhcp_server
   }}
   chain to_dhcp {{
     # a request of an Ethernet card of 6 octets that no relay passed on
@@ -211,7 +211,8 @@ table inet virtualserver {{
     iifname . @th,160,32 @guard_own iifname . @th,288,48 @guard_dhcp goto dhcp_request
     goto drop_dhcp
   }}
-  # What the gateway itself answers is not tracked, so that it answers while the kernel's table of flows is full.
+  # What the gateway itself answers is not tracked, so that it answers while the kernel's table of flows is full; and it
+  # answers nothing else: what came in parts is tracked, since nobody has judged it here.
   chain dhcp_request {{
     # A guest that declines its address would have none for ten minutes, though nobody else has it.
     @th,1984,24 {decline} goto drop_dhcp
@@ -229,20 +230,9 @@ table inet virtualserver {{
   chain answers {{
     ip saddr {gateway} udp sport {{ 53, 67 }} notrack
   }}
-  chain icmp_from_guest {{
-    icmp type {{ echo-request, echo-reply, timestamp-request, timestamp-reply }} accept
-    # an error speaks of a datagram that came to this guest, so it quotes one; another's flow is none of its business
-    icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} iifname . @th,192,32 @guard_own accept
-    goto drop_icmp
-  }}
-  # Each flow once, with its first packet.
-  chain bound {{
-    iifname {{ "lo", "up0" }} accept
-    ct state != new accept
-    ct status & confirmed != 0x0 accept
-    goto new_of_guest
-  }}
+  # What a guest opens counts once, with its first packet.
   chain new_of_guest {{
+    iifname "lo" return
     ip daddr {gateway} tcp dport 53 goto dns_stream
     update @new_flows {{ iifname limit rate {new_flows}/second burst {new_flows_at_once} packets }} goto flow_of_guest
     update @bounded {{ iifname counter }}
@@ -251,67 +241,89 @@ table inet virtualserver {{
   chain flow_of_guest {{
     # the kernel walks through what it counts, so a NIC's flows are counted in parts that stay short
     ct mark set jhash ip daddr . th sport . th dport mod {parts} seed {mark}
-    add @flows {{ iifname . ct mark ct count {flows} }} accept
+    add @flows {{ iifname . ct mark ct count {flows} }} return
     update @bounded {{ iifname counter }}
     goto drop_flows
   }}
   chain dns_stream {{
-    add @dns_streams {{ iifname ct count {streams} }} accept
+    add @dns_streams {{ iifname ct count {streams} }} return
     goto drop_dns_rate
-  }}
-  chain cut {{
-    tcp flags & (syn | rst) == 0x0 ct state new goto lost
   }}
   # A flow lost its conntrack entry. Where nothing is translated and it might begin anew, it goes on. Where its port was
   # taken away, or is not for this client any more, both ends are told instead of being left to wait.
   chain lost {{
     ip saddr @restricted goto lost_by_attached
     ip daddr @restricted goto lost_by_client
-    ip saddr @direct accept
-    ip daddr @direct accept
-    ip daddr {{ {guests} }} accept
+    ip saddr @direct return
+    ip daddr @direct return
+    ip daddr {{ {guests} }} return
     reject with tcp reset
   }}
   chain lost_by_attached {{
-    ip saddr . ip daddr @admitted accept
+    ip saddr . ip daddr @admitted return
     reject with tcp reset
   }}
   chain lost_by_client {{
-    ip daddr . ip saddr @admitted accept
+    ip daddr . ip saddr @admitted return
     reject with tcp reset
   }}
-  chain fit {{
-    # a guest that runs does not hear that the way to the outside takes less now: its connections fit all the same
-    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
-  }}
+  # The first packet of a flow comes here, and no other.
   chain translate_target {{
-    meta l4proto {{ tcp, udp }} dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @published_to
+    tcp flags & (syn | rst) == 0x0 jump lost
+    iifname != "up0" jump new_of_guest
+    # no port is open to everybody and to some, and no address floats for both
     dnat ip to ip daddr . meta l4proto . th dport map @published
+    meta l4proto {{ tcp, udp }} dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @published_to
     # what is left of an address that floats goes to its guest, whatever the protocol
-    dnat ip to ip daddr . ip saddr map @floating_to
     dnat ip to ip daddr map @floating
+    dnat ip to ip daddr . ip saddr map @floating_to
   }}
   chain translate_source {{
+    oifname "up0" goto to_outside
     # a guest that calls its own published port must not get an answer from itself
     iifname . oifname @self_pair ct status dnat masquerade
-    oifname "up0" snat ip to ip saddr map @floating_source
-    oifname "up0" ip saddr != @direct snat ip to {node}
+  }}
+  chain to_outside {{
+    snat ip to ip saddr map @floating_source
+    ip saddr != @direct snat ip to {node}
   }}
   chain forward {{
-    ct state established,related accept
+    meta l4proto != tcp iifname != "up0" jump whole
+{fit}    ct state established,related accept
     ct state new meta nfproto ipv4 goto new_flow
   }}
+  # What a guest's datagram says, however many parts it came in.
+  chain whole {{
+    meta l4proto udp goto udp_from_guest
+    meta l4proto icmp goto icmp_from_guest
+  }}
+  chain udp_from_guest {{
+    # a guest is no DHCP server, and asks none but the gateway
+    udp dport 67 goto drop_dhcp
+    udp sport != 67 udp length >= 8 return
+    goto drop_dhcp_server
+  }}
+  chain icmp_from_guest {{
+    icmp type {{ echo-request, echo-reply, timestamp-request, timestamp-reply }} return
+    # an error speaks of a datagram that came to this guest, so it quotes one; another's flow is none of its business
+    icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} iifname . @th,192,32 @guard_own return
+    goto drop_icmp
+  }}
   chain new_flow {{
-    iifname "up0" ct status dnat goto admitted_flow
+    iifname "up0" goto called_from_outside
     # what is translated was called by another address, whose clients are known already
     ip daddr @restricted ct status & dnat == 0 goto to_restricted
-    iifname "up0" ip daddr @direct goto admitted_flow
-    iifname "up0" drop
     ip daddr {{ {guests} }} ct status & dnat == 0 goto between
     # link-local is never forwarded (RFC 3927): no guest reaches a cloud's metadata service in the machine's name. Nor
     # does a guest reach the machine itself; its own table says so too, but somebody may flush that one.
     ip daddr != {{ {closed} }} accept
     goto drop_host
+  }}
+  chain called_from_outside {{
+    ct status dnat goto admitted_flow
+    ip daddr @restricted goto to_restricted
+    ip daddr @direct goto admitted_flow
+    drop
   }}
   chain between {{
     meta mark set iifname map @groups
@@ -333,12 +345,14 @@ table inet virtualserver {{
   }}
   chain input {{
     iifname "lo" accept
+    # what the guard has judged
+    ct state untracked ip daddr {{ {gateway}, 255.255.255.255 }} udp dport 67 accept
+    ct state untracked ip daddr {gateway} udp dport 53 accept
+    meta l4proto != tcp iifname != "up0" jump whole
     ct state established,related accept
     ip daddr @announced goto refuse
     iifname "up0" ip daddr {node} icmp type echo-request accept
     iifname "up0" drop
-    ip daddr {{ {gateway}, 255.255.255.255 }} udp dport 67 accept
-    ip daddr {gateway} udp dport 53 accept
     ip daddr {gateway} tcp dport 53 accept
     ip daddr {gateway} icmp type echo-request accept
     goto drop_host
@@ -391,7 +405,7 @@ table inet {table} {{
     drop
   }}
   chain own_source {{
-    ct state {{ established, related }} accept
+    ct state established,related accept
     # the machine's own table is to hold no flow of theirs longer than the namespace's does
     ct state new meta l4proto tcp ct timeout set "guests"
     fib daddr type unicast accept
@@ -401,7 +415,7 @@ table inet {table} {{
     iifname "{device}" goto to_machine
   }}
   chain to_machine {{
-    ct state {{ established, related }} accept
+    ct state established,related accept
     drop
   }}
   chain forward {{
@@ -442,22 +456,25 @@ table inet {table} {{
 """
 
 
-def namespace_rules(ranges: Ranges, machine: Iterable[Network]) -> str:
+def namespace_rules(ranges: Ranges, machine: Iterable[Network], mtu: int) -> str:
     """Return the commands that make the namespace's sets and rules so; elements stay as they are.
 
     Args:
         ranges: The installation's networks.
         machine: The machine's own addresses, of both families; that of the link is added.
+        mtu: Of each link of the namespace.
     """
     own = [network for network in machine if isinstance(network, IPv4Network)]
     own.append(IPv4Network(f"{ranges.host_end(_VERSION).ip}"))
     return _NAMESPACE.format(
-        service=_listed(network for network in ranges.service if network.version == _VERSION),
+        service=_set(network for network in ranges.service if network.version == _VERSION),
+        former="\n".join(f"add chain inet {TABLE} {name}\ndelete chain inet {TABLE} {name}" for name in _FORMER),
         gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == _VERSION),
         node=ranges.node_end(_VERSION).ip,
         guests=_listed(network for network in ranges.guest if network.version == _VERSION),
         closed=_listed(collapse_addresses([*own, _LINK_LOCAL])),
         mark=f"{MARK:#x}",
+        fit=_FIT.format(segment=mtu - _HEADERS) if mtu < ETHERNET else "",
         decline=f"{_DECLINE:#x}",
         drop_chains=drops.chains(),
         drop_rules=drops.chain_rules(),
@@ -508,6 +525,12 @@ def host_ports(table: str, ranges: Ranges, own: Address | None, ports: Iterable[
     if own is None or not listed:
         return text
     return text + _HOST_PORTS_LEAD.format(table=table, own=own, ports=listed, node=ranges.node_end(_VERSION).ip)
+
+
+def _set(values: Iterable[object]) -> str:
+    """Return several values as a set, and one as itself: it is compared, not looked up."""
+    several = [str(value) for value in values]
+    return several[0] if len(several) == 1 else f"{{ {', '.join(several)} }}"
 
 
 def _listed(values: Iterable[object]) -> str:
