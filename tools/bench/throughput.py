@@ -1,9 +1,10 @@
-"""Bytes and connections a second through the data plane's published ports, against one hand-written rule.
+"""Bytes and connections a second through published ports and floating addresses, against one hand-written rule.
 
 Client, host, the data plane's namespace and guest stand in namespaces on veth links. The same links exist three times:
-with a data plane of 10 published ports, with one of 10,000, and with a namespace that one hand-written rule makes
-forward and translate. All three are measured in turn, round after round, so that what else the machine does meets all
-of them alike.
+with a data plane of 10 published ports, with one of 10,000 that 1,000 floating addresses stand beside, and with a
+namespace that one hand-written rule for what enters, and one for what leaves, make translate. The host and its tables
+are the same for all. All ways are measured in turn, round after round, so that what else the machine does meets all of
+them alike.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import dataclasses
 import statistics
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +21,7 @@ from bench import rates
 from bench.figures import Figure
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import PublishedPort, Ranges, ServiceRules
+from virtualserver.fabric.desired.state import FloatingAddress, PublishedPort, Ranges, ServiceRules
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
@@ -29,11 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SECONDS", "measure"]
 
-SECONDS = 150
+SECONDS = 200
 """About how long `measure` takes."""
 
 _ROUNDS: Final = 12
-_MANY, _FEW = 10_000, 10
+_MANY, _FEW, _FLOATING = 10_000, 10, 1_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,16 +72,17 @@ async def _measure(client: world.Node, say: Callable[[str], None], command: str)
                 )
                 planes.append(plane)
                 ways.append(await _published(plane, chosen, stack, index, present))
+            ways.append(await _floating(planes[-1]))
             await _reachable(client, ways)
             bytes_, connections = _compare(client, ways, say)
         finally:
             for plane in planes:
                 await plane.stop()
-    hand, few, many = (way.name for way in ways)
+    hand, few, many, floating = (way.name for way in ways)
     return [
-        Figure(f"{what}, {one} / {many}", _times(measured, one, many), "x", 1 / 0.95, command)
+        Figure(f"{what}, {one} / {other}", _times(measured, one, other), "x", 1 / 0.95, command)
         for what, measured in (("bytes/s", bytes_), ("connections/s", connections))
-        for one in (hand, few)
+        for one, other in ((hand, many), (hand, floating), (few, many))
     ]
 
 
@@ -124,7 +127,7 @@ async def _reachable(client: world.Node, ways: list[_Way]) -> None:
 
 @contextlib.contextmanager
 def _by_hand() -> Generator[_Way]:
-    """Forward and translate with one rule, in a namespace that hangs on the host as a data plane's does."""
+    """Translate with one rule each way, in a namespace that hangs on the host as a data plane's does."""
     router = world.Node("by-hand")
     world.sh("ip", "link", "add", "hand", "type", "veth", "peer", "name", "up0", "netns", router.name)
     world.sh("ip", "address", "add", "10.99.0.1/30", "dev", "hand")
@@ -135,9 +138,19 @@ def _by_hand() -> Generator[_Way]:
     world.sh("ip", "route", "add", "192.0.2.7", "via", "10.99.0.2")
     router.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
     world.sh("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
-    rule = f"ip daddr 192.0.2.7 tcp dport {rates.PORT} dnat to 10.42.0.2"
-    chain = "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }"
-    router.run("nft", f"{chain}; add rule ip nat pre {rule}")
+    router.run(
+        "nft",
+        f"""table ip nat {{
+          chain pre {{
+            type nat hook prerouting priority dstnat
+            ip daddr 192.0.2.7 tcp dport {rates.PORT} dnat to 10.42.0.2
+          }}
+          chain post {{
+            type nat hook postrouting priority srcnat
+            oifname "up0" masquerade
+          }}
+        }}""",
+    )
     with rates.guest(router.name, "hand-guest", "tap-2", "10.42.0.2"):
         yield _Way("one hand-written rule", "192.0.2.7")
 
@@ -158,3 +171,12 @@ async def _published(
     name = f"vs-b{index}"
     stack.enter_context(rates.guest(name, f"guest-{index}", link.device, str(guest), mac=link.mac))
     return _Way(f"{present:,} published ports", str(address))
+
+
+async def _floating(plane: DataPlane) -> _Way:
+    """Let so many addresses float to the guest of a data plane, one of which the client is to call."""
+    address, guest = next(iter(plane.ranges.public.values()))[0][9], world.a_link(2).addresses[0]
+    others = (ip_address("172.31.0.0") + number for number in range(1, _FLOATING))
+    floating = frozenset(FloatingAddress(one, guest) for one in (address, *others))
+    await plane.set_service("floating", ServiceRules(announced=frozenset({address}), floating=floating))
+    return _Way(f"{_FLOATING:,} floating addresses", str(address))
