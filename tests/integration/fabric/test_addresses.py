@@ -12,7 +12,7 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import GATEWAY_PORTS, DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.installation import ranges
 
 PUBLIC = "203.0.113.7"
@@ -85,6 +85,30 @@ async def test_what_a_guest_sends_out_is_translated_to_the_machines_address(
             assert each.tcp(world.CLIENT_ADDRESS, 80) == world.HOST_ADDRESS
             assert each.udp(world.CLIENT_ADDRESS, 53) == world.HOST_ADDRESS
             assert each.pings(world.CLIENT_ADDRESS)
+
+
+async def test_attack_a_guest_that_sends_from_every_low_port_takes_none_of_another(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    """Of the kind of faults 9 and 10: clients of NTP send from port 123, and all guests leave under one address."""
+    guests = [await make_guest(plane, 2), await make_guest(plane, 3), await make_guest(plane, 4, PUBLIC)]
+
+    def asks(guest: world.Node, port: int) -> int:
+        """Return the source port that the server sees."""
+        with guest.socket(socket.SOCK_DGRAM) as asking:
+            asking.bind(("", port))
+            asking.sendto(b"?", (world.CLIENT_ADDRESS, 123))
+        server.settimeout(5)
+        return server.recvfrom(100)[1][1]
+
+    with internet.socket(socket.SOCK_DGRAM) as server:
+        server.bind((world.CLIENT_ADDRESS, 123))
+        assert min(asks(guests[0], port) for port in range(1, 512) if port != 67) >= 1024  # 67 is of DHCP servers
+        for guest in guests:
+            assert asks(guest, 123) >= 1024
+        # what the gateway asks for all of them leaves from the ports above
+        assert 1024 <= asks(guests[0], 60_000) < GATEWAY_PORTS
+        assert asks(guests[0], 30_000) == 30_000
 
 
 async def test_on_this_machine_an_attached_address_is_the_source_that_others_see(

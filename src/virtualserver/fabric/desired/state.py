@@ -17,6 +17,7 @@ __all__ = [
     "CARRIED",
     "CLUSTER_NIC",
     "GATEWAYS",
+    "GATEWAY_PORTS",
     "Address",
     "DataPlaneState",
     "DhcpLease",
@@ -49,6 +50,10 @@ CARRIED: Final = (4,)
 GATEWAYS: Final[tuple[Address, ...]] = (ipaddress.IPv4Address("169.254.1.1"),)
 """Every guest's gateway, DHCP server and cluster DNS, one of each family that this data plane carries: each tap has it,
 and it is never routed (RFC 3927)."""
+
+GATEWAY_PORTS: Final = 49152
+"""From here on up, source ports of questions that the gateway asks for guests; guests leave the machine from those
+below, so that none of them, whatever it opens, takes the names of all others."""
 
 CLUSTER_NIC: Final = "default"
 """The name of the NIC on the cluster's network, as KubeVirt calls it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.repair import Adjustment
-from virtualserver.fabric.desired.state import GATEWAYS
+from virtualserver.fabric.desired.state import GATEWAY_PORTS, GATEWAYS
 from virtualserver.fabric.dhcp.leases import LEASE_SECONDS
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
         "cache-size=1000",
         "clear-on-reload",  # other name servers may know other answers
         f"dns-forward-max={_QUESTIONS}",
+        f"min-port={GATEWAY_PORTS}",
         f"hostsdir={run}/{entries.NAMES}",
         "pid-file=",  # none: it is found by this file
         f"log-facility={run}/dnsmasq.log",

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.names import LINK_PREFIX
-from virtualserver.fabric.desired.state import GATEWAYS, Address, Network, Ranges
+from virtualserver.fabric.desired.state import GATEWAY_PORTS, GATEWAYS, Address, Network, Ranges
 from virtualserver.fabric.kernel import drops
 from virtualserver.fabric.kernel.settings import TIMEOUTS
 
@@ -61,6 +61,10 @@ _FIT: Final = """\
 """
 _HEADERS: Final = 40
 """Bytes of the headers of IP and TCP without options, which are not of a segment. Source: RFC 9293, 3.7.1."""
+
+_LEAST_PORT: Final = 1024
+"""The least port from which anybody leaves under an address that many share. A sender below 512 would be given one of
+511, the privileged ones, and one guest can hold all of them. Source: nf_nat_core.c."""
 
 _FORMER: Final = ("datagram", "bound", "cut", "fit")
 """Chains on hooks that the rules of former versions had: they go with the transaction that loads these."""
@@ -285,6 +289,10 @@ table inet virtualserver {{
   }}
   chain to_outside {{
     snat ip to ip saddr map @floating_source
+    # the gateway's own questions keep the ports that guests leave free
+    ip saddr {node} accept
+    # from no low port, also where a guest sends from one: there are 511 of those for all guests
+    meta l4proto {{ tcp, udp }} ip saddr != @direct snat ip to {node}:{ports}
     ip saddr != @direct snat ip to {node}
   }}
   chain forward {{
@@ -471,6 +479,7 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network], mtu: int) -> str
         former="\n".join(f"add chain inet {TABLE} {name}\ndelete chain inet {TABLE} {name}" for name in _FORMER),
         gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == _VERSION),
         node=ranges.node_end(_VERSION).ip,
+        ports=f"{_LEAST_PORT}-{GATEWAY_PORTS - 1}",
         guests=_listed(network for network in ranges.guest if network.version == _VERSION),
         closed=_listed(collapse_addresses([*own, _LINK_LOCAL])),
         mark=f"{MARK:#x}",
@@ -496,7 +505,9 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
     pools = ranges.pools(_VERSION)
     names = ", ".join(f'"{name}"' for name in sorted(uplinks))
     hidden = _listed(pool for pool in pools if pool not in ranges.routed)
-    extra = f"\n    ip saddr {{ {hidden} }} oifname {{ {names} }} masquerade" if hidden and names else ""
+    leaves = f"ip saddr {{ {hidden} }} oifname {{ {names} }}"
+    low = f"\n    meta l4proto {{ tcp, udp }} {leaves} masquerade to :{_LEAST_PORT}-65535"
+    extra = f"{low}\n    {leaves} masquerade" if hidden and names else ""
     node = ranges.node_end(_VERSION).ip
     return _HOST.format(
         table=table,
