@@ -68,7 +68,7 @@ class HostPool:
                 "neither attached nor floating: publish ports, or ask for a pool of addresses (public: false; an "
                 "administrator makes one with vs up --public-pool NETWORK)",
             )
-        if wish.quota.of(pool) == 0:
+        if wish.quota.of(pool) == 0 and not all(self._has(wish, *port) for port in wish.ports):
             return Wait("AddressQuotaExceeded", f"0 of pool {pool}: namespace {wish.claimant.namespace} may have none")
         for protocol, port in wish.ports:
             if wait := self._denied(wish, protocol, port):
@@ -84,14 +84,18 @@ class HostPool:
         yield from ((wish.owner, _purpose(str(wish.pool), protocol, port)) for protocol, port in wish.ports)
 
     def _denied(self, wish: AddressWish, protocol: str, port: int) -> Wait | None:
-        held = self._allocations.of_value("port", f"{protocol}/{port}")
-        if held is not None and held.owner == wish.owner:
+        if self._has(wish, protocol, port):
             return None  # whoever listens there now came later
+        held = self._allocations.of_value("port", f"{protocol}/{port}")
         who = held.named_to(wish.claimant, "Service") if held else self._host.occupant(protocol, port)
         if not who:
             return None
         message = f"{protocol} port {port} of this machine's own address is in use by {who}: choose another port"
         return Wait(PORT_IN_USE, message, retry_seconds=_PORT_SECONDS)
+
+    def _has(self, wish: AddressWish, protocol: str, port: int) -> bool:
+        held = self._allocations.of_value("port", f"{protocol}/{port}")
+        return held is not None and held.owner == wish.owner
 
 
 def _purpose(pool: str, protocol: str, port: int) -> str:

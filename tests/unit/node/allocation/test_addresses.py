@@ -682,6 +682,15 @@ def test_a_namespace_that_may_have_no_public_address_publishes_on_none(hosted: W
     assert hosted.grant(hosted.add("web", **SELECTOR)) == "AddressQuotaExceeded"
 
 
+def test_a_quota_takes_no_port_of_the_machine_that_is_held(hosted: World) -> None:
+    web = hosted.add("web", **SELECTOR)
+    hosted.grant(web)
+    hosted.quotas["default"] = 0
+    assert hosted.grant(web) == "192.0.2.9", "what is held is never taken away"
+    web["spec"]["ports"] = [{"port": 80}, {"port": 443}]
+    assert hosted.grant(web) == "AddressQuotaExceeded"
+
+
 OTHERS = dataclasses.replace(
     RANGES, public={"public": (net("192.0.2.0/29"),)}, former={"public": (net("203.0.113.0/29"),)}
 )
