@@ -1,6 +1,6 @@
 # Every target is one line; tools/setup.sh makes what it needs. ARGS are passed on: make unit ARGS="-k plan"
 .DEFAULT_GOAL := help
-.PHONY: help up down purge status test unit check bench
+.PHONY: help up down purge status test unit soak check bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ test: ## run every test, with its own set-up (root or sudo)
 
 unit: ## run the unit tests: no root, under a minute (the first run makes an environment)
 	@sh tools/setup.sh unit $(ARGS)
+
+soak: ## live long lives of the state machines among the unit tests (half an hour; ARGS="--minutes 5", "--seed N")
+	@sh tools/setup.sh soak $(ARGS)
 
 check: ## linter, formatter, types, the arrows between the parts
 	@sh tools/setup.sh check $(ARGS)

@@ -19,6 +19,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how loaded the machine is, and nothing of what is tested.
 hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.register_profile(
+    "soak", deadline=None, max_examples=200, stateful_step_count=100, report_multiple_bugs=False, database=None
+)
+"""What `make soak` lives: longer lives, and more of them; its seed says all, so that nothing is kept."""
 hypothesis.settings.load_profile("unhurried")
 
 

@@ -3,7 +3,7 @@
 #
 #   up, down, purge, status    one-machine mode, in the virtual environment $VS_STATE/.venv (root, or through sudo)
 #   test, bench                every test, the figures, in /var/cache/virtualserver/venv (root, or through sudo)
-#   check, unit                what needs no root, in .venv of this checkout
+#   check, unit, soak          what needs no root, in .venv of this checkout
 #
 # Every step is skipped when its result is there, so a run after a failure goes on from where it stopped.
 set -eu
@@ -211,7 +211,11 @@ unit)
     prepare_checkout
     PYTHONPATH=src exec .venv/bin/python -m pytest tests/unit -q "$@"
     ;;
+soak)
+    prepare_checkout
+    exec .venv/bin/python tools/run_soak.py "$@"
+    ;;
 *)
-    die "usage: sh tools/setup.sh up|down|purge|status|test|bench|check|unit [ARGUMENT...]"
+    die "usage: sh tools/setup.sh up|down|purge|status|test|bench|check|unit|soak [ARGUMENT...]"
     ;;
 esac

@@ -215,5 +215,6 @@ class QueueRules(RuleBasedStateMachine):
         assert len(self.queue) == len(self.ready)
 
 
-QueueRules.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+SHORT = settings(max_examples=60, stateful_step_count=30, deadline=None)
+QueueRules.TestCase.settings = settings() if settings.get_current_profile_name() == "soak" else SHORT
 TestQueueRules = QueueRules.TestCase

@@ -311,5 +311,6 @@ class StoreRules(RuleBasedStateMachine):
         assert {key_of(m)[1]: m for m in self.store.all()} == self.server.objects == self.reported
 
 
-StoreRules.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+SHORT = settings(max_examples=200, stateful_step_count=40, deadline=None)
+StoreRules.TestCase.settings = settings() if settings.get_current_profile_name() == "soak" else SHORT
 TestStoreRules = StoreRules.TestCase
