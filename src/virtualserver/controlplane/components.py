@@ -239,6 +239,9 @@ def _kube_apiserver(
             # few cores; with more of them, each would wait for the others' turns on the cores.
             max_requests_inflight=120,
             max_mutating_requests_inflight=60,
+            # A watch takes 65 KB and ends when its client says so: with 100 of them in each of the relay's connections
+            # whoever has a token could have some GB.
+            http2_max_streams_per_connection=25,
             # Asked to end, it cuts open watches after 2 s instead of waiting a minute for them; clients come back.
             shutdown_send_retry_after="true",
             profiling="false",

@@ -7,6 +7,7 @@ import http.client
 import secrets
 import socket
 import ssl
+import struct
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -148,3 +149,20 @@ def test_whoever_a_user_acts_as_has_the_users_turns_and_a_start_gives_them_to_wh
     eventually(lambda: level_of(control_plane, maps(tenant), user=account, group=group) != name)
     turns.give_all(control_plane.installation, control_plane.url)
     eventually(lambda: level_of(control_plane, maps(tenant), user=account, group=group) == name)
+
+
+def test_attack_one_connection_carries_few_watches(control_plane: ControlPlane) -> None:
+    """RFC 9113: of the settings, which come first, the third one is how many streams there may be at once."""
+    context = ssl.create_default_context(cafile=str(control_plane.installation.pki / "ca.crt"))
+    context.set_alpn_protocols(["h2"])
+    server = urlsplit(control_plane.url)
+    with (
+        socket.create_connection((server.hostname, server.port), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname=server.hostname) as connection,
+    ):
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        answers = connection.makefile("rb")
+        head = answers.read(9)
+        settings = dict(struct.iter_unpack("!HI", answers.read(int.from_bytes(head[:3]))))
+    assert head[3] == 4
+    assert settings[3] == 25
