@@ -48,6 +48,7 @@ __all__ = [
     "OPERATOR_MANAGER",
     "PLURAL",
     "PORTS_PUBLISHED",
+    "RESOLVER_CUT",
     "REVISION",
     "RUN_STRATEGY",
     "SINGULAR",
@@ -123,6 +124,8 @@ FLOWS_BOUNDED: Final = f"{DOMAIN}/FlowsBounded"
 them as fast as it may, within the last minute, and others were dropped."""
 NETWORK_DIFFERS: Final = f"{DOMAIN}/NetworkDiffers"
 """Condition of a VirtualMachineInstance, there while it is True: a VPC that it is on was deleted, or is another now."""
+RESOLVER_CUT: Final = f"{DOMAIN}/ResolverCut"
+"""Condition of a VirtualMachineInstance, there while it is True: DHCP has no room for all of its resolver."""
 DATABASE_FULL: Final = f"{DOMAIN}/DatabaseFull"
 """Condition of a Node: whether etcd's database is nearly full, and which namespaces hold most."""
 ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"

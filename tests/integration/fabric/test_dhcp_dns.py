@@ -97,6 +97,25 @@ async def test_two_guests_are_told_different_resolvers_and_one_without_resolver_
             guest.close()
 
 
+async def test_attack_a_search_list_as_long_as_a_line_changes_nothing_of_a_neighbours_lease(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    neighbour = await make_guest(plane, 3, configured=False)
+    attacker = await make_guest(plane, 2, configured=False)
+    before = neighbour.dhcp()
+    for digits, *others in (("26", "600"), ("121", "0.10.42.0", "99.0.0.0")):
+        searches = (*(f"f{number:02}.{'x' * 59}" for number in range(15)), "y" * 33 + digits, *others)
+        # What dnsmasq 2.90 would read as a line of its own, since it reads 1,024 characters at a time.
+        assert f"tag:tap-2,option:domain-search,{','.join(searches)}"[1024:] == ",".join((digits, *others))
+        own = Resolver((), searches)
+        await plane.set_link("guest-2", dataclasses.replace(world.a_link(2), resolver=own))
+        await asyncio.sleep(0.5)  # dnsmasq reads its files a moment after they are written
+        told = attacker.dhcp()
+        assert neighbour.dhcp() == before
+        assert told is not None, "what it asked for is its own affair, and it has its lease"
+        assert told["search"] == " ".join(searches[:14]), "as many as fit"
+
+
 async def test_a_directly_attached_address_is_leased_like_any_other(
     plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:

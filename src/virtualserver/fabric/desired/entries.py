@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX
+from virtualserver.fabric.desired.options import carried, content
 from virtualserver.fabric.desired.state import (
     CARRIED,
     GATEWAYS,
@@ -161,7 +162,7 @@ def _of_guest_link(link: GuestLink) -> dict[Entry, str]:
         Entry(GROUP, device): f"0x{link.group:08x}",
         Entry(TAP, device): str(link.user),
         Entry(TAP_UP, device): "",
-        Entry(DHCP_HOST, device): f"{mac},{link.addresses[0]}\n",
+        Entry(DHCP_HOST, device): content([f"{mac},{link.addresses[0]}"]),
         Entry(DHCP_OPTIONS, device): _dhcp_options(link),
     }
     for address in link.addresses:
@@ -218,9 +219,9 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
             entries[Entry(RESTRICTED[address.version], str(address))] = ""
         if clients:
             entries[Entry(ADMITTED[address.version], str(address))] = ",".join(clients)
-    lines = [f"{address} {_reverse(address)} {name}\n" for name in sorted(rules.names) for address in rules.names[name]]
+    lines = [f"{address} {_reverse(address)} {name}" for name in sorted(rules.names) for address in rules.names[name]]
     if lines:
-        entries[Entry(NAMES, owner)] = "".join(lines)
+        entries[Entry(NAMES, owner)] = content(lines)
     return entries
 
 
@@ -245,13 +246,12 @@ def _clients(networks: tuple[Network, ...] | None, version: int) -> list[str] | 
 
 def _dhcp_options(link: GuestLink) -> str:
     """Return the option file of one guest; the interface on which it asks is dnsmasq's tag for it."""
-    lines = [f"tag:{link.device},{_HOSTNAME},{link.hostname}"]
-    servers = [str(address) for address in link.resolver.nameservers if isinstance(address, IPv4Address)]
-    if servers:
-        lines.append(f"tag:{link.device},option:dns-server,{','.join(servers)}")
-    if link.resolver.searches:
-        lines.append(f"tag:{link.device},option:domain-search,{','.join(link.resolver.searches)}")
-    return "".join(f"{line}\n" for line in lines)
+    lines, resolver = [f"tag:{link.device},{_HOSTNAME},{link.hostname}"], carried(link.resolver)
+    if resolver.nameservers:
+        lines.append(f"tag:{link.device},option:dns-server,{','.join(map(str, resolver.nameservers))}")
+    if resolver.searches:
+        lines.append(f"tag:{link.device},option:domain-search,{','.join(resolver.searches)}")
+    return content(lines)
 
 
 def _check_link(link: GuestLink) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired.options import content
 from virtualserver.fabric.desired.repair import Adjustment
 from virtualserver.fabric.desired.state import GATEWAY_PORTS, GATEWAYS
 from virtualserver.fabric.dhcp.leases import LEASE_SECONDS
@@ -76,7 +77,7 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
             continue
         lines.append(f"shared-network={gateway},{network.network_address}")
         lines.append(f"dhcp-range={network.network_address},static,{network.netmask},{LEASE_SECONDS}s")
-    return "".join(f"{line}\n" for line in lines)
+    return content(lines)
 
 
 def resolver_adjustments(before: Sequence[str] | None, now: Sequence[str] | None) -> list[Adjustment]:
@@ -90,4 +91,4 @@ def resolver_adjustments(before: Sequence[str] | None, now: Sequence[str] | None
 
 def upstream(host: ResolvConf) -> str:
     """Return the resolver file that dnsmasq asks: the host's name servers that the namespace reaches, by IPv4; pure."""
-    return "".join(f"nameserver {server}\n" for server in host.reachable if server.version == 4)
+    return content(f"nameserver {server}" for server in host.reachable if server.version == 4)

@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from virtualserver.fabric.desired import entries
+from virtualserver.fabric.desired import entries, options
 from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.dhcp.configuration import configuration, resolver_adjustments, upstream
 from virtualserver.fabric.dhcp.leases import parse_leases
@@ -296,7 +296,12 @@ async def wait_for_end(descriptor: int, seconds: float | None) -> bool:
 
 
 def _write(path: Path, content: str) -> bool:
-    """Replace a file at once, as inotify's readers need it, unless it is so already; return whether it changed."""
+    """Replace a file at once, as inotify's readers need it, unless it is so already; return whether it changed.
+
+    Raises:
+        LineTooLong: It has a line that dnsmasq would read as two; the file stays as it is.
+    """
+    options.content(content.splitlines())
     with contextlib.suppress(FileNotFoundError):
         if path.read_text() == content:
             return False

@@ -197,6 +197,8 @@ class VmiController:
             conditions.append(status.bounded())
         if differs := self._placement.network_differs(vmi):
             conditions.append(status.network_differs(differs))
+        if cluster is not None and (cut := self._placement.resolver_cut(vmi)):
+            conditions.append(status.resolver_cut(cut))
         wanted["conditions"] = with_conditions(vmi, conditions, now=now)
         await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted)
         if "phase" in wanted or condition_of(vmi, "Ready") != condition_of({"status": wanted}, "Ready"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from virtualserver.fabric.desired.state import GuestLink
 from virtualserver.kube import kinds
 from virtualserver.machines.ends import Ended
-from virtualserver.node.vmi import lifecycle, specification
+from virtualserver.node.vmi import lifecycle, resolver, specification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,14 +123,18 @@ class Placement:
 
         It hears of them at its next lease.
         """
-        uid, resolver = vmi["metadata"]["uid"], self._links.resolver(vmi)
+        uid, wanted = vmi["metadata"]["uid"], self._links.resolver(vmi)
         for nic, link in self._held.links_of(uid).items():
-            if isinstance(link, GuestLink) and link.resolver != resolver:
-                await self._connect(uid, nic, dataclasses.replace(link, resolver=resolver))
+            if isinstance(link, GuestLink) and link.resolver != wanted:
+                await self._connect(uid, nic, dataclasses.replace(link, resolver=wanted))
 
     def network_differs(self, vmi: Manifest) -> str:
         """Return in what the VPCs of a running VMI differ from what they were at its start; ``""``: in nothing."""
         return self._links.network_differs(vmi, self._held.links_of(vmi["metadata"]["uid"]).values())
+
+    def resolver_cut(self, vmi: Manifest) -> str:
+        """Return what of its resolver a guest is not told, because DHCP has no room for it; ``""``: nothing."""
+        return resolver.left_out(self._links.resolver(vmi))
 
     async def _connect(self, uid: str, nic: str, link: Link) -> None:
         """Hold a link as it is to be, then bring it into the data plane."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from virtualserver.fabric.desired.options import carried
 from virtualserver.fabric.desired.state import GATEWAYS, Resolver
 from virtualserver.kube import fields
 
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from virtualserver.host.resolv_conf import ResolvConf
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["CLUSTER_RESOLVER", "resolver_of"]
+__all__ = ["CLUSTER_RESOLVER", "left_out", "resolver_of"]
 
 CLUSTER_RESOLVER: Final = GATEWAYS
 """The cluster's resolver, one address of each family: the same link-local ones on every tap."""
 
 _CLUSTER_DOMAIN: Final = "cluster.local"
 
+_NAMED: Final = 5
+"""How many names a message says."""
 _T = TypeVar("_T")
 
 
@@ -52,3 +55,23 @@ def resolver_of(spec: Manifest, *, namespace: str, host: ResolvConf) -> Resolver
     nameservers = [ipaddress.ip_address(text) for text in config.get("nameservers") or ()]
     searches = [search.rstrip(".") for search in config.get("searches") or () if search != "."]
     return Resolver(_merged(base.nameservers, nameservers), _merged(base.searches, searches))
+
+
+def left_out(resolver: Resolver) -> str:
+    """Return what of a resolver does not reach the guest, because DHCP has no room for it; ``""``: nothing."""
+    told = carried(resolver)
+    fours = [address for address in resolver.nameservers if address.version == 4]
+    return "; ".join(
+        f"{field}: DHCP has room for the first {room} of {len(wanted)}, and the guest is not told "
+        f"{_some(wanted[room:])}: leave some out, or write them into the guest by cloud-init"
+        for field, wanted, room in (
+            ("dnsConfig.nameservers", [str(address) for address in fours], len(told.nameservers)),
+            ("dnsConfig.searches", resolver.searches, len(told.searches)),
+        )
+        if len(wanted) > room
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -32,6 +32,7 @@ __all__ = [
     "paused",
     "ready",
     "released",
+    "resolver_cut",
     "running",
     "waiting",
 ]
@@ -156,6 +157,11 @@ def bounded() -> dict[str, Any]:
 def network_differs(message: str) -> dict[str, Any]:
     """Return the condition of a VMI that is on a VPC whose definition is not the one that it was started with."""
     return {"type": names.NETWORK_DIFFERS, "status": "True", "reason": "DefinitionChanged", "message": message}
+
+
+def resolver_cut(message: str) -> dict[str, Any]:
+    """Return the condition of a VMI whose guest is not told its whole resolver."""
+    return {"type": names.RESOLVER_CUT, "status": "True", "reason": "NoRoomInDHCP", "message": message}
 
 
 def _condition(type: str, is_so: bool, reason: str, otherwise: str) -> dict[str, Any]:

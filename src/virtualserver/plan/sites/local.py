@@ -62,7 +62,7 @@ class Local:
     )
     """Conditions of an instance that only the node writes, in the order in which they come true."""
 
-    told: Final = (names.FLOWS_BOUNDED, names.NETWORK_DIFFERS)
+    told: Final = (names.FLOWS_BOUNDED, names.NETWORK_DIFFERS, names.RESOLVER_CUT)
     """Conditions of an instance that are there while something is the matter with a guest that runs on all the same:
     their messages stand in the server's Ready, beside whatever it says."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from virtualserver.fabric.desired.entries import of_link, of_service
 from virtualserver.fabric.desired.ledger import Entry
+from virtualserver.fabric.desired.options import LONGEST_LINE
 from virtualserver.fabric.desired.state import GATEWAYS, GuestLink, PublishedPort, Resolver, ServiceRules
 
 LINK = GuestLink(
@@ -43,6 +44,24 @@ def test_a_link_is_its_guard_its_tap_its_route_and_its_dhcp_files() -> None:
             "tag:vst-1,option:domain-search,a.svc.cluster.local,cluster.local\n"
         ),
     }
+
+
+@pytest.mark.parametrize("rest", ["26,600", "121,0.10.42.0,99.0.0.0"])
+def test_attack_a_search_list_whose_end_dnsmasq_would_read_as_a_line_for_everybody(rest: str) -> None:
+    digits, *others = rest.split(",")
+    searches = (*(f"f{number:02}.{'x' * 59}" for number in range(15)), "y" * 33 + digits, *others)
+    assert f"tag:vst-1,option:domain-search,{','.join(searches)}"[1024:] == rest, "dnsmasq 2.90 reads 1,024 at a time"
+    entries = of_link(dataclasses.replace(LINK, resolver=Resolver((), searches)))
+    lines = entries[Entry("dhcp-options", "vst-1")].splitlines()
+    assert all(line.startswith("tag:vst-1,") and len(line) <= LONGEST_LINE for line in lines)
+
+
+def test_attack_name_servers_by_the_dozen_stay_in_a_line() -> None:
+    servers = tuple(ip_address(f"203.0.113.{number}") for number in range(100, 200))
+    link = dataclasses.replace(LINK, device="v" * 15, resolver=Resolver(servers, ()))
+    entries = of_link(link)
+    lines = entries[Entry("dhcp-options", link.device)].splitlines()
+    assert all(line.startswith(f"tag:{link.device},") and len(line) <= LONGEST_LINE for line in lines)
 
 
 def test_an_attached_address_is_direct_and_no_host_carries_a_set_tag() -> None:

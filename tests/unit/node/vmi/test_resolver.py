@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from virtualserver.host.resolv_conf import ResolvConf
-from virtualserver.node.vmi.resolver import resolver_of
+from virtualserver.node.vmi.resolver import left_out, resolver_of
 
 HOST = ResolvConf((ipaddress.ip_address("192.0.2.1"),), ("corp.test",))
 CLUSTER = ["169.254.1.1"]
@@ -41,3 +41,11 @@ def test_none_is_the_configuration_alone() -> None:
 def test_a_configuration_is_appended_without_repeats() -> None:
     config = {"nameservers": ["192.0.2.53", "169.254.1.1"], "searches": ["cluster.local", "a.test"]}
     assert resolved(dnsConfig=config) == ([*CLUSTER, "192.0.2.53"], [*SEARCHES, "a.test"])
+
+
+def test_what_dhcp_has_no_room_for_is_named_with_its_field() -> None:
+    config = {"nameservers": [f"192.0.2.{n}" for n in range(1, 63)], "searches": [f"{n}{'x' * 60}" for n in range(9)]}
+    told = left_out(resolver_of({"dnsPolicy": "None", "dnsConfig": config}, namespace="ns", host=HOST))
+    assert "dnsConfig.nameservers: DHCP has room for the first 60 of 62, and the guest is not told 192.0.2.61" in told
+    assert f"dnsConfig.searches: DHCP has room for the first 4 of 9, and the guest is not told 4{'x' * 60}" in told
+    assert left_out(resolver_of({}, namespace="ns", host=HOST)) == ""
