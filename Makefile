@@ -11,7 +11,7 @@ up: ## install what is missing, start one-machine mode and a first server (root 
 down: ## stop the control plane, press all power buttons, remove the network; disks and objects stay
 	@sh tools/setup.sh down $(ARGS)
 
-purge: ## down, and remove disks and objects after asking (ARGS=--yes does not ask)
+purge: ## down, and remove all of the instance after asking: disks, objects, images, keys (ARGS=--yes does not ask)
 	@sh tools/setup.sh purge $(ARGS)
 
 status: ## what runs, and at which addresses

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from virtualserver.installation.installation import Installation
 
-__all__ = ["IMAGE_PROGRAMS", "PROGRAMS", "Finding", "Level", "closed_folder", "findings", "prerequisites"]
+__all__ = ["IMAGE_PROGRAMS", "PROGRAMS", "Finding", "Level", "closed_folder", "findings", "judged", "prerequisites"]
 
 PROGRAMS = {
     "nft": "nftables",
@@ -87,7 +87,7 @@ def findings(installation: Installation) -> Iterator[Finding]:
     """Yield everything that `vs up` needs or may be hindered by."""
     yield from prerequisites(installation)
     yield from _image_programs()
-    yield from _accelerator()
+    yield judged(asyncio.run(accelerator.probe()), is_there=Path("/dev/kvm").exists())
     for look in (_ports, _listening, _ranges, _firewalls, _left_behind):
         yield from look(installation)
 
@@ -214,17 +214,18 @@ def _site(installation: Installation) -> Iterator[Finding]:
         yield Finding("site", Level.OK, str(installation.site_file))
 
 
-def _accelerator() -> Iterator[Finding]:
-    found = asyncio.run(accelerator.probe())
+def judged(found: accelerator.Accelerator, *, is_there: bool) -> Finding:
+    """Return what is said of an accelerator.
+
+    Args:
+        found: The one that guests have.
+        is_there: Whether the kernel offers KVM at all: then the reason says what keeps guests from it.
+    """
     if found.name == "kvm":
-        yield Finding("accelerator", Level.OK, f"kvm: {found.reason}")
-    else:
-        yield Finding(
-            "accelerator",
-            Level.WARNING,
-            f"{found.name}: {found.reason}. Guests run about 20 times slower.",
-            "Enable virtualisation in the firmware, or nested virtualisation where this is a virtual machine.",
-        )
+        return Finding("accelerator", Level.OK, f"kvm: {found.reason}")
+    remedy = "Enable virtualisation in the firmware, or nested virtualisation where this is a virtual machine."
+    told = f"{found.name}: {found.reason}. Guests run about 20 times slower."
+    return Finding("accelerator", Level.WARNING, told, "" if is_there else remedy)
 
 
 def _ports(installation: Installation) -> Iterator[Finding]:

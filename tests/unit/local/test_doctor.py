@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from virtualserver.local import doctor
+from virtualserver.machines.accelerator import Accelerator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,15 @@ def test_memory_is_judged_by_what_is_available(gib: float, level: doctor.Level) 
     finding = doctor.memory(_meminfo(int(gib * 2**20)))
     assert finding.level is level
     assert bool(finding.remedy) == (level is not doctor.Level.OK)
+
+
+def test_a_remedy_for_missing_kvm_is_told_only_where_it_is_missing() -> None:
+    """Where it is there, the reason says what keeps guests from it: the firmware is not to be changed."""
+    translated = Accelerator("tcg", "/dev/kvm is for root alone, and QEMU does not run as root: `chgrp kvm /dev/kvm`")
+    assert "`chgrp kvm /dev/kvm`" in doctor.judged(translated, is_there=True).found
+    assert doctor.judged(translated, is_there=True).remedy == ""
+    assert "firmware" in doctor.judged(Accelerator("tcg", "this machine has none"), is_there=False).remedy
+    assert doctor.judged(Accelerator("kvm", "a guest ran"), is_there=True).level is doctor.Level.OK
 
 
 @pytest.fixture
