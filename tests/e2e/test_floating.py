@@ -307,3 +307,33 @@ def test_a_service_that_leads_elsewhere_is_refused_and_a_forged_claim_counts_for
         street.name("flo1", {"serviceName": "fip-a"})
         street.wait_held("flo1", "fip-a")
         product.delete("service", "fip-c")
+
+
+def test_fault_16_a_port_that_a_service_publishes_on_a_floating_address_is_decided_by_it_alone(street: Street) -> None:
+    product, client = street.product, street.client
+    shared = {"metadata": {"annotations": {"metallb.io/allow-shared-ip": "k"}}}
+    mine, others = [f"{client.address}/32"], ["203.0.113.0/24"]
+    spare, admin = a_service("fip-k", loadBalancerSourceRanges=mine), a_service("fip-k-admin")
+    admin["spec"] |= {
+        "selector": {"kubevirt.io/domain": "flo1"},
+        "ports": [{"port": 7001}],
+        "loadBalancerSourceRanges": others,
+    }
+    for service in (spare, admin):
+        service["metadata"] |= shared["metadata"]
+    try:
+        product.apply(spare)
+        address = street.address("fip-k")
+        street.name("flo1", "fip-a", "fip-k")
+        eventually(lambda: client.address in street.says(address, 7001), what="all of it to float")
+        product.apply(admin)
+        eventually(lambda: street.says(address, 7001) == "refused", what="the port to be for its own clients only")
+        assert client.pings(address), "the rest floats"
+        spare["spec"]["loadBalancerSourceRanges"], admin["spec"]["loadBalancerSourceRanges"] = others, mine
+        product.apply(spare, admin)
+        eventually(lambda: client.address in street.says(address, 7001), what="the port to be for its own clients")
+        eventually(lambda: not client.pings(address), what="the rest not to be for them")
+    finally:
+        product.delete("service", "fip-k-admin", "fip-k")
+        street.name("flo1", {"serviceName": "fip-a"})
+    street.wait_held("flo1", "fip-a")

@@ -131,13 +131,15 @@ class Watches:
 
     def _service(self, change: Change) -> None:
         self._queues.services.add(change.key)
-        # Its address may now be free for another, and its ports for others of its group.
-        if change.old is not None and _wish(change.old) != _wish(change.new):
-            self._queues.sweep_soon()
-            for other in self._cache.by_index(kinds.SERVICE, balancing.GROUP, balancing.group_of(change.old)):
-                self._queues.services.add(key_of(other))
+        # Its address may now be free for another, its ports for others of its group, or theirs for itself.
+        if _wish(change.old) != _wish(change.new):
+            if change.old is not None:
+                self._queues.sweep_soon()
+            for group in {balancing.group_of(one) for one in (change.old, change.new) if one is not None}:
+                for other in self._cache.by_index(kinds.SERVICE, balancing.GROUP, group):
+                    self._queues.services.add(key_of(other))
         # A machine may have waited for it.
-        elif change.old is None and change.new is not None:
+        if change.old is None and change.new is not None:
             for key in relations.waiting_vmis(self._cache, change.new):
                 self._queues.vmis.add(key)
 
@@ -206,4 +208,5 @@ def _wish(service: Manifest | None) -> object:
     """Return what decides about a Service's address, and about those that it shares it with."""
     if service is None or not balancing.wants_address(service):
         return None
-    return balancing.wish_of(service), service["spec"].get("ports"), source_ranges.clients_of(service)
+    selects = bool(fields.mapping(service, "spec", "selector"))
+    return balancing.wish_of(service), service["spec"].get("ports"), source_ranges.clients_of(service), selects

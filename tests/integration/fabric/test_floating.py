@@ -29,6 +29,8 @@ from virtualserver.installation import ranges
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
+    from virtualserver.fabric.desired.state import Protocol
+
 FIRST, SECOND, OTHER = "203.0.113.7", "203.0.113.8", "203.0.113.9"
 ONE, TWO, PLAIN = "10.42.0.2", "10.42.0.3", "10.42.0.4"
 NARROW = 1300
@@ -144,6 +146,35 @@ async def test_a_published_port_of_the_address_wins_and_the_rest_floats(street: 
         assert street.internet.tcp(FIRST, 22) == world.CLIENT_ADDRESS
         with pytest.raises(TimeoutError):
             street.internet.tcp(FIRST, 2222, seconds=1)
+
+
+async def test_fault_16_a_published_port_is_decided_by_its_own_service_alone(street: Street) -> None:
+    """Whether its clients are others than the floating ones, or nobody is behind it."""
+    internet, there = street.internet, ip_address(FIRST)
+    decided: frozenset[tuple[Protocol, int]] = frozenset({("TCP", 2222), ("UDP", 53)})
+    for clients in (None, (ip_network(f"{world.CLIENT_ADDRESS}/32"),)):
+        with street.one.serving(2222), street.one.serving(53, protocol="udp"), serving(street.one):
+            await street.plane.set_service("a", floats(FIRST, ONE))
+            with internet.connect(FIRST, 2222) as ended, internet.connect(FIRST, 8080) as kept:
+                assert ended.recv(100) and kept.recv(100)
+                some = FloatingAddress(there, ip_address(ONE), clients, is_source=True, decided=decided)
+                rules = ServiceRules(announced=frozenset({there}), floating=frozenset({some}))
+                await street.plane.set_service("a", rules)
+                port = PublishedPort(there, 2222, "TCP", ip_address(ONE), 2222, (ip_network("192.0.2.0/24"),))
+                await street.plane.set_service("published", ServiceRules(ports=frozenset({port})))
+                assert world.is_reset(ended), "it floated, and is published now"
+                kept.sendall(b"here")
+                assert kept.recv(100) == b"here"
+            for node in (internet, street.plain):
+                with pytest.raises(ConnectionRefusedError):
+                    node.connect(FIRST, 2222)
+                with pytest.raises(ConnectionRefusedError):
+                    node.udp(FIRST, 53, seconds=1)
+            assert internet.tcp(FIRST, 8080) == world.CLIENT_ADDRESS, "the rest floats"
+            await street.plane.remove_service("published")
+            with pytest.raises(ConnectionRefusedError):
+                internet.connect(FIRST, 2222)
+            assert await street.plane.set_service("a", rules) == 0
 
 
 async def test_source_ranges_hold_for_all_ports_and_ping_and_change_while_flows_are_open(street: Street) -> None:

@@ -75,6 +75,22 @@ async def test_a_change_of_source_ranges_lets_those_that_share_the_address_look_
     assert await keys(node.queues.services) == {"a", "b"}
 
 
+PLAIN = a_service("a", key="server")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, PLAIN), (PLAIN, a_service("a", key="server", selector={"for": "one"})), (a_service("a", key="k"), PLAIN)],
+)
+async def test_fault_16_a_service_that_comes_to_an_address_or_gets_a_selector_lets_those_that_share_it_look_again(
+    node: Node, before: dict[str, Any] | None, after: dict[str, Any]
+) -> None:
+    """What of the address floats for others depends on it."""
+    node.know(kinds.SERVICE, a_service("b", key="server"))
+    node.change(kinds.SERVICE, before, after)
+    assert await keys(node.queues.services) == {"a", "b"}
+
+
 async def test_a_new_service_wakes_the_vmis_that_wait_for_its_address(node: Node) -> None:
     node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("one", annotations={names.ATTACH_LOAD_BALANCER: "one-tcp"}))
     node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("two"))

@@ -27,6 +27,7 @@ __all__ = [
     "ADMITTED",
     "ANNOUNCED",
     "BRIDGE",
+    "DECIDED",
     "DHCP_HOST",
     "DHCP_OPTIONS",
     "DIRECT",
@@ -86,6 +87,8 @@ FLOATING_TO: Final = {4: "floating_to"}
 """As `FLOATING`, for some clients only, as `PUBLISHED_TO`."""
 FLOATING_SOURCE: Final = {4: "floating_source"}
 """Key: a guest's address. Value: the floating address with which what it sends leaves."""
+DECIDED: Final = {4: "decided"}
+"""Key: a floating address, protocol and port: whom `PUBLISHED` and `PUBLISHED_TO` do not have goes nowhere."""
 OPEN: Final = frozenset({*PUBLISHED.values(), *PUBLISHED_TO.values()})
 """Kinds of ports that take new connections, from everybody or from some."""
 RESTRICTED: Final = {4: "restricted"}
@@ -211,6 +214,8 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
             entries[Entry(FLOATING[version], key)] = str(one.target)
         elif clients:
             entries[Entry(FLOATING_TO[version], key)] = ",".join(f"{network} : {one.target}" for network in clients)
+        for protocol, port in one.decided:
+            entries[Entry(DECIDED[version], f"{key} . {protocol.lower()} . {port}")] = ""
         if one.is_source:
             entries[Entry(FLOATING_SOURCE[version], str(one.target))] = key
     for address, networks in rules.restricted.items():

@@ -23,7 +23,12 @@ _KINDS: Final = {
     **dict.fromkeys((*entries.WITHHELD.values(), *entries.WITHHELD_TO.values()), "withheld port"),
     **dict.fromkeys(entries.ANNOUNCED.values(), "announced address"),
     **dict.fromkeys(
-        (*entries.FLOATING.values(), *entries.FLOATING_TO.values(), *entries.FLOATING_SOURCE.values()),
+        (
+            *entries.FLOATING.values(),
+            *entries.FLOATING_TO.values(),
+            *entries.FLOATING_SOURCE.values(),
+            *entries.DECIDED.values(),
+        ),
         "floating address",
     ),
     **dict.fromkeys(

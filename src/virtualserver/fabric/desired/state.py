@@ -254,12 +254,14 @@ class FloatingAddress:
         target: The guest's address, of the same family.
         clients: From where it may be called, as a `PublishedPort` has it.
         is_source: True where what the guest sends to the outside leaves with this address.
+        decided: Ports of the address that others publish, or withhold: what those do not admit goes nowhere.
     """
 
     address: Address
     target: Address
     clients: tuple[Network, ...] | None = None
     is_source: bool = False
+    decided: frozenset[tuple[Protocol, int]] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

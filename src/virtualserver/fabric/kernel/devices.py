@@ -116,7 +116,7 @@ def cuts(delta: Delta) -> list[conntrack.Flows]:
     Source: kube-proxy, which clears the UDP flows of an endpoint that is no longer ready, and no TCP flows.
 
     A floating address that goes to another guest, or to none, takes no flow along: those that came to it end, and those
-    that left with it.
+    that left with it. So do those to a port of it that is published from now on.
     """
     stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _PORTS}
     found: list[conntrack.Flows] = []
@@ -157,6 +157,13 @@ def _floated(delta: Delta) -> Iterator[conntrack.Flows]:
             yield conntrack.Flows(answered_to=address)
         elif after.clients is not None and after.clients != before.clients:
             yield conntrack.Flows(to=address, spared=after.clients)
+    begins = {entry.key for entry in delta.added if entry.kind in _FLOATING}
+    begins -= {entry.key for entry in delta.removed if entry.kind in _FLOATING}
+    for entry in delta.added:
+        if entry.kind in entries.DECIDED.values():
+            address, protocol, port = entry.key.split(" . ")
+            if address not in begins:
+                yield conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port))
 
 
 def _newly_restricted(delta: Delta) -> list[str]:

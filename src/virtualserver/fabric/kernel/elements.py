@@ -44,7 +44,9 @@ SETS: Final[Mapping[str, Set]] = {
     **dict.fromkeys(entries.ANNOUNCED.values(), Set("inet", 0)),
     **dict.fromkeys((*entries.PUBLISHED.values(), *entries.WITHHELD.values()), Set("inet", 0)),
     **dict.fromkeys((*entries.PUBLISHED_TO.values(), *entries.WITHHELD_TO.values()), Set("inet", 0, several=True)),
-    **dict.fromkeys((*entries.FLOATING.values(), *entries.FLOATING_SOURCE.values()), Set("inet", 0)),
+    **dict.fromkeys(
+        (*entries.FLOATING.values(), *entries.FLOATING_SOURCE.values(), *entries.DECIDED.values()), Set("inet", 0)
+    ),
     **dict.fromkeys(entries.FLOATING_TO.values(), Set("inet", 0, several=True)),
     **dict.fromkeys(entries.RESTRICTED.values(), Set("inet", 0)),
     **dict.fromkeys(entries.ADMITTED.values(), Set("inet", 0, several=True)),

@@ -96,11 +96,12 @@ table inet virtualserver {{
   map withheld_to {{
     type ipv4_addr . inet_proto . inet_service . ipv4_addr : ipv4_addr . inet_service; flags interval;
   }}
-  # floating addresses and the guests that have all of their traffic; the same for some clients only; and with which of
-  # them what a guest sends leaves
+  # floating addresses and the guests that have all of their traffic; the same for some clients only; with which of them
+  # what a guest sends leaves; and ports of theirs that are published, or withheld, and float for nobody
   map floating {{ type ipv4_addr : ipv4_addr; }}
   map floating_to {{ type ipv4_addr . ipv4_addr : ipv4_addr; flags interval; }}
   map floating_source {{ type ipv4_addr : ipv4_addr; }}
+  set decided {{ type ipv4_addr . inet_proto . inet_service; }}
   set restricted {{ type ipv4_addr; }}
   set admitted {{ type ipv4_addr . ipv4_addr; flags interval; }}
   # what each NIC makes of the kernel's tables and of dnsmasq's time; the rules fill these
@@ -278,6 +279,7 @@ table inet virtualserver {{
     # no port is open to everybody and to some, and no address floats for both
     dnat ip to ip daddr . meta l4proto . th dport map @published
     meta l4proto {{ tcp, udp }} dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @published_to
+    ip daddr . meta l4proto . th dport @decided accept
     # what is left of an address that floats goes to its guest, whatever the protocol
     dnat ip to ip daddr map @floating
     dnat ip to ip daddr . ip saddr map @floating_to

@@ -22,6 +22,7 @@ from virtualserver.node.ownership import is_made_by, server_of
 from virtualserver.node.services import balancing, floating, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
 from virtualserver.plan.floating import places
+from virtualserver.plan.ownership import claim_name
 from virtualserver.plan.sites.local import floats_message
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ class ServiceController:
             self._uids[key] = uid
             await self._put(uid, wanted)
             self._look_at_others_of(look.floats, key)
+            self._look_at_those_that_float(look.sharing, key)
             for vmi in relations.waiting_vmis(self._cache, service):
                 self._queues.vmis.add(vmi)
         # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
@@ -269,8 +271,8 @@ class ServiceController:
         server = floating.claimant(self._cache, service, granted)
         if server is None or self._on_host(service):
             return None
-        claimed = (floating.claimant(self._cache, one, granted) for one in sharing.group.services)
-        if next(one for one in claimed if one is not None) is not server:
+        claimants = [(one, floating.claimant(self._cache, one, granted)) for one in sharing.group.services]
+        if next(one for _, one in claimants if one is not None) is not server:
             return None
         vmi = floating.guest_of(self._cache, server)
         link = self._held.cluster_link(vmi["metadata"]["uid"]) if vmi is not None else None
@@ -279,6 +281,9 @@ class ServiceController:
             vmi,
             relations.addresses_on(self._held, vmi) if vmi is not None else (),
             is_source=link is not None and link.translated and self._is_first(server, service, granted),
+            services=tuple(
+                one for one, its in claimants if its is server and not relations.members_of(self._cache, one)
+            ),
         )
 
     def _is_first(self, server: Manifest, service: Manifest, granted: tuple[Address, ...]) -> bool:
@@ -302,6 +307,12 @@ class ServiceController:
             for other in floating.claimed_by(self._cache, floats.server["metadata"]["uid"]):
                 if other != key:
                     self._queues.services.add(other)
+
+    def _look_at_those_that_float(self, sharing: _Sharing, key: Key) -> None:
+        """Look again at the claimed Services that share an address: what of it floats depends on all of them."""
+        for other in map(key_of, sharing.group.services):
+            if other != key and self._cache.get(kinds.ENDPOINT_SLICE, (other[0], claim_name(other[1]))):
+                self._queues.services.add(other)
 
     def _rules(self, service: Manifest, look: _Look) -> ServiceRules:
         sharing = look.sharing

@@ -32,12 +32,14 @@ class Floats(NamedTuple):
         vmi: Its VMI; None while there is none.
         addresses: Those that the VMI's cluster NIC has in the data plane; none while it does not run.
         is_source: Whether what the guest sends to the outside leaves with them.
+        services: Those, of the Services that share the addresses, by which they float; the others publish ports.
     """
 
     server: Manifest
     vmi: Manifest | None
     addresses: tuple[Address, ...] = ()
     is_source: bool = False
+    services: tuple[Manifest, ...] = ()
 
 
 def claimed_by(cache: Cache, server: str) -> list[Key]:

@@ -20,6 +20,7 @@ from virtualserver.plan.ownership import SERVICE_NAME
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from virtualserver.fabric.desired.state import Protocol
     from virtualserver.kube.objects import Manifest
     from virtualserver.node.services.floating import Floats
 
@@ -112,19 +113,32 @@ def rules_of(
         restricted={} if restricted is None else dict.fromkeys(on_nics, restricted),
         announced=frozenset() if is_attached or on_host else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
-        floating=frozenset(_floating(floats, granted, on_guests, [service, *sharing])) if floats else frozenset(),
+        floating=frozenset(_floating(floats, granted, on_guests, sharing)) if floats else frozenset(),
     )
 
 
 def _floating(
-    floats: Floats, granted: Iterable[Address], on_guests: Collection[Address], services: Iterable[Manifest]
+    floats: Floats, granted: Iterable[Address], on_guests: Collection[Address], sharing: Iterable[Manifest]
 ) -> Iterator[FloatingAddress]:
-    """Yield the addresses that float, each with the guest's of its family; all ports of one have the same clients."""
-    clients = source_ranges.of_all(services)
+    """Yield the addresses that float, each with the guest's of its family; what floats of one has the same clients.
+
+    A port that another Service publishes is that one's alone, whether a machine is behind it or not. Where each that
+    is claimed leads to machines itself, nobody says who may call the rest, and nothing floats.
+    """
+    if not floats.services:
+        return
+    clients = source_ranges.of_all(floats.services)
+    others = [one for one in sharing if one not in floats.services and fields.mapping(one, "spec", "selector")]
+    decided = _numbers(others) - _numbers(floats.services)
     for address in granted:
         target = next((one for one in floats.addresses if one.version == address.version), None)
         if target is not None and address not in on_guests:
-            yield FloatingAddress(address, target, clients, is_source=floats.is_source)
+            yield FloatingAddress(address, target, clients, is_source=floats.is_source, decided=decided)
+
+
+def _numbers(services: Iterable[Manifest]) -> frozenset[tuple[Protocol, int]]:
+    ports = (port for service in services for port in fields.items(service, "spec", "ports"))
+    return frozenset((port.get("protocol", "TCP"), port["port"]) for port in ports)
 
 
 def _ports(

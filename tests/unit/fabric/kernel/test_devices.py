@@ -101,6 +101,15 @@ def test_a_floating_address_takes_no_flow_along(
     assert cuts(difference(entries(before), entries(after))) == cut
 
 
+def test_a_floating_addresss_port_that_is_published_from_now_on_keeps_no_flow_that_floated() -> None:
+    port = {Entry("decided", PORT): ""}
+    floats = {Entry("floating", PORT.partition(" . ")[0]): "10.42.0.2"}
+    assert cuts(Delta({}, port)) == [TCP]
+    assert cuts(Delta(floats, floats | port)) == [TCP]
+    assert cuts(Delta({}, floats | port)) == [], "those of the published port are all there are"
+    assert cuts(Delta(port, {})) == []
+
+
 def test_another_source_address_cuts_nothing() -> None:
     source = Entry("floating_source", "10.42.0.2")
     assert cuts(Delta(removed={source: "203.0.113.9"}, added={source: "203.0.113.8"})) == []

@@ -114,7 +114,7 @@ async def test_an_address_that_floats_takes_all_its_ports_along_and_cluster_port
         "spec": {"clusterIPs": [str(CLUSTER)], "ports": [{"port": 80}]},
     }
     vmi = {"metadata": {"name": "web", "uid": "v"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-    floats = Floats(node.server("web", "address"), vmi, (GUEST,), is_source=True)
+    floats = Floats(node.server("web", "address"), vmi, (GUEST,), is_source=True, services=(service,))
     rules = rules_of(service, [Backend(vmi, (GUEST,))], granted=[ADDRESS], floats=floats)
     assert rules.floating == {FloatingAddress(ADDRESS, GUEST, None, is_source=True)}
     assert rules.ports == {PublishedPort(CLUSTER, 80, "TCP", GUEST, 80)}
@@ -122,6 +122,32 @@ async def test_an_address_that_floats_takes_all_its_ports_along_and_cluster_port
     stopped = rules_of(service, [], granted=[ADDRESS], floats=floats._replace(addresses=()))
     assert not stopped.floating and stopped.announced == {ADDRESS}
     ranges = {**service, "spec": {**service["spec"], "loadBalancerSourceRanges": ["192.0.2.0/24"]}}
-    (one,) = rules_of(ranges, [], granted=[ADDRESS], floats=floats).floating
+    (one,) = rules_of(ranges, [], granted=[ADDRESS], floats=floats._replace(services=(ranges,))).floating
     assert one.clients == (ipaddress.ip_network("192.0.2.0/24"),)
     assert not rules_of(service, [], granted=[ADDRESS], on_guests=[ADDRESS], floats=floats).floating
+
+
+async def test_fault_16_a_port_that_another_service_publishes_floats_for_nobody_and_lends_no_clients(
+    node: Node,
+) -> None:
+    def a_service(name: str, port: int, ranges: str, **spec: Any) -> Manifest:
+        parts = {"ports": [{"port": port}], "loadBalancerSourceRanges": [ranges], **spec}
+        return {"metadata": {"namespace": "ns", "name": name, "uid": name}, "spec": parts}
+
+    floating_one, idle = a_service("address", 9, "100.99.0.2/32"), a_service("idle", 80, "192.0.2.0/24")
+    others = [
+        a_service("admin", 22, "203.0.113.0/24", selector={"kubevirt.io/domain": "web"}),
+        a_service("off", 53, "203.0.113.0/24", selector={"nobody": "has it"}, ports=[{"port": 53, "protocol": "UDP"}]),
+        a_service(
+            "twice", 9, "203.0.113.0/24", selector={"nobody": "has it"}
+        ),  # refused: the port is the floating one's
+    ]
+    vmi = {"metadata": {"name": "web", "uid": "v"}}
+    floats = Floats(node.server("web", "address"), vmi, (GUEST,), services=(floating_one,))
+    rules = rules_of(
+        floating_one, [Backend(vmi, (GUEST,))], granted=[ADDRESS], floats=floats, sharing=[floating_one, idle, *others]
+    )
+    clients = (ipaddress.ip_network("100.99.0.2/32"),)
+    assert rules.floating == {FloatingAddress(ADDRESS, GUEST, clients, decided=frozenset({("TCP", 22), ("UDP", 53)}))}
+    nobodys = floats._replace(services=())
+    assert not rules_of(floating_one, [], granted=[ADDRESS], floats=nobodys, sharing=[floating_one]).floating
