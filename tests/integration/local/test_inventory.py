@@ -93,6 +93,7 @@ def made(tmp_path: Path) -> Generator[Made]:
             for child in made.children:
                 child.kill()
                 child.wait()
+            down.stop(made.installation, report=Unseen(), purged=True)  # a test may have purged another one
             for group in Path("/sys/fs/cgroup").glob("virtualserver-t9/*"):
                 group.rmdir()
                 group.parent.rmdir()
