@@ -7,6 +7,7 @@ Source: KubeVirt API v1.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver.api import names, quantity, resolver
@@ -27,6 +28,7 @@ PAUSED: Final = "Paused"
 _DEFAULT_GRACE_SECONDS: Final = 30
 _MOST_VPCS: Final = 10
 """As a VirtualServer may have."""
+_MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
 _DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
 
@@ -196,6 +198,13 @@ def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], n
             yield f"{path} has more than one entry {name}: name each once"
     for name in set(named) - {*known}:
         yield f"spec.domain.devices.interfaces[{name}] has no network of its name in spec.networks: name both alike"
+    for one in interfaces:
+        mac = canonical(one.get("macAddress") or "")
+        path = f"spec.domain.devices.interfaces[{one['name']}].macAddress: {one.get('macAddress')!r}"
+        if mac and not _MAC.fullmatch(mac):
+            yield f"{path} is no MAC address: write six octets, such as 52:54:00:12:34:56"
+        elif mac and int(mac[:2], 16) & 1:
+            yield f"{path} is the address of a group: use one whose first octet is even"
     for network in networks:
         path = f"spec.networks[{network['name']}]"
         if interfaces and network["name"] not in named:
