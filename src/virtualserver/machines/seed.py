@@ -28,12 +28,14 @@ class SeedError(Exception):
     """The seed could not be written; the message says why and what to do."""
 
 
-def write_seed(path: Path, *, user_data: str, meta_data: str, network_config: str | None, user: int) -> None:
+def write_seed(
+    path: Path, *, user_data: str | bytes, meta_data: str, network_config: str | bytes | None, user: int
+) -> None:
     """Write the ISO in place of what was there; the same content gives the same bytes.
 
     Args:
         path: The file; its folder exists and the machine's user can enter it.
-        user_data: ``#cloud-config`` and so on; may be empty.
+        user_data: ``#cloud-config`` and so on, or bytes that cloud-init unpacks (gzip); may be empty.
         meta_data: YAML or JSON with ``instance-id`` and ``local-hostname``.
         network_config: Network configuration version 1 or 2; None: cloud-init's default, DHCP.
         user: UID and GID that may read it, alone.
@@ -41,14 +43,14 @@ def write_seed(path: Path, *, user_data: str, meta_data: str, network_config: st
     Raises:
         SeedError: xorriso is missing or failed.
     """
-    content = {"meta-data": meta_data, "user-data": user_data}
+    content: dict[str, str | bytes] = {"meta-data": meta_data, "user-data": user_data}
     if network_config is not None:
         content["network-config"] = network_config
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=_UNFINISHED) as folder:
         files = Path(folder, "files")
         files.mkdir()
         for name, text in content.items():
-            (files / name).write_text(text)
+            (files / name).write_bytes(text.encode() if isinstance(text, str) else text)
             os.utime(files / name, (_MOMENT_EPOCH, _MOMENT_EPOCH))
         os.utime(files, (_MOMENT_EPOCH, _MOMENT_EPOCH))
         iso = Path(folder, "seed.iso")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import time
@@ -81,3 +82,10 @@ def test_without_xorriso_the_error_names_the_package(tmp_path: Path, monkeypatch
     with pytest.raises(SeedError, match=r"apt-get install .*xorriso"):
         written(tmp_path / "seed.iso")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_user_data_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
+    packed = gzip.compress(b"#cloud-config\n{}\n", mtime=0)
+    seed = tmp_path / "seed.iso"
+    write_seed(seed, user_data=packed, meta_data="", network_config=None, user=USER)
+    assert packed in seed.read_bytes()

@@ -85,18 +85,18 @@ class Seeds:
     def _path(self, uid: str) -> Path:
         return self._folder / f"{uid}.iso"
 
-    async def _user_data(self, cloud_init: CloudInit, namespace: str) -> str | Wait:
+    async def _user_data(self, cloud_init: CloudInit, namespace: str) -> str | bytes | Wait:
         if not cloud_init.secret:
             return cloud_init.user_data or ""
-        return await self._text(cloud_init.secret, ("userdata", "userData"), namespace)
+        return await self._content(cloud_init.secret, ("userdata", "userData"), namespace)
 
-    async def _network_data(self, cloud_init: CloudInit, namespace: str) -> str | Wait | None:
+    async def _network_data(self, cloud_init: CloudInit, namespace: str) -> str | bytes | Wait | None:
         if not cloud_init.network_secret:
             return cloud_init.network_data
-        return await self._text(cloud_init.network_secret, ("networkdata", "networkData"), namespace)
+        return await self._content(cloud_init.network_secret, ("networkdata", "networkData"), namespace)
 
-    async def _text(self, name: str, keys: tuple[str, str], namespace: str) -> str | Wait:
-        """Return what a Secret has under one of two keys."""
+    async def _content(self, name: str, keys: tuple[str, str], namespace: str) -> bytes | Wait:
+        """Return what a Secret has under one of two keys, text or not: cloud-init unpacks what is gzipped."""
         try:
             secret = await self._client.get(kinds.SECRET, name, namespace=namespace)
         except NotFound:
@@ -105,4 +105,4 @@ class Seeds:
         encoded = data.get(keys[0]) or data.get(keys[1])
         if encoded is None:
             return Wait("WaitingForSecret", f"Secret {namespace}/{name} has no key {keys[0]}")
-        return base64.b64decode(encoded).decode()
+        return base64.b64decode(encoded)
