@@ -15,7 +15,7 @@ from virtualserver.api.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["faults"]
+__all__ = ["faults", "is_nameserver", "is_search"]
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
 
@@ -28,12 +28,22 @@ def faults(config: Mapping[str, Any], *, path: str) -> Iterator[Fault]:
         path: Where it stands, for the faults' paths.
     """
     for index, text in enumerate(config.get("nameservers") or ()):
-        try:
-            if "%" in text:  # a zone may be any text, and these words end up in files
-                raise ValueError
-            ipaddress.ip_address(text)
-        except ValueError:
+        if not is_nameserver(text):
             yield Fault(f"{path}.nameservers[{index}]", f"{text!r} is no IP address: write it like 192.0.2.53")
     for index, text in enumerate(config.get("searches") or ()):
-        if text != "." and not _NAME.fullmatch(text.removesuffix(".")):
+        if text != "." and not is_search(text):
             yield Fault(f"{path}.searches[{index}]", f"{text!r} is no domain name: write it like example.org")
+
+
+def is_nameserver(text: str) -> bool:
+    """Return whether a text is an address that a guest can be told; a zone may be any text, so none has one."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def is_search(text: str) -> bool:
+    """Return whether a text is a domain name, with or without the dot at its end."""
+    return _NAME.fullmatch(text.removesuffix(".")) is not None

@@ -176,6 +176,36 @@ def test_a_node_that_comes_back_finds_all_in_order(node: NodeWorld, how: signal.
     assert "virtualmachines/one/status" in first, "the first write is the stop"
 
 
+def test_a_machine_whose_fields_are_refused_now_goes_on_with_its_links_and_disks(node: NodeWorld) -> None:
+    """An earlier version started it: what a later one refuses holds for the next start."""
+    node.apply(a_service("one-tcp", selects="one"))
+    start(node)
+    address, pid, uid = node.address_of("one-tcp"), node.qemu_pid("one"), node.get("vmi", "one")["metadata"]["uid"]
+    before = len(node.log)
+    node.stop_node()
+    refused = [{"name": "default", "bridge": {}, "macAddress": "zz"}]
+    resolver = {"nameservers": ["x"], "searches": ["a,b"]}
+    spec = {"domain": {"devices": {"interfaces": refused}}, "hostname": "a,b", "dnsConfig": resolver}
+    node.patch("vmi", "one", {"spec": spec})
+    node.start_node()
+    node.apply(a_service("two-tcp", selects="one", ports=(("TCP", 22),)))
+    assert node.tcp(node.address_of("two-tcp"), 22) and node.tcp(address, 22)
+    assert node.qemu_pid("one") == pid
+    hosts = [path for path in (node.installation.fabric_run / "dhcp-host").iterdir() if path.read_text()]
+    assert len(hosts) == 1, "its address is the answer to its next DHCP request, too"
+    # Its disk is open, so it is not removed with its DataVolume: the other one is, by the same sweep.
+    node.apply(a_volume("two"))
+    node.eventually(lambda: node.status("dv", "two").get("phase") == "Succeeded")
+    opened, other = (
+        node.installation.state / "disks" / f"{node.get('dv', name)['metadata']['uid']}.qcow2"
+        for name in ("one", "two")
+    )
+    node.delete("dv", "one", "two")
+    node.eventually(lambda: not other.exists(), seconds=15)
+    assert opened.exists() and node.get("vmi", "one")["metadata"]["uid"] == uid
+    assert "Traceback" not in node.log[before:]
+
+
 def test_machines_that_ran_when_all_was_ended_run_again(node: NodeWorld) -> None:
     start(node)
     uid = node.get("vmi", "one")["metadata"]["uid"]

@@ -7,6 +7,7 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.api import names
 from virtualserver.fabric.desired import names as device_names
 from virtualserver.fabric.desired.state import Address, DhcpLease, GuestLink, Link, Resolver, VpcLink
 from virtualserver.host import resolv_conf
@@ -99,7 +100,7 @@ class Links:
             links[nic.name] = link
         return links
 
-    def of_running(self, vmi: Manifest, nics: Iterable[tuple[NicWish, Nic]], *, user: int) -> Mapping[str, Link]:
+    def of_running(self, vmi: Manifest, nics: Iterable[tuple[str, Nic]], *, user: int) -> Mapping[str, Link]:
         """Return the links of a VMI whose machine runs by the NIC's name, whatever became of its owners since.
 
         Its tap says on whose behalf it was started, and the allocations what it was given then. What the API says now
@@ -107,22 +108,22 @@ class Links:
 
         Args:
             vmi: The VMI.
-            nics: Its NICs, each as it is asked for and as the machine was started with.
+            nics: Its NICs' names, each with what the machine was started with.
             user: Who may open the taps.
         """
         links: dict[str, Link] = {}
-        for wish, nic in nics:
+        for name, nic in nics:
             owner = self._nics.owner_of_tap(nic.device)
             if owner is None or self._is_anothers(owner, vmi):
                 _logger.error("%s/%s: tap %s was not made for it: it gets no link", *key_of(vmi), nic.device)
                 continue
             if vpc := self._nics.vpc_of_tap(nic.device):
                 bridge = self.bridge_of(vmi["metadata"]["namespace"], vpc)
-                links[wish.name] = VpcLink(nic.device, nic.mac, user, bridge, nic.mtu or DEFAULT_MTU)
+                links[name] = VpcLink(nic.device, nic.mac, user, bridge, nic.mtu or DEFAULT_MTU)
                 continue
             addresses, is_attached = self._recorded(vmi, owner)
             if addresses:
-                links[wish.name] = self._link(
+                links[name] = self._link(
                     vmi, device=nic.device, mac=nic.mac, user=user, addresses=addresses, is_attached=is_attached
                 )
         return links
@@ -311,16 +312,22 @@ def guest_link(
         is_attached: True where they are load balancer addresses, which are not translated.
         resolver: What the guest is told about names.
     """
-    hostname = vmi["spec"].get("hostname") or vmi["metadata"]["name"]
+    hostname = _first_label(vmi["spec"].get("hostname") or "")
+    if not names.DNS_LABEL.fullmatch(hostname):  # refused before a start, but not of a machine that runs
+        hostname = _first_label(vmi["metadata"]["name"])
     return GuestLink(
         device=device,
         mac=mac,
         addresses=addresses,
-        hostname=hostname.partition(".")[0][:63],
+        hostname=hostname,
         resolver=resolver,
         user=user,
         translated=not is_attached,
     )
+
+
+def _first_label(name: str) -> str:
+    return name.partition(".")[0][:63]
 
 
 def has_taken(link: GuestLink, leases: Mapping[str, DhcpLease], *, since: float) -> bool:

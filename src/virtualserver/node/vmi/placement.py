@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -78,15 +77,17 @@ class Placement:
             # Its button was pressed, and who did it is dead: what it does about that is not its own will.
             if machine.is_dismissed:
                 asyncio.get_running_loop().call_later(lifecycle.DISMISSED_SECONDS, machine.retain)
-            # An earlier version may have started what this one refuses: its machine goes on.
-            with contextlib.suppress(specification.Unsupported):
-                self._hold(vmi, machine.spec)
+            self._hold(vmi, machine.spec)
 
     def _hold(self, vmi: Manifest, spec: MachineSpec) -> None:
-        """Hold the disks and links that a machine was started with."""
-        uid, wish = vmi["metadata"]["uid"], specification.wish_of(vmi)
+        """Hold the disks and links that a machine was started with.
+
+        Nothing is asked of the VMI but what its NICs are called: an earlier version may have started what this one
+        refuses, and its machine goes on.
+        """
+        uid, nics = vmi["metadata"]["uid"], specification.nic_names(vmi["spec"])
         self._held.add_disks(uid, self._volumes.identifiers_at(disk.path for disk in spec.disks))
-        links = self._links.of_running(vmi, zip(wish.nics, spec.nics, strict=False), user=spec.user)
+        links = self._links.of_running(vmi, zip(nics, spec.nics, strict=False), user=spec.user)
         for nic, link in links.items():
             self._held.add_link(uid, nic, link)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from virtualserver.api.resolver import is_nameserver, is_search
 from virtualserver.fabric.desired.options import carried
 from virtualserver.fabric.desired.state import GATEWAYS, Resolver
 from virtualserver.kube import fields
@@ -52,8 +53,9 @@ def resolver_of(spec: Manifest, *, namespace: str, host: ResolvConf) -> Resolver
         service = f"svc.{_CLUSTER_DOMAIN}"
         base = Resolver(CLUSTER_RESOLVER, (f"{namespace}.{service}", service, _CLUSTER_DOMAIN))
     config: Mapping[str, Sequence[str]] = fields.mapping(spec, "dnsConfig")
-    nameservers = [ipaddress.ip_address(text) for text in config.get("nameservers") or ()]
-    searches = [search.rstrip(".") for search in config.get("searches") or () if search != "."]
+    # What is none is refused before a start. A machine that runs already is told the rest.
+    nameservers = map(ipaddress.ip_address, filter(is_nameserver, config.get("nameservers") or ()))
+    searches = [search.removesuffix(".") for search in config.get("searches") or () if is_search(search)]
     return Resolver(_merged(base.nameservers, nameservers), _merged(base.searches, searches))
 
 

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["PAUSED", "CloudInit", "DiskWish", "MachineWish", "NicWish", "Unsupported", "grace_seconds", "wish_of"]
+__all__ = [
+    "PAUSED",
+    "CloudInit",
+    "DiskWish",
+    "MachineWish",
+    "NicWish",
+    "Unsupported",
+    "grace_seconds",
+    "nic_names",
+    "wish_of",
+]
 
 PAUSED: Final = "Paused"
 """The one start strategy: the guest stands still until it is unpaused."""
@@ -153,18 +163,20 @@ def wish_of(vmi: Manifest) -> MachineWish:
     )
 
 
-def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish, ...]:
-    name = cluster_network(spec)
-    interfaces = fields.items(devices, "interfaces")
-    if not interfaces:
-        is_attached = name is not None and devices.get("autoattachPodInterface", True)
-        return (NicWish(str(name), None),) if is_attached else ()
-    vpcs = {network["name"]: vpc_of(network) for network in fields.items(spec, "networks")}
+def nic_names(spec: Mapping[str, Any]) -> list[str]:
+    """Return what the NICs of a VMI's ``spec`` are called, in the guest's order, whether it can be run here or not."""
+    devices = fields.mapping(spec, "domain", "devices")
     # The order of the interfaces decides, as with KubeVirt.
-    return tuple(
-        NicWish(one["name"], canonical(one["macAddress"]) if one.get("macAddress") else None, vpcs.get(one["name"]))
-        for one in interfaces
-    )
+    if interfaces := fields.items(devices, "interfaces"):
+        return [one["name"] for one in interfaces]
+    name = cluster_network(spec)
+    return [name] if name is not None and devices.get("autoattachPodInterface", True) else []
+
+
+def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish, ...]:
+    macs = {one["name"]: canonical(one.get("macAddress") or "") for one in fields.items(devices, "interfaces")}
+    vpcs = {network["name"]: vpc_of(network) for network in fields.items(spec, "networks")}
+    return tuple(NicWish(name, macs.get(name) or None, vpcs.get(name)) for name in nic_names(spec))
 
 
 def _memory(domain: Mapping[str, Any]) -> int:

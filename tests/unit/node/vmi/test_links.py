@@ -53,6 +53,7 @@ def test_the_hostname_is_one_label() -> None:
     assert a_link().hostname == "one"
     assert a_link(hostname="web.example.test").hostname == "web"
     assert len(a_link("x" * 80).hostname) == 63
+    assert a_link(hostname="a,b\nc").hostname == "one", "what dnsmasq would read otherwise"
 
 
 def test_only_own_addresses_are_translated() -> None:
@@ -127,7 +128,7 @@ class Host:
 
     def of_running(self, device: str, **of_vmi: Any) -> dict[str, GuestLink]:
         nic = Nic(device=device, mac="02:00:00:00:00:07")
-        found = self.links.of_running(a_vmi(**of_vmi), [(NicWish("lan", None), nic)], user=100)
+        found = self.links.of_running(a_vmi(**of_vmi), [("lan", nic)], user=100)
         return {name: link for name, link in found.items() if isinstance(link, GuestLink)}
 
     def knows(self, resource: Resource, name: str, uid: str, *, owner: str | None = None) -> None:
@@ -324,8 +325,7 @@ def test_a_machine_that_runs_keeps_its_place_on_a_vpc_whatever_its_object_says_n
     assert isinstance(links, dict)
     blue = links["vpc-0"]
     nic = Nic(blue.device, blue.mac, blue.mtu)
-    wish = NicWish("vpc-0", None, "red")
-    assert host.links.of_running(a_vmi(), [(wish, nic)], user=100) == {"vpc-0": blue}
+    assert host.links.of_running(a_vmi(), [("vpc-0", nic)], user=100) == {"vpc-0": blue}
 
 
 def test_a_definition_that_is_deleted_or_changed_in_use_is_told_of(host: Host) -> None:

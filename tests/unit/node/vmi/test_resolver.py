@@ -43,6 +43,11 @@ def test_a_configuration_is_appended_without_repeats() -> None:
     assert resolved(dnsConfig=config) == ([*CLUSTER, "192.0.2.53"], [*SEARCHES, "a.test"])
 
 
+def test_what_is_no_address_or_domain_name_is_left_out_for_a_machine_that_runs_already() -> None:
+    config = {"nameservers": ["x", "192.0.2.53\n192.0.2.54", "fe80::1%x", "192.0.2.53"], "searches": ["a,b", ".", "c."]}
+    assert resolved(dnsPolicy="None", dnsConfig=config) == (["192.0.2.53"], ["c"])
+
+
 def test_what_dhcp_has_no_room_for_is_named_with_its_field() -> None:
     config = {"nameservers": [f"192.0.2.{n}" for n in range(1, 63)], "searches": [f"{n}{'x' * 60}" for n in range(9)]}
     told = left_out(resolver_of({"dnsPolicy": "None", "dnsConfig": config}, namespace="ns", host=HOST))
