@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -183,9 +183,9 @@ def test_a_machine_whose_fields_are_refused_now_goes_on_with_its_links_and_disks
     address, pid, uid = node.address_of("one-tcp"), node.qemu_pid("one"), node.get("vmi", "one")["metadata"]["uid"]
     before = len(node.log)
     node.stop_node()
-    refused = [{"name": "default", "bridge": {}, "macAddress": "zz"}]
+    refused: list[dict[str, Any]] = [{"name": "default", "bridge": {}, "macAddress": "zz"}]
     resolver = {"nameservers": ["x"], "searches": ["a,b"]}
-    spec = {"domain": {"devices": {"interfaces": refused}}, "hostname": "a,b", "dnsConfig": resolver}
+    spec: dict[str, Any] = {"domain": {"devices": {"interfaces": refused}}, "hostname": "a,b", "dnsConfig": resolver}
     node.patch("vmi", "one", {"spec": spec})
     node.start_node()
     node.apply(a_service("two-tcp", selects="one", ports=(("TCP", 22),)))

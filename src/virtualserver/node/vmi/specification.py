@@ -6,6 +6,7 @@ Source: KubeVirt API v1.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -72,14 +73,14 @@ class CloudInit:
 
     Attributes:
         secret: Name of the Secret with key ``userdata``; None: `user_data` is the text.
-        user_data: The text; None where a Secret has it.
+        user_data: The text, or what its base64 stands for; None where a Secret has it.
         network_data: The network configuration; None: DHCP on the first NIC, as cloud-init does by itself.
         network_secret: Name of the Secret with key ``networkdata``; None: `network_data` is the text.
     """
 
     secret: str | None
-    user_data: str | None
-    network_data: str | None
+    user_data: str | bytes | None
+    network_data: str | bytes | None
     network_secret: str | None = None
 
 
@@ -268,7 +269,7 @@ def _volumes(
             continue
         source = next((field for field in volume if field != "name"), "")
         if source in _CLOUD_INIT:
-            cloud_init = _cloud_init(volume[source])
+            cloud_init = _cloud_init(volume[source], f"spec.volumes[{name}].{source}", faults)
         elif source in _DISK_SOURCES:
             wishes.append((disk.get("bootOrder") or 1 << 20, _disk(disk, source, volume[source])))
         else:
@@ -288,11 +289,22 @@ def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any]) -> Di
     )
 
 
-def _cloud_init(source: Mapping[str, Any]) -> CloudInit:
-    secret = fields.mapping(source, "secretRef")
+def _cloud_init(source: Mapping[str, Any], path: str, faults: list[str]) -> CloudInit:
     return CloudInit(
-        secret=secret.get("name"),
-        user_data=source.get("userData"),
-        network_data=source.get("networkData"),
+        secret=fields.mapping(source, "secretRef").get("name"),
+        user_data=_inline(source, "userData", path, faults),
+        network_data=_inline(source, "networkData", path, faults),
         network_secret=fields.mapping(source, "networkDataSecretRef").get("name"),
     )
+
+
+def _inline(source: Mapping[str, Any], field: str, path: str, faults: list[str]) -> str | bytes | None:
+    """Return what a field holds, as text or, in the field beside it, as base64."""
+    encoded = source.get(f"{field}Base64")
+    if not encoded:
+        return source.get(field)
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        faults.append(f"{path}.{field}Base64 is no base64 ({error}): write it as `base64 -w0` does")
+        return None

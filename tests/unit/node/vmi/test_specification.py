@@ -55,9 +55,15 @@ def test_what_the_dhcp_server_cannot_tell_a_guest_is_refused() -> None:
 
 @pytest.mark.parametrize(("mac", "words"), [("zz", "is no MAC address"), ("01:00:5e:00:00:01", "address of a group")])
 def test_what_no_nic_can_have_as_its_mac_is_refused(mac: str, words: str) -> None:
-    interfaces = [{"name": "default", "bridge": {}, "macAddress": mac}]
+    interfaces: list[dict[str, Any]] = [{"name": "default", "bridge": {}, "macAddress": mac}]
     with pytest.raises(Unsupported, match=rf"interfaces\[default\]\.macAddress: '{mac}' .*{words}"):
         wish_of(a_vmi(devices={"interfaces": interfaces}))
+
+
+def test_what_is_no_base64_is_refused_by_its_field() -> None:
+    volumes = [{"name": "root", "cloudInitNoCloud": {"userDataBase64": "not so"}}]
+    with pytest.raises(Unsupported, match=r"spec\.volumes\[root\]\.cloudInitNoCloud\.userDataBase64 is no base64"):
+        wish_of(a_vmi(volumes=volumes))
 
 
 def test_processors_are_multiplied() -> None:
