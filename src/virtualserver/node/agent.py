@@ -116,7 +116,8 @@ class Agent:
         # What the API has, and what is to be looked at.
         self._cache = cache = Cache(client, WATCHES)
         self._recorder = Recorder(client, component=names.NODE_MANAGER)
-        writer = NodeWriter(client, cache, self._recorder)
+        folders = (installation.root, installation.run_root)
+        writer = NodeWriter(client, cache, self._recorder, folders=folders)
         overseer = Overseer(cache, writer, oversight)
         self._queues = queues = Queues()
         self._watches = Watches(cache, queues)

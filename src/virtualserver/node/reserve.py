@@ -77,11 +77,11 @@ class Reserve:
     async def _freeze(self, uids: set[str], now: Space) -> None:
         machines = [machine for uid, machine in self._held.machines().items() if uid in uids and not machine.is_frozen]
         why = (
-            f"paused: it writes, and {self._state} has less than {now.reserve >> 20} MiB left, which "
+            f"paused: it writes, and the file system of its disk has less than {now.reserve >> 20} MiB left, which "
             "the control plane needs; it goes on when there is room: delete servers, disks, images or other files"
         )
         for machine in machines:
-            _logger.warning("%s: %s", machine.spec.name, why)
+            _logger.warning("%s: %s (%s)", machine.spec.name, why, self._state)
         await asyncio.gather(*(machine.freeze(why) for machine in machines))
 
     async def _thaw(self) -> None:

@@ -97,7 +97,8 @@ def test_a_disk_that_is_lost_is_not_made_anew_in_silence(node: NodeWorld) -> Non
     node.patch("dv", "one", {"metadata": {"annotations": {"example.test/look": "again"}}})
     node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "DiskGone")
     message = node.condition("dv", "one", "Ready")["message"]
-    assert f"{disk} is gone" in message
+    assert f"{disk.name} is gone" in message and str(disk.parent) not in message
+    assert f"{disk} is gone" in node.log
     assert f"delete PersistentVolumeClaim {node.namespace}/one" in message
     assert not disk.exists()
     node.delete("pvc", "one")

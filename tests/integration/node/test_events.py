@@ -63,6 +63,24 @@ def test_what_keeps_a_guest_from_starting_is_told_with_its_reason(node: NodeWorl
     assert "needs 900Gi of memory" in node.api.kubectl("-n", node.namespace, "describe", "vm", "one")
 
 
+def test_a_tenant_reads_no_path_of_the_host_in_conditions_and_events(node: NodeWorld) -> None:
+    disks = node.installation.disks
+    node.apply(a_volume("one"))
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
+    disks.chmod(0o700)
+    try:
+        node.apply(a_machine("one"))
+        node.eventually(lambda: node.condition("vm", "one", "Failure").get("reason") == "LaunchFailed")
+        node.eventually(lambda: "LaunchFailed" in node.api.kubectl("-n", node.namespace, "get", "events"))
+        told = [node.api.kubectl("-n", node.namespace, "get", kind, "-o", "json") for kind in ("vm,vmi,dv", "events")]
+    finally:
+        disks.chmod(0o711)
+    disk = f"{node.get('dv', 'one')['metadata']['uid']}.qcow2"
+    assert all(disk in text and str(node.installation.root) not in text for text in told), told
+    assert f"{disks / disk}" in node.log, "the administrator reads which file it is"
+    node.wait_printable("one", "Running")
+
+
 def test_what_somebody_takes_away_of_the_data_plane_is_put_back_and_told_of_the_node(node: NodeWorld) -> None:
     inside = ("nsenter", f"--net=/run/netns/vs-{node.installation.name}")
     subprocess.run([*inside, "nft", "flush", "ruleset"], check=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
+from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, key_of
@@ -284,6 +285,8 @@ class VolumeController:
         return await self._writer.write_status(kinds.PERSISTENT_VOLUME_CLAIM, claim, bound_status(claim, size))
 
     async def _report(self, volume: Manifest, wait: Wait | None) -> None:
+        if wait is not None and wait.reason != (condition_of(volume, "Ready") or {}).get("reason"):
+            _logger.warning("%s/%s: %s: %s", *key_of(volume), wait.reason, wait.message)
         await self._writer.write_status(kinds.DATA_VOLUME, volume, status_of(volume, wait, now=time.time()))
 
 
