@@ -91,6 +91,11 @@ class Disk:
     serial: str | None = None
     ephemeral: bool = False
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the guest's writes go to `path`."""
+        return not (self.read_only or self.ephemeral)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Nic:

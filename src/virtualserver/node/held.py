@@ -41,7 +41,7 @@ class Held:
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._launching: dict[str, MachineSpec] = {}
         self._links: dict[str, dict[str, Link]] = {}
-        self._disks: dict[str, frozenset[str]] = {}
+        self._disks: dict[str, dict[str, bool]] = {}
 
     # What everybody may ask -----------------------------------------------------------------------------------------
 
@@ -81,6 +81,24 @@ class Held:
     def open_disks(self) -> set[str]:
         """Return the identifiers of the disks that machines have open."""
         return {disk for disks in self._disks.values() for disk in disks}
+
+    def rival(self, uid: str, disk: str, *, writes: bool) -> Key | None:
+        """Return the key of another VMI whose machine has a disk open, None where none is in the way.
+
+        Args:
+            uid: Of the VMI that is about to open it.
+            disk: The disk's identifier.
+            writes: Whether its guest may write; who only reads is in the way of writers alone.
+        """
+        for other, disks in self._disks.items():
+            if other == uid or disk not in disks or not (writes or disks[disk]):
+                continue
+            machine = self._machines.get(other)
+            if other in self._launching:
+                return _key_of_spec(self._launching[other])
+            if machine is not None and not isinstance(machine.state, Ended):
+                return key_of_machine(machine)
+        return None
 
     def footprints(self) -> Iterable[Footprint]:
         """Yield the memory of the machines that run, and of those that are about to."""
@@ -131,9 +149,9 @@ class Held:
         if not self._links[uid]:
             del self._links[uid]
 
-    def add_disks(self, uid: str, disks: Collection[str]) -> None:
-        """Hold the disks that a VMI's machine has open, or is about to open."""
-        self._disks[uid] = frozenset(disks)
+    def add_disks(self, uid: str, disks: Mapping[str, bool]) -> None:
+        """Hold the disks that a VMI's machine has open, or is about to open, and whether its guest writes to them."""
+        self._disks[uid] = dict(disks)
 
     def release(self, uid: str) -> None:
         """Give up what is left of a VMI, and have what it used freed."""
@@ -147,5 +165,9 @@ class Held:
 
 def key_of_machine(machine: Machine) -> Key:
     """Return the key of the VMI that a machine was made for, whether it still exists or not."""
-    namespace, _, name = machine.spec.name.partition("/")
+    return _key_of_spec(machine.spec)
+
+
+def _key_of_spec(spec: MachineSpec) -> Key:
+    namespace, _, name = spec.name.partition("/")
     return namespace, name

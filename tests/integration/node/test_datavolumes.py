@@ -62,6 +62,22 @@ def test_what_is_written_stays_over_a_restart_unless_the_disk_is_ephemeral(node:
     assert node.guest("two").run(read) != "kept"
 
 
+def test_a_disk_that_another_machine_writes_to_stays_that_machines(node: NodeWorld) -> None:
+    node.apply(a_volume("one"), a_machine("one"))
+    node.wait_taken("one")
+    disk = node.installation.disks / f"{node.get('dv', 'one')['metadata']['uid']}.qcow2"
+    before = disk.stat().st_uid
+    node.apply(a_machine("two", volumes=[{"name": "root", "dataVolume": {"name": "one"}}]))
+    node.eventually(lambda: node.condition("vm", "two", "Failure").get("reason") == "DiskInUse")
+    message = node.condition("vm", "two", "Failure")["message"]
+    assert "spec.volumes[root]: the disk of one is in use by VirtualMachine one: stop that one first" in message
+    assert disk.stat().st_uid == before, "its file is still the first one's"
+    node.guest("one").run("echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; sync")
+    node.ask("one", "stop")
+    node.wait_taken("two")
+    assert node.guest("two").run("dd if=/dev/vda bs=4 count=1 2>/dev/null") == "kept"
+
+
 def test_a_source_that_is_not_supported_fails_with_its_name(node: NodeWorld) -> None:
     volume = a_volume("one")
     volume["spec"]["source"] = {"http": {"url": "http://example.test/disk.qcow2"}}

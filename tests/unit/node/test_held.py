@@ -68,10 +68,20 @@ async def test_a_machine_counts_while_it_is_started_and_not_when_the_start_faile
     assert list(held.footprints()) == []
 
 
+async def test_who_writes_to_a_disk_has_it_alone_and_who_reads_shares_it() -> None:
+    held = Held(Queues())
+    spec = MachineSpec(identifier="uid", name="a/web", cpus=1, memory_bytes=1 << 30, accelerator="tcg", user=7)
+    held.add_disks("uid", {"written": True, "read": False})
+    assert held.rival("other", "written", writes=True) is None, "there is no machine: it has ended"
+    with held.launching("uid", spec):
+        assert held.rival("other", "written", writes=False) == held.rival("other", "read", writes=True) == ("a", "web")
+        assert held.rival("other", "read", writes=False) is held.rival("uid", "written", writes=True) is None
+
+
 async def test_disks_are_open_until_all_is_released_and_then_something_may_be_free() -> None:
     queues = Queues()
     held = Held(queues)
-    held.add_disks("uid", {"disk"})
+    held.add_disks("uid", {"disk": True})
     assert held.open_disks() == {"disk"}
     held.release("uid")
     assert held.open_disks() == set()

@@ -86,7 +86,7 @@ class Placement:
         refuses, and its machine goes on.
         """
         uid, nics = vmi["metadata"]["uid"], specification.nic_names(vmi["spec"])
-        self._held.add_disks(uid, self._volumes.identifiers_at(disk.path for disk in spec.disks))
+        self._held.add_disks(uid, self._volumes.identifiers_of(spec.disks))
         links = self._links.of_running(vmi, zip(nics, spec.nics, strict=False), user=spec.user)
         for nic, link in links.items():
             self._held.add_link(uid, nic, link)

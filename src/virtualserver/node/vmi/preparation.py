@@ -39,13 +39,13 @@ class Prepared:
     Attributes:
         spec: For the hypervisor.
         links: Of its NICs, by name, in the guest's order.
-        disks: Identifiers of the disks that it opens.
+        disks: Identifiers of the disks that it opens, and whether its guest writes to each.
         paused: Whether its guest stands still at first.
     """
 
     spec: MachineSpec
     links: Mapping[str, Link]
-    disks: frozenset[str]
+    disks: Mapping[str, bool]
     paused: bool = False
 
 
@@ -110,8 +110,13 @@ class Preparation:
             seed = await self._seeds.write(vmi, wish.cloud_init, owner=owner, user=user)
             if isinstance(seed, Wait):
                 return seed
-        identifiers = _hand_over([file for _, file in disks], user)
-        return Prepared(self._spec(vmi, wish, disks, user, links, seed, accelerator), links, identifiers, wish.paused)
+        spec = self._spec(vmi, wish, disks, user, links, seed, accelerator)
+        identifiers = self._volumes.identifiers_of(spec.disks)
+        # Nothing is awaited from here until the disks are held, so nobody else takes one meanwhile.
+        if rival := self._disk_in_use(vmi, identifiers, disks):
+            return rival
+        _hand_over([file for _, file in disks], user)
+        return Prepared(spec, links, identifiers, wish.paused)
 
     async def _find_disks(self, namespace: str, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
         found: list[tuple[DiskWish, DiskFile]] = []
@@ -122,6 +127,22 @@ class Preparation:
                 return file
             found.append((disk, file))
         return found
+
+    def _disk_in_use(
+        self, vmi: Manifest, identifiers: Mapping[str, bool], disks: list[tuple[DiskWish, DiskFile]]
+    ) -> Wait | None:
+        """Return why a disk must not be handed over: its file would be another user's while a machine writes to it."""
+        for disk, file in disks:
+            if file.identifier is None:
+                continue
+            rival = self._held.rival(vmi["metadata"]["uid"], file.identifier, writes=identifiers[file.identifier])
+            if rival is not None:
+                message = (
+                    f"spec.volumes[{disk.name}]: the disk of {disk.claim} is in use by VirtualMachine {rival[1]}: stop "
+                    "that one first, or give this one a disk of its own"
+                )
+                return Wait("DiskInUse", message)
+        return None
 
     def _shortage(self, vmi: Manifest, wish: MachineWish, accelerator: AcceleratorName) -> Wait | None:
         message = memory.fault(
@@ -174,11 +195,8 @@ class Preparation:
         )
 
 
-def _hand_over(files: list[DiskFile], user: int) -> frozenset[str]:
-    """Give the machine's user the disks that are its own, and return their identifiers."""
-    identifiers: set[str] = set()
+def _hand_over(files: list[DiskFile], user: int) -> None:
+    """Give the machine's user the disks that are its own."""
     for file in files:
         if file.identifier is not None:
-            identifiers.add(file.identifier)
             os.chown(file.path, user, user)
-    return frozenset(identifiers)

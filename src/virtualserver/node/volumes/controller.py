@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from virtualserver.controlplane.site import SiteFound
     from virtualserver.host.followed import Followed
     from virtualserver.kube.cache import Cache
+    from virtualserver.machines.launch import Disk
     from virtualserver.node.held import Held
     from virtualserver.node.overseer import Overseer
     from virtualserver.node.queues import Queues
@@ -170,9 +171,13 @@ class VolumeController:
             return Wait("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} does not exist")
         return DiskFile(path, image.kernel if image else None, identifier)
 
-    def identifiers_at(self, paths: Iterable[Path]) -> list[str]:
-        """Return the identifiers of the disks that are these files; an image's is none."""
-        return [one for one in map(self._disks.identifier_of, paths) if one is not None]
+    def identifiers_of(self, disks: Iterable[Disk]) -> dict[str, bool]:
+        """Return the identifiers of a machine's disks, images aside, and whether its guest writes to each."""
+        found: dict[str, bool] = {}
+        for disk in disks:
+            if identifier := self._disks.identifier_of(disk.path):
+                found[identifier] = found.get(identifier, False) or disk.is_written
+        return found
 
     def sweep(self) -> list[str]:
         """Remove the disks whose DataVolume is gone and that no machine has; return their identifiers.
