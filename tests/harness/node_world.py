@@ -254,6 +254,17 @@ class NodeWorld:
             return False
         return True
 
+    def wait_answers(self, address: str, port: int, *, seconds: float = 180) -> None:
+        """Wait until a port answers; a failure says what the data plane and the guests knew of it meanwhile."""
+
+        def seen() -> str:
+            looks = (("nft", "list", "ruleset"), ("ip", "neigh"), ("ip", "route", "show", "table", "all"))
+            told = [self.in_namespace(*look) for look in looks]
+            consoles = [path.read_text(errors="replace")[-500:] for path in self.installation.machines.rglob("*.log")]
+            return "\n".join([f"{address}:{port} answers", *told, *consoles, self.log[-3000:]])
+
+        self.eventually(lambda: self.answers(address, port), seconds=seconds, what=seen)
+
     def writes_since(self, moment: str) -> list[str]:
         """Return what the node wrote to the API, Events aside, since a time in the form of the audit log."""
         found: list[str] = []
@@ -266,10 +277,13 @@ class NodeWorld:
                     found.append(f"{event['verb']} {event['requestURI']}")
         return found
 
-    def in_namespace(self, *command: str) -> None:
-        """Run a program in the data plane's namespace."""
+    def in_namespace(self, *command: str) -> str:
+        """Run a program in the data plane's namespace, and return what it says."""
         name = f"/run/netns/vs-{self.installation.name}"
-        subprocess.run(("nsenter", f"--net={name}", *command), check=True, timeout=60)
+        done = subprocess.run(
+            ("nsenter", f"--net={name}", *command), check=True, timeout=60, stdout=subprocess.PIPE, text=True
+        )
+        return done.stdout
 
     def data_plane(self) -> DataPlane:
         """Return the installation's data plane."""

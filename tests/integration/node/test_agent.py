@@ -80,7 +80,7 @@ def test_a_guest_whose_tap_somebody_deletes_goes_on(node: NodeWorld) -> None:
     node.apply(a_service("one-tcp", selects="one"))
     start(node)
     address, pid = node.address_of("one-tcp"), node.qemu_pid("one")
-    node.eventually(lambda: node.answers(address, 22))
+    node.wait_answers(address, 22)
     (tap,) = [item["name"] for item in asyncio.run(node.data_plane().inventory()) if item["kind"] == "tap"]
     for is_away in (False, True):
         if is_away:
@@ -89,7 +89,7 @@ def test_a_guest_whose_tap_somebody_deletes_goes_on(node: NodeWorld) -> None:
         if is_away:
             node.start_node()
         began = time.monotonic()
-        node.eventually(lambda: node.answers(address, 22), seconds=30)
+        node.wait_answers(address, 22, seconds=30)
         print(f"reachable after {time.monotonic() - began:.1f} s")
         node.eventually(lambda: node.status("vm", "one").get("ready") is True, seconds=30)
     assert node.qemu_pid("one") == pid
@@ -120,7 +120,7 @@ def test_a_node_that_stood_still_catches_up_and_does_nothing_twice(node: NodeWor
         for one in stopped:
             os.kill(one, signal.SIGCONT)
     began = time.monotonic()
-    node.eventually(lambda: node.answers(address, 22), seconds=30)
+    node.wait_answers(address, 22, seconds=30)
     second = node.address_of("two-tcp", seconds=30)
     print(f"all answers after {time.monotonic() - began:.1f} s")
     assert (node.qemu_pid("one"), second != address) == (pid, True)
@@ -136,7 +136,7 @@ def test_a_node_that_stood_still_catches_up_and_does_nothing_twice(node: NodeWor
     assert "SIGSTOP" in node.condition("vmi", "one", "Ready")["message"]
     os.kill(pid, signal.SIGCONT)
     node.eventually(lambda: node.condition("vmi", "one", "Ready").get("status") == "True", seconds=30)
-    node.eventually(lambda: node.answers(address, 22), seconds=30)
+    node.wait_answers(address, 22, seconds=30)
     node.eventually(lambda: dnsmasq_of(node) not in (0, dnsmasq), seconds=60, what="dnsmasq is started again")
 
 

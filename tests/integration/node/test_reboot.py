@@ -77,7 +77,7 @@ def test_what_ran_runs_again_and_what_did_not_does_not(node: NodeWorld, stranger
     assert after["metadata"]["uid"] == before["metadata"]["uid"], "it is no new VMI, and no failure is counted"
     assert after["status"]["interfaces"] == before["status"]["interfaces"]
     assert node.address_of("one-tcp") == address
-    node.eventually(lambda: node.answers(address, 22), what="the published port")
+    node.wait_answers(address, 22)
     assert node.guest("one").run("head -c 7 /dev/vda") == "written"
     assert node.status("vm", "off")["printableStatus"] == "Stopped"
     assert stranger.poll() is None, "a process that has the PID of a machine of the earlier boot was ended"

@@ -65,7 +65,7 @@ def test_fault_4_an_address_is_its_services_until_its_rules_are_gone_whatever_ke
     node.apply(a_volume("one"), a_service("kept", selects="one"), a_machine("one"))
     node.wait_taken("one")
     address = node.address_of("kept")
-    node.eventually(lambda: node.answers(address, 22))
+    node.wait_answers(address, 22)
     finalizers = {"metadata": {"finalizers": ["example.com/keep"]}}
     node.patch("service", "kept", finalizers)
     node.api.kubectl("-n", node.namespace, "delete", "service", "kept", "--wait=false")
@@ -91,7 +91,7 @@ def test_fault_4_a_service_that_is_no_load_balancer_any_more_gives_its_address_b
     node.apply(a_volume("one"), a_service("one-tcp", selects="one"), a_machine("one"))
     node.wait_taken("one")
     address = node.address_of("one-tcp")
-    node.eventually(lambda: node.answers(address, 22))
+    node.wait_answers(address, 22)
     node.patch("service", "one-tcp", {"spec": {"type": "ClusterIP", "allocateLoadBalancerNodePorts": None}})
     node.apply(a_service("next", annotations={names.METALLB_LOAD_BALANCER_IPS: address}))
     assert node.address_of("next") == address
@@ -179,7 +179,7 @@ def test_fault_26_a_quota_on_endpoint_slices_keeps_no_address_back_and_is_told(n
     node.wait_taken("one")
     node.eventually(lambda: told().get("reason") == "EndpointsRefused")
     assert f"exceeded quota: few, requested: {slices}=1" in told()["message"]
-    node.eventually(lambda: node.answers(address, 22))
+    node.wait_answers(address, 22)
     node.delete("resourcequota", "few")
     node.eventually(lambda: not told())
 
@@ -241,7 +241,7 @@ def test_fault_16_source_ranges_are_carried_out_while_a_guest_runs(node: NodeWor
     node.apply(a_volume("one"), own, a_machine("one", attach="one-tcp" if attached else None))
     address = node.address_of("one-tcp")
     node.wait_taken("one")
-    node.eventually(lambda: node.answers(address, 22))
+    node.wait_answers(address, 22)
     for by_annotation in (False, True):
         with socket.create_connection((address, 22), timeout=10) as opened:
             assert opened.recv(100)
@@ -249,7 +249,7 @@ def test_fault_16_source_ranges_are_carried_out_while_a_guest_runs(node: NodeWor
             node.eventually(lambda: not node.answers(address, 22))
             node.eventually(lambda: _is_reset(opened))  # new connections are refused a moment earlier
         _restrict(node, "one-tcp", str(node.data_plane().ranges.host_end().network), by_annotation=by_annotation)
-        node.eventually(lambda: node.answers(address, 22))
+        node.wait_answers(address, 22)
         _restrict(node, "one-tcp", "", by_annotation=by_annotation)
     _restrict(node, "one-tcp", "2001:db8::/32")
     node.eventually(lambda: not node.answers(address, 22))
