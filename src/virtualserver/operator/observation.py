@@ -129,7 +129,7 @@ def _floating(cache: Cache, server: VirtualServer, name: str) -> FloatingService
     return FloatingService(
         service=service,
         claim=claim,
-        holder=_holder(cache, service, claim),
+        holder=_holder(cache, service) if service else _server_name(cache, claim),
         server=_server_name(cache, service),
         selected=tuple(_selected(cache, service)) if service else (),
         foreign=tuple(one["metadata"]["name"] for one in slices if _has_ready_endpoints(one)),
@@ -140,11 +140,25 @@ def _claim_to(cache: Cache, namespace: str, service: str) -> Manifest | None:
     return cache.get(kinds.ENDPOINT_SLICE, (namespace, claim_name(service)))
 
 
-def _holder(cache: Cache, service: Manifest | None, claim: Manifest | None) -> str | None:
+def _holder(cache: Cache, service: Manifest) -> str | None:
+    """Return the name of the living server that has a Service's address, None where it floats to none.
+
+    It has it by the oldest claim that counts, to the Service or to one that shares the address; the node judges alike.
+    """
+    namespace, addresses = service["metadata"]["namespace"], fields.load_balancer_addresses(service)
+    named = {key_of(service): service}
+    for address in addresses:
+        named.update((key_of(one), one) for one in cache.by_index(kinds.SERVICE, BY_ADDRESS, f"{namespace}/{address}"))
+    claims = ((_claim_to(cache, namespace, name), one) for (_, name), one in named.items())
+    counting = [(age_of(claim), _claimant(cache, one, claim)) for claim, one in claims if claim is not None]
+    return next((name for _, name in sorted(counting, key=lambda found: found[0]) if name), None)
+
+
+def _claimant(cache: Cache, service: Manifest, claim: Manifest) -> str | None:
     """Return the name of the living server that a claim counts for: it names the Service, or an address of it."""
     name = _server_name(cache, claim)
-    server = cache.get(VIRTUAL_SERVER, (claim["metadata"]["namespace"], name)) if claim is not None and name else None
-    if server is None or service is None:
+    server = cache.get(VIRTUAL_SERVER, (claim["metadata"]["namespace"], name)) if name else None
+    if server is None:
         return name
     return name if places(server, service, fields.load_balancer_addresses(service)) else None
 

@@ -142,7 +142,10 @@ def _rivals(cache: Cache, change: Change, addresses: Iterable[str | None]) -> It
 
 
 def _named_as_floating(cache: Cache, resource: Resource, change: Change) -> Iterator[Key]:
-    """Yield the servers that name a Service as a floating address, by its name or an address that it has or had."""
+    """Yield the servers that name a Service as a floating address, by its name or an address that it has or had.
+
+    Those that name a Service which shares the address are concerned too: it floats to one of them.
+    """
     objects = [one for one in (change.old, change.new) if one]
     words = {value for one in objects for value in _service_values(one)}
     if resource is kinds.SERVICE:
@@ -151,6 +154,8 @@ def _named_as_floating(cache: Cache, resource: Resource, change: Change) -> Iter
         namespace, _, name = word.partition("/")
         service = cache.get(kinds.SERVICE, (namespace, name))
         words.update(_address_values(service) if service else ())
+    for word in [*words]:
+        words.update("/".join(key_of(service)) for service in cache.by_index(kinds.SERVICE, BY_ADDRESS, word))
     for word in sorted(words):
         yield from (key_of(server) for server in cache.by_index(VIRTUAL_SERVER, _BY_FLOATING, word))
 

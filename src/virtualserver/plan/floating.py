@@ -30,7 +30,8 @@ class FloatingService:
     Attributes:
         service: The Service; None: there is none of the name.
         claim: The EndpointSlice of the claim's name, whoever made it; None: there is none.
-        holder: The living VirtualServer that the claim belongs to; None: it belongs to none.
+        holder: The living VirtualServer that has the Service's address, by this claim or by one to a Service that
+            shares the address; None: none has it.
         server: The living VirtualServer that the Service was made for; None: it was made for none.
         selected: Machines that its selector matches, by kind and name.
         foreign: Names of EndpointSlices with ready endpoints that others made for it.

@@ -67,6 +67,22 @@ async def test_one_of_two_servers_has_the_address_and_the_other_follows_by_itsel
     assert service["metadata"]["resourceVersion"] == version, "the Service is never written"
 
 
+async def test_of_two_services_with_one_address_one_servers_counts_and_the_other_is_told_whose(
+    cluster: Cluster,
+) -> None:
+    await a_service(cluster)
+    await a_service(cluster, "twin")
+    await cluster.create("first", network={"floatingIPs": ["fip"]})
+    await cluster.until(lambda: held(cluster, "first"))
+    await cluster.create("second", network={"floatingIPs": ["twin"]})
+    told = await cluster.reason("FloatingServiceClaimed", "second", "ServicesReady")
+    assert "Service twin: its address is held by VirtualServer first" in told["message"]
+    assert await owner_of(cluster, "twin") is None and not await held(cluster, "second")
+    await cluster.change(VIRTUAL_SERVER, "first", spec={"network": {"floatingIPs": []}})
+    await cluster.until(lambda: held(cluster, "second"))
+    assert await owner_of(cluster, "twin") == "second" and not await held(cluster, "first")
+
+
 async def test_a_missing_service_and_a_literal_address_are_waited_for(cluster: Cluster) -> None:
     await cluster.create(network={"floatingIPs": ["fip", "240.141.77.141"]})
     await cluster.reason("FloatingServiceMissing", type_="ServicesReady")

@@ -89,7 +89,8 @@ def _obstacles(
             Reason.FLOATING_SERVICE_UNFIT, f"{about} is made for this very server: name a Service of your own"
         )
     if there.holder is not None and there.holder != own:
-        yield Obstacle(Reason.FLOATING_SERVICE_CLAIMED, f"{about} is held by VirtualServer {there.holder}: {_GOES_ON}")
+        message = f"{about}: its address is held by VirtualServer {there.holder}: {_GOES_ON}"
+        yield Obstacle(Reason.FLOATING_SERVICE_CLAIMED, message)
     yield from _unfit(about, service, there)
     if is_claimed:
         return
