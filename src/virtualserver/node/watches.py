@@ -8,7 +8,7 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
-from virtualserver.kube.objects import Manifest, Resource, key_of, owner_uid
+from virtualserver.kube.objects import Key, Manifest, Resource, key_of, owner_uid
 from virtualserver.node.objects import attached_service, volume_claims, vpcs_of
 from virtualserver.node.services import balancing, floating, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
@@ -172,9 +172,16 @@ class Watches:
             name = fields.labels_of(one).get(SERVICE_NAME) if one else None
             if name:
                 self._queues.services.add((change.key[0], name))
+                self._group_of((change.key[0], name))
             # Which of its floating addresses a server's guest leaves with depends on all of them.
             if one and (owner := owner_uid(one)):
                 self._claimed_by(owner)
+
+    def _group_of(self, key: Key) -> None:
+        """Look again at the Services that share the address of one: whom it floats to concerns all."""
+        service = self._cache.get(kinds.SERVICE, key)
+        for one in self._cache.by_index(kinds.SERVICE, balancing.GROUP, balancing.group_of(service)) if service else ():
+            self._queues.services.add(key_of(one))
 
     def _claimed_by(self, server: str) -> None:
         """Look again at the Services that a VirtualServer claims, by its UID."""

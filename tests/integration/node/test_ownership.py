@@ -18,7 +18,7 @@ from harness.node_world import a_service, an_empty_machine
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.objects import controller_reference
-from virtualserver.plan.ownership import VIRTUAL_SERVER
+from virtualserver.plan.ownership import SERVICE_NAME, VIRTUAL_SERVER, claim_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -140,6 +140,50 @@ def test_fault_2_a_servers_service_is_no_other_machines(node: NodeWorld) -> None
     node.eventually(lambda: node.condition("vm", "thief", "Failure").get("reason") == "AddressInUse")
     node.apply(an_empty_machine("web", owner=owner, attach="web-tcp"))
     assert started(node, "web", node.namespace)["address"] == node.address_of("web-tcp")
+    node.one_owner()
+
+
+def a_claim(node: NodeWorld, service: str, server: str) -> dict[str, Any]:
+    """Return the claim with which a VirtualServer has the address of a Service as a floating one."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": claim_name(service),
+            "labels": {SERVICE_NAME: service, names.MANAGED_BY: names.OPERATOR_MANAGER},
+            "ownerReferences": [controller_reference(VIRTUAL_SERVER, node.get("vs", server))],
+        },
+        "addressType": "IPv4",
+        "endpoints": [],
+    }
+
+
+def test_fault_2_a_floating_address_is_no_machines_that_asks_for_it_while_a_server_has_it(node: NodeWorld) -> None:
+    server = a_virtual_server(name="web", namespace=node.namespace)
+    server["spec"]["network"] = {"floatingIPs": ["fl"]}
+    node.apply(server, a_service("fl"))
+    node.apply(a_claim(node, "fl", "web"))
+    node.apply(an_empty_machine("web", owner=controller_reference(VIRTUAL_SERVER, node.get("vs", "web"))))
+    started(node, "web", node.namespace)
+    node.eventually(
+        lambda: node.condition("service", "fl", names.FLOATS).get("status") == "True",
+        what=lambda: f"{node.get('service', 'fl')} {node.log[-1500:]}",
+    )
+    node.apply(an_empty_machine("thief", attach="fl"))
+    node.eventually(
+        lambda: node.condition("vm", "thief", "Failure").get("reason") == "AddressInUse",
+        what=lambda: str(node.status("vm", "thief")),
+    )
+    assert "VirtualServer web" in node.condition("vm", "thief", "Failure")["message"]
+    assert node.condition("service", "fl", names.FLOATS)["status"] == "True", "it goes on floating"
+    node.one_owner()
+    node.stop_node()
+    node.start_node()
+    assert node.condition("vm", "thief", "Failure")["reason"] == "AddressInUse"
+    node.patch("vs", "web", {"spec": {"network": {"floatingIPs": []}}})
+    node.delete("endpointslice", claim_name("fl"))
+    nic = started(node, "thief", node.namespace)
+    assert nic["address"] == node.address_of("fl"), "it goes on by itself"
     node.one_owner()
 
 

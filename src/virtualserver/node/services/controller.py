@@ -13,7 +13,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import Forbidden, Invalid
-from virtualserver.kube.objects import Key, Manifest, key_of
+from virtualserver.kube.objects import Key, Manifest, age_of, key_of
 from virtualserver.kube.patch import merge_patch
 from virtualserver.node.allocation.addresses import PASSING
 from virtualserver.node.allocation.wishes import AddressWish
@@ -22,7 +22,6 @@ from virtualserver.node.ownership import is_made_by, server_of
 from virtualserver.node.services import balancing, floating, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
 from virtualserver.plan.floating import places
-from virtualserver.plan.ownership import claim_name
 from virtualserver.plan.sites.local import floats_message
 
 if TYPE_CHECKING:
@@ -51,10 +50,17 @@ _OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED, names.FLOATS)
 
 
 class _Sharing(NamedTuple):
-    """The Services that share an address with one, itself included, and whether the address is a NIC's own."""
+    """The Services that share an address with one, itself included, and who has the address.
+
+    Attributes:
+        group: The Services.
+        is_attached: Whether the address is, or will be, a NIC's own.
+        floats_to: The VirtualServer that has it as a floating address, None for none.
+    """
 
     group: balancing.SharingGroup
     is_attached: bool
+    floats_to: Manifest | None = None
 
 
 class _Look(NamedTuple):
@@ -158,7 +164,15 @@ class ServiceController:
         service = self._cache.get(kinds.SERVICE, key)
         if service is None or not balancing.wants_address(service):
             return Wait("WaitingForAddress", f"Service {key[0]}/{key[1]} of type LoadBalancer does not exist yet")
-        return self._grant(service, self._sharing(service))
+        return self._grant(service, self._sharing(service).group)
+
+    def floats_to_another(self, key: Key, vmi: Manifest) -> str | None:
+        """Return the name of the server that has a Service's address as a floating one, where a VMI is not its own."""
+        service = self._cache.get(kinds.SERVICE, key)
+        server = self._sharing(service).floats_to if service is not None else None
+        if server is None or server["metadata"]["uid"] == server_of(self._cache, vmi):
+            return None
+        return server["metadata"]["name"]
 
     def announcing(self, addresses: Sequence[Address]) -> list[Key]:
         """Return the Services for which the data plane itself still answers at one of these addresses."""
@@ -233,17 +247,36 @@ class ServiceController:
         return self._cache.get(kinds.NAMESPACE, ("", service["metadata"]["namespace"]))
 
     def _sharing(self, service: Manifest) -> _Sharing:
-        group = self._cache.by_index(kinds.SERVICE, balancing.GROUP, balancing.group_of(service))
-        return _Sharing(balancing.SharingGroup(group), relations.is_attached(self._cache, group))
+        services = self._cache.by_index(kinds.SERVICE, balancing.GROUP, balancing.group_of(service))
+        group = balancing.SharingGroup(services)
+        server = self._floats_to(group)
+        floats_to = server["metadata"]["uid"] if server is not None else None
+        return _Sharing(group, relations.is_attached(self._cache, services, floats_to=floats_to), server)
 
-    def _grant(self, service: Manifest, sharing: _Sharing) -> tuple[Address, ...] | Wait:
+    def _floats_to(self, group: balancing.SharingGroup) -> Manifest | None:
+        """Return the VirtualServer that has the address of Services as a floating one: by the oldest claim that counts.
+
+        None where a guest's NIC has it.
+        """
+        claims = ((self._cache.get(kinds.ENDPOINT_SLICE, floating.claim_of(one)), one) for one in group.services)
+        claimed = [(age_of(claim), one) for claim, one in claims if claim is not None]
+        for _, service in sorted(claimed, key=lambda found: found[0]):
+            granted = self._grant(service, group)
+            if isinstance(granted, Wait) or not granted:
+                continue
+            server = floating.claimant(self._cache, service, granted)
+            if server is not None:
+                return server if self._held.addresses().isdisjoint(granted) else None
+        return None
+
+    def _grant(self, service: Manifest, group: balancing.SharingGroup) -> tuple[Address, ...] | Wait:
         if not balancing.wants_address(service):
             return ()
         namespace = self._namespace(service)
         if namespace is None:
             return Wait("WaitingForAddress", f"namespace {service['metadata']['namespace']} is not known yet")
         quota = quotas.quota_of(namespace, self._site.value.site.quotas)
-        wish = balancing.wish_of(service, sharing.group, quota=quota, opened=self._opened(service))
+        wish = balancing.wish_of(service, group, quota=quota, opened=self._opened(service))
         return wish if isinstance(wish, Wait) else self._addresses.balancer(wish)
 
     def _opened(self, service: Manifest) -> frozenset[str] | None:
@@ -253,7 +286,7 @@ class ServiceController:
 
     def _look(self, service: Manifest, sharing: _Sharing) -> _Look:
         """Look at a Service; what it may have is granted."""
-        granted, selected = self._grant(service, sharing), relations.members_of(self._cache, service)
+        granted, selected = self._grant(service, sharing.group), relations.members_of(self._cache, service)
         floats = None if selected else self._floats(service, granted, sharing)
         members = [floats.vmi] if floats is not None and floats.vmi is not None else selected
         backends = [rules.Backend(vmi, relations.addresses_on(self._held, vmi)) for vmi in members]
@@ -264,16 +297,14 @@ class ServiceController:
     ) -> floating.Floats | None:
         """Return where the addresses of a Service float to, None where they do not; its selector matches no machine.
 
-        Of the Services that share an address, the oldest that is claimed says where it floats to.
+        Of the Services that share an address, those that float do so to one server.
         """
-        if isinstance(granted, Wait) or not granted or sharing.is_attached:
+        server = sharing.floats_to
+        if isinstance(granted, Wait) or not granted or sharing.is_attached or server is None or self._on_host(service):
             return None
-        server = floating.claimant(self._cache, service, granted)
-        if server is None or self._on_host(service):
+        if floating.claimant(self._cache, service, granted) is not server:
             return None
         claimants = [(one, floating.claimant(self._cache, one, granted)) for one in sharing.group.services]
-        if next(one for _, one in claimants if one is not None) is not server:
-            return None
         vmi = floating.guest_of(self._cache, server)
         link = self._held.cluster_link(vmi["metadata"]["uid"]) if vmi is not None else None
         return floating.Floats(
@@ -293,7 +324,7 @@ class ServiceController:
             other = self._cache.get(kinds.SERVICE, key)
             if other is None or key == key_of(service):
                 continue
-            addresses = self._grant(other, self._sharing(other))
+            addresses = self._grant(other, self._sharing(other).group)
             if isinstance(addresses, Wait) or not addresses:
                 continue
             is_held = floating.claimant(self._cache, other, addresses) is server
@@ -310,8 +341,8 @@ class ServiceController:
 
     def _look_at_those_that_float(self, sharing: _Sharing, key: Key) -> None:
         """Look again at the claimed Services that share an address: what of it floats depends on all of them."""
-        for other in map(key_of, sharing.group.services):
-            if other != key and self._cache.get(kinds.ENDPOINT_SLICE, (other[0], claim_name(other[1]))):
+        for service in sharing.group.services:
+            if (other := key_of(service)) != key and self._cache.get(kinds.ENDPOINT_SLICE, floating.claim_of(service)):
                 self._queues.services.add(other)
 
     def _rules(self, service: Manifest, look: _Look) -> ServiceRules:

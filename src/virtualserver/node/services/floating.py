@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Key, Manifest
 
-__all__ = ["Floats", "claimant", "claimed_by", "guest_of"]
+__all__ = ["Floats", "claim_of", "claimant", "claimed_by", "guest_of"]
 
 
 class Floats(NamedTuple):
@@ -49,6 +49,12 @@ def claimed_by(cache: Cache, server: str) -> list[Key]:
     return [key for key in found if key[1]]
 
 
+def claim_of(service: Manifest) -> Key:
+    """Return the key of the claim to a Service's address, which may not exist."""
+    namespace, name = key_of(service)
+    return namespace, claim_name(name)
+
+
 def claimant(cache: Cache, service: Manifest, addresses: Collection[Address]) -> Manifest | None:
     """Return the VirtualServer that has a Service's addresses as floating ones, None for none.
 
@@ -57,8 +63,7 @@ def claimant(cache: Cache, service: Manifest, addresses: Collection[Address]) ->
         service: The Service.
         addresses: What it was granted.
     """
-    namespace, name = key_of(service)
-    claim = cache.get(kinds.ENDPOINT_SLICE, (namespace, claim_name(name)))
+    claim = cache.get(kinds.ENDPOINT_SLICE, claim_of(service))
     if claim is None or claim["metadata"].get("deletionTimestamp"):
         return None
     server = living_owner(claim, cache.get)

@@ -91,11 +91,17 @@ def addresses_on(held: Held, vmi: Manifest) -> tuple[Address, ...]:
     return link.addresses if link is not None and fields.status_of(vmi).get("phase") == "Running" else ()
 
 
-def is_attached(cache: Cache, services: Sequence[Manifest]) -> bool:
+def is_attached(cache: Cache, services: Sequence[Manifest], *, floats_to: str | None = None) -> bool:
     """Return whether the addresses that Services share are, or will be, a NIC's own: a machine that may have them asks.
 
     One of those that share an address is enough: it goes to one NIC. A machine that asks while it runs without them has
     them at its next start only.
+
+    Args:
+        cache: What the API has.
+        services: The Services.
+        floats_to: The UID of the VirtualServer that has the addresses as floating ones, so that no machine but its own
+            may have them; None: they do not float.
     """
     if not services:
         return False
@@ -105,6 +111,7 @@ def is_attached(cache: Cache, services: Sequence[Manifest]) -> bool:
     return any(
         service is not None
         and server_of(cache, vm) == server_of(cache, service)
+        and floats_to in (None, server_of(cache, vm))
         and not _runs_without(cache, key_of(vm), service)
         for vm, service in asked
     )

@@ -266,6 +266,12 @@ class Links:
         granted = self._services.granted(key)
         if isinstance(granted, Wait):
             return Wait("WaitingForAddress", granted.message)
+        if name_of_server := self._services.floats_to_another(key, vmi):
+            return Wait(
+                "AddressInUse",
+                f"Service {key[0]}/{key[1]}: its address is a floating one of VirtualServer {name_of_server}: attach "
+                "another Service; this goes on by itself as soon as that server does not name it any more",
+            )
         # The data plane must stop to answer for the address before the guest does.
         if announcing := self._services.announcing(granted):
             for service_key in announcing:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.client import Client
-    from virtualserver.kube.objects import Key, Resource
+    from virtualserver.kube.objects import Key, Manifest, Resource
     from virtualserver.node.services.controller import ServiceController
 
 ADDRESS = ipaddress.ip_address("10.42.0.2")
@@ -80,6 +80,10 @@ class Services:
     def __init__(self) -> None:
         self.granted_address: Address = ipaddress.ip_address("203.0.113.7")
         self.announced = False
+        self.floats_to: str | None = None
+
+    def floats_to_another(self, key: Key, vmi: Manifest) -> str | None:
+        return self.floats_to
 
     def granted(self, key: Key) -> tuple[Address, ...] | Wait:
         return (self.granted_address,) if key == ("ns", "one-tcp") else Wait("PoolExhausted", "none is left")
@@ -176,6 +180,16 @@ def test_an_address_that_the_data_plane_still_answers_for_is_waited_for_a_moment
     assert (wait.reason, wait.message) == ("WaitingForAddress", "203.0.113.7 is about to move to the guest")
     assert wait.retry_seconds < 1
     assert len(host.queues.services) == 2, "every Service that has it is to take it out of the data plane"
+
+
+def test_fault_2_an_address_that_floats_to_another_server_is_not_taken_from_it(host: Host) -> None:
+    host.services.floats_to, host.services.announced = "web", True
+    wait = host.of(attach="one-tcp")
+    assert isinstance(wait, Wait)
+    assert wait.reason == "AddressInUse" and "a floating one of VirtualServer web" in wait.message
+    assert not len(host.queues.services), "nobody is asked to give it up"
+    host.services.floats_to, host.services.announced = None, False
+    assert isinstance(host.of(attach="one-tcp"), dict)
 
 
 def test_a_service_without_an_address_is_waited_for_longer(host: Host) -> None:
