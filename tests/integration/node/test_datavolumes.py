@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.node_world import a_machine, a_volume
+from harness.node_world import a_machine, a_volume, an_empty_machine
 from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:
@@ -103,6 +103,40 @@ def test_a_disk_that_cannot_be_made_says_why(node: NodeWorld) -> None:
     node.apply(a_volume("one", size="9Ei"))
     node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "InsufficientStorage")
     assert "10 times" in node.condition("dv", "one", "Ready")["message"]
+
+
+def test_a_size_that_is_none_is_named_and_takes_no_disk_away(node: NodeWorld) -> None:
+    node.apply(
+        a_volume("one"), *(a_volume(f"new-{number}", size=size) for number, size in enumerate(("-1Gi", "0", "1n")))
+    )
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
+    for number in range(3):
+        name = f"new-{number}"
+        node.eventually(lambda name=name: node.condition("dv", name, "Ready").get("reason") == "SizeInvalid")
+        assert not node.get("pvc", name)
+    node.apply(a_volume("one", size="-1Gi"), a_machine("one"))
+    node.wait_printable("one", "Running")
+    node.eventually(lambda: "keeps its size" in node.condition("dv", "one", "Ready")["message"])
+    assert node.status("dv", "one")["phase"] == "Succeeded"
+
+
+def test_machines_of_impossible_numbers_are_named_by_their_fields(node: NodeWorld) -> None:
+    before = len(node.log)
+    wanted: dict[str, tuple[dict[str, Any], str]] = {
+        "cores": ({"cpu": {"cores": 4294967296}}, "spec.domain.cpu: cores x sockets x threads are 4294967296"),
+        "threads": ({"cpu": {"threads": -1}}, "spec.domain.cpu.threads: -1 is less than 1"),
+        "minus": ({"memory": {"guest": "-1Gi"}}, "spec.domain.memory.guest: '-1Gi' is less than"),
+        "nano": ({"memory": {"guest": "1n"}}, "spec.domain.memory.guest: '1n' is less than"),
+        "words": ({"memory": {"guest": "much"}}, "spec.domain.memory.guest: 'much' is no quantity"),
+    }
+    for name, (domain, _) in wanted.items():
+        machine = an_empty_machine(name)
+        machine["spec"]["template"]["spec"]["domain"] |= domain
+        node.apply(machine)
+    for name, (_, words) in wanted.items():
+        node.eventually(lambda name=name: node.condition("vm", name, "Failure").get("reason") == "NotSupportedYet")
+        assert words in node.condition("vm", name, "Failure")["message"]
+    assert "Traceback" not in node.log[before:]
 
 
 def test_a_disk_that_is_lost_is_not_made_anew_in_silence(node: NodeWorld) -> None:

@@ -15,6 +15,7 @@ from virtualserver.api import names, quantity, resolver
 from virtualserver.api.mac import canonical
 from virtualserver.kube import fields
 from virtualserver.node.objects import cluster_network, vpc_of, vpcs_of
+from virtualserver.plan.sites.local import LEAST_MEMORY, MOST_CPUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -147,12 +148,12 @@ def wish_of(vmi: Manifest) -> MachineWish:
     faults = [*_unsupported(spec, devices), *_unsupported_networks(spec, devices, vmi["metadata"]["namespace"])]
     volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
     disks, cloud_init = _volumes(fields.items(devices, "disks"), volumes, faults)
+    cpus, memory_bytes = _cpus(domain, faults), _memory(domain, faults)
     if faults:
         raise Unsupported("this machine cannot be run here: " + "; ".join(faults))
-    cpu = fields.mapping(domain, "cpu")
     return MachineWish(
-        cpus=max(1, cpu.get("cores", 1) * cpu.get("sockets", 1) * cpu.get("threads", 1)),
-        memory_bytes=_memory(domain),
+        cpus=cpus,
+        memory_bytes=memory_bytes,
         disks=tuple(disks),
         nics=_nics(spec, devices),
         cloud_init=cloud_init,
@@ -180,13 +181,36 @@ def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish,
     return tuple(NicWish(name, macs.get(name) or None, vpcs.get(name)) for name in nic_names(spec))
 
 
-def _memory(domain: Mapping[str, Any]) -> int:
+def _cpus(domain: Mapping[str, Any], faults: list[str]) -> int:
+    """Return how many processors the guest sees; a number of 0 stands for nothing, as with KubeVirt."""
+    cpu, product = fields.mapping(domain, "cpu"), 1
+    for field in ("cores", "sockets", "threads"):
+        count = cpu.get(field) or 1
+        if count < 0:
+            faults.append(f"spec.domain.cpu.{field}: {count} is less than 1: write how many the guest sees")
+        product *= count
+    if product > MOST_CPUS:
+        faults.append(
+            f"spec.domain.cpu: cores x sockets x threads are {product}, {MOST_CPUS} are allowed: ask for less"
+        )
+    return product
+
+
+def _memory(domain: Mapping[str, Any], faults: list[str]) -> int:
     places = (("memory", "guest"), ("resources", "requests", "memory"), ("resources", "limits", "memory"))
-    found = (fields.mapping(domain, *path[:-1]).get(path[-1]) for path in places)
-    memory: str | int | None = next((one for one in found if one is not None), None)
-    if memory is None:
-        raise Unsupported("spec.domain.memory.guest is missing: write how much memory the machine has, such as 8Gi")
-    size = quantity.in_bytes(memory)
+    values = {path: fields.mapping(domain, *path[:-1]).get(path[-1]) for path in places}
+    path = next((path for path, value in values.items() if value is not None), places[0])
+    field, value = f"spec.domain.{'.'.join(path)}", values[path]
+    if value is None:
+        faults.append(f"{field} is missing: write how much memory the machine has, such as 8Gi")
+        return 0
+    try:
+        size = quantity.in_bytes(value)
+    except quantity.QuantityError as error:
+        faults.append(f"{field}: {error}")
+        return 0
+    if size < LEAST_MEMORY:
+        faults.append(f"{field}: {value!r} is less than the 16Mi that a guest needs: write an amount such as 8Gi")
     return size + -size % (1 << 20)
 
 

@@ -194,16 +194,16 @@ class VolumeController:
         return gone
 
     async def _make(self, volume: Manifest, claim: Manifest | None) -> Manifest | Wait:
-        size = size_of(volume)
-        if isinstance(size, Wait):
-            return size
         uid = volume["metadata"]["uid"]
         if claim is not None and not is_made_by(volume, claim):
             name = "/".join(key_of(claim))
             return waits_for(
                 "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and belongs to another: delete or rename it"
             )
-        path = self._disks.path(uid)
+        path, size = self._disks.path(uid), size_of(volume)
+        if isinstance(size, Wait):
+            # A disk that is there goes on being of use, whatever somebody wrote or an earlier version let pass.
+            return size if claim is None or capacity_of(claim) is None or not path.exists() else claim
         if claim is not None and capacity_of(claim) is not None and not path.exists():
             # What was written to it is not in the image: to make it anew in silence would hide the loss.
             return waits_for(

@@ -5,6 +5,7 @@ Source: CDI API v1beta1.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import quantity
@@ -28,21 +29,23 @@ def waits_for(reason: str, message: str, *, is_final: bool = False) -> Wait:
 
 def size_of(volume: Manifest) -> int | Wait:
     """Return the bytes that a DataVolume asks for, whole mebibytes, or why they cannot be read."""
-    spec = volume["spec"]
-    request = fields.mapping(spec, "storage") or fields.mapping(spec, "pvc")
-    text = fields.mapping(request, "resources", "requests").get("storage")
+    form = "storage" if fields.mapping(volume, "spec", "storage") else "pvc"
+    text = fields.mapping(volume, "spec", form, "resources", "requests").get("storage")
+    path = f"spec.{form}.resources.requests.storage"
     if text is None:
-        message = "spec.storage.resources.requests.storage is missing: write a size, such as 40Gi"
-        return waits_for("SizeMissing", message)
+        return waits_for("SizeMissing", f"{path} is missing: write a size, such as 40Gi")
     try:
-        size = quantity.in_bytes(text)
+        amount = quantity.parse(text)
     except quantity.QuantityError as error:
-        return waits_for("SizeInvalid", f"spec.storage.resources.requests.storage: {error}")
+        return waits_for("SizeInvalid", f"{path}: {error}")
+    if amount < 1:
+        return waits_for("SizeInvalid", f"{path}: {text!r} is less than a byte: write a size, such as 40Gi")
+    size = math.ceil(amount)
     return size + -size % (1 << 20)
 
 
 def status_of(volume: Manifest, wait: Wait | None, *, now: float) -> dict[str, Any]:
-    """Return the status.
+    """Return the status; one whose disk is there says what is wrong with the size that it asks for now.
 
     Args:
         volume: The DataVolume.
@@ -56,7 +59,9 @@ def status_of(volume: Manifest, wait: Wait | None, *, now: float) -> dict[str, A
     else:
         phase, progress = "Pending", "N/A"
     done = "True" if wait is None else "False"
-    reason, message = ("Succeeded", "") if wait is None else (wait.reason, wait.message)
+    size = size_of(volume)
+    remark = f"the disk keeps its size: {size.message}" if isinstance(size, Wait) else ""
+    reason, message = ("Succeeded", remark) if wait is None else (wait.reason, wait.message)
     conditions = [
         {"type": "Bound", "status": done, "reason": "Bound" if wait is None else reason, "message": message},
         {"type": "Running", "status": "False", "reason": "Completed" if wait is None else reason, "message": ""},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.api import resolver, validation
+from virtualserver.api import quantity, resolver, validation
+from virtualserver.api.faults import Fault
 from virtualserver.api.reasons import Reason
 from virtualserver.plan import ownership
 from virtualserver.plan.objects import data_volumes
@@ -35,6 +36,7 @@ def refusals(situation: Situation) -> tuple[Refusal, ...]:
         return (Refusal(Reason.INVALID_SPEC, "; ".join(str(fault) for fault in faults)),)
     return (
         *_unsupported(situation),
+        *_out_of_range(situation),
         *_taken(situation),
         *_shrunk(situation),
         *_mac_taken(situation),
@@ -53,6 +55,15 @@ def _unsupported(situation: Situation) -> Iterator[Refusal]:
             # The published Terraform module asks for a GPU unless told otherwise.
             message += " (a GPU that Terraform's module asks for: vs_gpu_enable = false)"
         yield Refusal(Reason.NOT_SUPPORTED_YET, message)
+
+
+def _out_of_range(situation: Situation) -> Iterator[Refusal]:
+    server = situation.server
+    faults, size = situation.site.driver.out_of_range(server), server.spec.storage.root.size
+    if situation.root_disk is None and quantity.parse(size) < 1:
+        faults.append(Fault("spec.storage.root.size", f"{size!r} is less than a byte: write a size such as 40Gi"))
+    if faults:
+        yield Refusal(Reason.INVALID_SPEC, "; ".join(map(str, faults)))
 
 
 def _taken(situation: Situation) -> Iterator[Refusal]:

@@ -52,9 +52,12 @@ def source_is_settled(live: Manifest | None) -> bool:
 
 
 def requested_bytes(live: Manifest) -> int:
-    """Return the size that a DataVolume asks for, 0 where it asks for none."""
+    """Return the size that a DataVolume asks for, 0 where it asks for none, or somebody wrote what is no size."""
     requests = fields.mapping(live, "spec", "storage", "resources", "requests")
-    return quantity.in_bytes(requests.get("storage", 0))
+    try:
+        return quantity.in_bytes(requests.get("storage", 0))
+    except quantity.QuantityError:
+        return 0
 
 
 def is_growing(situation: Situation) -> bool:

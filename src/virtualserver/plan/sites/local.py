@@ -11,6 +11,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from virtualserver.api import names
+from virtualserver.api.faults import Fault
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import OSType, VirtualServer
 from virtualserver.kube import fields
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     from virtualserver.api.virtualserver import PVCSource
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["AwaitedCondition", "Local", "floats_message"]
+__all__ = ["LEAST_MEMORY", "MOST_CPUS", "AwaitedCondition", "Local", "floats_message"]
+
+MOST_CPUS: Final = 255
+"""Processors of a machine: QEMU asks for more than it emulates beyond that, and wraps round at 2**32."""
+LEAST_MEMORY: Final = 16 << 20
+"""Bytes of a machine's memory: less, such as a number without its unit, starts no guest."""
 
 _PROBE_HANDLERS: Final = ("httpGet", "tcpSocket")
 
@@ -166,6 +172,17 @@ class Local:
             "spec.storage.filesystems": spec.storage.filesystems,
         }
         return [field for field, value in asked.items() if value]
+
+    def out_of_range(self, server: VirtualServer) -> list[Fault]:
+        """Return what of a server no machine here can have, though its fields have the right form."""
+        resources, faults = server.spec.resources, list[Fault]()
+        if resources.cpu.count > MOST_CPUS:
+            message = f"{resources.cpu.count} processors are asked for, {MOST_CPUS} are allowed: ask for fewer"
+            faults.append(Fault("spec.resources.cpu.count", message))
+        if resources.memory_bytes < LEAST_MEMORY:
+            message = f"{resources.memory!r} is less than the 16Mi that a guest needs: write an amount such as 8Gi"
+            faults.append(Fault("spec.resources.memory", message))
+        return faults
 
     def without_effect(self, server: VirtualServer, *, storage_classes: Collection[str]) -> list[str]:
         """Return the fields (or what of them) that have no effect here, though the server runs without them.

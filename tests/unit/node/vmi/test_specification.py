@@ -82,7 +82,34 @@ def test_memory_may_stand_with_the_resources(domain: dict[str, Any]) -> None:
 
 
 def test_memory_is_whole_mebibytes() -> None:
-    assert wish_of(a_vmi(domain={"memory": {"guest": "1000k"}})).memory_bytes == 1 << 20
+    assert wish_of(a_vmi(domain={"memory": {"guest": "100000k"}})).memory_bytes == 96 << 20
+
+
+@pytest.mark.parametrize(
+    ("domain", "words"),
+    [
+        ({"cpu": {"cores": -1, "threads": -1}}, r"cpu\.cores: -1 is less than 1: .*cpu\.threads: -1 is less than 1"),
+        ({"cpu": {"cores": 4294967296}}, r"cpu: cores x sockets x threads are 4294967296, 255 are allowed"),
+        (
+            {"cpu": {"cores": 16, "sockets": 4, "threads": 4}},
+            r"cpu: cores x sockets x threads are 256, 255 are allowed",
+        ),
+        ({"memory": {"guest": "-1Gi"}}, r"memory\.guest: '-1Gi' is less than the 16Mi"),
+        ({"memory": {"guest": 0}}, r"memory\.guest: 0 is less than the 16Mi"),
+        (
+            {"memory": {}, "resources": {"requests": {"memory": "1n"}}},
+            r"resources\.requests\.memory: '1n' is less than",
+        ),
+        ({"memory": {"guest": "much"}}, r"memory\.guest: 'much' is no quantity"),
+    ],
+)
+def test_numbers_that_no_machine_can_have_are_refused_by_their_fields(domain: dict[str, Any], words: str) -> None:
+    with pytest.raises(Unsupported, match=rf"spec\.domain\.{words}"):
+        wish_of(a_vmi(domain=domain))
+
+
+def test_a_number_of_0_processors_stands_for_nothing() -> None:
+    assert wish_of(a_vmi(domain={"cpu": {"cores": 0, "sockets": 2, "threads": 0}})).cpus == 2
 
 
 def test_missing_memory_is_named() -> None:

@@ -28,7 +28,10 @@ def test_a_size_is_whole_mebibytes(text: str, size: int) -> None:
     assert size_of(a_volume(text, field="pvc")) == size, "the old form of the same wish"
 
 
-@pytest.mark.parametrize(("text", "reason"), [(None, "SizeMissing"), ("much", "SizeInvalid")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [(None, "SizeMissing"), *((text, "SizeInvalid") for text in ("much", "-1Gi", "0", "1n", "-1e18"))],
+)
 def test_a_size_that_cannot_be_read_names_the_field(text: str | None, reason: str) -> None:
     wait = size_of(a_volume(text))
     assert isinstance(wait, Wait)
@@ -50,6 +53,12 @@ def test_the_phase_follows_from_the_wait(wait: Wait | None, phase: str) -> None:
     assert status["phase"] == phase
     assert status["claimName"] == (None if wait else "web")
     assert (ready["status"], ready["message"]) == (("False", wait.message) if wait else ("True", ""))
+
+
+def test_a_disk_that_is_there_says_what_is_wrong_with_the_size_that_is_asked_for_now() -> None:
+    ready = status_of(a_volume("-1Gi"), None, now=NOW)["conditions"][-1]
+    assert (ready["type"], ready["status"]) == ("Ready", "True")
+    assert ready["message"].startswith("the disk keeps its size: spec.storage.resources.requests.storage: '-1Gi' is")
 
 
 def test_a_claim_names_its_volume_and_its_image() -> None:

@@ -41,6 +41,28 @@ def test_what_the_api_server_refused_is_told_in_its_words() -> None:
     assert ready.message.endswith("tried again: Service web-tcp: exceeded quota; Secret s: too large")
 
 
+def test_numbers_that_no_machine_can_have_are_named_with_their_fields() -> None:
+    server = virtualservers.a_server(
+        resources={"cpu": {"count": 2_000_000_000}, "memory": "1n"},
+        storage={
+            "root": {
+                "size": "1n",
+                "source": {"pvc": {"namespace": "vd-images", "name": "tiny"}},
+                "storageClassName": "x",
+            }
+        },
+    )
+    plan = planning.plan(server, Children(), Surroundings(source=virtualservers.an_image()), Site())
+    ready = plan.status.condition(ConditionType.READY)
+    assert ready and ready.reason == Reason.INVALID_SPEC
+    for words in (
+        "spec.resources.cpu.count: 2000000000 processors are asked for, 255 are allowed: ask for fewer",
+        "spec.resources.memory: '1n' is less than the 16Mi that a guest needs: write an amount such as 8Gi",
+        "spec.storage.root.size: '1n' is less than a byte: write a size such as 40Gi",
+    ):
+        assert words in ready.message
+
+
 def test_a_server_has_ten_floating_addresses_at_most() -> None:
     def ready(count: int) -> Condition:
         floating = [f"address-{number}" for number in range(count)] + ["address-0"]
