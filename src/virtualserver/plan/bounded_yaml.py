@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
-__all__ = ["CHARACTERS", "DIRECTIVES", "NESTING", "NODES", "YAMLFault", "load"]
+__all__ = ["CHARACTERS", "DIRECTIVES", "NESTING", "NODES", "RepeatedKey", "YAMLFault", "load", "repeated_keys"]
 
 NESTING: Final = 100
 """Levels of lists and mappings in each other: libyaml's loader ends the whole process where there are too many."""
@@ -51,6 +51,48 @@ class YAMLFault(ValueError):
         super().__init__(f"{problem}{where}{quoting}")
         self.outline = f"{problem}{where}"
         self.remedy = remedy
+
+
+class RepeatedKey(NamedTuple):
+    """A key that a mapping has more than once, so that only its last value counts.
+
+    Attributes:
+        key: As it is written.
+        first: The line of the one before, from 1.
+        again: The line in which it is repeated, from 1.
+    """
+
+    key: str
+    first: int
+    again: int
+
+
+def repeated_keys(text: str) -> list[RepeatedKey]:
+    """Return the keys that are repeated, in the order of their lines.
+
+    Args:
+        text: One that `load` reads.
+    """
+    found: list[RepeatedKey] = []
+    seen: set[int] = set()  # what aliases stand for is looked at once
+    waiting: list[Any] = [yaml.compose(text, Loader=_PARSER)]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[tuple[str, str], int] = {}
+            for key, value in node.value:
+                waiting.append(value)
+                if isinstance(key, yaml.ScalarNode) and key.tag != f"{_TAG}merge":
+                    line, likeness = key.start_mark.line + 1, (key.tag, key.value)
+                    if likeness in lines:
+                        found.append(RepeatedKey(key.value, lines[likeness], line))
+                    lines[likeness] = line
+    return sorted(found, key=lambda one: one.again)
 
 
 def load(text: str) -> Any:

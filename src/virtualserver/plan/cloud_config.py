@@ -1,13 +1,13 @@
 """A cloud-config: YAML mappings of several owners as one.
 
 Mappings merge key by key, at every depth; lists are joined, ours first, repeats dropped; of two users of one name the
-entries merge; in all other cases the other owner's value wins. So ``runcmd`` adds commands, ``users`` adds users, and
-``hostname`` replaces the name.
+entries merge, and users in cloud-init's other forms are added too; in all other cases the other owner's value wins. So
+``runcmd`` adds commands, ``users`` adds users, and ``hostname`` replaces the name.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
 
@@ -16,7 +16,29 @@ from virtualserver.plan import bounded_yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["dump", "dump_plain", "load", "merge"]
+__all__ = ["dump", "dump_plain", "format_of", "load", "merge"]
+
+_FORMATS: Final = {
+    "## template:": "a template",
+    "#include": "a list of addresses to include",
+    "#cloud-config-archive": "a cloud-config archive",
+    "#cloud-config-jsonp": "a JSON patch of cloud-config",
+    "#cloud-boothook": "a boothook",
+    "#part-handler": "a part handler",
+    "#upstart-job": "an Upstart job",
+    "#!": "a script",
+    "#ps1": "a PowerShell script",
+    "rem cmd": "a batch file",
+    "content-type:": "a MIME message",
+    "mime-version:": "a MIME message",
+}
+"""What begins so is no cloud-config, whatever YAML makes of it. Source: cloud-init, "User data formats"."""
+
+
+def format_of(text: str) -> str:
+    """Return which of cloud-init's other formats a text has, as its first line says; ``""``: none of them."""
+    begins = text.lstrip("\ufeff").lstrip()[:40].lower()
+    return next((name for beginning, name in _FORMATS.items() if begins.startswith(beginning)), "")
 
 
 def load(text: str) -> dict[str, Any]:
@@ -55,12 +77,28 @@ def merge(ours: dict[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged(key: str, ours: Any, theirs: Any) -> Any:
+    if key == "users" and isinstance(ours, list):
+        return _merged_users(cast("list[Any]", ours), _listed(theirs))
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return merge(cast("dict[str, Any]", ours), cast("dict[str, Any]", theirs))
     if isinstance(ours, list) and isinstance(theirs, list):
         mine, others = cast("list[Any]", ours), cast("list[Any]", theirs)
-        return _merged_users(mine, others) if key == "users" else _joined(mine, others)
+        return _joined(mine, others)
     return theirs
+
+
+def _listed(users: Any) -> list[Any]:
+    """Return users in any of cloud-init's forms as a list: a mapping by name, a text with commas, nothing at all."""
+    if isinstance(users, dict):
+        by_name = cast("dict[Any, Any]", users)
+        return [
+            {"name": name, **cast("dict[str, Any]", entry)} if isinstance(entry, dict) else {"name": name}
+            for name, entry in by_name.items()
+            if entry or entry is None
+        ]
+    if isinstance(users, str):
+        return [name.strip() for name in users.split(",") if name.strip()]
+    return cast("list[Any]", users) if isinstance(users, list) else []
 
 
 def _joined(ours: list[Any], theirs: list[Any]) -> list[Any]:

@@ -6,9 +6,10 @@ Passwords leave this module hashed only, and no message holds what a Secret hold
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from virtualserver.api.faults import Fault
+from virtualserver.kube import fields
 from virtualserver.plan import bounded_yaml, cloud_config, dns, passwords, references
 from virtualserver.plan.references import Reference, Secrets, text_of
 
@@ -21,6 +22,8 @@ __all__ = ["UserData", "passwords_of", "user_data_of"]
 
 _SECRET_LIMIT: Final = 1024 * 1024
 """Bytes in a Secret. Source: Kubernetes, "Secrets"."""
+_NAMED: Final = 5
+"""Repeated keys that messages name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class UserData:
         missing: Each Secret, or key in one, that is waited for: its field, and what to do.
         bad_passwords: Passwords that no account can have.
         bad_cloud_init: What cannot be merged, or does not fit.
+        doubtful: What would not mean what it says. Earlier versions let it pass: a server that has a machine keeps it.
     """
 
     text: str | None = None
@@ -40,6 +44,7 @@ class UserData:
     missing: tuple[str, ...] = ()
     bad_passwords: tuple[Fault, ...] = ()
     bad_cloud_init: tuple[Fault, ...] = ()
+    doubtful: tuple[Fault, ...] = ()
 
 
 def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
@@ -56,14 +61,13 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     messages = (_missing(reference, secrets) for reference in references.references(server))
     missing = tuple(message for message in messages if message)
     bad_passwords = tuple(_password_faults(server, secrets))
-    parts = (_part(server.spec.cloud_init, "spec.cloudInit"), _part_in_secret(server, secrets))
-    bad_parts = tuple(part for part in parts if isinstance(part, Fault))
+    parts = [_Part.read(source) for source in _sources(server, secrets)]
+    bad_parts = tuple(part.fault for part in parts if part.fault)
     if missing or bad_passwords or bad_parts:
         return UserData(missing=missing, bad_passwords=bad_passwords, bad_cloud_init=bad_parts)
     config = _asked_for(server, secrets)
     for part in parts:
-        if not isinstance(part, Fault):
-            config = cloud_config.merge(config, part)
+        config = cloud_config.merge(config, part.config)
     network = config.pop("network", None)
     if network is not None and not isinstance(network, dict):
         message = "network is no mapping: write cloud-init's network configuration, version 1 or 2"
@@ -73,7 +77,7 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     if len(text.encode()) + len((told or "").encode()) > _SECRET_LIMIT:
         message = "with the users it does not fit in a Secret of 1 MiB: let the guest fetch the rest itself"
         return UserData(bad_cloud_init=(Fault("spec.cloudInit", message),))
-    return UserData(text, told)
+    return UserData(text, told, doubtful=tuple(fault for part in parts for fault in part.doubtful))
 
 
 def passwords_of(server: VirtualServer, secrets: Secrets) -> list[passwords.Password]:
@@ -110,23 +114,62 @@ def _password_faults(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]
             yield Fault(f"spec.users[{index}].{field}", message)
 
 
-def _part(text: str, path: str) -> Mapping[str, Any] | Fault:
-    """Return a part of the owner's cloud-config, or what is wrong with it."""
-    try:
-        return cloud_config.load(text)
-    except bounded_yaml.YAMLFault as fault:
-        return Fault(path, f"{fault}: {fault.remedy}")
+class _Source(NamedTuple):
+    """A part of the owner's cloud-config.
+
+    Attributes:
+        path: The field that has it, or refers to it.
+        text: What it is.
+        secret: Which key of which Secret holds it, in words; ``""``: the manifest, which may be quoted.
+    """
+
+    path: str
+    text: str
+    secret: str = ""
+
+    def fault(self, told: str) -> Fault:
+        return Fault(self.path, f"{self.secret} {told}".lstrip())
 
 
-def _part_in_secret(server: VirtualServer, secrets: Secrets) -> Mapping[str, Any] | Fault:
-    reference = references.cloud_init(server)
-    try:
-        return cloud_config.load(text_of(reference, secrets) or "")
-    except bounded_yaml.YAMLFault as fault:
-        # The API server would show what a message quotes to all who may read the server.
-        key, name = (reference.key, reference.name) if reference else ("", "")
-        path = reference.path if reference else "spec.cloudInitSecretRef"
-        return Fault(path, f"the key {key} of Secret {name} {fault.outline}: {fault.remedy}")
+def _sources(server: VirtualServer, secrets: Secrets) -> Iterator[_Source]:
+    yield _Source("spec.cloudInit", server.spec.cloud_init)
+    if reference := references.cloud_init(server):
+        words = f"the key {reference.key} of Secret {reference.name}"
+        yield _Source(reference.path, text_of(reference, secrets) or "", words)
+
+
+class _Part(NamedTuple):
+    """What a part says, or why it cannot be read."""
+
+    config: Mapping[str, Any]
+    fault: Fault | None = None
+    doubtful: tuple[Fault, ...] = ()
+
+    @classmethod
+    def read(cls, source: _Source) -> _Part:
+        format = cloud_config.format_of(source.text)
+        remedy = "write it as cloud-config, a script as write_files and runcmd"
+        other = source.fault(f"is {format}, as its first line says, and cannot be merged with the users: {remedy}")
+        try:
+            config = cloud_config.load(source.text)
+        except bounded_yaml.YAMLFault as fault:
+            # The API server would show what a message quotes to all who may read the server.
+            told = fault.outline if source.secret else str(fault)
+            return cls({}, other if format else source.fault(f"{told}: {fault.remedy}"))
+        return cls(config, None, (other,) if format else tuple(_doubts(source, config)))
+
+
+def _doubts(source: _Source, config: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what of a part would be lost without a word."""
+    if "version" in fields.mapping(config, "ignition"):
+        yield source.fault("is a configuration of Ignition, which cloud-init does not read: write it as cloud-config")
+    if not config and source.text.strip() and not source.text.lstrip("\ufeff \n").startswith("#cloud-config"):
+        yield source.fault("holds comments only: write keys and values, such as 'packages: [nginx]'")
+    for one in bounded_yaml.repeated_keys(source.text)[:_NAMED]:
+        key = "a key" if source.secret else f"the key {one.key[:100]!r}"
+        yield source.fault(
+            f"has {key} twice, in lines {one.first} and {one.again}, and the first is lost: write it once"
+        )
 
 
 def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:

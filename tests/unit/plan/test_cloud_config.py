@@ -19,7 +19,14 @@ from virtualserver.plan.cloud_config import merge
             {"users": [{"name": "a", "k": [1, 2]}]},
         ),
         ({"users": [{"name": "a"}]}, {"users": ["default"]}, {"users": [{"name": "a"}, "default"]}),
-        ({"users": [{"name": "a"}]}, {"users": "b"}, {"users": "b"}),
+        ({"users": [{"name": "a"}]}, {"users": "b, a"}, {"users": [{"name": "a"}, "b", "a"]}),
+        ({"users": [{"name": "a"}]}, {"users": None}, {"users": [{"name": "a"}]}),
+        (
+            {"users": [{"name": "a"}]},
+            {"users": {"a": {"uid": 7}, "b": {"uid": 8}, "c": None, "d": False}},
+            {"users": [{"name": "a", "uid": 7}, {"name": "b", "uid": 8}, {"name": "c"}]},
+        ),
+        ({}, {"users": "b"}, {"users": "b"}),
         ({}, {"packages": ["nginx"]}, {"packages": ["nginx"]}),
     ],
 )

@@ -83,6 +83,49 @@ def test_cloud_init_that_cannot_be_merged_is_refused_with_its_field(text: str) -
     assert [fault.path for fault in found.bad_cloud_init] == ["spec.cloudInit"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("## template: jinja\n#cloud-config\nhostname: x{{ v1.region }}", "is a template, as its first line says"),
+        ("#include http://192.0.2.1/x", "is a list of addresses to include"),
+        ("#cloud-boothook\nkey: value", "is a boothook"),
+        ("#Part-Handler\nkey: value", "is a part handler"),
+        ("\ufeff\n#!/bin/sh\necho: value", "is a script"),
+        ("#ps1\nkey: value", "is a PowerShell script"),
+        ("MIME-Version: 1.0", "is a MIME message"),
+        ('{"ignition": {"version": "3.3.0"}}', "is a configuration of Ignition"),
+        ("# one\n# two\n", "holds comments only"),
+        ("runcmd: [a]\npackages: []\nruncmd: [b]\n", "has the key 'runcmd' twice, in lines 1 and 3"),
+        ("write_files:\n- path: a\n  path: b\n", "has the key 'path' twice, in lines 2 and 3"),
+    ],
+)
+def test_fault_18_what_would_be_lost_is_named(text: str, words: str) -> None:
+    (fault,) = user_data_of(a_server(cloudInit=text), {}).doubtful
+    assert fault.path == "spec.cloudInit" and words in fault.message
+    secrets = {"setup": a_secret("setup", userdata=text)}
+    (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "setup"}), secrets).doubtful
+    assert fault.message.startswith("the key userdata of Secret setup ") and "runcmd'" not in fault.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "#cloud-config\n",
+        "#cloud-config\n# runcmd: []\n",
+        "a: &a {b: 1}\nc: {<<: *a, <<: *a}\nd: {b: 1}",
+        "# x\na: 1",
+    ],
+)
+def test_what_means_what_it_says_is_not_doubted(text: str) -> None:
+    assert user_data_of(a_server(cloudInit=text), {}).doubtful == ()
+
+
+def test_fault_18_a_script_is_called_so_and_not_bad_yaml() -> None:
+    (fault,) = user_data_of(a_server(cloudInit="#!/bin/sh\necho"), {}).bad_cloud_init
+    assert "is a script, as its first line says" in fault.message and "runcmd" in fault.message
+
+
 def test_what_is_wrong_with_a_secret_is_told_with_its_place_and_without_a_word_of_it() -> None:
     """Fault 13: no value of a Secret is in a message."""
     server = a_server(cloudInitSecretRef={"name": "setup"})

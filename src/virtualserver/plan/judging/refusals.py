@@ -42,6 +42,7 @@ def refusals(situation: Situation) -> tuple[Refusal, ...]:
         *_mac_taken(situation),
         *_too_many_floating(situation),
         *_no_user_data(situation.user_data),
+        *_doubtful(situation),
     )
 
 
@@ -117,3 +118,10 @@ def _no_user_data(user_data: UserData) -> Iterator[Refusal]:
         yield Refusal(Reason.INVALID_SPEC, str(fault))
     for fault in user_data.bad_cloud_init:
         yield Refusal(Reason.INVALID_CLOUD_INIT, str(fault))
+
+
+def _doubtful(situation: Situation) -> Iterator[Refusal]:
+    """Yield what a new server is refused for: one that has its machine was let pass, and goes on."""
+    for fault in situation.user_data.doubtful if situation.machine is None else ():
+        is_user = fault.path.startswith("spec.users")
+        yield Refusal(Reason.INVALID_SPEC if is_user else Reason.INVALID_CLOUD_INIT, str(fault))

@@ -63,6 +63,20 @@ def test_numbers_that_no_machine_can_have_are_named_with_their_fields() -> None:
         assert words in ready.message
 
 
+def test_fault_18_what_earlier_versions_let_pass_is_refused_of_new_servers_only() -> None:
+    server = virtualservers.a_server(cloudInit="runcmd: [a]\nruncmd: [b]\n")
+    surroundings = Surroundings(source=virtualservers.an_image())
+    new = planning.plan(server, Children(), surroundings, Site())
+    ready = new.status.condition(ConditionType.READY)
+    assert ready and ready.reason == Reason.INVALID_CLOUD_INIT and not new.stages
+    before = planning.plan(virtualservers.a_server(), Children(), surroundings, Site())
+    made = [{**one.manifest, "metadata": {**one.manifest["metadata"], "uid": "m"}} for s in before.stages for one in s]
+    old = planning.plan(server, Children.of(made), surroundings, Site())
+    applied = old.status.condition(ConditionType.FULLY_APPLIED)
+    assert applied and applied.reason == Reason.PARTLY_APPLIED and old.stages
+    assert "spec.cloudInit: has the key 'runcmd' twice, in lines 1 and 2" in applied.message
+
+
 def test_a_server_has_ten_floating_addresses_at_most() -> None:
     def ready(count: int) -> Condition:
         floating = [f"address-{number}" for number in range(count)] + ["address-0"]
