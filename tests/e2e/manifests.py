@@ -7,6 +7,9 @@ from typing import Any
 __all__ = ["a_server"]
 
 
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA someone"
+
+
 def a_server(
     name: str, *, namespace: str = "default", running: bool = True, image: str = "tiny", **changes: Any
 ) -> dict[str, Any]:
@@ -34,7 +37,12 @@ def a_server(
                     "source": {"pvc": {"namespace": "vd-images", "name": image}},
                 }
             },
-            "users": [{"username": "someone", "sshpublickey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== someone"}],
+            "users": [
+                {
+                    "username": "someone",
+                    "sshpublickey": _KEY,
+                }
+            ],
             "network": {"public": True},
             "initializeRunning": running,
             "runStrategy": "Always",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from virtualserver.api.faults import Fault
 from virtualserver.kube import fields
-from virtualserver.plan import bounded_yaml, cloud_config, dns, passwords, references
+from virtualserver.plan import bounded_yaml, cloud_config, dns, passwords, public_keys, references
 from virtualserver.plan.references import Reference, Secrets, text_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class UserData:
         bad_passwords: Passwords that no account can have.
         bad_cloud_init: What cannot be merged, or does not fit.
         doubtful: What would not mean what it says. Earlier versions let it pass: a server that has a machine keeps it.
+        remarks: What has no effect, though the server runs without it.
     """
 
     text: str | None = None
@@ -45,6 +46,7 @@ class UserData:
     bad_passwords: tuple[Fault, ...] = ()
     bad_cloud_init: tuple[Fault, ...] = ()
     doubtful: tuple[Fault, ...] = ()
+    remarks: tuple[Fault, ...] = ()
 
 
 def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
@@ -77,7 +79,13 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     if len(text.encode()) + len((told or "").encode()) > _SECRET_LIMIT:
         message = "with the users it does not fit in a Secret of 1 MiB: let the guest fetch the rest itself"
         return UserData(bad_cloud_init=(Fault("spec.cloudInit", message),))
-    return UserData(text, told, doubtful=tuple(fault for part in parts for fault in part.doubtful))
+    doubtful = (fault for part in parts for fault in part.doubtful)
+    return UserData(
+        text,
+        told,
+        doubtful=(*_key_faults(server, secrets, private=True), *doubtful),
+        remarks=tuple(_key_faults(server, secrets, private=False)),
+    )
 
 
 def passwords_of(server: VirtualServer, secrets: Secrets) -> list[passwords.Password]:
@@ -144,6 +152,7 @@ class _Part(NamedTuple):
     config: Mapping[str, Any]
     fault: Fault | None = None
     doubtful: tuple[Fault, ...] = ()
+    remarks: tuple[Fault, ...] = ()
 
     @classmethod
     def read(cls, source: _Source) -> _Part:
@@ -193,15 +202,34 @@ def _user(server: VirtualServer, index: int, user: User, secrets: Secrets) -> di
     if password:
         entry["lock_passwd"] = False
         entry["passwd"] = passwords.hashed(passwords.Password(server.uid, user.username, password))
-    keys = text_of(references.authorized_keys(index, user), secrets)
-    lines = [line.strip() for text in (user.sshpublickey, keys) if text for line in text.splitlines()]
-    authorized = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    texts = (source.text for source in _keys(index, user, secrets))
+    authorized = list(dict.fromkeys(line for text in texts for line in public_keys.read(text).lines))
     if authorized:
         entry["ssh_authorized_keys"] = authorized
     return entry
 
 
 def _password(index: int, user: User, secrets: Secrets) -> str:
-    """Return the password of either field, ``""`` for none; the end of a Secret's last line is none of it."""
+    """Return the password of either field, ``""`` for none.
+
+    The end of a Secret's last line is none of it, nor is the byte order mark of an editor.
+    """
     found = user.password or text_of(references.password(index, user), secrets)
-    return (found or "").rstrip("\n")
+    return (found or "").removeprefix("\ufeff").rstrip("\r\n")
+
+
+def _keys(index: int, user: User, secrets: Secrets) -> Iterator[_Source]:
+    """Yield the texts that hold a user's public keys."""
+    yield _Source(f"spec.users[{index}].sshpublickey", user.sshpublickey or "")
+    if reference := references.authorized_keys(index, user):
+        words = f"the key {reference.key} of Secret {reference.name}:"
+        yield _Source(reference.path, text_of(reference, secrets) or "", words)
+
+
+def _key_faults(server: VirtualServer, secrets: Secrets, *, private: bool) -> Iterator[Fault]:
+    """Yield the texts that hold something other than public keys, either with private keys among them or without."""
+    for index, user in enumerate(server.spec.users):
+        for source in _keys(index, user, secrets):
+            found = public_keys.read(source.text)
+            if found.fault and found.has_private_key == private:
+                yield source.fault(found.fault)

@@ -64,6 +64,23 @@ def test_what_is_nested_a_little_is_merged() -> None:
     assert config(cloudInit="a: [[[b]]]")["a"] == [[["b"]]]
 
 
+def test_fault_22_what_editors_add_to_a_password_is_no_part_of_it() -> None:
+    users = [{"username": "bob", "passwordSecretRef": {"name": "bob"}}]
+    (found,) = passwords_of(a_server(users=users), {"bob": a_secret("bob", password="\ufeffgeheim \r\n")})
+    assert found.password == "geheim "
+
+
+def test_fault_22_what_is_no_public_key_is_named_and_a_private_one_doubted() -> None:
+    private = "-----BEGIN OPENSSH PRIVATE KEY-----\nZ2VoZWlt\n-----END OPENSSH PRIVATE KEY-----\n"
+    users = [{"username": "ada", "sshpublickey": "hello", "sshPublicKeysSecretRef": {"name": "ada"}}]
+    found = user_data_of(a_server(users=users), {"ada": a_secret("ada", authorized_keys=private)})
+    assert [str(fault).partition(":")[0] for fault in found.remarks] == ["spec.users[0].sshpublickey"]
+    (fault,) = found.doubtful
+    assert fault.path == "spec.users[0].sshPublicKeysSecretRef"
+    assert fault.message.startswith("the key authorized_keys of Secret ada: line 1 begins what is a private key")
+    assert found.text is not None and "Z2Vo" not in found.text
+
+
 def test_without_users_the_images_own_user_stays() -> None:
     assert "users" not in config()
 

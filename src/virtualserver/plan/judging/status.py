@@ -202,7 +202,7 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
         yield Reason.PARTLY_APPLIED, f"{', '.join(without_effect)}: no effect here"
     for key in annotations.kept_back(server.metadata.annotations, site.annotations):
         yield Reason.PARTLY_APPLIED, f"metadata.annotations[{key}]: not among the annotations that this site passes on"
-    for fault in situation.user_data.doubtful:
+    for fault in (*situation.user_data.doubtful, *situation.user_data.remarks):
         yield Reason.PARTLY_APPLIED, str(fault)
     if _source_changed(situation):
         message = "spec.storage.root.source: the root disk was made from another source and stays as it is"
