@@ -9,8 +9,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from virtualserver.api.faults import Fault
+from virtualserver.api.virtualserver import OSType
 from virtualserver.kube import fields
-from virtualserver.plan import bounded_yaml, cloud_config, dns, passwords, public_keys, references
+from virtualserver.plan import accounts, bounded_yaml, cloud_config, dns, passwords, public_keys, references
 from virtualserver.plan.references import Reference, Secrets, text_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     return UserData(
         text,
         told,
-        doubtful=(*_key_faults(server, secrets, private=True), *doubtful),
+        doubtful=(*_name_faults(server), *_key_faults(server, secrets, private=True), *doubtful),
         remarks=tuple(_key_faults(server, secrets, private=False)),
     )
 
@@ -185,6 +186,8 @@ def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:
     """Return what the manifest asks for in fields of its own."""
     config: dict[str, Any] = {"hostname": server.name}
     users = [_user(server, index, user, secrets) for index, user in enumerate(server.spec.users)]
+    # A user that cannot be made ends cloud-init's work on all after it.
+    users.sort(key=lambda user: _is_linux(server) and bool(accounts.fault_of(user["name"])))
     if users:
         config["users"] = users
     if any("passwd" in user for user in users):
@@ -198,6 +201,8 @@ def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:
 
 def _user(server: VirtualServer, index: int, user: User, secrets: Secrets) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": user.username, "sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/bash"}
+    if _is_linux(server) and (group := accounts.group_of(user.username)):
+        entry |= {"primary_group": group, "groups": [group]}  # cloud-init makes it only where it is among the groups
     password = _password(index, user, secrets)
     if password:
         entry["lock_passwd"] = False
@@ -224,6 +229,17 @@ def _keys(index: int, user: User, secrets: Secrets) -> Iterator[_Source]:
     if reference := references.authorized_keys(index, user):
         words = f"the key {reference.key} of Secret {reference.name}:"
         yield _Source(reference.path, text_of(reference, secrets) or "", words)
+
+
+def _is_linux(server: VirtualServer) -> bool:
+    return server.spec.os.type is OSType.LINUX
+
+
+def _name_faults(server: VirtualServer) -> Iterator[Fault]:
+    """Yield the names that no account of the guest can have."""
+    for index, user in enumerate(server.spec.users if _is_linux(server) else ()):
+        if why := accounts.fault_of(user.username):
+            yield Fault(f"spec.users[{index}].username", f"{user.username[:100]!r} {why}")
 
 
 def _key_faults(server: VirtualServer, secrets: Secrets, *, private: bool) -> Iterator[Fault]:

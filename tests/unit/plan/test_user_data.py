@@ -64,6 +64,22 @@ def test_what_is_nested_a_little_is_merged() -> None:
     assert config(cloudInit="a: [[[b]]]")["a"] == [[["b"]]]
 
 
+def test_fault_21_an_impossible_user_is_doubted_and_locks_nobody_out() -> None:
+    users = [{"username": name} for name in ("backup", "a b", "operator", "ada")]
+    found = user_data_of(a_server(users=users), {})
+    assert [fault.path for fault in found.doubtful] == ["spec.users[0].username", "spec.users[1].username"]
+    assert "'a b' is no name that an account can have" in found.doubtful[1].message
+    made = {user["name"]: user for user in yaml.safe_load(found.text or "")["users"]}
+    assert list(made) == ["operator", "ada", "backup", "a b"], "what fails comes last"
+    assert (made["operator"]["primary_group"], made["operator"]["groups"]) == ("operator", ["operator"])
+    assert "primary_group" not in made["ada"]
+
+
+def test_fault_21_a_windows_guest_has_other_names() -> None:
+    server = a_server(users=[{"username": "Ada Lovelace"}], os={"type": "windows"})
+    assert user_data_of(server, {}).doubtful == ()
+
+
 def test_fault_22_what_editors_add_to_a_password_is_no_part_of_it() -> None:
     users = [{"username": "bob", "passwordSecretRef": {"name": "bob"}}]
     (found,) = passwords_of(a_server(users=users), {"bob": a_secret("bob", password="\ufeffgeheim \r\n")})
