@@ -77,8 +77,8 @@ variable "vs_floating_ips" {
   }
 
   validation {
-    condition     = length(var.vs_floating_ips) <= 64
-    error_message = "vs_floating_ips: ${length(var.vs_floating_ips)} are given, 64 are allowed: remove some."
+    condition     = length(var.vs_floating_ips) <= 10
+    error_message = "vs_floating_ips: ${length(var.vs_floating_ips)} are given, 10 are allowed: remove some."
   }
 }
 

@@ -332,11 +332,24 @@ run "an_octet_of_256_is_no_floating_address" {
   expect_failures = [var.vs_floating_ips]
 }
 
-run "sixty_five_floating_addresses_are_refused" {
+run "ten_floating_addresses_are_the_most" {
   command = plan
 
   variables {
-    vs_floating_ips = [for number in range(65) : "s${number}"]
+    vs_floating_ips = [for number in range(10) : "s${number}"]
+  }
+
+  assert {
+    condition     = length(output.manifest.spec.network.floatingIPs) == 10
+    error_message = jsonencode(output.manifest.spec.network)
+  }
+}
+
+run "eleven_floating_addresses_are_refused" {
+  command = plan
+
+  variables {
+    vs_floating_ips = [for number in range(11) : "s${number}"]
   }
 
   expect_failures = [var.vs_floating_ips]
