@@ -22,6 +22,7 @@ PACKAGE: Final = HERE.parent.parent / "src" / "virtualserver"
 UPSTREAM: Final = PACKAGE / "api" / "schemas" / "upstream.json"
 MANIFESTS: Final = {
     "virtualserver": PACKAGE / "api" / "manifests" / "virtualserver.yaml",
+    "virtualserverwait": PACKAGE / "api" / "manifests" / "virtualserverwait.yaml",
     "virtualmachine": PACKAGE / "node" / "manifests" / "virtualmachine.yaml",
     "virtualmachineinstance": PACKAGE / "node" / "manifests" / "virtualmachineinstance.yaml",
     "datavolume": PACKAGE / "node" / "manifests" / "datavolume.yaml",

@@ -51,6 +51,7 @@ __all__ = [
     "RESOLVER_CUT",
     "REVISION",
     "RUN_STRATEGY",
+    "SETTLE_WITHIN",
     "SINGULAR",
     "STORAGE_OBSERVED_API_VERSION",
     "TEMPLATE_LABELS",
@@ -59,6 +60,8 @@ __all__ = [
     "USER_NAMESPACE",
     "VALID_UNTIL",
     "VERSION",
+    "WAIT_KIND",
+    "WAIT_PLURAL",
 ]
 
 GROUP: Final = "virtualservers.coreweave.com"
@@ -68,6 +71,9 @@ KIND: Final = "VirtualServer"
 LIST_KIND: Final = "VirtualServerList"
 PLURAL: Final = "virtualservers"
 SINGULAR: Final = "virtualserver"
+WAIT_KIND: Final = "VirtualServerWait"
+"""One client's wait for a VirtualServer: an object of its own, so that a wait that fails is nothing of the server's."""
+WAIT_PLURAL: Final = "virtualserverwaits"
 
 NAME_LIMIT: Final = 59
 """Characters in a server's name: a DNS label less the ``-tcp`` of its Service."""
@@ -92,6 +98,9 @@ LEAVES: Final = f"{DOMAIN}/leave-address"
 
 REVISION: Final = f"{DOMAIN}/revision"
 """Annotation of a VirtualServer: any word; ``status.observedRevision`` repeats it once it speaks of that manifest."""
+SETTLE_WITHIN: Final = f"{DOMAIN}/settle-within"
+"""Annotation of a VirtualServer: how long a client waits (``10m``) until ``status.settled`` says how its manifest
+ended; ``REVISION`` is the key of that."""
 IMAGE: Final = f"{DOMAIN}/image"
 """Annotation of a PersistentVolumeClaim: the digest of the image that it stands for."""
 BASE_IMAGE: Final = f"{DOMAIN}/base-image"

@@ -75,6 +75,8 @@ class Reason(Explained):
     FLOATING_SERVICE_UNFIT = Word("FloatingServiceUnfit", "A Service cannot lend its address as a floating one.")
     IMAGE_NOT_FOUND = Word("ImageNotFound", "The root disk's source does not exist.")
     INSUFFICIENT_MEMORY = Word("InsufficientMemory", "The machine's memory does not fit beside those that run.")
+    MEMORY_EXCEEDS_MACHINE = Word("MemoryExceedsMachine", "The server asks for more memory than the machine has.")
+    DISK_REFUSED = Word("DiskRefused", "The root disk cannot be made before somebody changes something.")
     RESTART_REQUIRED = Word("RestartRequired", "A change takes effect at the next start.")
     FULLY_APPLIED = Word("FullyApplied", "Everything that the manifest asks for is honoured.")
     PARTLY_APPLIED = Word("PartlyApplied", "Some fields of the manifest have no effect here.")

@@ -338,6 +338,7 @@ class Status(_Struct, frozen=True, omit_defaults=False):
     """
 
     observed_revision: str | msgspec.UnsetType = msgspec.UNSET
+    settled: str | msgspec.UnsetType = msgspec.UNSET
     network: NetworkStatus = NetworkStatus()
     conditions: tuple[_Condition, ...] = ()
 

@@ -120,6 +120,33 @@ class Applier:
         self._keep(memory, (_digest(status), _digest(after)) if merge_patch(after, status) else None)
         return written
 
+    async def own(self, resource: Resource, live: Manifest, owner: Mapping[str, Any]) -> Manifest | None:
+        """Give an object that somebody else made an owner, unless it has one: it goes with that.
+
+        Args:
+            resource: The kind.
+            live: The object as the store has it.
+            owner: An owner reference.
+
+        Returns:
+            The object as written (give it to ``Cache.remember``); None where it has an owner.
+
+        Raises:
+            Conflict: It has changed since it was read.
+            NotFound: It is gone.
+        """
+        metadata = live["metadata"]
+        if metadata.get("ownerReferences"):
+            return None
+        guard = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        return await self._client.patch(
+            resource,
+            metadata["name"],
+            {"metadata": {**guard, "ownerReferences": [owner]}},
+            namespace=metadata.get("namespace", ""),
+            field_manager=self._field_manager,
+        )
+
     def _keep(self, key: str, memory: tuple[str, str] | None) -> None:
         """Remember what the server made of an intent; None where it took it literally. The oldest are forgotten."""
         self._normalised.pop(key, None)

@@ -17,6 +17,7 @@ __all__ = [
     "RESERVE_BYTES",
     "Footprint",
     "available_bytes",
+    "excess",
     "fault",
     "footprint_of",
     "resident_bytes",
@@ -76,6 +77,24 @@ def fault(
         f"{name} needs {_size(memory_bytes)} of memory and {_size(overhead)} for QEMU, "
         f"{_size(free)} are free on this machine: "
         "stop another server, or give this one less memory; it starts by itself once its memory is free"
+    )
+
+
+def excess(name: str, memory_bytes: int, *, accelerator: Literal["kvm", "tcg"], total: int) -> str | None:
+    """Return why a machine could never run here, whatever else is stopped; None where it could.
+
+    Args:
+        name: The machine, for the message.
+        memory_bytes: Of its guest.
+        accelerator: How it would run.
+        total: The host's memory in bytes.
+    """
+    most = max(0, total - RESERVE_BYTES - OVERHEAD_BYTES[accelerator])
+    if memory_bytes <= most:
+        return None
+    return (
+        f"{name} asks for {_size(memory_bytes)} of memory, and this machine could give {_size(most)} "
+        "if no other ran: give it less"
     )
 
 

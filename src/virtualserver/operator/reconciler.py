@@ -106,8 +106,7 @@ class Reconciler:
         try:
             server = virtualserver.decode(manifest)
         except InvalidManifest as error:
-            await self._reporter.status(key, plan_status.invalid(manifest, error.faults))
-            return None
+            return await self._reporter.status(key, plan_status.invalid(manifest, error.faults))
         site = self._site.value
         children, surroundings = await self._observe(server, key)
         if not await _hash(server, surroundings):
@@ -119,11 +118,13 @@ class Reconciler:
         if outcome.done or outcome.is_over:
             children, surroundings = await self._observe(server, key, outcome.failures)
             plan = planning.plan(server, children, surroundings, site)
-        await self._reporter.status(key, plan.status)
+        again = await self._reporter.status(key, plan.status)
         if outcome.error:
             raise outcome.error
         waits = any(condition.reason in _SECRET_WAITS for condition in plan.status.conditions)
-        return _SECRET_SECONDS if waits or key in self._obstructed else None
+        if waits or key in self._obstructed:
+            return _SECRET_SECONDS if again is None else min(_SECRET_SECONDS, again)
+        return again
 
     async def tell(self, key: Key, trouble: Trouble) -> None:
         """Say in a server's status that it is in trouble, and that the fault is not its owner's."""

@@ -10,10 +10,13 @@ import msgspec
 from virtualserver.api import names
 from virtualserver.api.conditions import ConditionType
 from virtualserver.api.reasons import Reason
+from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.events import Event
 from virtualserver.operator.kinds import VIRTUAL_SERVER
+from virtualserver.operator.waits import Waits
+from virtualserver.plan.judging.settlement import outcome_of, settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,29 +55,39 @@ class Reporter:
         self._cache = cache
         self._applier = applier
         self._recorder = recorder
+        self._waits = Waits(cache, applier)
 
-    async def status(self, key: Key, planned: Status) -> None:
+    async def status(self, key: Key, planned: Status) -> float | None:
         """Write a server's status, unless the server is gone, and an Event if there is something new to tell.
 
         Args:
             key: The server's.
             planned: The whole status, its conditions without times.
+
+        Returns:
+            Seconds after which somebody who waits for the server is to be answered, None for nobody.
         """
-        status: Manifest = msgspec.to_builtins(planned)
         live = self._cache.get(VIRTUAL_SERVER, key)
         if live is None:
-            return
-        status = with_times(status, live, now=time.time())
+            return None
+        now = time.time()
+        before = str(fields.status_of(live).get("settled") or "")
+        settlement = settle(fields.annotations_of(live), before, outcome_of(planned), now=now)
+        if settlement.text is not None:
+            planned = msgspec.structs.replace(planned, settled=settlement.text)
+        status = with_times(msgspec.to_builtins(planned), live, now=now)
         try:
             written = await self._applier.apply_status(VIRTUAL_SERVER, live, status)
         except NotFound:
-            return
-        if written is None:
-            return
-        self._cache.remember(VIRTUAL_SERVER, written)
-        event = event_of(status, live)
-        if event:
-            self._recorder.emit(live, event)
+            return None
+        if written is not None:
+            self._cache.remember(VIRTUAL_SERVER, written)
+            event = event_of(status, live)
+            if event:
+                self._recorder.emit(live, event)
+        if settlement.text is not None:
+            await self._waits.answer(live, settlement.text)
+        return settlement.again_seconds
 
     def done(self, server: VirtualServer, done: Mapping[str, Sequence[str]]) -> None:
         """Write an Event for each kind of thing that was done.

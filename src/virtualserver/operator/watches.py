@@ -18,7 +18,8 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import key_of
-from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
+from virtualserver.operator import waits
+from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER, WAIT
 from virtualserver.operator.manifests import (
     is_image,
     machine_labels,
@@ -87,6 +88,7 @@ def watches(mac_key: MacKey) -> Mapping[Resource, Watch]:
         ),
         kinds.SECRET: Watch(label_selector=names.UID),
         kinds.RESOURCE_QUOTA: Watch(),
+        WAIT: Watch(indexes={waits.BY_SERVER: waits.servers}),
     }
 
 
@@ -101,6 +103,8 @@ def concerned(cache: Cache, mac_key: MacKey, resource: Resource, change: Change)
     """
     if change.is_own:
         return []
+    if resource is WAIT:
+        return [waits.server_of(change.new)] if change.new else []
     found = [*_by_name(cache, resource, change.key)]
     if resource is VIRTUAL_SERVER:
         servers = [one for one in (change.old, change.new) if one]

@@ -219,6 +219,8 @@ def test_service_accounts_get_tokens(control_plane: ControlPlane, namespace: str
     [
         ("operator", "create", "kubevirt.io/virtualmachines", True),
         ("operator", "patch", "virtualservers.coreweave.com/virtualservers/status", True),
+        ("operator", "patch", "virtualservers.coreweave.com/virtualserverwaits/status", True),
+        ("operator", "create", "virtualservers.coreweave.com/virtualserverwaits", False),
         ("operator", "create", "rbac.authorization.k8s.io/clusterroles", False),
         ("operator", "update", "kubevirt.io/virtualmachines/status", False),
         ("node", "patch", "/services/status", True),

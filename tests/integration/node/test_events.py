@@ -59,8 +59,8 @@ def test_start_stop_and_addresses_are_told_once(node: NodeWorld) -> None:
 def test_what_keeps_a_guest_from_starting_is_told_with_its_reason(node: NodeWorld) -> None:
     node.apply(a_volume("one"), a_machine("one", memory="900Gi"))
     node.wait_printable("one", "ErrorUnschedulable")
-    wait_told(node, ("VirtualMachine", "one", "InsufficientMemory", 1))
-    assert "needs 900Gi of memory" in node.api.kubectl("-n", node.namespace, "describe", "vm", "one")
+    wait_told(node, ("VirtualMachine", "one", "MemoryExceedsMachine", 1))
+    assert "asks for 900Gi of memory" in node.api.kubectl("-n", node.namespace, "describe", "vm", "one")
 
 
 def test_a_tenant_reads_no_path_of_the_host_in_conditions_and_events(node: NodeWorld) -> None:

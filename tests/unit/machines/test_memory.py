@@ -56,6 +56,16 @@ def test_the_message_says_what_is_needed_what_is_free_and_what_to_do() -> None:
     assert "stop another server" in message
 
 
+def test_what_exceeds_the_machine_is_told_from_what_others_use() -> None:
+    def excess(wanted: int) -> str | None:
+        return memory.excess("Server ns/one", wanted, accelerator="kvm", total=4 * GIB)
+
+    most = 4 * GIB - RESERVE_BYTES - OVERHEAD_BYTES["kvm"]
+    assert excess(most) is None
+    assert excess(most + 1) is not None
+    assert "asks for 900Gi of memory, and this machine could give 3.7Gi if no other ran" in str(excess(900 * GIB))
+
+
 def test_what_a_process_uses_leaves_out_pages_of_files() -> None:
     own = memory.resident_bytes(os.getpid())
     with open("/proc/self/status") as file:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["status_of"]
 
 _OWNED: Final = ("Ready", "Failure", "RestartRequired")
-_UNSCHEDULABLE: Final = frozenset({"InsufficientMemory", "TooManyServers"})
+_UNSCHEDULABLE: Final = frozenset({"InsufficientMemory", "MemoryExceedsMachine", "TooManyServers"})
 
 
 def status_of(

@@ -145,8 +145,12 @@ class Preparation:
         return None
 
     def _shortage(self, vmi: Manifest, wish: MachineWish, accelerator: AcceleratorName) -> Wait | None:
+        name = f"Server {'/'.join(key_of(vmi))}"
+        message = memory.excess(name, wish.memory_bytes, accelerator=accelerator, total=memory.total_bytes())
+        if message:
+            return Wait("MemoryExceedsMachine", message)
         message = memory.fault(
-            f"Server {'/'.join(key_of(vmi))}",
+            name,
             wish.memory_bytes,
             accelerator=accelerator,
             available=memory.available_bytes(),

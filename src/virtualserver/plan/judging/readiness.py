@@ -102,6 +102,8 @@ def _not_running(situation: Situation) -> Iterator[Verdict]:
     if situation.children.leaving("VirtualMachine", server.name):
         message = f"VirtualMachine {server.name} is being deleted, and is made again afterwards"
         yield Verdict("False", Reason.TERMINATING, message)
+    elif phase in (Phase.STOPPED, Phase.STARTING, Phase.FAILING) and (why := _disk_refused(situation)):
+        yield Verdict("False", Reason.DISK_REFUSED, f"the root disk cannot be made: {why}")
     elif phase is Phase.UNREPORTED:
         yield Verdict("Unknown", Reason.INITIALIZING, f"VirtualMachine {server.name} waits to be taken up by a node")
     elif phase is Phase.STOPPED:
@@ -127,8 +129,16 @@ def _told(situation: Situation, reason: Reason, message: str) -> Verdict:
     waits = waiting_for_address(situation, situation.network.load_balancers)
     if reason is Reason.WAITING_FOR_ADDRESS and waits:
         return waits  # the Service knows why
-    field = "spec.resources.memory: " if reason is Reason.INSUFFICIENT_MEMORY else ""
+    of_memory = (Reason.INSUFFICIENT_MEMORY, Reason.MEMORY_EXCEEDS_MACHINE)
+    field = "spec.resources.memory: " if reason in of_memory else ""
     return Verdict("False", reason, f"{field}{message}")
+
+
+def _disk_refused(situation: Situation) -> str:
+    """Say why there is no root disk before somebody changes something, ``""`` where it is there or on its way."""
+    found = _condition(situation.root_disk, "Ready")
+    is_refused = found.get("status") != "True" and found.get("reason") in situation.site.driver.disk_refusals
+    return str(found.get("message") or found.get("reason")) if is_refused else ""
 
 
 def _disk_being_made(situation: Situation) -> str:

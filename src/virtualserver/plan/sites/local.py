@@ -80,6 +80,11 @@ class Local:
     }
     """Reasons in the node's conditions for which a VirtualServer has a word of its own."""
 
+    disk_refusals: Final = frozenset(
+        {"ClaimNotOurs", "ClaimRefused", "InsufficientStorage", "SizeInvalid", "SizeMissing", "SourceNotSupported"}
+    )
+    """Reasons in a DataVolume's Ready at which its disk is not made before somebody changes something."""
+
     def service_annotations(self, *, pool: str, sharing_key: str) -> dict[str, str]:
         """Return what asks for an address, in MetalLB's words.
 
