@@ -81,24 +81,30 @@ locals {
     } : key => value if value != null
   }
 
-  # The operator repeats this word in the status, which so can be told from the status of an earlier manifest.
-  revision = substr(sha256(jsonencode([local.spec, var.vs_labels, var.vs_annotations])), 0, 16)
+  # Where the apply before was refused, waited in vain or was cut off, this one is another attempt, which is answered anew.
+  before      = try(data.kubernetes_resources.before[0].objects[0], null)
+  answered    = try(local.before.metadata.annotations["virtualservers.coreweave.com/revision"], "")
+  restarts    = try(local.before.status.conditions[0].reason, "") == "RestartRequired"
+  was_settled = contains([for word in local.restarts ? ["Ready", "Stopped", "Waiting"] : ["Ready", "Stopped"] : "${local.answered} ${word}"], try(coalesce(local.before.status.settled), ""))
+  last        = try(regex("-([0-9]+)$", local.answered)[0], "")
+  attempt     = local.before == null ? "1" : local.was_settled && local.last != "" ? local.last : formatdate("YYYYMMDDhhmmss", plantimestamp())
+
+  # The key by which the operator's answer to this apply is told from its answer to an earlier one.
+  digest   = substr(sha256(jsonencode([local.spec, var.vs_labels, var.vs_annotations])), 0, 16)
+  revision = "${local.digest}-${local.attempt}"
+  within   = var.vs_running ? var.vs_ready_timeout : var.vs_stopped_timeout
 
   manifest = {
     apiVersion = "virtualservers.coreweave.com/v1alpha1"
     kind       = "VirtualServer"
     metadata = merge({
-      name        = var.vs_name
-      namespace   = var.user_namespace
-      annotations = merge(var.vs_annotations, { "virtualservers.coreweave.com/revision" = local.revision })
+      name      = var.vs_name
+      namespace = var.user_namespace
+      annotations = merge(var.vs_annotations, { "virtualservers.coreweave.com/revision" = local.revision },
+      var.vs_wait ? { "virtualservers.coreweave.com/settle-within" = local.within } : {})
     }, length(var.vs_labels) > 0 ? { labels = var.vs_labels } : {})
     spec = local.spec
   }
-
-  # Reasons of Ready at which waiting ends, because nothing more happens by itself. A server that somebody stopped or
-  # started by hand, or that needs a restart, is left alone: a warning says so. What the operator refuses is an error.
-  refused = ["NotSupportedYet", "InvalidSpec", "InvalidCloudInit", "ImageNotFound"]
-  settled = concat(["VirtualServerReady", "VirtualServerStopped", "RestartRequired"], local.refused)
 
   status = try(data.kubernetes_resource.virtualserver.object.status, null)
   conditions = {
@@ -138,6 +144,16 @@ resource "kubernetes_secret_v1" "password" {
   data = { password = var.vs_password == null ? "" : var.vs_password }
 }
 
+# What the operator said last, before this apply; a list, because there may be none.
+data "kubernetes_resources" "before" {
+  count = var.vs_wait ? 1 : 0
+
+  api_version    = "virtualservers.coreweave.com/v1alpha1"
+  kind           = "VirtualServer"
+  namespace      = var.user_namespace
+  field_selector = "metadata.name=${var.vs_name}"
+}
+
 resource "kubernetes_manifest" "virtualserver" {
   manifest = local.manifest
 
@@ -145,21 +161,46 @@ resource "kubernetes_manifest" "virtualserver" {
     force_conflicts = var.vs_force_conflicts
   }
 
-  dynamic "wait" {
-    for_each = var.vs_wait ? [local.settled] : []
-    content {
-      fields = {
-        "status.observedRevision"     = "^${local.revision}$"
-        "status.conditions[0].reason" = "^(${join("|", wait.value)})$"
-      }
+  timeouts {
+    delete = var.vs_delete_timeout
+  }
+}
+
+# The wait is an object of its own: one that fails taints itself, never the server and its disk. The operator answers
+# in any case, also when the time is over; the provider's own limit strikes only where there is no operator.
+resource "kubernetes_manifest" "wait" {
+  count = var.vs_wait ? 1 : 0
+
+  manifest = {
+    apiVersion = "virtualservers.coreweave.com/v1alpha1"
+    kind       = "VirtualServerWait"
+    metadata = {
+      # Another one for each that is made: an apply that was cut off may have made one that the state does not know.
+      name      = "${var.vs_name}-${formatdate("YYYYMMDDhhmmss", plantimestamp())}"
+      namespace = var.user_namespace
+    }
+    spec = {
+      server = var.vs_name
+      key    = local.revision
+    }
+  }
+
+  wait {
+    fields = {
+      "status.settled" = "^${local.revision} (Ready|Stopped|Refused|Waiting)$"
     }
   }
 
   timeouts {
-    create = var.vs_running ? var.vs_ready_timeout : var.vs_stopped_timeout
-    update = var.vs_running ? var.vs_ready_timeout : var.vs_stopped_timeout
-    delete = var.vs_delete_timeout
+    create = "${local.within}60s"
+    update = "${local.within}60s"
   }
+
+  lifecycle {
+    ignore_changes = [manifest.metadata.name]
+  }
+
+  depends_on = [kubernetes_manifest.virtualserver]
 }
 
 # `kubernetes_manifest` keeps no status, so the addresses are read here.
@@ -172,15 +213,16 @@ data "kubernetes_resource" "virtualserver" {
     namespace = var.user_namespace
   }
 
-  depends_on = [kubernetes_manifest.virtualserver]
+  depends_on = [kubernetes_manifest.virtualserver, kubernetes_manifest.wait]
 
   lifecycle {
+    # A server that somebody stopped or started by hand, or that needs a restart, is left alone: a warning says so.
     postcondition {
-      condition = !var.vs_wait || !contains(local.refused, try([
-        for condition in self.object.status.conditions : condition.reason if condition.type == "Ready"
-      ][0], ""))
-      error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} is not carried out: ${try([
-        for condition in self.object.status.conditions : "${condition.reason}: ${condition.message}" if condition.type == "Ready"
+      condition = !var.vs_wait || try(self.object.status.conditions[0].reason, "") == "RestartRequired" || can(regex(" (Ready|Stopped)$", self.object.status.settled))
+      error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} ${
+        endswith(try(coalesce(self.object.status.settled), ""), " Refused") ? "is not carried out" : "is not ready after ${local.within}, and goes on by itself"
+        }: ${try([
+          for condition in self.object.status.conditions : "${condition.reason}: ${condition.message}" if condition.type == "Ready"
       ][0], "")}"
     }
   }

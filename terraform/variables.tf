@@ -45,8 +45,8 @@ variable "vs_annotations" {
   description = "Annotations of the VirtualServer, such as `external-dns.alpha.kubernetes.io/hostname`, or `virtualservers.coreweave.com/keep-disk = \"true\"`, which keeps the root disk when the server is destroyed."
 
   validation {
-    condition     = !contains(keys(var.vs_annotations), "virtualservers.coreweave.com/revision")
-    error_message = "vs_annotations: virtualservers.coreweave.com/revision is what this module waits by: remove it."
+    condition     = length(setintersection(keys(var.vs_annotations), [for word in ["revision", "settle-within"] : "virtualservers.coreweave.com/${word}"])) == 0
+    error_message = "vs_annotations: virtualservers.coreweave.com/revision and settle-within are what this module waits by: remove them."
   }
 }
 

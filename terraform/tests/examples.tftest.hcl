@@ -14,6 +14,7 @@ run "a_floating_address_is_that_of_the_service_which_the_example_makes" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Ready"
           network    = { internalIP = "10.42.0.1", externalIP = "", serviceIP = "", floatingIPs = { web-address = "203.0.113.9" } }
           conditions = [{ type = "Ready", status = "True", reason = "VirtualServerReady", message = "running" }]
         }
@@ -53,6 +54,7 @@ run "one_server_is_on_both_networks_and_the_other_on_the_vpc_alone" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Ready"
           network    = { internalIP = "10.42.0.1", externalIP = "203.0.113.7", serviceIP = "10.96.0.7" }
           conditions = [{ type = "Ready", status = "True", reason = "VirtualServerReady", message = "running" }]
         }
@@ -65,6 +67,7 @@ run "one_server_is_on_both_networks_and_the_other_on_the_vpc_alone" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Ready"
           network    = { internalIP = "", externalIP = "", serviceIP = "" }
           conditions = [{ type = "Ready", status = "True", reason = "VirtualServerReady", message = "running" }]
         }

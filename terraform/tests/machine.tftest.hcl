@@ -212,6 +212,16 @@ run "the_annotation_of_the_module_is_refused" {
   expect_failures = [var.vs_annotations]
 }
 
+run "the_time_of_the_module_is_refused_too" {
+  command = plan
+
+  variables {
+    vs_annotations = { "virtualservers.coreweave.com/settle-within" = "1m" }
+  }
+
+  expect_failures = [var.vs_annotations]
+}
+
 run "no_memory_is_refused" {
   command = plan
 

@@ -15,6 +15,7 @@ run "a_server_that_is_to_run_is_waited_for_until_it_is_ready" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Ready"
           network    = { internalIP = "10.42.0.1", externalIP = "203.0.113.7", serviceIP = "10.96.0.7", floatingIPs = { web = "203.0.113.9" } }
           conditions = [{ type = "Ready", status = "True", reason = "VirtualServerReady", message = "running" }]
         }
@@ -23,23 +24,29 @@ run "a_server_that_is_to_run_is_waited_for_until_it_is_ready" {
   }
 
   assert {
-    condition     = kubernetes_manifest.virtualserver.wait[0].fields["status.observedRevision"] == "^${output.manifest.metadata.annotations["virtualservers.coreweave.com/revision"]}$"
-    error_message = jsonencode(kubernetes_manifest.virtualserver.wait)
+    condition     = length(kubernetes_manifest.virtualserver.wait) == 0
+    error_message = "what the server waits for taints the server"
   }
 
   assert {
-    condition     = can(regex(kubernetes_manifest.virtualserver.wait[0].fields["status.conditions[0].reason"], "VirtualServerReady"))
-    error_message = jsonencode(kubernetes_manifest.virtualserver.wait)
+    condition     = alltrue([for word in ["Ready", "Stopped", "Refused", "Waiting"] : can(regex(kubernetes_manifest.wait[0].wait[0].fields["status.settled"], "${output.manifest.metadata.annotations["virtualservers.coreweave.com/revision"]} ${word}"))])
+    error_message = jsonencode(kubernetes_manifest.wait[0].wait)
   }
 
   assert {
-    condition     = !can(regex(kubernetes_manifest.virtualserver.wait[0].fields["status.conditions[0].reason"], "Starting"))
-    error_message = jsonencode(kubernetes_manifest.virtualserver.wait)
+    condition     = !can(regex(kubernetes_manifest.wait[0].wait[0].fields["status.settled"], "${output.manifest.metadata.annotations["virtualservers.coreweave.com/revision"]} Pending 2026-01-01T00:00:00Z")) && !can(regex(kubernetes_manifest.wait[0].wait[0].fields["status.settled"], "other-1 Ready"))
+    error_message = jsonencode(kubernetes_manifest.wait[0].wait)
   }
 
   assert {
-    condition     = kubernetes_manifest.virtualserver.timeouts[0].create == "10m" && kubernetes_manifest.virtualserver.timeouts[0].delete == "10m"
-    error_message = jsonencode(kubernetes_manifest.virtualserver.timeouts)
+    condition     = kubernetes_manifest.wait[0].manifest.spec == { server = "my-vs", key = output.manifest.metadata.annotations["virtualservers.coreweave.com/revision"] } && endswith(kubernetes_manifest.wait[0].manifest.spec.key, "-1")
+    error_message = jsonencode(kubernetes_manifest.wait[0].manifest)
+  }
+
+  # The operator answers within the first; the provider gives up after that alone.
+  assert {
+    condition     = output.manifest.metadata.annotations["virtualservers.coreweave.com/settle-within"] == "10m" && kubernetes_manifest.wait[0].timeouts[0].create == "10m60s" && kubernetes_manifest.virtualserver.timeouts[0].delete == "10m"
+    error_message = jsonencode(kubernetes_manifest.wait[0].timeouts)
   }
 
   assert {
@@ -62,6 +69,7 @@ run "without_an_outer_address_the_network_is_the_inner_one" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Ready"
           network    = { internalIP = "10.42.0.1", externalIP = "", serviceIP = "" }
           conditions = [{ type = "Ready", status = "True", reason = "VirtualServerReady", message = "running" }]
         }
@@ -83,16 +91,12 @@ run "a_server_that_was_stopped_by_hand_is_left_and_told_of" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Stopped"
           network    = { internalIP = "10.42.0.1", externalIP = "203.0.113.7", serviceIP = "10.96.0.7", floatingIPs = { web = "203.0.113.9" } }
           conditions = [{ type = "Ready", status = "False", reason = "VirtualServerStopped", message = "the machine is stopped" }]
         }
       }
     }
-  }
-
-  assert {
-    condition     = can(regex(kubernetes_manifest.virtualserver.wait[0].fields["status.conditions[0].reason"], "VirtualServerStopped"))
-    error_message = jsonencode(kubernetes_manifest.virtualserver.wait)
   }
 
   expect_failures = [check.runs_as_wished]
@@ -110,6 +114,7 @@ run "a_needed_restart_is_told_of" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Waiting"
           network    = { internalIP = "10.42.0.1", externalIP = "203.0.113.7", serviceIP = "10.96.0.7", floatingIPs = { web = "203.0.113.9" } }
           conditions = [{ type = "Ready", status = "False", reason = "RestartRequired", message = "virtctl restart my-vs" }]
         }
@@ -128,6 +133,7 @@ run "what_the_operator_refuses_is_an_error" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Refused"
           network    = { internalIP = "10.42.0.1", externalIP = "203.0.113.7", serviceIP = "10.96.0.7", floatingIPs = { web = "203.0.113.9" } }
           conditions = [{ type = "Ready", status = "False", reason = "NotSupportedYet", message = "spec.resources.gpu: ... vs_gpu_enable = false" }]
         }
@@ -136,6 +142,92 @@ run "what_the_operator_refuses_is_an_error" {
   }
 
   expect_failures = [data.kubernetes_resource.virtualserver]
+}
+
+run "a_server_that_takes_longer_is_an_error_in_the_operators_words" {
+  command = apply
+
+  variables {
+    vs_memory = "8Gi"
+  }
+
+  override_data {
+    target = data.kubernetes_resource.virtualserver
+    values = {
+      object = {
+        status = {
+          settled    = "k-1 Waiting"
+          network    = { internalIP = "", externalIP = "", serviceIP = "" }
+          conditions = [{ type = "Ready", status = "Unknown", reason = "Starting", message = "the machine is starting" }]
+        }
+      }
+    }
+  }
+
+  expect_failures = [data.kubernetes_resource.virtualserver]
+}
+
+run "an_apply_after_one_that_did_not_end_well_is_another_attempt" {
+  command = plan
+
+  override_data {
+    target = data.kubernetes_resources.before[0]
+    values = {
+      objects = [{
+        metadata = { annotations = { "virtualservers.coreweave.com/revision" = "k-7" } }
+        status   = { settled = "k-7 Refused", conditions = [{ type = "Ready", reason = "MACAddressTaken" }] }
+      }]
+    }
+  }
+
+  assert {
+    condition     = can(regex("^[0-9a-f]{16}-2[0-9]{13}$", output.manifest.metadata.annotations["virtualservers.coreweave.com/revision"]))
+    error_message = jsonencode(output.manifest.metadata)
+  }
+
+  expect_failures = [check.runs_as_wished] # what it says is not known while planning
+}
+
+run "a_server_that_was_never_answered_is_another_attempt" {
+  command = plan
+
+  override_data {
+    target = data.kubernetes_resources.before[0]
+    values = {
+      objects = [{
+        metadata = { annotations = { "virtualservers.coreweave.com/revision" = "k" } }
+        status   = { settled = null, conditions = [{ type = "Ready", reason = null }] }
+      }]
+    }
+  }
+
+  assert {
+    condition     = can(regex("^[0-9a-f]{16}-2[0-9]{13}$", output.manifest.metadata.annotations["virtualservers.coreweave.com/revision"]))
+    error_message = jsonencode(output.manifest.metadata)
+  }
+
+  expect_failures = [check.runs_as_wished]
+}
+
+run "an_apply_after_one_that_ended_well_is_the_same_attempt" {
+  command = plan
+
+  override_data {
+    target = data.kubernetes_resources.before[0]
+    values = {
+      objects = [{
+        metadata = { annotations = { "virtualservers.coreweave.com/revision" = "k-7" } }
+        status   = { settled = "k-7 Stopped", conditions = [{ type = "Ready", reason = "VirtualServerStopped" }] }
+      }]
+    }
+  }
+
+  assert {
+    condition     = endswith(output.manifest.metadata.annotations["virtualservers.coreweave.com/revision"], "-7")
+    error_message = jsonencode(output.manifest.metadata)
+  }
+
+  expect_failures = [check.runs_as_wished]
 }
 
 run "a_server_that_is_not_to_run_is_waited_for_until_it_is_stopped" {
@@ -151,6 +243,7 @@ run "a_server_that_is_not_to_run_is_waited_for_until_it_is_stopped" {
     values = {
       object = {
         status = {
+          settled    = "k-1 Stopped"
           network    = { internalIP = "", externalIP = "", serviceIP = "" }
           conditions = [{ type = "Ready", status = "False", reason = "VirtualServerStopped", message = "the machine is stopped" }]
         }
@@ -159,13 +252,8 @@ run "a_server_that_is_not_to_run_is_waited_for_until_it_is_stopped" {
   }
 
   assert {
-    condition     = can(regex(kubernetes_manifest.virtualserver.wait[0].fields["status.conditions[0].reason"], "VirtualServerStopped"))
-    error_message = jsonencode(kubernetes_manifest.virtualserver.wait)
-  }
-
-  assert {
-    condition     = kubernetes_manifest.virtualserver.timeouts[0].update == "2m"
-    error_message = jsonencode(kubernetes_manifest.virtualserver.timeouts)
+    condition     = output.manifest.metadata.annotations["virtualservers.coreweave.com/settle-within"] == "2m" && kubernetes_manifest.wait[0].timeouts[0].update == "2m60s"
+    error_message = jsonencode(output.manifest.metadata)
   }
 
   assert {
@@ -188,8 +276,8 @@ run "nothing_is_waited_for_when_that_is_switched_off" {
   }
 
   assert {
-    condition     = length(kubernetes_manifest.virtualserver.wait) == 0
-    error_message = jsonencode(kubernetes_manifest.virtualserver.wait)
+    condition     = length(kubernetes_manifest.wait) == 0 && !can(output.manifest.metadata.annotations["virtualservers.coreweave.com/settle-within"])
+    error_message = jsonencode(output.manifest.metadata)
   }
 
   assert {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
@@ -250,15 +251,37 @@ def test_what_is_refused_is_said_at_once_and_can_be_mended(product: Product, wor
     assert product.get("vs", "refused") == {}, "also a refused server can be destroyed"
 
 
-def test_a_wait_is_bounded_and_the_server_can_be_kept(product: Product, workspace: Workspaces) -> None:
+def test_fault_28_what_nobody_can_carry_out_is_said_in_seconds_and_costs_no_server(
+    product: Product, workspace: Workspaces
+) -> None:
     terraform = workspace("waiting")
-    said = terraform.refused("apply", "-auto-approve", settings(memory="64Ti", ready_timeout="10s"))
-    assert "timed out waiting" in said
-    assert "memory" in product.condition("waiting")["message"], "kubectl get vs says what the wait did not"
+    # The disk is made first, which is not what is measured.
+    terraform.apply(settings(running=False))
+    disk = product.get("dv", "waiting")["metadata"]["uid"]
     uid = product.get("vs", "waiting")["metadata"]["uid"]
-    terraform.run("untaint", "module.server.kubernetes_manifest.virtualserver")
+    started = time.monotonic()
+    said = terraform.refused("apply", "-auto-approve", settings(memory="900Gi"))
+    assert "MemoryExceedsMachine: spec.resources.memory: " in said
+    assert "asks for 900Gi of memory, and this machine could give" in said
+    assert time.monotonic() - started < 15
     terraform.apply(settings(running=False))
     assert product.get("vs", "waiting")["metadata"]["uid"] == uid
+    assert product.get("dv", "waiting")["metadata"]["uid"] == disk
+
+
+def test_fault_28_a_quota_is_told_in_its_words(product: Product, workspace: Workspaces) -> None:
+    product.kubectl("create", "namespace", "small")
+    try:
+        product.kubectl("create", "quota", "disks", "-n", "small", "--hard=persistentvolumeclaims=0")
+        terraform = workspace("bounded")
+        started = time.monotonic()
+        said = terraform.refused("apply", "-auto-approve", settings(namespace="small"))
+        assert "DiskRefused: the root disk cannot be made: " in said
+        assert "exceeded quota: disks" in said
+        assert time.monotonic() - started < 20
+        terraform.run("destroy", "-no-color", "-input=false", "-auto-approve", settings(namespace="small"))
+    finally:
+        product.delete("namespace", "small")
 
 
 def test_a_server_that_kubectl_made_is_imported(product: Product, workspace: Workspaces) -> None:
@@ -315,7 +338,7 @@ def test_the_state_of_the_old_module_is_taken_over(product: Product, workspace: 
     terraform.run("state", "rm", "module.server.random_string.vs_generate_password")
     wanted = settings(running=False, force=True, password="correct horse")
     said = terraform.apply(wanted)
-    assert "1 added, 1 changed, 0 destroyed" in said, said
+    assert "2 added, 1 changed, 0 destroyed" in said, said
     terraform.assert_plan_is_empty(wanted)
     now = product.get("vs", "old")
     assert now["metadata"]["uid"] == live["metadata"]["uid"]
@@ -377,6 +400,7 @@ def test_a_tenant_needs_no_more_than_edit_and_to_read_definitions(
         subject = "--serviceaccount=tenant:deployer"
         product.kubectl("create", "rolebinding", "deployer", "-n", "tenant", "--clusterrole=edit", subject)
         terraform = workspace("tenant-vs")
+        administrator = terraform.environment["KUBE_CONFIG_PATH"]
         terraform.environment["KUBE_CONFIG_PATH"] = str(tenant_kubeconfig(product, tmp_path))
         wanted = settings(namespace="tenant", running=False)
         refused = terraform.refused("apply", "-auto-approve", wanted)
@@ -394,7 +418,8 @@ def test_a_tenant_needs_no_more_than_edit_and_to_read_definitions(
         )
         terraform.apply(wanted)
         terraform.assert_plan_is_empty(wanted)
-        terraform.destroy()
+        terraform.run("destroy", "-no-color", "-input=false", "-auto-approve", wanted)
+        terraform.environment["KUBE_CONFIG_PATH"] = administrator
     finally:
         product.delete("clusterrolebinding", "tenant-crd-reader")
         product.delete("namespace", "tenant")
