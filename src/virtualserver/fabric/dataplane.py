@@ -149,15 +149,11 @@ class DataPlane:
     async def synchronise(self, desired: state.DataPlaneState) -> int:
         """Make the kernel and dnsmasq agree with the whole state, and return the number of changes written.
 
-        Called after `start` and on each resync: reads what is there first, so that a second call returns 0.
+        Called after `start` and on each resync: reads what is there first, so that a second call returns 0. What of it
+        would not be safe is left out and logged, so that one owner's fault is nobody else's.
         """
         async with self._lock:
-            ledger = Ledger()
-            for key, link in desired.links.items():
-                ledger.put(_of_link(key), entries.of_link(link))
-            for owner, rules in desired.services.items():
-                ledger.put(_of_service(owner), entries.of_service(owner, rules))
-            self._ledger = ledger
+            self._ledger = _ledger_of(desired)
             await self._show_outside()
             return await self._ensure() + len(await self._repair()) + len(await self._attach())
 
@@ -506,6 +502,21 @@ class DataPlane:
         await self._dnsmasq.remove(delta)
         await self._namespace.visit(lambda: devices.change(self._namespace.netfilter(), delta, self._attachment.mtu))
         await self._dnsmasq.add(delta)
+
+
+def _ledger_of(desired: state.DataPlaneState) -> Ledger:
+    ledger = Ledger()
+    links = ((_of_link(key), functools.partial(entries.of_link, link)) for key, link in desired.links.items())
+    services = (
+        (_of_service(owner), functools.partial(entries.of_service, owner, rules))
+        for owner, rules in desired.services.items()
+    )
+    for owner, make in (*links, *services):
+        try:
+            ledger.put(owner, make())
+        except ValueError as fault:
+            _logger.error("%s %s %s is left out of the data plane: %s", *owner, fault)
+    return ledger
 
 
 def _of_link(key: state.LinkKey) -> Owner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import re
 import signal
@@ -57,6 +58,20 @@ async def test_a_second_synchronisation_changes_nothing(plane: DataPlane) -> Non
     assert await plane.synchronise(whole()) == 0
     assert await plane.set_link("guest-2", world.a_link(2)) == 0
     assert await plane.set_service("web", service()) == 0
+
+
+async def test_what_is_faulty_of_one_owner_is_left_out_and_keeps_back_nothing_of_others(
+    plane: DataPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, faulty = world.a_link(2), dataclasses.replace(world.a_link(3), hostname="-\n")
+    links = {LinkKey("guest-3"): faulty, LinkKey("guest-2"): good}
+    assert await plane.synchronise(DataPlaneState(links, {"web": service(port=0), "mail": service()})) > 0
+    told = [record.getMessage() for record in caplog.records]
+    assert any("link guest-3" in one and "hostname" in one for one in told), told
+    assert any("service web" in one and "ports: 0" in one for one in told), told
+    names = {item["name"] for item in await plane.inventory()}
+    assert good.device in names and faulty.device not in names
+    assert await plane.synchronise(DataPlaneState({LinkKey("guest-2"): good}, {"mail": service()})) == 0
 
 
 @pytest.mark.parametrize(
