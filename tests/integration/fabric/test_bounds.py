@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import re
@@ -129,10 +130,53 @@ async def test_fault_9_the_bound_is_the_guests_own_and_is_free_again_when_its_fl
             world.eventually(lambda: _connects(village.liar), what="new flows are admitted again")
 
 
-def _connects(node: world.Node) -> bool:
+def _connects(node: world.Node, address: str = world.CLIENT_ADDRESS) -> bool:
     with contextlib.suppress(OSError):
-        return bool(node.tcp(world.CLIENT_ADDRESS, 22, seconds=1))
+        return bool(node.tcp(address, 22, seconds=1))
     return False
+
+
+async def of_another_tenant(plane: DataPlane, make_guest: world.MakeGuest) -> world.Guest:
+    guest = await make_guest(plane, 4)
+    await plane.set_link("guest-4", dataclasses.replace(world.a_link(4), tenant=2))
+    return guest
+
+
+async def test_attack_one_tenants_guests_together_leave_the_table_to_others(
+    village: Village, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    other = await of_another_tenant(plane, make_guest)
+    village.internet.run("ip", "route", "add", "blackhole", "192.0.2.0/24")
+    guests = [village.liar, village.victim, *[await make_guest(plane, number) for number in range(5, 9)]]
+    with village.internet.serving(22), contextlib.ExitStack() as held:
+        asking = [held.enter_context(guest.socket(socket.SOCK_DGRAM)) for guest in guests]
+        for one in asking:
+            one.bind(("", 0))
+
+        ports = itertools.cycle(range(1024, 16_000))
+
+        def more() -> bool:
+            for port in itertools.islice(ports, 500):
+                for number, one in enumerate(asking):
+                    one.sendto(b"", (f"192.0.2.{10 + number}", port))
+            return "tap-8" in counted("bounded") and tracked() > 50_000
+
+        world.eventually(more, what="the tenant's share is used up", seconds=60)
+        assert tracked() < 4 * FLOWS + 500
+        assert _connects(other)
+
+
+async def test_one_tenants_guests_leave_ports_to_an_address_outside_to_others(
+    village: Village, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    other, elsewhere = await of_another_tenant(plane, make_guest), "192.0.2.50"
+    village.internet.run("ip", "address", "add", f"{elsewhere}/32", "dev", "lo")
+    with village.internet.serving(22), flood(village, calls(world.CLIENT_ADDRESS)):
+        # All leave from the same 48,128 ports, which four guests of 16,384 flows each would have among them.
+        world.eventually(lambda: not _connects(village.victim), what="the tenant's share is used up", seconds=60)
+        world.eventually(lambda: "tap-3" in counted("bounded"), what="it is told so")
+        assert _connects(other), "the others' share is free"
+        assert _connects(village.victim, elsewhere), "and that to other addresses"
 
 
 async def test_fault_9_strangers_that_call_one_guest_without_end_leave_the_tables_to_others(
@@ -220,6 +264,39 @@ async def test_fault_10_a_guest_that_holds_connections_to_the_resolver_leaves_it
     finally:
         for asking in held:
             asking.close()
+
+
+async def test_attack_one_tenants_guests_that_hold_connections_to_the_resolver_leave_it_to_others(
+    village: Village, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    await names(plane, village)
+    other = await of_another_tenant(plane, make_guest)
+    guests = [village.liar, village.victim, *[await make_guest(plane, number) for number in range(5, 42)]]
+    with contextlib.ExitStack() as held:
+        for asking in (held.enter_context(guest.socket(socket.SOCK_STREAM)) for guest in guests for _ in range(3)):
+            asking.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                asking.connect((GATEWAY, 53))
+        assert resolves(other, NAME, tcp=True)
+        assert not resolves(village.liar, NAME, tcp=True), "its tenant has more than its share"
+        assert resolves(village.liar, NAME), "datagrams are another matter"
+
+
+async def test_attack_one_tenants_guests_that_ask_for_names_without_end_have_one_share(
+    village: Village, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    await names(plane, village)
+    other = await of_another_tenant(plane, make_guest)
+    guests = [village.liar, village.victim, *[await make_guest(plane, number) for number in range(5, 12)]]
+    text = question(NAME)
+    with contextlib.ExitStack() as held:
+        asking = [held.enter_context(guest.socket(socket.SOCK_DGRAM)) for guest in guests]
+        for one, _ in itertools.product(asking, range(250)):  # within each one's own bound
+            one.sendto(text, (GATEWAY, 53))
+        traffic = await plane.traffic()
+        dropped = sum(seen.dropped.get("dns_rate", 0) for seen in traffic.values())
+        assert dropped > 0, "what the tenant asks beyond its share is dropped"
+        assert resolves(other, NAME)
 
 
 async def test_a_guest_that_asks_for_its_address_without_end_leaves_dhcp_to_others(village: Village) -> None:

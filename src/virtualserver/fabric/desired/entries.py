@@ -54,6 +54,7 @@ __all__ = [
     "SELF_PAIR",
     "TAP",
     "TAP_UP",
+    "TENANT",
     "WITHHELD",
     "of_link",
     "of_service",
@@ -71,6 +72,8 @@ GUARD_OWN: Final = "guard_own"
 SELF_PAIR: Final = "self_pair"
 GROUP: Final = "groups"
 """Key: a tap. Value: the group that its guest belongs to."""
+TENANT: Final = "tenants"
+"""Key: a tap. Value: the tenant whose guest it is."""
 MEMBER: Final = {4: "members"}
 """Key: an address that is a guest's own, and the group that may call it."""
 DIRECT: Final = {4: "direct"}
@@ -163,6 +166,7 @@ def _of_guest_link(link: GuestLink) -> dict[Entry, str]:
         Entry(GUARD_ARP, f"{device} . {mac} . {mac} . 0.0.0.0"): "",
         Entry(SELF_PAIR, f"{device} . {device}"): "",
         Entry(GROUP, device): f"0x{link.group:08x}",
+        Entry(TENANT, device): f"0x{link.tenant:08x}",
         Entry(TAP, device): str(link.user),
         Entry(TAP_UP, device): "",
         Entry(DHCP_HOST, device): content([f"{mac},{link.addresses[0]}"]),

@@ -44,6 +44,7 @@ _KINDS: Final = {
             *entries.GUARD_IP.values(),
             entries.SELF_PAIR,
             entries.GROUP,
+            entries.TENANT,
             *entries.MEMBER.values(),
         ),
         "guard of",

@@ -169,6 +169,7 @@ class GuestLink:
         user: The UID that may open the tap.
         group: Guests of one group reach each other's own addresses, those of others their load balancer addresses only;
             1..2^32-1.
+        tenant: Whose guest it is: all guests of a tenant share what one may have of some things; 1..2^32-1.
         translated: True where what the guest sends to the outside is translated to the node's address; False where
             its own address is a public or private pool address (direct attach).
     """
@@ -181,6 +182,7 @@ class GuestLink:
     user: int
     translated: bool = True
     group: int = 1
+    tenant: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ _VERSION: Final = 4
 """The IP version of DHCP; that of IPv6 is to stand beside it."""
 _QUESTIONS: Final = 10_000
 """How many names may be asked of others at once. The guard lets a guest ask 100 a second, and one that nobody answers
-is waited for 10 seconds: ten guests that do their worst leave room for others."""
+is waited for 10 seconds; a tenant's guests together 400 a second: two tenants that do their worst leave room."""
+_STREAMS: Final = 100
+"""How many TCP connections are served at once, each by a process of its own; the guard lets a tenant have 20."""
 
 
 def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
@@ -51,6 +53,7 @@ def configuration(run: Path, networks: Iterable[Network], mtu: int) -> str:
         "cache-size=1000",
         "clear-on-reload",  # other name servers may know other answers
         f"dns-forward-max={_QUESTIONS}",
+        f"max-tcp-connections={_STREAMS}",
         f"min-port={GATEWAY_PORTS}",
         f"hostsdir={run}/{entries.NAMES}",
         "pid-file=",  # none: it is found by this file

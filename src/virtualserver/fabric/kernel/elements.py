@@ -38,6 +38,7 @@ SETS: Final[Mapping[str, Set]] = {
     entries.GUARD_FRAME: Set("bridge", 1),
     entries.SELF_PAIR: Set("inet", 2),
     entries.GROUP: Set("inet", 1),
+    entries.TENANT: Set("inet", 1),
     **dict.fromkeys(entries.MEMBER.values(), Set("inet", 0)),
     **dict.fromkeys(entries.GUARD_IP.values(), Set("inet", 1)),
     **dict.fromkeys(entries.DIRECT.values(), Set("inet", 0)),

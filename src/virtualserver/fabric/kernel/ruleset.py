@@ -46,11 +46,21 @@ _BOUNDS: Final = {
     "streams": 3,
     "requests": 5,
     "requests_at_once": 20,
+    "tenant_parts": 256,
+    "tenant_flows": 256,
+    "flows_to_one": 64,
+    "of_tenant": 400,
+    "of_tenant_at_once": 1_200,
+    "tenant_streams": 20,
 }
 """Of each NIC: how many flows it may have open in each of so many parts, into which they fall by chance (the first is
 full at about 14,000 in all, the last at 16,384); how many it may open in a second; what else it may send in one. With
 what `settings` says of timeouts, one guest fills a seventh of a table of 262,144. Of TCP connections to dnsmasq, which
-serves 20 for all guests, it may have 3."""
+serves 100 for all guests, it may have 3.
+
+All guests of a tenant together: in how many parts their flows fall, and how many there may be in each, which is a
+quarter of the table; how many of them to one address outside, which is a third of the 48,128 ports that all guests
+leave from; and how much they may ask dnsmasq."""
 
 ETHERNET: Final = 1500
 """The MTU of an Ethernet link, and the greatest of a guest's."""
@@ -83,6 +93,8 @@ table inet virtualserver {{
   # the group that a guest is of, and the group that may call a guest's own address
   map groups {{ type ifname : mark; }}
   set members {{ type ipv4_addr . mark; }}
+  # whose guest it is
+  map tenants {{ type ifname : mark; }}
   # directly attached addresses; announced ones, which no guest has; published ports and their targets, and those of
   # them that take no new connections: no rule asks for these, and while they stand here, flows are not cut
   set direct {{ type ipv4_addr; }}
@@ -109,8 +121,12 @@ table inet virtualserver {{
   set dhcp_requests {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
   set dns_queries {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
   set dns_streams {{ type ifname; size 65535; flags dynamic; }}
+  set tenant_queries {{ type mark; size 65535; flags dynamic,timeout; timeout 1m; }}
+  set tenant_streams {{ type mark; size 65535; flags dynamic; }}
   set new_flows {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
   set flows {{ type ifname . mark; size 1000000; flags dynamic; }}
+  set tenant_flows {{ type mark . mark; size 1000000; flags dynamic; }}
+  set destinations {{ type mark . ipv4_addr . mark; size 1000000; flags dynamic; }}
   set clients {{ type ipv4_addr . mark; size 1000000; flags dynamic; }}
   # which of them met a bound within the last minute, by the tap or by the guest's address
   set bounded {{ type ifname; size 65535; flags dynamic,timeout; counter; timeout 1m; }}
@@ -128,16 +144,22 @@ table inet virtualserver {{
   chain dhcp_request {{ }}
   chain to_dns {{ }}
   chain dns_query {{ }}
+  chain query_of_tenant {{ }}
+  chain asked {{ }}
   chain answers {{ type filter hook output priority raw; }}
   chain new_of_guest {{ }}
   chain flow_of_guest {{ }}
+  chain flow_of_tenant {{ }}
   chain dns_stream {{ }}
+  chain stream_of_tenant {{ }}
   chain lost {{ }}
   chain lost_by_attached {{ }}
   chain lost_by_client {{ }}
   chain translate_target {{ type nat hook prerouting priority dstnat; }}
   chain translate_source {{ type nat hook postrouting priority srcnat; }}
   chain to_outside {{ }}
+  chain shared_address {{ }}
+  chain from_node {{ }}
   chain forward {{ type filter hook forward priority filter; policy drop; }}
   chain whole {{ }}
   chain udp_from_guest {{ }}
@@ -229,8 +251,16 @@ table inet virtualserver {{
     goto drop_dhcp_server
   }}
   chain dns_query {{
-    update @dns_queries {{ iifname limit rate {queries}/second burst {queries_at_once} packets }} notrack accept
+    update @dns_queries {{ iifname limit rate {queries}/second burst {queries_at_once} packets }} goto query_of_tenant
     goto drop_dns_rate
+  }}
+  chain query_of_tenant {{
+    meta mark set iifname map @tenants
+    update @tenant_queries {{ meta mark limit rate {of_tenant}/second burst {of_tenant_at_once} packets }} goto asked
+    goto drop_dns_rate
+  }}
+  chain asked {{
+    meta mark set {mark} notrack accept
   }}
   chain answers {{
     ip saddr {gateway} udp sport {{ 53, 67 }} notrack
@@ -246,12 +276,24 @@ table inet virtualserver {{
   chain flow_of_guest {{
     # the kernel walks through what it counts, so a NIC's flows are counted in parts that stay short
     ct mark set jhash ip daddr . th sport . th dport mod {parts} seed {mark}
-    add @flows {{ iifname . ct mark ct count {flows} }} return
+    add @flows {{ iifname . ct mark ct count {flows} }} goto flow_of_tenant
+    update @bounded {{ iifname counter }}
+    goto drop_flows
+  }}
+  chain flow_of_tenant {{
+    meta mark set iifname map @tenants
+    ct mark set jhash ip saddr . ip daddr . th sport . th dport mod {tenant_parts} seed {mark}
+    add @tenant_flows {{ meta mark . ct mark ct count {tenant_flows} }} meta mark set {mark} return
     update @bounded {{ iifname counter }}
     goto drop_flows
   }}
   chain dns_stream {{
-    add @dns_streams {{ iifname ct count {streams} }} return
+    add @dns_streams {{ iifname ct count {streams} }} goto stream_of_tenant
+    goto drop_dns_rate
+  }}
+  chain stream_of_tenant {{
+    ct mark set iifname map @tenants
+    add @tenant_streams {{ ct mark ct count {tenant_streams} }} return
     goto drop_dns_rate
   }}
   # A flow lost its conntrack entry. Where nothing is translated and it might begin anew, it goes on. Where its port was
@@ -293,9 +335,19 @@ table inet virtualserver {{
     snat ip to ip saddr map @floating_source
     # the gateway's own questions keep the ports that guests leave free
     ip saddr {node} accept
+    ip saddr != @direct goto shared_address
+  }}
+  chain shared_address {{
+    # to one address there is one flow from each port, for all guests: no tenant has more than a third of them
+    meta mark set iifname map @tenants
+    add @destinations {{ meta mark . ip daddr . ct mark ct count {flows_to_one} }} goto from_node
+    update @bounded {{ iifname counter }}
+    goto drop_flows
+  }}
+  chain from_node {{
     # from no low port, also where a guest sends from one: there are 511 of those for all guests
-    meta l4proto {{ tcp, udp }} ip saddr != @direct snat ip to {node}:{ports}
-    ip saddr != @direct snat ip to {node}
+    meta l4proto {{ tcp, udp }} snat ip to {node}:{ports}
+    snat ip to {node}
   }}
   chain forward {{
     meta l4proto != tcp iifname != "up0" jump whole

@@ -156,10 +156,11 @@ class Links:
         return f"{device_names.BRIDGE_PREFIX}{self._mac_key.bridge_of(namespace, vpc)}"
 
     def regrouped(self, link: Link, namespace: str) -> Link:
-        """Return a link as it is in the group that guests of a namespace belong to now; VPCs know no groups."""
+        """Return a link as it is in the group, and of the tenant, that a namespace is now; VPCs know none."""
         if isinstance(link, VpcLink):
             return link
-        return dataclasses.replace(link, group=group_of(namespace, is_closed=self._is_closed()))
+        group, tenant = group_of(namespace, is_closed=self._is_closed()), group_of(namespace, is_closed=True)
+        return dataclasses.replace(link, group=group, tenant=tenant)
 
     def _is_anothers(self, owner: str, vmi: Manifest) -> bool:
         """Return whether an owner is a living server whose machine this VMI is not, as it could be once."""

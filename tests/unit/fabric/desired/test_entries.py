@@ -33,6 +33,7 @@ def test_a_link_is_its_guard_its_tap_its_route_and_its_dhcp_files() -> None:
         Entry("guard_arp", "vst-1 . 52:54:00:00:00:01 . 52:54:00:00:00:01 . 10.42.0.2"): "",
         Entry("self_pair", "vst-1 . vst-1"): "",
         Entry("groups", "vst-1"): "0x00000001",
+        Entry("tenants", "vst-1"): "0x00000001",
         Entry("members", "10.42.0.2 . 0x00000001"): "",
         Entry("tap", "vst-1"): "64001",
         Entry("tap-up", "vst-1"): "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.desired.repair import Repair, repairs_of
+from virtualserver.fabric.kernel.elements import SETS
 
 
 def test_one_thing_is_told_once_whatever_it_consists_of() -> None:
@@ -24,3 +25,8 @@ def test_many_things_are_counted() -> None:
 
 def test_nothing_is_told_of_nothing() -> None:
     assert repairs_of(Delta({}, {}), "host") == []
+
+
+def test_what_stands_in_any_set_of_the_rules_has_words() -> None:
+    for kind in SETS:
+        assert repairs_of(Delta({}, {Entry(kind, "tap-2 . x"): ""}), "host"), kind
