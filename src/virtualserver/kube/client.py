@@ -143,7 +143,7 @@ class Client:
         items: list[Manifest] = []
         while True:
             try:
-                answer = await self.request("GET", path, query=query)
+                answer = await self._connection.request("GET", path, query=query, accept=_accept(resource, "List"))
             except Gone:
                 if not query["continue"]:
                     raise
@@ -278,7 +278,8 @@ class Client:
             "fieldSelector": field_selector,
         }
         path = resource.path(namespace=namespace)
-        async with contextlib.aclosing(self._connection.lines(path, query=query, read_seconds=read_seconds)) as lines:
+        stream = self._connection.lines(path, query=query, read_seconds=read_seconds, accept=_accept(resource))
+        async with contextlib.aclosing(stream) as lines:
             async for event in lines:
                 if event["type"] == "ERROR":
                     raise error_from_status(event["object"], request=f"WATCH {path}")
@@ -312,3 +313,8 @@ class Client:
         if not self._managed_fields and "metadata" in manifest:
             manifest["metadata"].pop("managedFields", None)
         return manifest
+
+
+def _accept(resource: Resource, form: str = "") -> str:
+    """Return the form in which objects of a kind are watched, or listed (``List``)."""
+    return f"{JSON};as=PartialObjectMetadata{form};g=meta.k8s.io;v=v1" if resource.is_metadata else JSON

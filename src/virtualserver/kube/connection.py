@@ -80,7 +80,7 @@ class Connection:
             connector=connector,
             response_class=_Answer,
             # Packing and unpacking costs both sides more than a local network or loopback does.
-            headers={"User-Agent": self._user_agent, "Accept": JSON, "Accept-Encoding": "identity"},
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
         )
 
@@ -108,6 +108,7 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Manifest | None = None,
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> dict[str, Any]:
         """Send any request, such as a subresource's, and return the decoded answer as it is.
 
@@ -117,11 +118,12 @@ class Connection:
             query: Parameters; empty ones are left out.
             body: Sent as JSON.
             content_type: Of the body.
+            accept: Which form of the answer is asked for.
 
         Returns:
             The JSON object; ``{}`` for an answer without one.
         """
-        response = await self._open(method, path, query=query, body=body, content_type=content_type)
+        response = await self._open(method, path, query=query, body=body, content_type=content_type, accept=accept)
         try:
             data = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -131,7 +133,7 @@ class Connection:
         return _decode(data) if data[:1] == b"{" else {}
 
     async def lines(
-        self, path: str, *, query: Mapping[str, str], read_seconds: float
+        self, path: str, *, query: Mapping[str, str], read_seconds: float, accept: str = JSON
     ) -> AsyncGenerator[dict[str, Any]]:
         """Yield the JSON objects of an answer that has one a line and goes on for long.
 
@@ -139,12 +141,13 @@ class Connection:
             path: Below the server's address.
             query: Parameters; empty ones are left out.
             read_seconds: After which a silent connection is given up as dead.
+            accept: As for `request`.
 
         Raises:
             Unavailable: No connection, a silent or a cut one.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=read_seconds)
-        response = await self._open("GET", path, query=query, timeout=timeout)
+        response = await self._open("GET", path, query=query, timeout=timeout, accept=accept)
         try:
             async for line in _split(response):
                 yield _decode(line)
@@ -161,13 +164,14 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Manifest | None = None,
         content_type: str = JSON,
+        accept: str = JSON,
         timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's value, not a deadline of ours
     ) -> aiohttp.ClientResponse:
         """Return the opened answer of a request that succeeded, having waited where the server asked for it."""
         if self._session is None:
             raise RuntimeError("the client is not entered: use `async with client:`")
         url = self._url(path, query or {})
-        headers = {"Content-Type": content_type} if body is not None else {}
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if body is not None else {})
         if authorization := self._credentials.authorization():
             headers["Authorization"] = authorization
         options: dict[str, Any] = {"timeout": timeout} if timeout else {}

@@ -17,6 +17,7 @@ __all__ = [
     "PERSISTENT_VOLUME_CLAIM",
     "RESOURCE_QUOTA",
     "SECRET",
+    "SECRET_METADATA",
     "SERVICE",
     "VIRTUAL_MACHINE",
     "VIRTUAL_MACHINE_INSTANCE",
@@ -28,6 +29,8 @@ DATA_VOLUME: Final = Resource("cdi.kubevirt.io", "v1beta1", "datavolumes", "Data
 SERVICE: Final = Resource("", "v1", "services", "Service")
 RESOURCE_QUOTA: Final = Resource("", "v1", "resourcequotas", "ResourceQuota")
 SECRET: Final = Resource("", "v1", "secrets", "Secret")
+SECRET_METADATA: Final = Resource("", "v1", "secrets", "PartialObjectMetadata")
+"""Secrets without what they hold; see `Resource.is_metadata`."""
 PERSISTENT_VOLUME_CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 NETWORK_ATTACHMENT_DEFINITION: Final = Resource(

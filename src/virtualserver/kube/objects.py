@@ -39,6 +39,11 @@ class Resource:
     namespaced: bool = True
 
     @property
+    def is_metadata(self) -> bool:
+        """Whether only the metadata of its objects are listed and watched: that they change, not what they hold."""
+        return self.kind == "PartialObjectMetadata"
+
+    @property
     def api_version(self) -> str:
         """The ``apiVersion`` of its objects."""
         return f"{self.group}/{self.version}" if self.group else self.version

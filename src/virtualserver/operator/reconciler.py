@@ -40,11 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["Reconciler"]
 
 _SECRET_SECONDS: Final = 3.0
-"""How often a Secret that is not ours, which is not followed, is looked for while a server waits for it."""
+"""How often a Secret of the name that ours needs, which is somebody else's, is looked for."""
 _HASH_SECONDS: Final = 0.2
 """How long passwords are hashed before other servers have their turn."""
 _AGAIN_SECONDS: Final = 0.001
-_SECRET_WAITS: Final = {Reason.WAITING_FOR_SECRET, Reason.SECRET_NAME_TAKEN}
 
 
 @dataclasses.dataclass(slots=True)
@@ -121,7 +120,7 @@ class Reconciler:
         again = await self._reporter.status(key, plan.status)
         if outcome.error:
             raise outcome.error
-        waits = any(condition.reason in _SECRET_WAITS for condition in plan.status.conditions)
+        waits = any(condition.reason == Reason.SECRET_NAME_TAKEN for condition in plan.status.conditions)
         if waits or key in self._obstructed:
             return _SECRET_SECONDS if again is None else min(_SECRET_SECONDS, again)
         return again

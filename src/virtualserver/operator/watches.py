@@ -1,7 +1,8 @@
 """Which kinds the operator follows, and which servers a change in them concerns.
 
 An object of a name that a server needs concerns that server whoever it belongs to, so that a name that is taken, or
-freed, is seen. Secrets are followed only where they are ours: others are read one by one when a server refers to them.
+freed, is seen. Secrets are followed only where they are ours: of others it is followed when they change, and they are
+read one by one when a server refers to them.
 """
 
 from __future__ import annotations
@@ -56,6 +57,21 @@ _BY_SOURCE: Final = "source"
 """Index of VirtualServers: NAMESPACE/NAME of the PersistentVolumeClaim that each root disk is cloned from."""
 
 
+_USER_REFERENCES: Final = ("passwordSecretRef", "sshPublicKeysSecretRef")
+_BY_REFERENCE: Final = "reference"
+"""Index of VirtualServers: NAMESPACE/NAME of each Secret that a manifest refers to."""
+
+
+def _secret_values(server: Manifest) -> Iterable[str]:
+    spec = fields.mapping(server, "spec")
+    referring = [
+        *((user, field) for user in fields.items(spec, "users") for field in _USER_REFERENCES),
+        (spec, "cloudInitSecretRef"),
+    ]
+    names = {fields.mapping(one, field).get("name") for one, field in referring}
+    return [f"{server['metadata']['namespace']}/{name}" for name in names if isinstance(name, str)]
+
+
 def _source_values(server: Manifest) -> Iterable[str]:
     source = source_claim(server)
     return ("/".join(source),) if source else ()
@@ -79,7 +95,14 @@ def watches(mac_key: MacKey) -> Mapping[Resource, Watch]:
     """Return what the operator's cache follows."""
     by_mac = functools.partial(server_macs, mac_key=mac_key)
     return {
-        VIRTUAL_SERVER: Watch(indexes={BY_MAC: by_mac, _BY_SOURCE: _source_values, _BY_FLOATING: _floating_values}),
+        VIRTUAL_SERVER: Watch(
+            indexes={
+                BY_MAC: by_mac,
+                _BY_SOURCE: _source_values,
+                _BY_FLOATING: _floating_values,
+                _BY_REFERENCE: _secret_values,
+            }
+        ),
         **dict.fromkeys(BY_KIND.values(), Watch()),
         kinds.SERVICE: Watch(indexes={BY_ADDRESS: _address_values}),
         # Those of the node tell nothing that a Service does not, and there may be one for each server.
@@ -87,6 +110,7 @@ def watches(mac_key: MacKey) -> Mapping[Resource, Watch]:
             indexes={BY_SERVICE: _service_values}, label_selector=f"{names.MANAGED_BY}!={names.MANAGED_BY_NODE}"
         ),
         kinds.SECRET: Watch(label_selector=names.UID),
+        kinds.SECRET_METADATA: Watch(),
         kinds.RESOURCE_QUOTA: Watch(),
         WAIT: Watch(indexes={waits.BY_SERVER: waits.servers}),
     }
@@ -114,6 +138,8 @@ def concerned(cache: Cache, mac_key: MacKey, resource: Resource, change: Change)
         found += _with_selectors(cache, change)
     if resource in (kinds.SERVICE, kinds.ENDPOINT_SLICE):
         found += [*_named_as_floating(cache, resource, change), *_claimants(cache, resource, change)]
+    if resource is kinds.SECRET_METADATA:
+        found += (key_of(one) for one in cache.by_index(VIRTUAL_SERVER, _BY_REFERENCE, "/".join(change.key)))
     if resource is kinds.PERSISTENT_VOLUME_CLAIM:
         found += _waiting_for_image(cache, change)
     if resource is kinds.RESOURCE_QUOTA and _has_more_room(change):

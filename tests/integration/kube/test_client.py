@@ -51,6 +51,23 @@ async def test_a_client_that_is_closed_while_it_connects_leaves_no_connection(co
         assert _open_sockets() == before
 
 
+async def test_of_a_secret_that_is_only_followed_the_content_is_never_sent(client: Client, namespace: str) -> None:
+    secrets = Resource("", "v1", "secrets", "Secret")
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": namespace}}
+    await client.create(secrets, {**manifest, "stringData": {"a": "geheim"}}, field_manager="test")
+    metadata = Resource("", "v1", "secrets", "PartialObjectMetadata")
+    listing = await client.snapshot(metadata, namespace=namespace)
+    found = next(one for one in listing.items if one["metadata"]["name"] == "s")
+    assert key_of(found) == (namespace, "s") and "data" not in found
+    events = client.watch(
+        metadata, resource_version=listing.resource_version, namespace=namespace, timeout_seconds=20, read_seconds=20
+    )
+    await client.patch(secrets, "s", {"stringData": {"a": "b"}}, namespace=namespace, field_manager="test")
+    async with contextlib.aclosing(events):
+        event = await anext(events)
+    assert event.type == "MODIFIED" and key_of(event.object) == (namespace, "s") and "data" not in event.object
+
+
 async def test_listed_objects_say_what_they_are_and_come_without_managed_fields(
     client: Client, namespace: str, control_plane: ControlPlane
 ) -> None:

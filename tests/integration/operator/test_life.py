@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +139,26 @@ async def test_a_server_waits_for_its_secrets_and_goes_on_when_they_come(cluster
     await cluster.object(kinds.VIRTUAL_MACHINE, "web")
     server = await cluster.client.get(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
     assert "geheim" not in str(server) + str(await cluster.events()) + str(await cluster.children())
+
+
+async def test_fault_23_a_secret_that_changes_before_the_start_is_followed_at_once(cluster: Cluster) -> None:
+    await cluster.secret("setup", userdata="hostname: before")
+    await cluster.create(network=PRIVATE, cloudInitSecretRef={"name": "setup"})
+    await cluster.object(kinds.VIRTUAL_MACHINE, "web")
+    await cluster.settled()
+    changed = {"stringData": {"userdata": "hostname: after"}}
+    began = time.monotonic()
+    await cluster.client.patch(kinds.SECRET, "setup", changed, namespace=cluster.namespace, field_manager="user")
+
+    async def told() -> bool:
+        secret = await cluster.object(kinds.SECRET, "web-cloud-init")
+        return b"hostname: after" in base64.b64decode(secret["data"]["userdata"])
+
+    await cluster.until(told)
+    assert time.monotonic() - began < 5
+    await cluster.client.delete(kinds.SECRET, "setup", namespace=cluster.namespace)
+    await cluster.reason("WaitingForSecret")
+    assert time.monotonic() - began < 10
 
 
 async def test_a_second_server_with_the_same_mac_address_is_refused_until_the_first_is_gone(cluster: Cluster) -> None:

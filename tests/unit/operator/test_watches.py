@@ -20,6 +20,19 @@ def test_objects_of_a_servers_names_concern_it_whoever_they_belong_to() -> None:
     assert known.put(kinds.SERVICE, an_object("Service", "web-tcp", "elsewhere")) == []
 
 
+def test_fault_23_a_secret_concerns_the_servers_that_refer_to_it() -> None:
+    known = Known()
+    users = [{"username": "a", "passwordSecretRef": {"name": "p"}}, {"username": "b"}]
+    known.put(VIRTUAL_SERVER, a_server("one", users=users, cloudInitSecretRef={"name": "c"}))
+    keys = [{"username": "a", "sshPublicKeysSecretRef": {"name": "p"}}]
+    known.put(VIRTUAL_SERVER, a_server("two", users=keys))
+    secret = an_object("PartialObjectMetadata", "p")
+    assert known.put(kinds.SECRET_METADATA, secret) == [("default", "one"), ("default", "two")]
+    assert known.drop(kinds.SECRET_METADATA, secret) == [("default", "one"), ("default", "two")]
+    assert known.put(kinds.SECRET_METADATA, an_object("PartialObjectMetadata", "c")) == [("default", "one")]
+    assert known.put(kinds.SECRET_METADATA, an_object("PartialObjectMetadata", "p", "elsewhere")) == []
+
+
 def test_an_event_of_our_own_write_concerns_nobody() -> None:
     known = Known()
     known.put(VIRTUAL_SERVER, a_server("web"))
