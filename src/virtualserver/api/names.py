@@ -24,6 +24,7 @@ __all__ = [
     "DNS_SUBDOMAIN",
     "DOMAIN",
     "EDITS",
+    "FIRST_START",
     "FLOWS_BOUNDED",
     "GROUP",
     "IMAGE",
@@ -101,6 +102,8 @@ REVISION: Final = f"{DOMAIN}/revision"
 SETTLE_WITHIN: Final = f"{DOMAIN}/settle-within"
 """Annotation of a VirtualServer: how long a client waits (``10m``) until ``status.settled`` says how its manifest
 ended; ``REVISION`` is the key of that."""
+FIRST_START: Final = f"{DOMAIN}/first-start"
+"""Annotation of the Secret that a guest's cloud-config is in: digests of what the guest was told at its first start."""
 IMAGE: Final = f"{DOMAIN}/image"
 """Annotation of a PersistentVolumeClaim: the digest of the image that it stands for."""
 BASE_IMAGE: Final = f"{DOMAIN}/base-image"

@@ -78,6 +78,7 @@ class Reason(Explained):
     MEMORY_EXCEEDS_MACHINE = Word("MemoryExceedsMachine", "The server asks for more memory than the machine has.")
     DISK_REFUSED = Word("DiskRefused", "The root disk cannot be made before somebody changes something.")
     RESTART_REQUIRED = Word("RestartRequired", "A change takes effect at the next start.")
+    FIRST_START_ONLY = Word("FirstStartOnly", "A change is of what a guest is told at its first start only.")
     FULLY_APPLIED = Word("FullyApplied", "Everything that the manifest asks for is honoured.")
     PARTLY_APPLIED = Word("PartlyApplied", "Some fields of the manifest have no effect here.")
     SET_ASIDE = Word("SetAside", "A look at the server held up all others, so it is left alone for a while.")

@@ -11,6 +11,7 @@ from virtualserver.api.conditions import Condition, ConditionType
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import NetworkStatus, Status
 from virtualserver.kube import fields
+from virtualserver.plan import first_start
 from virtualserver.plan.judging import machine
 from virtualserver.plan.judging.machine import Phase
 from virtualserver.plan.judging.readiness import (
@@ -197,6 +198,9 @@ def _fully_applied(situation: Situation, wanted: Children) -> Verdict:
 def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason, str]]:
     """Yield what of the manifest is not honoured now, the gravest first."""
     server, site = situation.server, situation.site
+    if unheard := first_start.changed(situation):
+        message = "the guest was told at its first start, and no start tells it again: change it in the guest too"
+        yield Reason.FIRST_START_ONLY, f"{', '.join(unheard)}: {message}, or make the server anew"
     without_effect = site.driver.without_effect(server, storage_classes=site.storage_classes)
     if without_effect:
         yield Reason.PARTLY_APPLIED, f"{', '.join(without_effect)}: no effect here"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from virtualserver.plan import ownership
+from virtualserver.plan import first_start, ownership
 from virtualserver.plan.objects import network_data
 from virtualserver.plan.outcome import Apply
 
@@ -31,7 +31,9 @@ def secret(situation: Situation) -> list[Apply]:
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": ownership.metadata(server, f"{server.name}{SUFFIX}"),
+                "metadata": ownership.metadata(
+                    server, f"{server.name}{SUFFIX}", annotations=first_start.record(situation)
+                ),
                 "type": "Opaque",
                 "data": {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()},
             }
