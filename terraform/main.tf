@@ -234,3 +234,11 @@ check "runs_as_wished" {
     error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} is left as it is: ${local.ready.reason}: ${local.ready.message}"
   }
 }
+
+# Keys, users and cloud-init are told to a guest at its first start: an apply that changes them later says so.
+check "reaches_the_guest" {
+  assert {
+    condition     = var.vs_wait ? try(local.conditions["FullyApplied"].reason, "") != "FirstStartOnly" : true
+    error_message = "VirtualServer ${var.user_namespace}/${var.vs_name}: ${try(local.conditions["FullyApplied"].message, "")}"
+  }
+}

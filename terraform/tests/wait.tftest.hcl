@@ -125,6 +125,32 @@ run "a_needed_restart_is_told_of" {
   expect_failures = [check.runs_as_wished]
 }
 
+run "what_a_guest_that_has_started_does_not_hear_of_is_told" {
+  command = apply
+
+  variables {
+    vs_ssh_public_keys = ["ssh-ed25519 AAAA"]
+  }
+
+  override_data {
+    target = data.kubernetes_resource.virtualserver
+    values = {
+      object = {
+        status = {
+          settled = "k-1 Ready"
+          network = { internalIP = "10.42.0.1", externalIP = "203.0.113.7", serviceIP = "10.96.0.7" }
+          conditions = [
+            { type = "Ready", status = "True", reason = "VirtualServerReady", message = "running" },
+            { type = "FullyApplied", status = "False", reason = "FirstStartOnly", message = "spec.users[0].sshpublickey: the guest was told at its first start" },
+          ]
+        }
+      }
+    }
+  }
+
+  expect_failures = [check.reaches_the_guest]
+}
+
 run "what_the_operator_refuses_is_an_error" {
   command = apply
 
@@ -185,7 +211,7 @@ run "an_apply_after_one_that_did_not_end_well_is_another_attempt" {
     error_message = jsonencode(output.manifest.metadata)
   }
 
-  expect_failures = [check.runs_as_wished] # what it says is not known while planning
+  expect_failures = [check.runs_as_wished, check.reaches_the_guest] # what they say is not known while planning
 }
 
 run "a_server_that_was_never_answered_is_another_attempt" {
@@ -206,7 +232,7 @@ run "a_server_that_was_never_answered_is_another_attempt" {
     error_message = jsonencode(output.manifest.metadata)
   }
 
-  expect_failures = [check.runs_as_wished]
+  expect_failures = [check.runs_as_wished, check.reaches_the_guest]
 }
 
 run "an_apply_after_one_that_ended_well_is_the_same_attempt" {
@@ -227,7 +253,7 @@ run "an_apply_after_one_that_ended_well_is_the_same_attempt" {
     error_message = jsonencode(output.manifest.metadata)
   }
 
-  expect_failures = [check.runs_as_wished]
+  expect_failures = [check.runs_as_wished, check.reaches_the_guest]
 }
 
 run "a_server_that_is_not_to_run_is_waited_for_until_it_is_stopped" {

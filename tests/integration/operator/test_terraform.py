@@ -126,7 +126,8 @@ async def test_an_apply_waits_for_its_own_answer_and_the_plan_after_it_is_empty(
         key = server["metadata"]["annotations"][names.REVISION]
         assert server["status"]["settled"] == f"{key} Ready"
         before = await uids(cluster)
-        await applies.apply(cloud_init="packages: [nginx]")
+        said = await applies.apply(cloud_init="packages: [nginx]")
+        assert "spec.cloudInit (packages): the guest was told at its first start" in " ".join(said.split())
         await applies.nothing_to_do(cloud_init="packages: [nginx]")
         assert (await server_of(cluster))["status"]["settled"] != f"{key} Ready"
         assert await uids(cluster) == before
