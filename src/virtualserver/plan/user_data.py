@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from virtualserver.api.faults import Fault
 from virtualserver.api.virtualserver import OSType
 from virtualserver.kube import fields
-from virtualserver.plan import accounts, bounded_yaml, cloud_config, dns, passwords, public_keys, references
+from virtualserver.plan import (
+    accounts,
+    bounded_yaml,
+    cloud_config,
+    cloud_config_keys,
+    dns,
+    passwords,
+    public_keys,
+    references,
+)
 from virtualserver.plan.references import Reference, Secrets, text_of
 
 if TYPE_CHECKING:
@@ -85,7 +94,7 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
         text,
         told,
         doubtful=(*_name_faults(server), *_key_faults(server, secrets, private=True), *doubtful),
-        remarks=tuple(_key_faults(server, secrets, private=False)),
+        remarks=(*_key_faults(server, secrets, private=False), *_unknown_keys(server, secrets)),
     )
 
 
@@ -180,6 +189,18 @@ def _doubts(source: _Source, config: Mapping[str, Any]) -> Iterator[Fault]:
         yield source.fault(
             f"has {key} twice, in lines {one.first} and {one.again}, and the first is lost: write it once"
         )
+
+
+def _unknown_keys(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]:
+    """Yield the parts with keys that the cloud-init of a Linux guest passes over without a word."""
+    for source in _sources(server, secrets) if _is_linux(server) else ():
+        found = cloud_config_keys.unknown(cloud_config.load(source.text))
+        if found and source.secret:
+            yield source.fault(f"has {len(found)} keys that cloud-init does not know, which have no effect")
+        elif found:
+            some = [f"{key[:100]!r}{f' (did you mean {like}?)' if like else ''}" for key, like in found.items()]
+            told = ", ".join(some[:_NAMED]) + (f" and {len(some) - _NAMED} more" if len(some) > _NAMED else "")
+            yield source.fault(f"cloud-init knows no key {told}: it has no effect")
 
 
 def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:

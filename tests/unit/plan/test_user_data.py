@@ -64,6 +64,19 @@ def test_what_is_nested_a_little_is_merged() -> None:
     assert config(cloudInit="a: [[[b]]]")["a"] == [[["b"]]]
 
 
+def test_fault_20_keys_that_cloud_init_does_not_know_are_named() -> None:
+    text = "set_timezone: Europe/Berlin\nruncmd: []\nx-mine: &a [b]\npackges: *a\n1: 2\n"
+    (fault,) = user_data_of(a_server(cloudInit=text), {}).remarks
+    assert str(fault) == (
+        "spec.cloudInit: cloud-init knows no key 'set_timezone' (did you mean timezone?), "
+        "'packges' (did you mean packages?), '1': it has no effect"
+    )
+    secrets = {"setup": a_secret("setup", userdata="geheim: 1")}
+    (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "setup"}), secrets).remarks
+    assert fault.path == "spec.cloudInitSecretRef" and "geheim" not in fault.message
+    assert user_data_of(a_server(cloudInit=text, os={"type": "windows"}), {}).remarks == ()
+
+
 def test_fault_21_an_impossible_user_is_doubted_and_locks_nobody_out() -> None:
     users = [{"username": name} for name in ("backup", "a b", "operator", "ada")]
     found = user_data_of(a_server(users=users), {})
