@@ -2,7 +2,8 @@
 
 cloud-init makes users, keys and files once for each instance. To tell it of another instance would make it do all of
 that again, with new host keys and every command of ``runcmd``, in a guest that somebody uses: so a change is named.
-The Secret keeps a digest of each thing that was told, from the pass on that sees the machine run.
+The Secret keeps a digest of each thing that was told, from the pass on that sees the machine run. A network
+configuration is none of it: our images take it at every start (`storage/builds/debian.cloud.cfg`).
 """
 
 from __future__ import annotations
