@@ -249,12 +249,12 @@ def _kube_apiserver(
             disable_admission_plugins=",".join(_ADMISSION_OFF),
         ),
     ]
-    # GOGC=50 takes about 25 MB less than the default at no visible cost; 30 makes applying CRDs four times as slow.
+    # The default of GOGC: 50 takes 16 % more processor time for each server that is made, to save some 25 MB.
     return Component(
         "kube-apiserver",
         KUBERNETES_VERSION,
         (str(programs / "kube-apiserver"), *flags),
-        _go_environment(GOGC="50"),
+        _go_environment(),
         uids.kube_apiserver,
         UrlProbe(
             f"https://127.0.0.1:{port}/readyz", installation.pki / "ca.crt", installation.pki / "clients/supervisor"
