@@ -20,12 +20,13 @@ import pytest
 from harness import fabric_world as world
 from virtualserver.fabric import repairs
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired import contest
+from virtualserver.fabric.desired import contest, entries
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
 from virtualserver.fabric.kernel import elements
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace
 from virtualserver.fabric.kernel.netfilter import Netfilter
+from virtualserver.fabric.kernel.notices import Notices, doubts_inside
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
@@ -157,6 +158,24 @@ async def test_what_we_change_ourselves_is_nobody_elses_change(plane: DataPlane,
         await asyncio.sleep(0.1)
     await asyncio.sleep(1.2)
     assert follower.told == []
+
+
+async def test_what_we_change_ourselves_is_not_looked_at_again(plane: DataPlane) -> None:
+    notices = await Namespace("vs-t1").visit(Notices)
+    notices.follow(asyncio.Event())
+    link, rules = world.a_link(2), ServiceRules(announced=frozenset({PUBLIC}))
+    try:
+        await plane.set_link("guest-2", link)
+        await plane.set_service("web", rules)
+        await asyncio.sleep(0.1)  # what is told is read when the loop turns
+        told = notices.take()
+        assert told.links, "notices of others come this way too"
+        assert not doubts_inside(told, entries.of_link(link) | entries.of_service("web", rules), mtu=1500)
+        await plane.remove_service("web")
+        await asyncio.sleep(0.1)
+        assert not doubts_inside(notices.take(), entries.of_link(link), mtu=1500)
+    finally:
+        notices.close()
 
 
 async def test_what_the_machine_itself_becomes_is_nobody_elses_change(

@@ -23,9 +23,10 @@ from virtualserver.fabric.kernel.links import Link, link_of
 from virtualserver.fabric.kernel.messages import attributes, split
 from virtualserver.fabric.kernel.neighbours import BRIDGE_FAMILY, PERMANENT, fdb_entry
 from virtualserver.fabric.kernel.routes import KERNEL, LOCAL_TABLE, Route, routes_of
+from virtualserver.fabric.kernel.rtnetlink import spoken_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from virtualserver.fabric.desired.ledger import Wanted
     from virtualserver.fabric.desired.state import Network
@@ -44,8 +45,6 @@ _OF_A_BRIDGE: Final = {"forwarding": 0, "rp_filter": 1, "proxy_arp": 0}
 _PORT_INFO, _LEARNING, _LOCKED = 12, 8, 39
 _HEADER: Final = 16
 """Bytes before a message's body, and before the attributes of one about a link."""
-_PROCESS: Final = 0x3FFFFF
-"""pyroute2's sockets have the process's number in these bits of their own."""
 _SO_RCVBUFFORCE: Final = 33
 _BUFFER: Final = 4 << 20
 """Bytes that may wait to be read: a flush of some 10,000 elements at once."""
@@ -102,7 +101,7 @@ class Notices:
         """Return what changed since the last time; of nftables, the generation says enough."""
         messages, lost = self._messages, self._lost
         self._messages, self._lost = [], False
-        return told_of(messages, own=os.getpid(), lost=lost)
+        return told_of(messages, own=spoken_from(), lost=lost)
 
     def close(self) -> None:
         """Be told no more."""
@@ -126,12 +125,12 @@ class Notices:
         arrived.set()
 
 
-def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Changed:
+def told_of(messages: Iterable[bytes], *, own: Collection[int], lost: bool = False) -> Changed:
     """Return what some messages of the kernel tell of; what this process asked for itself is left out.
 
     Args:
         messages: As they were received.
-        own: The number of this process.
+        own: The netlink ports from which this process asked.
         lost: Whether others were lost.
     """
     links: dict[str, Link | None] = {}
@@ -144,7 +143,7 @@ def told_of(messages: Iterable[bytes], *, own: int, lost: bool = False) -> Chang
     ports: dict[int, bool] = {}
     at_ports: dict[tuple[int, str], bool] = {}
     for kind, port, data in (one for message in messages for one in split(message)):
-        asked_by_us = port & _PROCESS == own & _PROCESS and port > 0
+        asked_by_us = port in own
         if kind in (_NEW_LINK, _DEL_LINK):
             if data[_HEADER] == BRIDGE_FAMILY:
                 # That it is a port, or is none any more, the link's own notice says too.

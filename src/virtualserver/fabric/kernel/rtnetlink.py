@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections import deque
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Interface",
     "Rtnetlink",
+    "spoken_from",
 ]
 
 Interface = IPv4Interface | IPv6Interface
@@ -37,6 +39,17 @@ _ABSENT: Final = (2, 3, 19)
 _PRESENT: Final = (17,)
 """EEXIST."""
 _INGRESS: Final = ("clsact", "ingress")
+_KERNELS_CHOICE: Final = 1 << 31
+"""Ports from here on are the kernel's choice. The one below is the number of a process, of whichever PID namespace."""
+_spoken: deque[int] = deque(maxlen=1024)
+
+
+def spoken_from() -> frozenset[int]:
+    """Return the netlink ports from which this process has asked the kernel lately: of its notices, these are ours.
+
+    A conversation counts once it is closed. Source: netlink(7), `nl_pid`.
+    """
+    return frozenset(_spoken)
 
 
 class Rtnetlink:
@@ -56,6 +69,9 @@ class Rtnetlink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close it."""
+        port: int = self._socket.asyncore.socket.getsockname()[0]
+        if port >= _KERNELS_CHOICE:
+            _spoken.append(port)
         self._socket.close()
 
     def links(self) -> list[Link]:

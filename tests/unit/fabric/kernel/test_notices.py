@@ -30,7 +30,7 @@ GUEST = Route(ip_network("10.42.0.2/32"), link=7)
 GATEWAY = Route(ip_network("169.254.1.1/32"), kind="local", link=7, table=LOCAL_TABLE, protocol=KERNEL)
 POOL = ip_network("203.0.113.0/24")
 PAIR = Route(ip_network("198.19.0.0/30"), link=2, protocol=KERNEL)
-US, OTHERS = 4711, 815
+US, OTHERS = 0xF6FEE67F, 815
 
 
 def changed(**fields: object) -> Changed:
@@ -129,8 +129,8 @@ def message(kind: int, port: int, body: bytes) -> bytes:
 
 def test_what_this_process_asked_for_is_left_out_and_the_kernels_own_is_not() -> None:
     address = struct.pack("=BBBBI", 2, 32, 0, 0, 7)
-    for port, indexes in ((US | 20 << 22, set[int]()), (OTHERS, {7}), (0, {7})):
-        assert told_of([message(21, port, address)], own=US).addresses == indexes
+    for port, indexes in ((US, set[int]()), (OTHERS, {7}), (0, {7})):
+        assert told_of([message(21, port, address)], own={US}).addresses == indexes
 
 
 def test_several_messages_of_one_datagram_are_read_and_settings_by_their_device() -> None:
@@ -138,7 +138,7 @@ def test_several_messages_of_one_datagram_are_read_and_settings_by_their_device(
         return struct.pack("=HHi", 8, kind, value)
 
     notice = message(80, 0, b"\x02\0\0\0" + setting(1, 7) + setting(3, 0) + setting(5, 1))
-    told = told_of([notice + message(33, OTHERS, bytes(12))], own=US)
+    told = told_of([notice + message(33, OTHERS, bytes(12))], own={US})
     assert told.settings == {7: {"rp_filter": 0, "proxy_arp": 1}}
     assert told.rules
 
@@ -147,8 +147,8 @@ def test_only_neighbours_that_somebody_has_fixed_count() -> None:
     def neighbour(family: int, state: int) -> bytes:
         return message(28, OTHERS, struct.pack("=B3xiHBB", family, 7, state, 0, 1))
 
-    assert told_of([neighbour(2, 0x02), neighbour(10, 0x80)], own=US).neighbours == set()
-    assert told_of([neighbour(2, 0x80)], own=US).neighbours == {7}
+    assert told_of([neighbour(2, 0x02), neighbour(10, 0x80)], own={US}).neighbours == set()
+    assert told_of([neighbour(2, 0x80)], own={US}).neighbours == {7}
 
 
 def attribute(kind: int, content: bytes) -> bytes:
@@ -164,13 +164,13 @@ def test_of_a_bridges_port_it_is_told_whether_it_is_locked_and_which_hardware_ad
         body = struct.pack("=B3xiHBB", 7, 9, state, 0, 0)
         return message(kind, 0, body + attribute(2, bytes([2, 0, 0, 0, 0, 1])) + attribute(9, struct.pack("=i", 10)))
 
-    assert told_of([port(1, 0)], own=US).ports == {9: True}
-    assert told_of([port(1, 0), port(1, 1)], own=US).ports == {9: False}
-    assert told_of([port(0, 0)], own=US).ports == {9: False}
+    assert told_of([port(1, 0)], own={US}).ports == {9: True}
+    assert told_of([port(1, 0), port(1, 1)], own={US}).ports == {9: False}
+    assert told_of([port(0, 0)], own={US}).ports == {9: False}
     for notices, is_told in (
         ([fdb(28, 0x40)], True),
         ([fdb(28, 0x80)], False),  # of the bridge's own card
         ([fdb(28, 0x02)], False),  # learnt
         ([fdb(28, 0x40), fdb(29, 0x40)], False),
     ):
-        assert told_of(notices, own=US).at_ports == {(9, "02:00:00:00:00:01"): is_told}
+        assert told_of(notices, own={US}).at_ports == {(9, "02:00:00:00:00:01"): is_told}
