@@ -268,7 +268,7 @@ class NodeWorld:
     def writes_since(self, moment: str) -> list[str]:
         """Return what the node wrote to the API, Events aside, since a time in the form of the audit log."""
         found: list[str] = []
-        for path in (self.installation.logs / "audit").glob("*"):
+        for path in (self.installation.logs / "audit").glob("*.log"):
             for line in path.read_text().splitlines():
                 event = json.loads(line)
                 is_write = event["stage"] == "ResponseComplete" and event["verb"] not in ("get", "list", "watch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,8 +46,9 @@ def writes(installation: Installation, *, namespace: str = "") -> list[Write]:
         namespace: Only writes to objects in it; ``""`` means all.
     """
     found: list[Write] = []
-    for path in installation.audit.glob("audit*.log"):
-        for line in path.read_bytes().splitlines():
+    for path in installation.audit.glob("audit*"):
+        content = path.read_bytes()
+        for line in (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines():
             if namespace.encode() not in line:
                 continue
             entry: dict[str, Any] = msgspec.json.decode(line)

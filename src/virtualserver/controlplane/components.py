@@ -264,12 +264,13 @@ def _kube_apiserver(
 
 
 def _audit_flags(installation: Installation, pki: Path) -> list[str]:
-    """Return where kube-apiserver logs who did what, at most 128 MB and 30 days of it."""
+    """Return where kube-apiserver logs who did what: 30 days of it, at most 1 GB, of which 32 MB are not compressed."""
     return _flags(
         audit_policy_file=pki / "audit-policy.json",
         audit_log_path=installation.audit / "audit.log",
         audit_log_maxsize=32,
-        audit_log_maxbackup=3,
+        audit_log_maxbackup=30,
+        audit_log_compress="true",
         audit_log_maxage=30,
     )
 

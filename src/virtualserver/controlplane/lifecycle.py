@@ -288,7 +288,8 @@ def _prepare(installation: Installation, programs: Programs, options: Options, a
         now=datetime.datetime.now(datetime.UTC),
         admin=admin,
     )
-    pki.write_private(installation.pki / "kube-apiserver/audit-policy.json", audit.policy(), owner=uids.kube_apiserver)
+    policy = audit.policy(components=credentials.COMPONENTS_GROUP)
+    pki.write_private(installation.pki / "kube-apiserver/audit-policy.json", policy, owner=uids.kube_apiserver)
     site.renew(installation)
     owners = {
         installation.etcd_data: uids.etcd,

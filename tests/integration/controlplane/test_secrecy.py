@@ -104,6 +104,17 @@ def test_the_audit_log_says_who_did_what_but_never_a_secret(control_plane: Contr
     assert base64.b64encode(word.encode()).decode() not in log
 
 
+def test_attack_a_loop_of_reads_rolls_over_nothing_of_what_others_did(control_plane: ControlPlane) -> None:
+    for _ in range(3):
+        control_plane.kubectl("get", "configmaps", "--all-namespaces")
+    control_plane.kubectl("create", "configmap", "written", "-n", "default")
+    log = (control_plane.installation.audit / "audit.log").read_text()
+    entries = [json.loads(line) for line in log.splitlines()]
+    mine = [entry for entry in entries if entry["user"]["username"] == "admin" and "objectRef" in entry]
+    told = {entry["verb"] for entry in mine if entry["objectRef"]["resource"] == "configmaps"}
+    assert "create" in told and not told & {"get", "list", "watch"}
+
+
 def test_private_files_are_their_users_alone(control_plane: ControlPlane) -> None:
     state = control_plane.state
     private = [path for path in state.rglob("*") if path.suffix == ".key" or path.name in ("encryption.json",)]

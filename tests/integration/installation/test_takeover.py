@@ -97,7 +97,7 @@ class Takeover:
     def writes(self, since: str) -> list[str]:
         """Return what the operator and the node have written to the API since a time, but for Events and Leases."""
         found: list[str] = []
-        for path in self.installation.audit.glob("*"):
+        for path in self.installation.audit.glob("*.log"):
             for line in path.read_text().splitlines():
                 event = json.loads(line)
                 about = event.get("objectRef", {}).get("resource")
