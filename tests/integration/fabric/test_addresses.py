@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import socket
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,7 +13,14 @@ import pytest
 
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
-from virtualserver.fabric.desired.state import GATEWAY_PORTS, DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import (
+    GATEWAY_PORTS,
+    Address,
+    DataPlaneState,
+    LinkKey,
+    PublishedPort,
+    ServiceRules,
+)
 from virtualserver.installation import ranges
 
 PUBLIC = "203.0.113.7"
@@ -393,3 +401,44 @@ async def test_fault_11_guests_of_other_groups_reach_load_balancer_addresses_onl
                 opened.recv(100)
             published_one.sendall(b"still?")
             assert published_one.recv(100) == b"still?"
+
+
+async def test_an_address_that_is_still_answered_for_becomes_a_guests_own_and_back(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    address = ip_address("203.0.113.9")
+    internet.run("ip", "route", "add", f"{address}/32", "via", world.HOST_ADDRESS)
+    announced = ServiceRules(announced=frozenset({address}))
+    await plane.set_service("web", announced)
+    guest = await make_guest(plane, 3, str(address))
+    with guest.serving(22):
+        # Two want the route for a moment, where the machine's start and the Service's change come at once.
+        await plane.set_service("web", ServiceRules())
+        assert internet.tcp(str(address), 22), "the guest's own"
+        await plane.set_service("web", announced)
+        await plane.remove_link("guest-3")
+        assert routes_to(address) == ["local"]
+        await plane.remove_service("web")
+        assert routes_to(address) == []
+
+
+async def test_a_second_route_to_an_address_is_taken_away(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    address = ip_address("203.0.113.9")
+    internet.run("ip", "route", "add", f"{address}/32", "via", world.HOST_ADDRESS)
+    guest = await make_guest(plane, 3, str(address))
+    add = ("ip", "route", "add", "local", str(address), "dev", "lo", "table", "local", "proto", "static")
+    world.sh("nsenter", "--net=/run/netns/vs-t1", *add)
+    links = {LinkKey("guest-3"): world.a_link(3, str(address))}
+    assert await plane.synchronise(DataPlaneState(links, {})) > 0
+    assert routes_to(address) == ["unicast"]
+    with guest.serving(22):
+        assert internet.tcp(str(address), 22)
+    assert await plane.synchronise(DataPlaneState(links, {})) == 0
+
+
+def routes_to(address: Address) -> list[str]:
+    """Return the kinds of our routes to one address, in all tables."""
+    shown = world.sh("nsenter", "--net=/run/netns/vs-t1", "ip", "-j", "-d", "route", "show", "table", "all")
+    return [route["type"] for route in json.loads(shown) if route["dst"] == str(address)]

@@ -76,13 +76,19 @@ def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
 
 
 def route_entries(routes: Iterable[Route], links: dict[int, Link]) -> Iterator[tuple[Entry, str]]:
-    """Yield the entry of each route to a single address that is of our making, and where it leads; pure."""
+    """Yield the entry of each route to a single address that is of our making, and where it leads; pure.
+
+    Where there are two, the address being ours and a guest's at once, the value names both.
+    """
+    found: dict[str, set[str]] = {}
     for route in routes:
         if route.protocol != STATIC or route.destination.prefixlen != route.destination.max_prefixlen:
             continue
         link = links.get(route.link or 0)
         target = entries.LOCAL if route.kind == "local" else link.name if link else ""
-        yield Entry(entries.ROUTE, str(route.destination.network_address)), target
+        found.setdefault(str(route.destination.network_address), set()).add(target)
+    for address, targets in found.items():
+        yield Entry(entries.ROUTE, address), " ".join(sorted(targets))
 
 
 def change(netfilter: Netfilter, delta: Delta, mtu: int) -> None:
@@ -191,8 +197,9 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
     gone = delta.removed.keys()
     # Deleting a tap takes its routes along, so routes go first; a route whose tap is gone already is in no delta.
     for entry, value in delta.removed.items():
-        if entry.kind == entries.ROUTE and entry not in delta.added:
-            kernel.delete_route(_route(kernel, entry.key, value))
+        if entry.kind == entries.ROUTE:
+            for target in _not_replaced(value, delta.added.get(entry)):
+                kernel.delete_route(_route(kernel, entry.key, target))
     for entry in delta.removed:
         if entry.kind == entries.TAP:
             kernel.delete_link(entry.key)
@@ -222,6 +229,16 @@ def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
     for entry, value in delta.added.items():
         if entry.kind == entries.ROUTE:
             kernel.put_route(_route(kernel, entry.key, value))
+
+
+def _not_replaced(present: str, wanted: str | None) -> Iterator[str]:
+    """Yield where routes to an address lead that are to go; pure.
+
+    A new route takes the place of one in the same table. Those to taps are in another one than those to ourselves.
+    """
+    for target in present.split(" "):
+        if wanted is None or (target == entries.LOCAL) != (wanted == entries.LOCAL):
+            yield target
 
 
 def fit(mtu: int) -> None:
