@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import statistics
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.figures import Figure
@@ -41,14 +44,26 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
     found: list[Figure] = []
     with a_product("address") as product:
         for rate, goals in _GOALS.items():
+            before = _processor_seconds(product)
             times = sorted(asyncio.run(_times(product, rate)))
+            used = {name: (now - before[name]) * 1000 / _SERVERS for name, now in _processor_seconds(product).items()}
             median, late = statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
             say(f"{rate} servers/s: {times[0] * 1000:.0f} to {times[-1] * 1000:.0f} ms, {len(times)} servers")
+            say("processor time a server: " + ", ".join(f"{name} {each:.0f} ms" for name, each in used.items()))
             name = f"address in status, {rate} servers/s"
             found += [Figure(f"{name}, median", median, "ms", goals[0], command)]
             found += [Figure(f"{name}, 99th percentile", late, "ms", goals[1], command)]
             product.kubectl("delete", "vs", "--all")
             eventually(lambda: not product.objects("service")[1:], what="the Services to be gone", seconds=120)
+    return found
+
+
+def _processor_seconds(product: Product) -> dict[str, float]:
+    """Return how long each component has used a processor, by its name."""
+    found: dict[str, float] = {}
+    for part in json.loads(product.vs("status", "-o", "json"))["components"]:
+        fields = Path(f"/proc/{part['pid']}/stat").read_text().rsplit(")", 1)[1].split()
+        found[part["name"]] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return found
 
 
