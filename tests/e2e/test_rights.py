@@ -177,6 +177,10 @@ UNUSED = {
         f"operator: {verb} endpointslices.discovery.k8s.io": "of a server with a floating address"
         for verb in ("create", "patch", "delete")
     },
+    **{
+        f"operator: patch {wait}.virtualservers.coreweave.com": "where an apply of Terraform waits for a server"
+        for wait in ("virtualserverwaits", "virtualserverwaits/status")
+    },
     "operator: delete virtualmachines.kubevirt.io": "where a machine has to be made anew",
     "operator: delete datavolumes.cdi.kubevirt.io": "where a disk is not kept after all",
 }
