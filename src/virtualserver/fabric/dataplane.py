@@ -442,6 +442,7 @@ class DataPlane:
 
     async def _put(self, owner: Owner, wanted: Entries) -> int:
         async with self._lock:
+            before = self._ledger.of(owner)
             delta = self._ledger.put(owner, wanted)
             if self._certain:
                 try:
@@ -451,9 +452,14 @@ class DataPlane:
                     self._certain = False  # what is there is not what was written: look
                 else:
                     return len(delta)
-            self._untold += await self._attachment.ensure()
-            await self._show_outside()
-            whole = await self._repair()
+            try:
+                self._untold += await self._attachment.ensure()
+                await self._show_outside()
+                whole = await self._repair()
+            except BaseException:
+                # What is refused is asked for no more, so that the next change, of whomever, is not refused with it.
+                self._ledger.put(owner, before)
+                raise
             self._untold += repairs_of(whole.without(delta), f"namespace {self._namespace.name}")
             return len(whole)
 

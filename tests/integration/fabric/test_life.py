@@ -20,8 +20,9 @@ import pytest
 from harness import fabric_world as world
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.ledger import Delta, Entry
+from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX
 from virtualserver.fabric.desired.repair import Repair
-from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules, VpcLink
 from virtualserver.fabric.dhcp import dnsmasq
 from virtualserver.fabric.kernel import devices
 from virtualserver.fabric.kernel.errors import KernelError
@@ -192,6 +193,17 @@ async def test_a_refused_transaction_changes_nothing_and_names_the_element(plane
         listed = world.sh(*INSIDE, "nft", "list", "map", *MAP)
         assert "8079" not in listed and "8080 : 10.42.0.9" in listed
     namespace.leave()
+
+
+async def test_what_the_kernel_refuses_of_one_owner_holds_nobody_else_up(plane: DataPlane) -> None:
+    nobodys = VpcLink(f"{PORT_PREFIX}x", "00:00:00:00:00:00", 0, f"{BRIDGE_PREFIX}x", 1500)  # no card has this MAC
+    with pytest.raises(KernelError):
+        await plane.set_link("guest-3", nobodys)
+    await plane.set_link("guest-2", world.a_link(2))
+    await plane.set_service("web", service())
+    names = {item["name"] for item in await plane.inventory()}
+    assert "tap-2" in names and "203.0.113.7 . tcp . 22" in names
+    assert await plane.set_link("guest-3", world.a_link(3)) > 0, "nor its owner, once it asks for what is possible"
 
 
 async def test_another_process_takes_over_without_a_lost_packet(

@@ -112,6 +112,10 @@ class Ledger:
         """Return who asks for anything."""
         return set(self._of_owner)
 
+    def of(self, owner: Owner) -> Entries:
+        """Return what one owner asks for, ``{}`` for nothing."""
+        return self._of_owner.get(owner, {})
+
     def put(self, owner: Owner, entries: Entries) -> Delta:
         """Replace what one owner asks for, ``{}`` for nothing, and return what that changes.
 
