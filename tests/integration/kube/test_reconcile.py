@@ -89,7 +89,6 @@ def writes_of(control_plane: ControlPlane, agent: str) -> list[str]:
     """Return the writes that the API server's audit log has of one program: verb and name."""
     log = control_plane.state / "logs" / "audit" / "audit.log"
     entries = [json.loads(line) for line in log.read_text().splitlines() if agent in line]
-    assert entries, "else the log says nothing"
     writes = [entry for entry in entries if entry["verb"] not in ("get", "list", "watch")]
     return [f"{e['verb']} {e['objectRef']['name']}" for e in writes if e["stage"] == "ResponseComplete"]
 
