@@ -266,16 +266,27 @@ async def test_the_rules_of_a_former_version_are_taken_over_and_open_connections
     assert sorted(hooked) == ["answers", "forward", "guard", "input", "translate_source", "translate_target"]
 
 
+async def kill_dnsmasq(plane: DataPlane) -> int:
+    """Kills the dnsmasq that serves and returns its PID.
+
+    The one that is started ends itself when the one that serves in the background stands, so there may be none for a
+    moment, and the one just seen may be gone already.
+    """
+    while True:
+        for pid in await processes(plane):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return pid
+        await asyncio.sleep(0.02)
+
+
 async def test_dnsmasq_is_started_again_each_time_it_dies(plane: DataPlane) -> None:
     supervision = asyncio.ensure_future(plane.supervise())
     try:
         for _ in range(2):
             async with asyncio.timeout(30):
-                # None is there while the one that was started gives way to the one that serves in the background.
-                while not (pids := await processes(plane)):
-                    await asyncio.sleep(0.02)
-                os.kill(pids[0], signal.SIGKILL)
-                while await processes(plane) in ([], pids):
+                killed = await kill_dnsmasq(plane)
+                while await processes(plane) in ([], [killed]):
                     await asyncio.sleep(0.02)
     finally:
         supervision.cancel()
