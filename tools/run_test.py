@@ -66,7 +66,12 @@ def terraform_docs() -> int:
     return subprocess.call([sys.executable, CHECKOUT / "tools" / "terraform_docs.py", "--check"])
 
 
-CHECKS = (ruff_check, ruff_format, import_linter, pyright, terraform_docs)
+def support_docs() -> int:
+    """What docs/support.md says of each field."""
+    return subprocess.call([sys.executable, CHECKOUT / "tools" / "support_docs.py", "--check"])
+
+
+CHECKS = (ruff_check, ruff_format, import_linter, pyright, terraform_docs, support_docs)
 
 
 def run_checks() -> Outcome:

@@ -29,8 +29,8 @@ def _storage(**root: Any) -> dict[str, Any]:
 WISHES: dict[str, tuple[dict[str, Any], str]] = {
     "affinity": ({"affinity": {"nodeAffinity": AFFINITY}}, "spec.affinity"),
     "swap": ({"storage": {**_storage(), "swap": "64Mi"}}, "spec.storage.swap"),
-    "exec": ({"readinessProbe": {"exec": {"command": ["false"]}}}, "spec.readinessProbe"),
-    "agent": ({"livenessProbe": {"guestAgentPing": {}, "periodSeconds": 1}}, "spec.livenessProbe"),
+    "exec": ({"readinessProbe": {"exec": {"command": ["false"]}}}, "spec.readinessProbe.exec"),
+    "agent": ({"livenessProbe": {"guestAgentPing": {}, "periodSeconds": 1}}, "spec.livenessProbe.guestAgentPing"),
     "class": ({"storage": _storage(storageClassName="block-nvme-ord1")}, "spec.storage.root.storageClassName"),
     "ipv6": (
         {"network": {**PRIVATE, "dnsConfig": {"nameservers": ["192.0.2.53", "2001:db8::53"]}}},

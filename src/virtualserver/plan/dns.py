@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from virtualserver.api.virtualserver import Network
 
-__all__ = ["HOOK_PATH", "has_ipv6_nameserver", "machine_fields", "options", "resolver_hook"]
+__all__ = ["HOOK_PATH", "machine_fields", "options", "resolver_hook"]
 
 HOOK_PATH: Final = "/etc/dhcp/dhclient-exit-hooks.d/virtualserver-resolver-options"
 """Where dhclient looks for what it shall do after each lease."""
@@ -27,11 +27,6 @@ def machine_fields(network: Network) -> dict[str, Any]:
     if config:
         fields["dnsConfig"] = config
     return fields
-
-
-def has_ipv6_nameserver(network: Network) -> bool:
-    """Return whether ``dnsConfig`` names a server by an IPv6 address, as only those have colons (RFC 4291, 2.2)."""
-    return any(":" in address for address in network.dns_config.get("nameservers") or ())
 
 
 def options(network: Network) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from virtualserver.plan import bounded_yaml, cloud_config, dns, ownership
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from virtualserver.api.virtualserver import User
     from virtualserver.plan.situation import Situation
 
 __all__ = ["changed", "record", "told"]
@@ -30,8 +31,11 @@ _ALL: Final = "all"
 _USER: Final = "user/"
 _KEY: Final = "key/"
 _HOOK: Final = "hook"
-_OF_USERS: Final = {"ssh_authorized_keys": "sshpublickey", "passwd": "password"}
-"""What of a user's entry a field of its own gives, and that field."""
+_OF_USERS: Final = {
+    "ssh_authorized_keys": ("sshpublickey", "sshPublicKeysSecretRef"),
+    "passwd": ("password", "passwordSecretRef"),
+}
+"""What of a user's entry a field of its own gives, and that field: in the manifest itself, or by a Secret."""
 _EVERY_START: Final = ("bootcmd", "growpart", "resize_rootfs", "final_message")
 """What cloud-init does at every start. Source: its documentation, "Module frequency"."""
 _MOST: Final = 1000
@@ -78,7 +82,9 @@ def _fields(situation: Situation, before: Mapping[str, str], now: Mapping[str, s
         if key in differing:
             yield path
             continue
-        yield from (f"{path}.{field}" for part, field in _OF_USERS.items() if f"{key}/{part}" in differing)
+        for part, (field, reference) in _OF_USERS.items():
+            if f"{key}/{part}" in differing:
+                yield f"{path}.{reference if _is_by_secret(user, part) else field}"
     mine = {user.username for user in spec.users}
     others = {key.split("/")[1] for key in differing if key.startswith(_USER)} - mine
     if gone := sorted(name for name in others if f"{_USER}{name}" not in now):
@@ -95,6 +101,13 @@ def _fields(situation: Situation, before: Mapping[str, str], now: Mapping[str, s
         yield "spec.cloudInitSecretRef"
     else:
         yield f"spec.cloudInit ({', '.join(named[:10])})" if named else "spec.cloudInit"
+
+
+def _is_by_secret(user: User, part: str) -> bool:
+    """Return whether only a Secret gives a part of a user's entry."""
+    if part == "passwd":
+        return user.password_secret_ref is not None and not user.password
+    return user.ssh_public_keys_secret_ref is not None and not user.sshpublickey
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
+from virtualserver.api.support.probe import is_asked_from_outside
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.objects import Key, Manifest, key_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address, GuestLink
     from virtualserver.kube.queue import Queue
 
-__all__ = ["Health", "Probes", "Tally", "is_supported", "request_of"]
+__all__ = ["Health", "Probes", "Tally", "request_of"]
 
 _DEFAULT_PERIOD_SECONDS: Final = 10
 _DEFAULT_FAILURES: Final = 3
@@ -74,11 +75,6 @@ def _at_least(least: int, value: int | None, *, otherwise: int = 0) -> int:
     Less than Kubernetes would take must not have us ask without a pause: KubeVirt's API bounds none of them.
     """
     return max(least, value or otherwise)
-
-
-def is_supported(probe: Mapping[str, Any]) -> bool:
-    """Return whether this node can run a probe; what it cannot run neither holds up nor ends a guest."""
-    return bool(fields.mapping(probe, "httpGet") or fields.mapping(probe, "tcpSocket"))
 
 
 def request_of(get: Mapping[str, Any], address: str) -> bytes:
@@ -143,7 +139,7 @@ class Probes:
 
     def _run(self, vmi: Manifest, field: str, link: GuestLink, watched: _Watched, *, passes: bool) -> Tally | None:
         probe = fields.mapping(vmi["spec"], field)
-        if not is_supported(probe):
+        if not is_asked_from_outside(probe):
             return None
         tally = Tally(
             passes=passes,

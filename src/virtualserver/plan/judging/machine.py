@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from virtualserver.api.support.virtual_server import VIRTUAL_SERVER
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:
@@ -24,27 +25,7 @@ __all__ = [
 
 _VPCS: Final = "spec.network.vpcs"
 
-_FIELDS: Final = tuple(
-    (re.compile(pattern), field)
-    for pattern, field in (
-        (r"dnsPolicy", "spec.network.dnsPolicy"),
-        (r"dnsConfig", "spec.network.dnsConfig"),
-        (r"domain\.devices\.interfaces\[0\]\.macAddress", "spec.network.macAddress"),
-        (r"domain\.devices\.autoattachPodInterface", "spec.network.disableK8sNetworking"),
-        # All NICs but the first are on VPCs, and the guest is told of its NICs where it is on any.
-        (r"domain\.devices\.interfaces|networks|volumes\[1\]", _VPCS),
-        (r"domain\.devices\.useVirtioTransitional", "spec.useVirtioTransitional"),
-        (r"domain\.cpu", "spec.resources.cpu"),
-        (r"domain\.memory", "spec.resources.memory"),
-        (r"domain\.firmware\.bootloader", "spec.os.enableUEFIBoot"),
-        (r"domain\.firmware", "spec.firmware"),
-        (r"domain\.devices\.disks\[0\]\.serial", "spec.storage.root.serial"),
-        (r"volumes\[0\]", "spec.storage.root.ephemeral"),
-        (r"terminationGracePeriodSeconds", "spec.terminationGracePeriodSeconds"),
-        (r"livenessProbe", "spec.livenessProbe"),
-        (r"readinessProbe", "spec.readinessProbe"),
-    )
-)
+_FIELDS: Final = tuple((re.compile(field.template), field.path) for field in VIRTUAL_SERVER if field.template)
 """Which field of a manifest a path of the machine's template follows from: the first that matches."""
 
 _OPTIONAL: Final = (
@@ -168,8 +149,8 @@ def _left_over(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[
 
 def _differing(wanted: Any, found: Any, path: str) -> Iterator[str]:
     """Yield the paths at which something wanted is missing or different; what is found beside it does not matter."""
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        theirs = cast("Mapping[str, Any]", found)
+    if isinstance(wanted, Mapping) and wanted and isinstance(found, Mapping | None):
+        theirs = cast("Mapping[str, Any]", found or {})
         for key, value in cast("Mapping[str, Any]", wanted).items():
             yield from _differing(value, theirs.get(key), f"{path}.{key}" if path else key)
     elif isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):

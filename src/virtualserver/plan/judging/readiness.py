@@ -31,6 +31,8 @@ __all__ = [
     "has_useless_public",
     "image_missing",
     "ready",
+    "region_without_pool",
+    "told_of_guest",
     "waiting_for_address",
     "waiting_for_floating",
 ]
@@ -48,14 +50,20 @@ def ready(situation: Situation) -> Verdict:
         return Verdict("False", Reason.TERMINATING, "the server is being deleted, with all that was made for it")
     verdict = next(_obstacles(situation), None)
     verdict = verdict or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(situation))
-    return verdict._replace(message="; ".join([verdict.message, *_told_of_guest(situation)]))
+    told = told_of_guest(situation, situation.site.driver.told)
+    return verdict._replace(message="; ".join([verdict.message, *told]))
 
 
-def _told_of_guest(situation: Situation) -> Iterator[str]:
-    """Yield what is the matter with a guest that runs on all the same; it may be why something else fails."""
+def told_of_guest(situation: Situation, types: Iterable[str]) -> Iterator[str]:
+    """Yield what conditions of an instance say of a guest that runs all the same; it may be why something else fails.
+
+    Args:
+        situation: Of the server.
+        types: Of the conditions.
+    """
     if machine.phase(situation) is Phase.RUNNING:
         running = situation.running
-        found = (_condition(running, type_) for type_ in situation.site.driver.told)
+        found = (_condition(running, type_) for type_ in types)
         yield from (str(one.get("message")) for one in found if one.get("status") == "True")
 
 
@@ -280,9 +288,16 @@ def has_useless_public(situation: Situation) -> bool:
 
 def _without_effect(situation: Situation) -> Iterator[str]:
     """Yield what in the manifest of a server with which nothing is wrong has no effect."""
-    region = situation.server.spec.region
     if has_useless_public(situation):
         yield USELESS_PUBLIC
-    for pool in dict.fromkeys(balancer.pool for balancer in situation.network.load_balancers):
-        if not pool.region_known:
-            yield f"spec.region: {region} has no address pool here, so the pool {pool.name} serves it"
+    if situation.network.load_balancers and (told := region_without_pool(situation)):
+        yield told
+
+
+def region_without_pool(situation: Situation) -> str:
+    """Say that the region has no pool of addresses here, which is all that depends on it; ``""`` where it has one."""
+    spec = situation.server.spec
+    pool = situation.site.pool(public=spec.network.public, region=spec.region)
+    if pool.region_known:
+        return ""
+    return f"spec.region: {spec.region} has no address pool here, so the pool {pool.name} serves it"

@@ -9,7 +9,7 @@ import msgspec
 from virtualserver.api import names
 from virtualserver.api.conditions import Condition, ConditionType
 from virtualserver.api.reasons import Reason
-from virtualserver.api.virtualserver import NetworkStatus, Status
+from virtualserver.api.virtualserver import NetworkStatus, RunStrategy, Status
 from virtualserver.kube import fields
 from virtualserver.plan import first_start
 from virtualserver.plan.judging import machine
@@ -18,6 +18,8 @@ from virtualserver.plan.judging.readiness import (
     USELESS_PUBLIC,
     has_useless_public,
     ready,
+    region_without_pool,
+    told_of_guest,
     waiting_for_address,
     waiting_for_floating,
 )
@@ -204,6 +206,13 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
     without_effect = site.driver.without_effect(server, storage_classes=site.storage_classes)
     if without_effect:
         yield Reason.PARTLY_APPLIED, f"{', '.join(without_effect)}: no effect here"
+    if told := region_without_pool(situation):
+        yield Reason.PARTLY_APPLIED, told
+    if _read_too_late(situation):
+        message = f"read when a server is made only: to start it now: {site.driver.command(server, 'start')}"
+        yield Reason.PARTLY_APPLIED, f"spec.initializeRunning: {message}"
+    for told in told_of_guest(situation, site.driver.shortfalls):
+        yield Reason.PARTLY_APPLIED, told
     for key in annotations.kept_back(server.metadata.annotations, site.annotations):
         yield Reason.PARTLY_APPLIED, f"metadata.annotations[{key}]: not among the annotations that this site passes on"
     for fault in (*situation.user_data.doubtful, *situation.user_data.remarks):
@@ -222,6 +231,13 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
     if changes:
         command = site.driver.command(server, "restart")
         yield Reason.RESTART_REQUIRED, f"{', '.join(changes)}: takes effect at the next start: {command}"
+
+
+def _read_too_late(situation: Situation) -> bool:
+    """Return whether ``initializeRunning`` came after the server was made, which has never run since."""
+    is_stopped = situation.machine is not None and machine.phase(situation) is Phase.STOPPED
+    is_asked = situation.server.spec.initialize_running and situation.server.spec.run_strategy is not RunStrategy.HALTED
+    return is_asked and is_stopped and situation.instance is None and not first_start.told(situation)
 
 
 def _source_changed(situation: Situation) -> bool:

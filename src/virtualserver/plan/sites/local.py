@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from virtualserver.api import names
 from virtualserver.api.faults import Fault
 from virtualserver.api.reasons import Reason
-from virtualserver.api.virtualserver import OSType, VirtualServer
+from virtualserver.api.support.field import obstacles, without_effect
+from virtualserver.api.support.probe import is_asked_from_outside
+from virtualserver.api.support.virtual_server import STORAGE_CLASS, VIRTUAL_SERVER, written
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
-from virtualserver.plan import dns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from virtualserver.api.virtualserver import PVCSource
+    from virtualserver.api.virtualserver import PVCSource, VirtualServer
     from virtualserver.kube.objects import Manifest
 
 __all__ = ["LEAST_MEMORY", "MOST_CPUS", "AwaitedCondition", "Local", "floats_message"]
@@ -30,8 +31,6 @@ MOST_CPUS: Final = 255
 """Processors of a machine: QEMU asks for more than it emulates beyond that, and wraps round at 2**32."""
 LEAST_MEMORY: Final = 16 << 20
 """Bytes of a machine's memory: less, such as a number without its unit, starts no guest."""
-
-_PROBE_HANDLERS: Final = ("httpGet", "tcpSocket")
 
 
 class AwaitedCondition(NamedTuple):
@@ -68,7 +67,10 @@ class Local:
     )
     """Conditions of an instance that only the node writes, in the order in which they come true."""
 
-    told: Final = (names.FLOWS_BOUNDED, names.NETWORK_DIFFERS, names.RESOLVER_CUT)
+    shortfalls: Final = (names.NETWORK_DIFFERS, names.RESOLVER_CUT)
+    """Conditions of an instance that are there while its guest has less than the manifest asks for."""
+
+    told: Final = (names.FLOWS_BOUNDED, *shortfalls)
     """Conditions of an instance that are there while something is the matter with a guest that runs on all the same:
     their messages stand in the server's Ready, beside whatever it says."""
 
@@ -167,16 +169,7 @@ class Local:
 
     def unsupported(self, server: VirtualServer) -> list[str]:
         """Return the fields without which the server would be another one than was asked for: it is not started."""
-        spec = server.spec
-        gpu = spec.resources.gpu
-        root = spec.storage.root
-        asked = {
-            "spec.resources.gpu": gpu is not None and bool(gpu.type or gpu.count),
-            **{f"spec.storage.root.source.{kind}": kind != "pvc" for kind in root.source.kinds},
-            "spec.storage.additionalDisks": spec.storage.additional_disks,
-            "spec.storage.filesystems": spec.storage.filesystems,
-        }
-        return [field for field, value in asked.items() if value]
+        return obstacles(VIRTUAL_SERVER, written(server))
 
     def out_of_range(self, server: VirtualServer) -> list[Fault]:
         """Return what of a server no machine here can have, though its fields have the right form."""
@@ -196,28 +189,10 @@ class Local:
             server: As decoded.
             storage_classes: Those that the site honours.
         """
-        spec = server.spec
-        root, alone = spec.storage.root, spec.network.disable_k8s_networking
-        asked = {
-            "spec.affinity": spec.affinity,
-            "spec.resources.cpu.type": spec.resources.cpu.type,
-            "spec.storage.root.storageClassName": root.storage_class_name not in storage_classes,
-            "spec.storage.root.accessMode": root.access_mode != "ReadWriteOnce",
-            "spec.storage.swap": spec.storage.swap,
-            "spec.livenessProbe": spec.liveness_probe and not self.honoured_probe(server, spec.liveness_probe),
-            "spec.readinessProbe": spec.readiness_probe and not self.honoured_probe(server, spec.readiness_probe),
-            # Whoever has no cluster NIC asks no DHCP of ours.
-            "spec.network.macAddress": alone and spec.network.mac,
-            "spec.network.dnsConfig": alone and spec.network.dns_config,
-            # Guests have IPv4 only, and so has the DHCP that tells them of their resolver.
-            "IPv6 addresses in spec.network.dnsConfig.nameservers": dns.has_ipv6_nameserver(spec.network),
-            # Only cloud-init can set them in the guest, and Windows has none.
-            "spec.network.dnsConfig.options": spec.os.type is OSType.WINDOWS and dns.options(spec.network),
-        }
-        return [field for field, value in asked.items() if value]
+        return without_effect(VIRTUAL_SERVER, written(server), served={STORAGE_CLASS: storage_classes})
 
     def honoured_probe(self, server: VirtualServer, probe: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the probe, None where there is none or the node cannot ask: inside the guest, or by no cluster NIC."""
         if server.spec.network.disable_k8s_networking:
             return None
-        return probe if any(probe.get(handler) for handler in _PROBE_HANDLERS) else None
+        return probe if is_asked_from_outside(probe) else None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from virtualserver.api.support.probe import is_asked_from_outside
 from virtualserver.kube.queue import Queue
 from virtualserver.node.vmi import probes
-from virtualserver.node.vmi.probes import Health, Probes, Tally, is_supported, request_of
+from virtualserver.node.vmi.probes import Health, Probes, Tally, request_of
 
 if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import GuestLink
@@ -54,9 +55,9 @@ def test_an_http_request_has_its_path_host_and_headers() -> None:
 
 
 def test_only_network_probes_are_run() -> None:
-    assert is_supported({"tcpSocket": {"port": 22}})
-    assert not is_supported({"exec": {"command": ["true"]}})
-    assert not is_supported({"guestAgentPing": {}})
+    assert is_asked_from_outside({"tcpSocket": {"port": 22}})
+    assert not is_asked_from_outside({"exec": {"command": ["true"]}})
+    assert not is_asked_from_outside({"guestAgentPing": {}})
 
 
 class Link:

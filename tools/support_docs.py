@@ -1,0 +1,104 @@
+"""Make docs/support.md from the tables of `virtualserver.api.support`.
+
+``python tools/support_docs.py`` writes it; with ``--check`` it only says whether it is current.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
+from virtualserver.api.support.field import Effect
+from virtualserver.api.support.virtual_server import VIRTUAL_SERVER
+
+if TYPE_CHECKING:
+    from virtualserver.api.support.field import Field, Limit, Table
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "support.md"
+
+
+class Chapter(NamedTuple):
+    """One kind.
+
+    Attributes:
+        kind: Its name, and the chapter's.
+        told: What is to be known of all its fields.
+        table: Its fields.
+    """
+
+    kind: str
+    told: str
+    table: Table
+
+
+CHAPTERS: Final = (
+    Chapter(
+        "VirtualServer",
+        "What is not in force is named in the condition `FullyApplied`, with the reasons `PartlyApplied`, "
+        "`RestartRequired` or `FirstStartOnly`; what stands in the way of the whole server in `Ready` too "
+        "(`NotSupportedYet`). A value that is refused is so where it is new or changed.",
+        VIRTUAL_SERVER,
+    ),
+)
+
+_HEAD: Final = """\
+<!-- Made by tools/support_docs.py from src/virtualserver/api/support: change that. -->
+# What becomes of each field
+Nothing that a manifest asks for is ignored without a word on one machine: each field is carried out, refused at apply,
+or named in a condition. A line counts for all fields below it that have none of their own.
+On a cluster KubeVirt, CDI and MetalLB decide instead.
+"""
+_SHORT: Final = {
+    Effect.NOW: "now",
+    Effect.NEXT_START: "next start",
+    Effect.NEW_MACHINE: "new object only",
+    Effect.NAMED: "named",
+    Effect.OBSTACLE: "waits",
+    Effect.REFUSED: "refused",
+    Effect.NONE: "no effect",
+}
+
+
+def page() -> str:
+    """Return the whole page."""
+    lines = [_HEAD, "| word | |", "|---|---|", *(f"| {word} | {effect.value} |" for effect, word in _SHORT.items())]
+    for chapter in CHAPTERS:
+        lines += ["", f"## {chapter.kind}", chapter.told, "", "| field | | what to know |", "|---|---|---|"]
+        lines += [f"| `{field.path}` | {_SHORT[field.effect]} | {_cell(field)} |" for field in chapter.table]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(field: Field) -> str:
+    """Return what is to be known of a field."""
+    limits = [f"no effect: {_limit(field, limit)}" for limit in field.limits]
+    told = [field.note, *limits, f"refused: {field.refused}" if field.refused else ""]
+    return "; ".join(filter(None, told)).replace("|", "\\|")
+
+
+def _limit(field: Field, limit: Limit) -> str:
+    """Return what of a field has no effect, and when."""
+    if limit.words == field.path:
+        return limit.when
+    return f"{limit.words.replace(field.path, f'`{field.path}`')} ({limit.when})"
+
+
+def main() -> int:
+    """Write or check the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say whether the page is current")
+    made = page()
+    if not parser.parse_args().check:
+        PAGE.write_text(made)
+        return 0
+    is_current = PAGE.exists() and PAGE.read_text() == made
+    if not is_current:
+        print("docs/support.md is not what the tables say: python tools/support_docs.py")
+    return int(not is_current)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
