@@ -285,11 +285,7 @@ class Agent:
                 _logger.error("%s: %s", self._installation.site_file, found)
             else:
                 self._tell_of_site(node, found)
-                for service in self._cache.all(kinds.SERVICE):  # they may have an address now
-                    self._queues.services.add(key_of(service))
-                for volume in self._cache.all(kinds.DATA_VOLUME):  # there may be room for its disk now
-                    self._queues.volumes.add(key_of(volume))
-                await self._placement.regroup()
+                self._watches.site_changed()
 
     def _is_closed(self) -> bool:
         """Return whether guests reach the guests of other namespaces at load balancer addresses only."""

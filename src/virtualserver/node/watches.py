@@ -65,6 +65,15 @@ class Watches:
         """Take in one change that the cache has."""
         self._receivers[resource](change)
 
+    def site_changed(self) -> None:
+        """Look again at all that the administrator's file decides about, each in a pass of its own."""
+        for service in self._cache.all(kinds.SERVICE):  # they may have an address now
+            self._queues.services.add(key_of(service))
+        for volume in self._cache.all(kinds.DATA_VOLUME):  # there may be room for its disk now
+            self._queues.volumes.add(key_of(volume))
+        for vmi in self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE):  # its links may be of another group now
+            self._queues.vmis.add(key_of(vmi))
+
     async def follow_leases(self, changes: AsyncIterator[None]) -> None:
         """Look again, whenever leases change, at every VMI whose guest has not taken its address yet."""
         async for _ in changes:

@@ -196,3 +196,14 @@ async def test_a_namespace_that_comes_or_has_another_quota_lets_its_services_loo
     new = {"metadata": {"name": "ns", "labels": {"x": "y"}, "annotations": {names.ADDRESS_QUOTA: "5"}}}
     node.change(kinds.NAMESPACE, old, new)
     assert await keys(node.queues.services) == looked_at
+
+
+async def test_what_the_site_decides_about_is_looked_at_again_each_in_its_own_pass(node: Node) -> None:
+    """The links of all guests were changed in one go, which one refused link ended."""
+    node.know(kinds.SERVICE, a_service("a"))
+    node.know(kinds.DATA_VOLUME, an_object("disk"))
+    node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("one"))
+    node.watches.site_changed()
+    assert await keys(node.queues.services) == {"a"}
+    assert await keys(node.queues.volumes) == {"disk"}
+    assert await keys(node.queues.vmis) == {"one"}

@@ -127,7 +127,9 @@ class VmiController:
         elif step is NextStep.REPORT:
             return await self._report(vmi, machine)
         elif step is NextStep.PRESS:
-            return await self._press(uid, machine, lifecycle.deadline(vmi, disk_goes=disk_goes))
+            after = await self._press(uid, machine, lifecycle.deadline(vmi, disk_goes=disk_goes))
+            await self._placement.follow(vmi)  # it may take as long to end as its manifest says
+            return after
         elif step is NextStep.QUIT:
             await machine.quit()
             return 0.0
@@ -181,7 +183,7 @@ class VmiController:
             self._probes.forget(uid)
             await machine.quit()
             return 0.0
-        await self._placement.follow_resolver(vmi)
+        await self._placement.follow(vmi)
         wanted = status.running(vmi, self._held.links_of(uid), node=self._node, now=now)
         cut_off = "; ".join(filter(None, (self._dataplane.cut_off(nic.device) for nic in machine.spec.nics)))
         conditions = [status.ready(health, machine.state, self._probes.answer(uid), cut_off=cut_off)]

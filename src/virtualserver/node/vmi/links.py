@@ -162,6 +162,11 @@ class Links:
         group, tenant = group_of(namespace, is_closed=self._is_closed()), group_of(namespace, is_closed=True)
         return dataclasses.replace(link, group=group, tenant=tenant)
 
+    def as_now(self, link: Link, vmi: Manifest) -> Link:
+        """Return the link of a guest that runs as it is to be now: of its group, and with the name servers of now."""
+        now = self.regrouped(link, vmi["metadata"]["namespace"])
+        return dataclasses.replace(now, resolver=self.resolver(vmi)) if isinstance(now, GuestLink) else now
+
     def _is_anothers(self, owner: str, vmi: Manifest) -> bool:
         """Return whether an owner is a living server whose machine this VMI is not, as it could be once."""
         servers = self._cache.all(VIRTUAL_SERVER)

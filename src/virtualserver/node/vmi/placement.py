@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import TYPE_CHECKING
 
-from virtualserver.fabric.desired.state import GuestLink
 from virtualserver.kube import kinds
 from virtualserver.machines.ends import Ended
 from virtualserver.node.vmi import lifecycle, resolver, specification
@@ -109,25 +107,16 @@ class Placement:
         self._held.add_machine(uid, machine)
         return machine
 
-    async def regroup(self) -> None:
-        """Bring every link to the group that its guest belongs to now."""
-        namespaces = {
-            vmi["metadata"]["uid"]: vmi["metadata"]["namespace"]
-            for vmi in self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE)
-        }
-        for (uid, nic), link in self._held.links().items():
-            if uid in namespaces and (wanted := self._links.regrouped(link, namespaces[uid])) != link:
-                await self._connect(uid, nic, wanted)
+    async def follow(self, vmi: Manifest) -> None:
+        """Bring the links of a guest that runs to what host and site say now: its name servers, and its group.
 
-    async def follow_resolver(self, vmi: Manifest) -> None:
-        """Have DHCP tell a guest that runs which name servers its host asks now, where it is told those of its host.
-
-        It hears of them at its next lease.
+        It hears of name servers at its next lease.
         """
-        uid, wanted = vmi["metadata"]["uid"], self._links.resolver(vmi)
+        uid = vmi["metadata"]["uid"]
         for nic, link in self._held.links_of(uid).items():
-            if isinstance(link, GuestLink) and link.resolver != wanted:
-                await self._connect(uid, nic, dataclasses.replace(link, resolver=wanted))
+            if (wanted := self._links.as_now(link, vmi)) != link:
+                await self._dataplane.set_link(uid, wanted, nic=nic)
+                self._held.add_link(uid, nic, wanted)
 
     def network_differs(self, vmi: Manifest) -> str:
         """Return in what the VPCs of a running VMI differ from what they were at its start; ``""``: in nothing."""

@@ -297,8 +297,8 @@ def test_a_link_is_of_the_group_that_the_site_says_now(host: Host) -> None:
     assert isinstance(links, dict)
     assert links["lan"].group == 1
     host.is_closed = True
-    regrouped = host.links.regrouped(links["lan"], "ns")
-    assert isinstance(regrouped, GuestLink) and regrouped.group == group_of("ns", is_closed=True)
+    now = host.links.as_now(links["lan"], a_vmi("u"))
+    assert isinstance(now, GuestLink) and now.group == group_of("ns", is_closed=True)
 
 
 def test_a_nic_on_a_vpc_has_a_mac_and_a_tap_by_the_vpc_whatever_its_place(host: Host) -> None:

@@ -1,9 +1,12 @@
-"""What a guest that runs is told when its host changes."""
+"""What becomes of the links of a guest that runs when its host, or the site, changes."""
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from typing import TYPE_CHECKING, Any, cast
+
+import pytest
 
 from virtualserver.fabric.desired.state import GuestLink, Resolver
 from virtualserver.node.held import Held
@@ -13,37 +16,73 @@ from virtualserver.node.vmi.placement import Placement
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
-VMI: dict[str, Any] = {"metadata": {"name": "web", "namespace": "team", "uid": "u-1"}, "spec": {}}
+ADDRESSES = (ipaddress.ip_address("10.42.0.2"),)
+
+
+def a_vmi(uid: str) -> Manifest:
+    return {"metadata": {"name": "web", "namespace": "team", "uid": uid}, "spec": {}}
 
 
 class Told:
-    """The resolver that guests are to be told, and the links that were set."""
+    """The resolver and the group that guests are to have, and the links that were set; of some the kernel refuses."""
 
     def __init__(self) -> None:
         self.now = Resolver((ipaddress.ip_address("192.0.2.1"),), ())
+        self.group = 1
+        self.refused: set[str] = set()
         self.set: list[tuple[str, GuestLink, str]] = []
 
-    def resolver(self, vmi: Manifest) -> Resolver:
-        return self.now
+    def as_now(self, link: GuestLink, vmi: Manifest) -> GuestLink:
+        return dataclasses.replace(link, resolver=self.now, group=self.group)
 
     async def set_link(self, owner: str, link: GuestLink, *, nic: str) -> int:
+        if owner in self.refused:
+            raise OSError("refused")
         self.set.append((owner, link, nic))
         return 1
+
+
+def a_placement(told: Told, held: Held) -> Placement:
+    unused: Any = None
+    return Placement(unused, held, unused, cast("Any", told), unused, unused, cast("Any", told))
+
+
+def a_link(told: Told) -> GuestLink:
+    return GuestLink("vst-1", "02:00:00:00:00:01", ADDRESSES, "web", told.now, user=7)
 
 
 async def test_a_guest_that_runs_is_told_of_other_name_servers_once() -> None:
     """Fault 33: by DHCP, at its next lease."""
     told, held = Told(), Held(Queues())
-    unused: Any = None
-    placement = Placement(unused, held, unused, cast("Any", told), unused, unused, cast("Any", told))
-    addresses = (ipaddress.ip_address("10.42.0.2"),)
-    link = GuestLink("vst-1", "02:00:00:00:00:01", addresses, "web", told.now, user=7)
-    held.add_link("u-1", "default", link)
-    await placement.follow_resolver(VMI)
+    placement = a_placement(told, held)
+    held.add_link("u-1", "default", a_link(told))
+    await placement.follow(a_vmi("u-1"))
     assert told.set == []
     told.now = Resolver((ipaddress.ip_address("192.0.2.2"),), ())
     for _ in range(2):
-        await placement.follow_resolver(VMI)
+        await placement.follow(a_vmi("u-1"))
     ((owner, followed, nic),) = told.set
     assert (owner, nic, followed.resolver) == ("u-1", "default", told.now)
     assert held.links_of("u-1") == {"default": followed}
+
+
+async def test_a_link_that_cannot_be_of_another_group_holds_up_no_other_and_is_tried_again() -> None:
+    """One refused link ended the node's task that follows the site, and with it the node."""
+    told, held = Told(), Held(Queues())
+    placement = a_placement(told, held)
+    for uid in ("u-1", "u-2"):
+        held.add_link(uid, "default", a_link(told))
+    told.group, told.refused = 7, {"u-1"}
+    with pytest.raises(OSError, match="refused"):
+        await placement.follow(a_vmi("u-1"))
+    await placement.follow(a_vmi("u-2"))
+    told.refused = set()
+    await placement.follow(a_vmi("u-1"))
+    assert [(owner, link.group) for owner, link, _ in told.set] == [("u-2", 7), ("u-1", 7)]
+
+
+async def test_a_machine_that_is_gone_gets_no_link() -> None:
+    told, held = Told(), Held(Queues())
+    told.group = 7
+    await a_placement(told, held).follow(a_vmi("u-1"))
+    assert told.set == [] and held.links_of("u-1") == {}
