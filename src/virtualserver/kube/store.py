@@ -10,6 +10,7 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-ve
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING
 
 from virtualserver.kube.objects import key_of, owner_uid
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Key, Manifest
 
 __all__ = ["Change", "Store", "version_of"]
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Store:
 
     Args:
         indexes: For each index's name, a pure function from an object to the values under which it is found. ``owner``
-            (the UID of the controller among its owners) is always there.
+            (the UID of the controller among its owners) is always there. An object at which one fails is found by its
+            name, and by no value of that index.
     """
 
     def __init__(self, *, indexes: Mapping[str, Callable[[Manifest], Iterable[str]]] | None = None) -> None:
@@ -78,6 +82,7 @@ class Store:
         self._objects: dict[Key, Manifest] = {}
         self._unconfirmed: dict[Key, _Unconfirmed] = {}
         self._remembered_since: set[Key] = set()
+        self._unread: set[tuple[str, Key]] = set()
         self._version = 0
 
     def __len__(self) -> int:
@@ -213,16 +218,29 @@ class Store:
             self._remembered_since.discard(key)
         else:
             self._objects[key] = manifest
-        for name, function in self._index_functions.items():
-            index = self._indexes[name]
-            before = set(function(known)) if known else set[str]()
-            after = set(function(manifest)) if manifest else set[str]()
+        for name, index in self._indexes.items():
+            before, after = self._values(name, known), self._values(name, manifest)
             for value in before - after:
                 index[value].discard(key)
                 if not index[value]:
                     del index[value]
             for value in after - before:
                 index.setdefault(value, set()).add(key)
+        if manifest is None:
+            self._unread -= {(name, key) for name in self._indexes}
+
+    def _values(self, index: str, manifest: Manifest | None) -> set[str]:
+        """Return under which values an index has an object; none where its function fails: the others are found."""
+        if manifest is None:
+            return set()
+        try:
+            return set(self._index_functions[index](manifest))
+        except Exception:
+            where = index, key_of(manifest)
+            if where not in self._unread:
+                self._unread.add(where)
+                _logger.exception("%s: index %s cannot read it, so it does not have it", "/".join(where[1]), index)
+            return set()
 
 
 def _is_same(one: Manifest | None, other: Manifest | None) -> bool:

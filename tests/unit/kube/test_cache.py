@@ -86,6 +86,20 @@ async def test_the_receiver_hears_the_kind_and_whether_the_write_was_ours() -> N
             assert (resource, change.old, change.new, change.is_own) == (kinds.SERVICE, before, after, is_own)
 
 
+async def test_an_object_that_an_index_cannot_read_is_there_and_ends_nothing() -> None:
+    """An index function that raised ended the reflector, so the process, and again at each start."""
+    server = Server(services=[a_service("odd", version="9", ports=7), a_service("web", version="10", ports=[80])])
+    async with running(cache := a_cache(server)) as received:
+        assert received.qsize() == 2
+        assert cache.get(kinds.SERVICE, ("one", "odd")) is not None
+        for version, ports in (("21", 8), ("22", [80])):
+            event = WatchEvent("MODIFIED", a_service("odd", version=version, ports=ports))
+            server.events["services"].put_nowait(event)
+        while cache.get(kinds.SERVICE, ("one", "odd")) != event.object:
+            await asyncio.wait_for(received.get(), 10)
+        assert [one["metadata"]["name"] for one in cache.by_index(kinds.SERVICE, "port", "80")] == ["odd", "web"]
+
+
 def test_a_kind_that_is_not_followed_is_an_error() -> None:
     with pytest.raises(KeyError):
         a_cache(Server()).get(kinds.NODE, ("", "one"))
