@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import kinds
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from virtualserver.node.volumes.controller import VolumeController
 
 __all__ = ["Sweeper"]
+
+_AGAIN_SECONDS: Final = 60.0
+"""How often a disk is tried again that cannot be removed."""
 
 
 class Sweeper:
@@ -51,7 +54,7 @@ class Sweeper:
         self._queues.sweep_soon()
         await self._controller.run()
 
-    async def _sweep(self, _: str) -> None:
+    async def _sweep(self, _: str) -> float | None:
         services = [one for one in self._cache.all(kinds.SERVICE) if balancing.wants_address(one)]
         vmis = self._cache.all(kinds.VIRTUAL_MACHINE_INSTANCE)
         freed = self._addresses.sweep(
@@ -65,4 +68,4 @@ class Sweeper:
             for service in services:
                 if not is_true(service, names.ADDRESS_ASSIGNED):
                     self._queues.services.add(key_of(service))
-        self._volumes.sweep()
+        return None if self._volumes.sweep() else _AGAIN_SECONDS

@@ -96,6 +96,7 @@ class VolumeController:
         self._disks = disks
         self._site = site
         self._grants = Grants(cache)
+        self._stuck: set[str] = set()
         # A machine that starts and the controller may come to the same disk.
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._controller: Controller[Key] = Controller(
@@ -179,19 +180,30 @@ class VolumeController:
                 found[identifier] = found.get(identifier, False) or disk.is_written
         return found
 
-    def sweep(self) -> list[str]:
-        """Remove the disks whose DataVolume is gone and that no machine has; return their identifiers.
+    def sweep(self) -> bool:
+        """Remove the disks whose DataVolume is gone and that no machine has; return whether each could be.
 
         Only to be called when the cache is synced.
         """
         alive = {volume["metadata"]["uid"] for volume in self._cache.all(kinds.DATA_VOLUME)}
         in_use = self._held.open_disks()
         gone = [one for one in self._disks.all() if one not in alive and one not in in_use]
-        for identifier in gone:
-            _logger.info("disk %s: its DataVolume is gone, so it is removed", identifier)
-            self._disks.remove(identifier)
+        stuck = {identifier for identifier in gone if not self._remove(identifier)}
+        self._stuck &= stuck
         self._grants.keep(alive | in_use)
-        return gone
+        return not stuck
+
+    def _remove(self, identifier: str) -> bool:
+        """Remove a disk, and return whether it could be: the others do not wait for it."""
+        try:
+            self._disks.remove(identifier)
+        except OSError as error:
+            if identifier not in self._stuck:
+                _logger.error("disk %s: its DataVolume is gone, and it cannot be removed: %s", identifier, error)
+            self._stuck.add(identifier)
+            return False
+        _logger.info("disk %s: its DataVolume is gone, so it is removed", identifier)
+        return True
 
     async def _make(self, volume: Manifest, claim: Manifest | None) -> Manifest | Wait:
         uid = volume["metadata"]["uid"]
