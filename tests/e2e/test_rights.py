@@ -167,6 +167,7 @@ UNUSED = {
     "operator: patch events": "where an Event repeats",
     "node: patch events": "where an Event repeats",
     "node: get virtualservers.virtualservers.coreweave.com": "where an owner is not known yet",
+    "node: get datavolumes.cdi.kubevirt.io": "where a disk is not known yet",
     "node: create datavolumes.cdi.kubevirt.io": "of a machine that brings its disks along",
     "node: delete virtualmachineinstances.kubevirt.io": "when a machine is stopped",
     "node: get virtualmachineinstances.kubevirt.io": "when a machine is stopped by its subresource",

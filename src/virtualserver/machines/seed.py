@@ -41,23 +41,26 @@ def write_seed(
         user: UID and GID that may read it, alone.
 
     Raises:
-        SeedError: xorriso is missing or failed.
+        SeedError: xorriso is missing or failed, or the file cannot be written.
     """
     content: dict[str, str | bytes] = {"meta-data": meta_data, "user-data": user_data}
     if network_config is not None:
         content["network-config"] = network_config
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_UNFINISHED) as folder:
-        files = Path(folder, "files")
-        files.mkdir()
-        for name, text in content.items():
-            (files / name).write_bytes(text.encode() if isinstance(text, str) else text)
-            os.utime(files / name, (_MOMENT_EPOCH, _MOMENT_EPOCH))
-        os.utime(files, (_MOMENT_EPOCH, _MOMENT_EPOCH))
-        iso = Path(folder, "seed.iso")
-        _xorriso(files, iso)
-        iso.chmod(0o600)
-        os.chown(iso, user, user)
-        iso.replace(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=_UNFINISHED) as folder:
+            files = Path(folder, "files")
+            files.mkdir()
+            for name, text in content.items():
+                (files / name).write_bytes(text.encode() if isinstance(text, str) else text)
+                os.utime(files / name, (_MOMENT_EPOCH, _MOMENT_EPOCH))
+            os.utime(files, (_MOMENT_EPOCH, _MOMENT_EPOCH))
+            iso = Path(folder, "seed.iso")
+            _xorriso(files, iso)
+            iso.chmod(0o600)
+            os.chown(iso, user, user)
+            iso.replace(path)
+    except OSError as error:
+        raise SeedError(f"{path}: cannot be written: {error.strerror}: see that its file system has room") from error
 
 
 def remove_unfinished(folder: Path) -> None:

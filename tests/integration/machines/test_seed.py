@@ -84,6 +84,11 @@ def test_without_xorriso_the_error_names_the_package(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_the_file_system_refuses_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SeedError, match=r"gone/seed\.iso: cannot be written: No such file or directory"):
+        written(tmp_path / "gone" / "seed.iso")
+
+
 def test_user_data_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
     packed = gzip.compress(b"#cloud-config\n{}\n", mtime=0)
     seed = tmp_path / "seed.iso"

@@ -17,6 +17,7 @@ from virtualserver.kube.controller import Controller
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.machines.hypervisor import HypervisorError
 from virtualserver.machines.machine import Ended, Machine, Running
+from virtualserver.machines.seed import SeedError
 from virtualserver.node.held import key_of_machine
 from virtualserver.node.objects import volume_claims
 from virtualserver.node.services import relations
@@ -143,12 +144,12 @@ class VmiController:
         if rest := self._attempts.rest(uid, time.monotonic()):
             return rest
         vmi = await self._forget_last_start(vmi)
-        prepared = await self._preparation.prepare(vmi)
-        if isinstance(prepared, Wait):
-            return await self._wait(vmi, prepared)
         try:
+            prepared = await self._preparation.prepare(vmi)
+            if isinstance(prepared, Wait):
+                return await self._wait(vmi, prepared)
             machine = await self._placement.start(uid, prepared)
-        except HypervisorError as error:
+        except (HypervisorError, SeedError) as error:
             _logger.error("%s/%s: %s", *key, error)
             await self._clean(uid)
             pause = self._attempts.failed(uid, time.monotonic())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from typing import TYPE_CHECKING
 
 from virtualserver.fabric.desired.state import VpcLink
-from virtualserver.kube.objects import Manifest, key_of
+from virtualserver.kube import kinds
+from virtualserver.kube.conditions import condition_of
+from virtualserver.kube.errors import NotFound
+from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.machines import memory
 from virtualserver.machines.hypervisor import Disk, MachineSpec, Nic
 from virtualserver.node.ownership import look_for_owners, owner_of
 from virtualserver.node.vmi import specification
+from virtualserver.node.volumes.controller import CLAIM_NOT_FOUND
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
@@ -66,7 +71,7 @@ class Preparation:
         """Name where it collects.
 
         Args:
-            client: Looks for an owner that the cache has not seen yet.
+            client: Looks for an owner, or a DataVolume, that the cache has not seen yet.
             cache: What the API has.
             held: The memory that is in use.
             nics: Gives user numbers.
@@ -85,13 +90,16 @@ class Preparation:
         self._accelerator = accelerator
 
     async def prepare(self, vmi: Manifest) -> Prepared | Wait:
-        """Return the machine, ready to be launched, or what it waits for."""
+        """Return the machine, ready to be launched, or what it waits for.
+
+        Raises:
+            SeedError: Its seed cannot be written.
+        """
         try:
             wish = specification.wish_of(vmi)
         except specification.Unsupported as error:
             return Wait("NotSupportedYet", str(error))
-        namespace = vmi["metadata"]["namespace"]
-        disks = await self._find_disks(namespace, wish)
+        disks = await self._find_disks(vmi, wish)
         if isinstance(disks, Wait):
             return disks
         await look_for_owners(self._cache, self._client, vmi)
@@ -118,15 +126,28 @@ class Preparation:
         _hand_over([file for _, file in disks], user)
         return Prepared(spec, links, identifiers, wish.paused)
 
-    async def _find_disks(self, namespace: str, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
+    async def _find_disks(self, vmi: Manifest, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
         found: list[tuple[DiskWish, DiskFile]] = []
+        # Of what a VMI says already that there is none, the watch tells.
+        is_told = (condition_of(vmi, "Synchronized") or {}).get("reason") == CLAIM_NOT_FOUND
         for disk in wish.disks:
-            await self._volumes.grow((namespace, disk.claim))
-            file = self._volumes.find((namespace, disk.claim))
+            key = vmi["metadata"]["namespace"], disk.claim
+            if not is_told:
+                await self._look_for_volume(key)
+            await self._volumes.grow(key)
+            file = self._volumes.find(key)
             if isinstance(file, Wait):
                 return file
             found.append((disk, file))
         return found
+
+    async def _look_for_volume(self, key: Key) -> None:
+        """Make sure that the cache knows a DataVolume, if it exists: of two kinds it may see the older object later."""
+        if any(self._cache.get(kind, key) for kind in (kinds.DATA_VOLUME, kinds.PERSISTENT_VOLUME_CLAIM)):
+            return
+        with contextlib.suppress(NotFound):
+            volume = await self._client.get(kinds.DATA_VOLUME, key[1], namespace=key[0])
+            self._cache.remember(kinds.DATA_VOLUME, volume)
 
     def _disk_in_use(
         self, vmi: Manifest, identifiers: Mapping[str, bool], disks: list[tuple[DiskWish, DiskFile]]

@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
@@ -42,9 +42,12 @@ if TYPE_CHECKING:
     from virtualserver.storage.disks import DiskStore
     from virtualserver.storage.kernel import Kernel
 
-__all__ = ["DiskFile", "VolumeController"]
+__all__ = ["CLAIM_NOT_FOUND", "DiskFile", "VolumeController"]
 
 _logger = logging.getLogger(__name__)
+
+CLAIM_NOT_FOUND: Final = "ErrorPvcNotFound"
+"""Reason of a wait for a claim that does not exist, or has no disk; KubeVirt's word."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ class VolumeController:
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         volume = self._cache.get(kinds.DATA_VOLUME, key)
         if claim is None and volume is None:
-            return Wait("ErrorPvcNotFound", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
+            return Wait(CLAIM_NOT_FOUND, f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
         if volume is not None and fields.status_of(volume).get("phase") != "Succeeded":
             return Wait("WaitingForVolumes", f"DataVolume {key[0]}/{key[1]} is not ready yet")
         if claim is None:
@@ -161,11 +164,11 @@ class VolumeController:
         image = self._image(digest) if digest else None
         if image_of(claim):
             if image is None:
-                return Wait("ErrorPvcNotFound", f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
+                return Wait(CLAIM_NOT_FOUND, f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
             return DiskFile(image.disk, image.kernel)
         if volume is None or not is_made_by(volume, claim):
             # Whoever makes a claim writes its owner: it must not name another namespace's disk.
-            return Wait("ErrorPvcNotFound", f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
+            return Wait(CLAIM_NOT_FOUND, f"claim {key[0]}/{key[1]} has no disk, because no DataVolume made it")
         identifier = volume["metadata"]["uid"]
         path = self._disks.path(identifier)
         if not path.exists():
