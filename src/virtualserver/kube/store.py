@@ -14,6 +14,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from virtualserver.kube.objects import key_of, owner_uid
+from virtualserver.kube.trouble import FAULTS_OF_CONTENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -235,7 +236,7 @@ class Store:
             return set()
         try:
             return set(self._index_functions[index](manifest))
-        except Exception:
+        except FAULTS_OF_CONTENT:
             where = index, key_of(manifest)
             if where not in self._unread:
                 self._unread.add(where)

@@ -7,7 +7,11 @@ import hashlib
 import traceback
 from typing import Final, Literal
 
-__all__ = ["ERROR", "SET_ASIDE", "Trouble", "fault_of", "number_of"]
+__all__ = ["ERROR", "FAULTS_OF_CONTENT", "SET_ASIDE", "Trouble", "fault_of", "number_of"]
+
+FAULTS_OF_CONTENT: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What is raised at an object of a shape that nobody foresaw. Who goes through many objects leaves that one out; any
+other error is not the object's doing, and would be met at the next one too."""
 
 ERROR: Final = "Error"
 SET_ASIDE: Final = "SetAside"

@@ -8,8 +8,8 @@ that there are never two of one machine. Needs root. What becomes of a machine i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
+import logging
 import os
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.host import locks
 from virtualserver.host.files import make_folder, write_atomically
 from virtualserver.host.process import Process, end
-from virtualserver.machines import launch
+from virtualserver.machines import descriptions, launch
 from virtualserver.machines.cgroup import group_of, groups, leave_group, remove_empty
 from virtualserver.machines.end_record import last_lines
 from virtualserver.machines.launch import Disk, Files, Kernel, MachineSpec, Nic
@@ -47,6 +47,8 @@ _ADOPT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.01
 _ORPHAN_SECONDS: Final = 10.0
 
+_logger = logging.getLogger(__name__)
+
 
 class HypervisorError(Exception):
     """A machine cannot be started or removed; the message says why and what to do."""
@@ -67,6 +69,8 @@ class Hypervisor:
         self._run = run
         self._installation = installation
         self._watched: dict[str, Machine] = {}
+        self._left_out: dict[str, str] = {}
+        """Why a machine that is there cannot be looked after, by identifier."""
 
     async def launch(self, spec: MachineSpec, *, open_tap: Callable[[str], int], paused: bool = False) -> Machine:
         """Start QEMU and return once it answers; the guest has then begun to boot.
@@ -77,8 +81,8 @@ class Hypervisor:
             paused: True where the guest begins to boot at `Machine.unpause` only.
 
         Raises:
-            HypervisorError: QEMU is missing or fails at once (the message holds what it wrote), a tap cannot be opened,
-                or the machine runs already. Nothing is left behind but the machine that runs.
+            HypervisorError: QEMU is missing or fails (the message holds what it wrote), a tap cannot be opened, or the
+                machine runs already. Nothing is left behind but the machine that runs.
         """
         missing = sorted({package for program, package in _PACKAGES.items() if shutil.which(program) is None})
         if missing:
@@ -90,7 +94,10 @@ class Hypervisor:
         self._make_folders(files, spec.user)
         lock = locks.take(files.lock)
         if lock is None:
-            raise HypervisorError(f"{spec.name}: machine {spec.identifier} runs already; stop it before it is started")
+            why = self._left_out.get(spec.identifier)
+            told = f"it runs, and cannot be looked after: {why}; a restart ends it" if why else "it runs already"
+            raise HypervisorError(f"{spec.name}: machine {spec.identifier}: {told}")
+        self._left_out.pop(spec.identifier, None)
         try:
             return await self._launch(spec, files, lock, open_tap, paused=paused)
         except BaseException as error:
@@ -139,40 +146,52 @@ class Hypervisor:
 
         Returns:
             Identifier -> machine, for every folder with a description; those that have ended are included, with
-            their end. Nothing that runs is disturbed. One whose QEMU does not answer counts as running.
+            their end. Nothing that runs is disturbed. One whose QEMU does not answer counts as running. One that
+            cannot be looked after, because its description cannot be read, is logged and left out.
 
         Raises:
-            launch.SpecError: A description cannot be read, or a newer program wrote it.
+            launch.NewerSpecError: A newer program wrote a description.
         """
-        found: list[Machine] = []
-        for files, spec in self._described():
-            await self._recorded(files)
-            found.append(self._watched.get(spec.identifier) or self._watch(spec, files))
-        await asyncio.gather(*(machine.settle(_ADOPT_SECONDS) for machine in found))
-        return {machine.identifier: machine for machine in found}
+        described = descriptions.read(self._machines, self._run)
+        self._left_out = described.unread
+        found = await asyncio.gather(*(self._adopt(files, spec) for files, spec in described.machines))
+        for identifier, why in self._left_out.items():
+            _logger.error("machine %s cannot be looked after: %s", identifier, why)
+        return {machine.identifier: machine for machine in found if machine is not None}
+
+    async def _adopt(self, files: Files, spec: MachineSpec) -> Machine | None:
+        try:
+            async with asyncio.timeout(_ADOPT_SECONDS):
+                await self._recorded(files)
+        except TimeoutError:
+            self._left_out[spec.identifier] = f"{files.process}: is missing, so which process it is cannot be known"
+            return None
+        machine = self._watched.get(spec.identifier) or self._watch(spec, files)
+        await machine.settle(_ADOPT_SECONDS)
+        return machine
+
+    def is_left_out(self, identifier: str) -> bool:
+        """Return whether `adopt` found a machine that it could not look after; it may run."""
+        return identifier in self._left_out
 
     def look(self) -> dict[str, Machine]:
         """Find every machine without watching or disturbing any, also while another process watches them.
+
+        One whose description cannot be read is left out.
 
         Returns:
             Identifier -> machine, whose state is that of the moment; close each.
 
         Raises:
-            launch.SpecError: A description cannot be read, or a newer program wrote it.
+            launch.NewerSpecError: A newer program wrote a description.
         """
-        return {files.machine.name: Machine(spec, files, group=None) for files, spec in self._described()}
-
-    def _described(self) -> list[tuple[Files, MachineSpec]]:
-        """Return the machines whose description is on disk."""
-        folders = sorted(self._machines.iterdir()) if self._machines.is_dir() else []
-        found: list[tuple[Files, MachineSpec]] = []
-        for files in map(self._files, (folder.name for folder in folders)):
-            with contextlib.suppress(FileNotFoundError):  # the node may discard it while somebody else looks
-                found.append((files, launch.decode_spec(files.spec.read_bytes(), path=files.spec)))
-        return found
+        described = descriptions.read(self._machines, self._run)
+        return {files.machine.name: Machine(spec, files, group=None) for files, spec in described.machines}
 
     async def discard(self, identifier: str) -> None:
         """Remove all that is left of a machine that has ended; of one that is not there, nothing.
+
+        One that `adopt` left out is ended.
 
         Raises:
             HypervisorError: It runs.
@@ -180,10 +199,14 @@ class Hypervisor:
         files = self._files(identifier)
         if files.machine.exists():
             lock = locks.take(files.lock)
-            if lock is None:
+            if lock is not None:
+                os.close(lock)
+            elif identifier not in self._left_out:
                 raise HypervisorError(f"machine {identifier} runs; stop it before it is discarded")
-            os.close(lock)
+            elif identifier not in self._watched:
+                self._watch(descriptions.stand_in(identifier), files)
         await self._abandon(identifier)
+        self._left_out.pop(identifier, None)
 
     async def end_orphans(self) -> list[int]:
         """End every QEMU that has its files in our run folder and no description, as a lost state folder leaves it.
@@ -207,7 +230,7 @@ class Hypervisor:
 
     def orphans(self) -> Iterator[tuple[Process, str]]:
         """Yield process and identifier of each machine that only its command line tells of."""
-        known = {files.run / "pid" for files, _ in self._described()}
+        known = {files.run / "pid" for files, _ in descriptions.read(self._machines, self._run).machines}
         for folder in Path("/proc").glob("[0-9]*"):
             process = Process.of(int(folder.name))
             try:

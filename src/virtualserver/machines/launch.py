@@ -24,6 +24,7 @@ __all__ = [
     "Files",
     "Kernel",
     "MachineSpec",
+    "NewerSpecError",
     "Nic",
     "SpecError",
     "decode_spec",
@@ -69,6 +70,10 @@ long as the machine for being mounted here too.
 
 class SpecError(Exception):
     """A ``spec.json`` cannot be read; the message names the file and what to do."""
+
+
+class NewerSpecError(SpecError):
+    """A newer program wrote it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -251,13 +256,14 @@ def decode_spec(content: bytes, *, path: Path) -> MachineSpec:
         path: Where it lies, for the error.
 
     Raises:
-        SpecError: It is none, or a newer program wrote it.
+        SpecError: It is none.
+        NewerSpecError: A newer program wrote it.
     """
     try:
         document = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
         version = msgspec.json.decode(document["formatVersion"], type=int)
         if version > SPEC_VERSION:
-            raise SpecError(
+            raise NewerSpecError(
                 f"{path}: formatVersion {version} is newer than this program, which knows {SPEC_VERSION}: "
                 "install the newer program again"
             )

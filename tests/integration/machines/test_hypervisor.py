@@ -221,6 +221,27 @@ async def test_machines_whose_state_folder_was_lost_are_ended_and_no_others(benc
     await again.close()
 
 
+async def test_a_machine_whose_description_is_lost_keeps_no_other_from_being_found_and_ends_when_it_is_over(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One file that could not be read ended each start of the node, for all guests."""
+    broken, kept = await bench.launch("broken"), await bench.launch("kept")
+    pid, description = the_pid(broken), bench.machines / "broken" / "spec.json"
+    await bench.hypervisor.close()
+    description.write_bytes(b"")
+    again = bench.another_hypervisor()
+    (found,) = (await again.adopt()).values()
+    assert found.pid == the_pid(kept) and f"{description}: no description of a machine" in caplog.text
+    assert again.is_left_out("broken") and [*again.look()] == ["kept"]
+    with pytest.raises(HypervisorError, match=r"it runs, and cannot be looked after: .*no description of a machine"):
+        await again.launch(bench.spec("broken"), open_tap=no_tap)
+    assert Path(f"/proc/{pid}/exe").exists(), "nobody ends it unasked"
+    await again.discard("broken")
+    assert not Path(f"/proc/{pid}/exe").exists() and not description.parent.exists()
+    await again.launch(bench.spec("broken"), open_tap=no_tap)
+    await again.close()
+
+
 async def test_quit_returns_when_the_process_is_gone(bench: Bench) -> None:
     machine = await bench.launch()
     pid = the_pid(machine)

@@ -5,6 +5,7 @@ What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, age_of, key_of
 from virtualserver.kube.patch import merge_patch
+from virtualserver.kube.trouble import FAULTS_OF_CONTENT
 from virtualserver.node.allocation.addresses import PASSING
 from virtualserver.node.allocation.wishes import AddressWish
 from virtualserver.node.events import NO_MACHINE
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from virtualserver.node.writer import NodeWriter
 
 __all__ = ["ServiceController"]
+
+_logger = logging.getLogger(__name__)
 
 _NAMED_FAULTS = 5
 """So many of a Service's faults are named; the others show when these are mended."""
@@ -135,12 +139,19 @@ class ServiceController:
         await self._controller.run()
 
     def adopt(self) -> dict[str, ServiceRules]:
-        """Return the rules of all Services by UID, for the first synchronisation; grants what is missing."""
+        """Return the rules of all Services by UID, for the first synchronisation; grants what is missing.
+
+        One whose rules cannot be told is left out: its own pass says so.
+        """
         for service in self._cache.all(kinds.SERVICE):
             uid = service["metadata"]["uid"]
             self._uids[key_of(service)] = uid
-            self._applied[uid] = wanted = self._rules(service, self._look(service, self._sharing(service)))
-            self._standing[uid] = wanted.addresses
+            try:
+                wanted = self._rules(service, self._look(service, self._sharing(service)))
+            except FAULTS_OF_CONTENT:
+                _logger.exception("%s/%s: is left out of the data plane", *key_of(service))
+                continue
+            self._applied[uid], self._standing[uid] = wanted, wanted.addresses
         return dict(self._applied)
 
     # Questions of others ----------------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ class VmiController:
             machine = await self._placement.start(uid, prepared)
         except (HypervisorError, SeedError) as error:
             _logger.error("%s/%s: %s", *key, error)
-            await self._clean(uid)
+            await self._clean(uid, is_over=False)
             pause = self._attempts.failed(uid, time.monotonic())
             return await self._wait(vmi, Wait("LaunchFailed", str(error), retry_seconds=pause))
         self._attempts.forget(uid)
@@ -246,11 +246,11 @@ class VmiController:
                 {"metadata": {"finalizers": left or None, "resourceVersion": version}},
             )
 
-    async def _clean(self, uid: str) -> None:
+    async def _clean(self, uid: str, *, is_over: bool = True) -> None:
         """Remove what an ended machine had on this host."""
         self._probes.forget(uid)
         self._pressed.pop(uid, None)
-        await self._placement.clean(uid)
+        await self._placement.clean(uid, is_over=is_over)
 
     async def _end_orphans(self, key: Key, uid: str | None) -> None:
         """End machines of this name whose VMI is gone."""

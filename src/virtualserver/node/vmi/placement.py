@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from virtualserver.kube import kinds
+from virtualserver.kube.objects import key_of
+from virtualserver.kube.trouble import FAULTS_OF_CONTENT
 from virtualserver.machines.ends import Ended
 from virtualserver.node.vmi import lifecycle, resolver, specification
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from virtualserver.node.volumes.controller import VolumeController
 
 __all__ = ["Placement"]
+
+_logger = logging.getLogger(__name__)
 
 
 class Placement:
@@ -59,6 +64,8 @@ class Placement:
         self._seeds = seeds
         self._hypervisor = hypervisor
         self._dataplane = dataplane
+        self._unheld: set[str] = set()
+        """VMIs whose machines run, and of which could not be told what they have."""
 
     def adopt(self, machines: Mapping[str, Machine]) -> None:
         """Hold machines that are there already, and the links and disks of those that run.
@@ -75,7 +82,12 @@ class Placement:
             # Its button was pressed, and who did it is dead: what it does about that is not its own will.
             if machine.is_dismissed:
                 asyncio.get_running_loop().call_later(lifecycle.DISMISSED_SECONDS, machine.retain)
-            self._hold(vmi, machine.spec)
+            try:
+                self._hold(vmi, machine.spec)
+            except FAULTS_OF_CONTENT:
+                # Its own pass meets the same, and says so.
+                _logger.exception("%s/%s: what its machine has cannot be told: its guest has no network", *key_of(vmi))
+                self._unheld.add(vmi["metadata"]["uid"])
 
     def _hold(self, vmi: Manifest, spec: MachineSpec) -> None:
         """Hold the disks and links that a machine was started with.
@@ -112,11 +124,15 @@ class Placement:
 
         It hears of name servers at its next lease.
         """
-        uid = vmi["metadata"]["uid"]
+        uid, machine = vmi["metadata"]["uid"], self._held.machine(vmi["metadata"]["uid"])
+        is_new = uid in self._unheld
+        if is_new and machine is not None:
+            self._hold(vmi, machine.spec)
         for nic, link in self._held.links_of(uid).items():
-            if (wanted := self._links.as_now(link, vmi)) != link:
+            if (wanted := self._links.as_now(link, vmi)) != link or is_new:
                 await self._dataplane.set_link(uid, wanted, nic=nic)
                 self._held.add_link(uid, nic, wanted)
+        self._unheld.discard(uid)
 
     def network_differs(self, vmi: Manifest) -> str:
         """Return in what the VPCs of a running VMI differ from what they were at its start; ``""``: in nothing."""
@@ -131,11 +147,19 @@ class Placement:
         self._held.add_link(uid, nic, link)
         await self._dataplane.set_link(uid, link, nic=nic)
 
-    async def clean(self, uid: str) -> None:
-        """Take away all that a VMI has on this host; its machine has ended."""
+    async def clean(self, uid: str, *, is_over: bool = True) -> None:
+        """Take away all that a VMI has on this host; its machine has ended.
+
+        Args:
+            uid: The VMI's.
+            is_over: False where a start has failed: a machine that runs and could not be adopted goes on then.
+        """
         if self._held.machine(uid) is not None:
             await self._hypervisor.discard(uid)
             self._held.remove_machine(uid)
+        elif is_over and self._hypervisor.is_left_out(uid):
+            await self._hypervisor.discard(uid)
+        self._unheld.discard(uid)
         for nic in self._held.links_of(uid):
             await self._dataplane.remove_link(uid, nic=nic)
             self._held.remove_link(uid, nic)

@@ -42,7 +42,8 @@ class Node:
     async def prepare(self, vmi: Manifest) -> object:
         raise self.error
 
-    async def clean(self, uid: str) -> None:
+    async def clean(self, uid: str, *, is_over: bool) -> None:
+        assert not is_over, "what runs unseen goes on"
         self.cleaned.append(uid)
 
     def forget(self, uid: str) -> None:

@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from virtualserver.fabric.desired.state import GuestLink, Resolver
+from virtualserver.kube import kinds
+from virtualserver.kube.cache import Cache
+from virtualserver.machines.ends import Running
+from virtualserver.machines.launch import MachineSpec
 from virtualserver.node.held import Held
 from virtualserver.node.queues import Queues
 from virtualserver.node.vmi.placement import Placement
+from virtualserver.node.watches import WATCHES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from virtualserver.kube.objects import Manifest
+    from virtualserver.machines.machine import Machine
 
 ADDRESSES = (ipaddress.ip_address("10.42.0.2"),)
 
 
-def a_vmi(uid: str) -> Manifest:
-    return {"metadata": {"name": "web", "namespace": "team", "uid": uid}, "spec": {}}
+def a_vmi(uid: str, *interfaces: dict[str, Any]) -> Manifest:
+    metadata = {"name": uid, "namespace": "team", "uid": uid, "resourceVersion": "7"}
+    return {"metadata": metadata, "spec": {"domain": {"devices": {"interfaces": [*interfaces]}}}}
 
 
 class Told:
@@ -35,6 +44,12 @@ class Told:
     def as_now(self, link: GuestLink, vmi: Manifest) -> GuestLink:
         return dataclasses.replace(link, resolver=self.now, group=self.group)
 
+    def of_running(self, vmi: Manifest, nics: object, *, user: int) -> dict[str, GuestLink]:
+        return {"default": a_link(self)}
+
+    def identifiers_of(self, disks: object) -> dict[str, bool]:
+        return {}
+
     async def set_link(self, owner: str, link: GuestLink, *, nic: str) -> int:
         if owner in self.refused:
             raise OSError("refused")
@@ -42,9 +57,22 @@ class Told:
         return 1
 
 
-def a_placement(told: Told, held: Held) -> Placement:
-    unused: Any = None
-    return Placement(unused, held, unused, cast("Any", told), unused, unused, cast("Any", told))
+class AMachine:
+    """A machine that runs."""
+
+    spec = MachineSpec("", "team/web", cpus=1, memory_bytes=1 << 20, accelerator="tcg", user=7)
+    state = Running()
+    is_dismissed = False
+
+    async def changes(self) -> AsyncIterator[Running]:
+        yield self.state
+
+
+def a_placement(told: Told, held: Held, *vmis: Manifest) -> Placement:
+    unused, this, cache = cast("Any", None), cast("Any", told), Cache(cast("Any", None), WATCHES)
+    for vmi in vmis:
+        cache.remember(kinds.VIRTUAL_MACHINE_INSTANCE, vmi)
+    return Placement(cache, held, this, this, unused, unused, this)
 
 
 def a_link(told: Told) -> GuestLink:
@@ -86,3 +114,19 @@ async def test_a_machine_that_is_gone_gets_no_link() -> None:
     told.group = 7
     await a_placement(told, held).follow(a_vmi("u-1"))
     assert told.set == [] and held.links_of("u-1") == {}
+
+
+async def test_a_guest_whose_links_cannot_be_told_keeps_no_other_from_being_taken_over_and_says_so_in_its_pass(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One ended each start of the node, for all."""
+    told, held = Told(), Held(Queues())
+    odd, plain, machine = a_vmi("odd", {"bridge": {}}), a_vmi("plain", {"name": "default"}), cast("Machine", AMachine())
+    placement = a_placement(told, held, odd, plain)
+    placement.adopt({"odd": machine, "plain": machine})
+    assert {key.owner for key in held.links()} == {"plain"} and held.machines().keys() == {"odd", "plain"}
+    assert "team/odd: what its machine has cannot be told" in caplog.text
+    with pytest.raises(KeyError, match="name"):
+        await placement.follow(odd)
+    await placement.follow(a_vmi("odd", {"name": "default"}))
+    assert [owner for owner, _, _ in told.set] == ["odd"] and {key.owner for key in held.links()} == {"plain", "odd"}

@@ -1,0 +1,57 @@
+"""Which machines there are: their descriptions on disk, and those of them that cannot be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from virtualserver.machines.launch import Files, MachineSpec, NewerSpecError, SpecError, decode_spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Described", "read", "stand_in"]
+
+_NOBODY: Final = 65534
+
+
+class Described(NamedTuple):
+    """The machines that were launched and not discarded.
+
+    Attributes:
+        machines: Each with its files.
+        unread: Why a description cannot be read, by the machine's identifier.
+    """
+
+    machines: list[tuple[Files, MachineSpec]]
+    unread: dict[str, str]
+
+
+def read(machines: Path, run: Path) -> Described:
+    """Read all descriptions.
+
+    Args:
+        machines: The folder of the machines' descriptions.
+        run: The folder of their sockets.
+
+    Raises:
+        NewerSpecError: A newer program wrote one: it knows the others better, too.
+    """
+    found = Described([], {})
+    for folder in sorted(machines.iterdir()) if machines.is_dir() else []:
+        files = Files(machine=folder, run=run / folder.name)
+        try:
+            found.machines.append((files, decode_spec(files.spec.read_bytes(), path=files.spec)))
+        except FileNotFoundError:
+            continue  # the node may discard it while somebody else looks
+        except NewerSpecError:
+            raise
+        except SpecError as error:
+            found.unread[folder.name] = str(error)
+        except OSError as error:
+            found.unread[folder.name] = f"{files.spec}: cannot be read: {error.strerror}"
+    return found
+
+
+def stand_in(identifier: str) -> MachineSpec:
+    """Return what stands for a description that cannot be read: enough to end its machine."""
+    return MachineSpec(identifier, identifier, cpus=1, memory_bytes=0, accelerator="tcg", user=_NOBODY)

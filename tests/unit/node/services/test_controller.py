@@ -1,0 +1,64 @@
+"""Services that are taken over when the node starts."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from virtualserver.fabric.desired.state import Ranges
+from virtualserver.kube import kinds
+from virtualserver.kube.cache import Cache
+from virtualserver.node.allocation.addresses import Addresses
+from virtualserver.node.allocation.allocations import Allocations
+from virtualserver.node.held import Held
+from virtualserver.node.overseer import Overseer
+from virtualserver.node.queues import Queues
+from virtualserver.node.services.controller import ServiceController
+from virtualserver.node.watches import WATCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from virtualserver.kube.objects import Manifest
+
+
+class Node:
+    """A node that knows some Services, and has no pool that is the machine's own address."""
+
+    called_by_host = ()
+
+    def __init__(self, allocations: Allocations, *services: Manifest) -> None:
+        unused, this = cast("Any", None), cast("Any", self)
+        self.cache, queues = Cache(unused, WATCHES), Queues()
+        for service in services:
+            self.cache.remember(kinds.SERVICE, service)
+        ranges = Ranges(public={}, private={}, guest=(ipaddress.ip_network("10.42.0.0/29"),), service=(), link=())
+        addresses, overseer = Addresses(allocations, ranges), Overseer(self.cache, unused, unused)
+        self.services = ServiceController(
+            self.cache, unused, queues, Held(queues), addresses, this, overseer, unused, node="node"
+        )
+
+
+@pytest.fixture
+def allocations(tmp_path: Path) -> Iterator[Allocations]:
+    allocations = Allocations(tmp_path / "claims.sqlite")
+    yield allocations
+    allocations.close()
+
+
+def a_service(name: str, **spec: Any) -> Manifest:
+    metadata = {"namespace": "ns", "name": name, "uid": f"uid-{name}", "resourceVersion": "7"}
+    return {"metadata": metadata, "spec": {"type": "ClusterIP", "clusterIPs": ["10.43.0.9"], "ports": [], **spec}}
+
+
+async def test_a_service_that_cannot_be_read_is_left_out_and_keeps_no_other_from_being_taken_over(
+    allocations: Allocations, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One ended each start of the node, for all."""
+    odd = a_service("odd", clusterIPs=["nowhere"])
+    node = Node(allocations, odd, a_service("web"))
+    assert node.services.adopt().keys() == {"uid-web"}
+    assert "ns/odd: is left out of the data plane" in caplog.text
