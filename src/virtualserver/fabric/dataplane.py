@@ -29,15 +29,16 @@ from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_lin
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.watch import KernelWatch
+from virtualserver.fabric.refusals import REFUSALS, LeftOut, Refused
 from virtualserver.host import inotify
 from virtualserver.host.commands import CommandError
 from virtualserver.host.settings import HostSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator
     from pathlib import Path
 
-__all__ = ["NOBODY", "Adjustment", "Blocker", "Contest", "DataPlane", "Repair"]
+__all__ = ["NOBODY", "Adjustment", "Blocker", "Contest", "DataPlane", "Refused", "Repair"]
 
 NOBODY: Final = 65534
 """The number of the user that owns nothing."""
@@ -91,6 +92,7 @@ class DataPlane:
             inhabitant=self._dnsmasq.find,
         )
         self._ledger = Ledger()
+        self._left_out = LeftOut()
         self._bounded: frozenset[str] = frozenset()
         self._lock = asyncio.Lock()
         self._certain = True
@@ -150,28 +152,47 @@ class DataPlane:
         """Make the kernel and dnsmasq agree with the whole state, and return the number of changes written.
 
         Called after `start` and on each resync: reads what is there first, so that a second call returns 0. What of it
-        would not be safe is left out and logged, so that one owner's fault is nobody else's.
+        would not be safe, and of whom the kernel refuses something, is left out and logged: `why_left_out` tells it.
         """
         async with self._lock:
-            self._ledger = _ledger_of(desired)
+            self._ledger, self._left_out = Ledger(), LeftOut()
+            self._left_out.fill(self._ledger, _asked(desired))
             await self._show_outside()
-            return await self._ensure() + len(await self._repair()) + len(await self._attach())
+            changes = await self._ensure()
+            try:
+                changes += len(await self._repair())
+            except REFUSALS:
+                await self._left_out.sift(self._ledger, self._difference, self._apply)
+                changes += len(await self._repair())
+            return changes + len(await self._attach())
 
     async def set_link(self, owner: str, link: state.Link, *, nic: str = state.CLUSTER_NIC) -> int:
-        """Make one NIC's link so; the door is closed before the tap is up. Return the number of changes."""
-        return await self._put(_of_link(state.LinkKey(owner, nic)), entries.of_link(link))
+        """Make one NIC's link so; the door is closed before the tap is up. Return the number of changes.
+
+        Raises:
+            Refused: It is as it was before, and `why_left_out` tells why.
+        """
+        return await self._put(_of_link(state.LinkKey(owner, nic)), functools.partial(entries.of_link, link))
 
     async def remove_link(self, owner: str, *, nic: str = state.CLUSTER_NIC) -> int:
         """Remove one NIC's tap, rules, routes, DHCP host, lease and flows; with the last NIC of a VPC its bridge."""
-        return await self._put(_of_link(state.LinkKey(owner, nic)), {})
+        return await self._put(_of_link(state.LinkKey(owner, nic)), dict)
 
     async def set_service(self, owner: str, rules: state.ServiceRules) -> int:
-        """Make one Service's ports, addresses and names so, by deltas; flows of a removed port are cut."""
-        return await self._put(_of_service(owner), entries.of_service(owner, rules))
+        """Make one Service's ports, addresses and names so, by deltas; flows of a removed port are cut.
+
+        Raises:
+            Refused: It is as it was before, and `why_left_out` tells why.
+        """
+        return await self._put(_of_service(owner), functools.partial(entries.of_service, owner, rules))
 
     async def remove_service(self, owner: str) -> int:
         """Remove all that one Service put into the data plane, and cut its flows."""
-        return await self._put(_of_service(owner), {})
+        return await self._put(_of_service(owner), dict)
+
+    def why_left_out(self, owner: str, *, nic: str | None = None) -> str:
+        """Return why what a Service asks for, or a NIC of a VMI, is not as it is to be; ``""`` where it is."""
+        return self._left_out.why(_of_service(owner) if nic is None else _of_link(state.LinkKey(owner, nic)))
 
     def open_tap(self, device: str) -> int:
         """Open a tap of the namespace for QEMU and return its file descriptor (with ``vnet_hdr``), inheritable.
@@ -379,7 +400,7 @@ class DataPlane:
                     made += await self._restore()
                 if doubts.inside or made or self._cut_off:
                     made += [repair for repair in await self._attach() if repair not in made]
-            except (KernelError, CommandError, OSError) as error:
+            except REFUSALS as error:
                 watch.doubt()
                 if str(error) != self._complaint:  # not once a second for as long as it lasts
                     self._complaint = str(error)
@@ -440,28 +461,43 @@ class DataPlane:
         networks = [network for version in state.CARRIED for network in self.ranges.leased(version)]
         return await self._dnsmasq.ensure(networks, self._attachment.mtu)
 
-    async def _put(self, owner: Owner, wanted: Entries) -> int:
+    async def _put(self, owner: Owner, make: Callable[[], Entries]) -> int:
         async with self._lock:
             before = self._ledger.of(owner)
-            delta = self._ledger.put(owner, wanted)
-            if self._certain:
-                try:
-                    await self._apply(delta)
-                    await self._show_outside(delta.added.keys() | delta.removed.keys())
-                except (KernelError, CommandError, OSError):
-                    self._certain = False  # what is there is not what was written: look
-                else:
-                    return len(delta)
             try:
-                self._untold += await self._attachment.ensure()
-                await self._show_outside()
-                whole = await self._repair()
-            except BaseException:
+                changes = await self._carry_out(owner, make())
+            except BaseException as error:
                 # What is refused is asked for no more, so that the next change, of whomever, is not refused with it.
                 self._ledger.put(owner, before)
-                raise
-            self._untold += repairs_of(whole.without(delta), f"namespace {self._namespace.name}")
-            return len(whole)
+                if not isinstance(error, (*REFUSALS, ValueError)):
+                    raise
+                self._left_out.add(owner, error)
+                raise Refused(self._left_out.why(owner)) from error
+            self._left_out.discard(owner)
+            return changes
+
+    async def _carry_out(self, owner: Owner, wanted: Entries) -> int:
+        delta = self._ledger.put(owner, wanted)
+        refusal: Exception | None = None
+        if self._certain:
+            try:
+                await self._apply(delta)
+                await self._show_outside(delta.added.keys() | delta.removed.keys())
+            except REFUSALS as error:
+                self._certain, refusal = False, error  # what is there is not what was written: look
+            else:
+                return len(delta)
+        try:
+            self._untold += await self._attachment.ensure()
+            await self._show_outside()
+            whole = await self._repair()
+        except REFUSALS as error:
+            if refusal is None:
+                _logger.error("the data plane cannot be put right now: %s", error)
+            # Its own words: what else was refused now may be another owner's.
+            raise refusal or KernelError("something else in it cannot be put right now") from error
+        self._untold += repairs_of(whole.without(delta), f"namespace {self._namespace.name}")
+        return len(whole)
 
     async def _show_outside(self, changed: Collection[Entry] | None = None) -> None:
         """Make the host show what is held, and nothing else: ports of its own address, addresses on its uplink.
@@ -510,19 +546,11 @@ class DataPlane:
         await self._dnsmasq.add(delta)
 
 
-def _ledger_of(desired: state.DataPlaneState) -> Ledger:
-    ledger = Ledger()
-    links = ((_of_link(key), functools.partial(entries.of_link, link)) for key, link in desired.links.items())
-    services = (
-        (_of_service(owner), functools.partial(entries.of_service, owner, rules))
-        for owner, rules in desired.services.items()
-    )
-    for owner, make in (*links, *services):
-        try:
-            ledger.put(owner, make())
-        except ValueError as fault:
-            _logger.error("%s %s %s is left out of the data plane: %s", *owner, fault)
-    return ledger
+def _asked(desired: state.DataPlaneState) -> Iterator[tuple[Owner, Callable[[], Entries]]]:
+    for key, link in desired.links.items():
+        yield _of_link(key), functools.partial(entries.of_link, link)
+    for owner, rules in desired.services.items():
+        yield _of_service(owner), functools.partial(entries.of_service, owner, rules)
 
 
 def _of_link(key: state.LinkKey) -> Owner:

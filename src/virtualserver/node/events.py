@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CUT_OFF",
+    "NETWORK_REFUSED",
     "NO_MACHINE",
+    "RULES_REFUSED",
     "STANDS_STILL",
     "event_of_data_plane",
     "event_of_occupied",
@@ -38,6 +40,12 @@ STANDS_STILL: Final = "GuestStandsStill"
 
 CUT_OFF: Final = "GuestCutOff"
 """Reason of a VMI's Ready: its guest runs, and has no network until its next start."""
+
+NETWORK_REFUSED: Final = "NetworkRefused"
+"""Reason of a VMI's Synchronized: its guest runs, and the data plane does not carry a network card of it."""
+
+RULES_REFUSED: Final = "RulesRefused"
+"""Reason of a Service's PortsPublished: the data plane does not carry what it asks for."""
 
 NO_MACHINE: Final = "NoMachine"
 """Reason of a Service's PortsPublished: its selector matches no machine of its namespace."""
@@ -118,7 +126,8 @@ def _of_vmi(before: Manifest, after: Manifest) -> Iterator[Event]:
     waits = condition_of(after, "Synchronized")
     # Only the reason is compared: the message may have figures in it that change at every look.
     if waits and waits["status"] == "False" and waits["reason"] not in {*_ORDINARY, _reason(before, "Synchronized")}:
-        yield Event("Warning", waits["reason"], f"the guest cannot be started: {waits.get('message', '')}")
+        about = "the guest runs" if waits["reason"] == NETWORK_REFUSED else "the guest cannot be started"
+        yield Event("Warning", waits["reason"], f"{about}: {waits.get('message', '')}")
     reason = _reason(after, "Ready")
     if reason in (STANDS_STILL, CUT_OFF) and reason != _reason(before, "Ready"):
         yield Event("Warning", reason, str((condition_of(after, "Ready") or {}).get("message", "")))
@@ -142,8 +151,9 @@ def _of_service(before: Manifest, after: Manifest) -> Iterator[Event]:
     condition = condition_of(after, names.ADDRESS_ASSIGNED)
     if condition and condition["status"] == "False" and condition["reason"] != _reason(before, names.ADDRESS_ASSIGNED):
         yield Event("Warning", condition["reason"], str(condition.get("message", "")))
-    if _reason(after, names.PORTS_PUBLISHED) == NO_MACHINE != _reason(before, names.PORTS_PUBLISHED):
-        yield Event("Warning", NO_MACHINE, str((condition_of(after, names.PORTS_PUBLISHED) or {}).get("message", "")))
+    reason = _reason(after, names.PORTS_PUBLISHED)
+    if reason in (NO_MACHINE, RULES_REFUSED) and reason != _reason(before, names.PORTS_PUBLISHED):
+        yield Event("Warning", reason, str((condition_of(after, names.PORTS_PUBLISHED) or {}).get("message", "")))
 
 
 def _reason(manifest: Manifest, type: str) -> Any:

@@ -27,6 +27,7 @@ from virtualserver.fabric.dhcp import dnsmasq
 from virtualserver.fabric.kernel import devices
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace
+from virtualserver.fabric.refusals import Refused
 from virtualserver.installation import ranges
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ async def test_what_is_faulty_of_one_owner_is_left_out_and_keeps_back_nothing_of
     assert any("service web" in one and "ports: 0" in one for one in told), told
     names = {item["name"] for item in await plane.inventory()}
     assert good.device in names and faulty.device not in names
+    assert "hostname" in plane.why_left_out("guest-3", nic="default") and "ports: 0" in plane.why_left_out("web")
+    assert plane.why_left_out("guest-2", nic="default") == plane.why_left_out("mail") == ""
     assert await plane.synchronise(DataPlaneState({LinkKey("guest-2"): good}, {"mail": service()})) == 0
+    assert plane.why_left_out("web") == ""
 
 
 @pytest.mark.parametrize(
@@ -197,13 +201,18 @@ async def test_a_refused_transaction_changes_nothing_and_names_the_element(plane
 
 async def test_what_the_kernel_refuses_of_one_owner_holds_nobody_else_up(plane: DataPlane) -> None:
     nobodys = VpcLink(f"{PORT_PREFIX}x", "00:00:00:00:00:00", 0, f"{BRIDGE_PREFIX}x", 1500)  # no card has this MAC
-    with pytest.raises(KernelError):
+    with pytest.raises(Refused, match="the data plane cannot carry it: hardware address 00:00:00:00:00:00"):
         await plane.set_link("guest-3", nobodys)
     await plane.set_link("guest-2", world.a_link(2))
     await plane.set_service("web", service())
     names = {item["name"] for item in await plane.inventory()}
     assert "tap-2" in names and "203.0.113.7 . tcp . 22" in names
+    links = {LinkKey("guest-3", "b"): nobodys, LinkKey("guest-2"): world.a_link(2)}
+    await plane.synchronise(DataPlaneState(links, {"web": service()}))
+    assert {item["name"] for item in await plane.inventory()} == names, "nor does it when a node takes over"
+    assert "hardware address" in plane.why_left_out("guest-3", nic="b")
     assert await plane.set_link("guest-3", world.a_link(3)) > 0, "nor its owner, once it asks for what is possible"
+    assert plane.why_left_out("guest-3", nic="default") == ""
 
 
 async def test_another_process_takes_over_without_a_lost_packet(

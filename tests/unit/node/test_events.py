@@ -12,7 +12,15 @@ from virtualserver.fabric.desired.contest import Contest
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import kinds
 from virtualserver.kube.events import Event
-from virtualserver.node.events import CUT_OFF, STANDS_STILL, event_of_data_plane, event_of_occupied, events_of
+from virtualserver.node.events import (
+    CUT_OFF,
+    NETWORK_REFUSED,
+    RULES_REFUSED,
+    STANDS_STILL,
+    event_of_data_plane,
+    event_of_occupied,
+    events_of,
+)
 
 INSTANCE, MACHINE, SERVICE = kinds.VIRTUAL_MACHINE_INSTANCE, kinds.VIRTUAL_MACHINE, kinds.SERVICE
 
@@ -60,6 +68,18 @@ def ended(phase: str) -> dict[str, Any]:
             running(),
             running(conditions=[condition("Ready", "False", CUT_OFF, "somebody deleted the guest's tap")]),
             ("Warning", "GuestCutOff", "somebody deleted the guest's tap"),
+        ),
+        (
+            INSTANCE,
+            running(),
+            running(conditions=[condition("Synchronized", "False", NETWORK_REFUSED, "no card has this address")]),
+            ("Warning", "NetworkRefused", "the guest runs: no card has this address"),
+        ),
+        (
+            SERVICE,
+            with_status(),
+            with_status(conditions=[condition(names.PORTS_PUBLISHED, "False", RULES_REFUSED, "it is too large")]),
+            ("Warning", "RulesRefused", "it is too large"),
         ),
         (
             MACHINE,

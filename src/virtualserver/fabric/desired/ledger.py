@@ -8,7 +8,7 @@ stays until the last of them lets go. Where owners ask for different values, the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple, Protocol
 
 __all__ = ["Delta", "Entries", "Entry", "Ledger", "Owner", "Wanted", "difference"]
@@ -71,6 +71,13 @@ class Delta:
     def __len__(self) -> int:
         """Return how many entries change; another value for an entry is one change."""
         return len(self.removed.keys() | self.added.keys())
+
+    def within(self, entries: Container[Entry]) -> Delta:
+        """Return what this one changes of some entries."""
+        return Delta(
+            removed={entry: value for entry, value in self.removed.items() if entry in entries},
+            added={entry: value for entry, value in self.added.items() if entry in entries},
+        )
 
     def without(self, other: Delta) -> Delta:
         """Return what this one changes of entries that another one does not touch."""

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from virtualserver.api import names
+from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
@@ -19,7 +20,7 @@ from virtualserver.kube.patch import merge_patch
 from virtualserver.kube.trouble import FAULTS_OF_CONTENT
 from virtualserver.node.allocation.addresses import PASSING
 from virtualserver.node.allocation.wishes import AddressWish
-from virtualserver.node.events import NO_MACHINE
+from virtualserver.node.events import NO_MACHINE, RULES_REFUSED
 from virtualserver.node.ownership import is_made_by, server_of
 from virtualserver.node.services import balancing, floating, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
@@ -49,6 +50,9 @@ _NAMED_FAULTS = 5
 
 _REFUSED_SECONDS: Final = 5.0
 """What the API server refused is tried again this often: a quota may leave room, and nobody tells of it."""
+
+_LEFT_OUT_SECONDS: Final = 30.0
+"""How often rules are tried again that the data plane refuses."""
 
 _OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED, names.FLOATS)
 
@@ -190,8 +194,8 @@ class ServiceController:
         announced = {uid: rules.announced for uid, rules in self._applied.items()}
         return [key for key, uid in self._uids.items() if not announced.get(uid, frozenset()).isdisjoint(addresses)]
 
-    def has_all_of(self, vmi: Manifest) -> bool:
-        """Return whether every Service that concerns a VMI is in the data plane as it should be."""
+    def missing_of(self, vmi: Manifest) -> str:
+        """Return what of a Service that concerns a VMI is not in the data plane as it should be; ``""``: nothing."""
         shared: dict[str, _Sharing] = {}
         for key in relations.services_of(self._cache, vmi):
             service = self._cache.get(kinds.SERVICE, key)
@@ -201,11 +205,12 @@ class ServiceController:
             group = balancing.group_of(service)
             sharing = shared[group] = shared.get(group) or self._sharing(service)
             look = self._look(service, sharing)
-            if isinstance(look.granted, Wait):
-                return False
-            if self._applied.get(service["metadata"]["uid"]) != self._rules(service, look):
-                return False
-        return True
+            if why := self._dataplane.why_left_out(service["metadata"]["uid"]):
+                return f"Service {key[1]}: {why}"
+            applied = self._applied.get(service["metadata"]["uid"])
+            if isinstance(look.granted, Wait) or applied != self._rules(service, look):
+                return "its ports are being put in place"
+        return ""
 
     # The work -------------------------------------------------------------------------------------------------------
 
@@ -220,31 +225,40 @@ class ServiceController:
             return None
         look = self._look(service, self._sharing(service))
         wanted = self._rules(service, look)
-        if self._applied.get(uid) != wanted:
+        if self._applied.get(uid) != wanted or self._dataplane.why_left_out(uid):
             self._uids[key] = uid
-            await self._put(uid, wanted)
-            self._look_at_others_of(look.floats, key)
-            self._look_at_those_that_float(look.sharing, key)
+            if await self._put(uid, wanted):
+                self._look_at_others_of(look.floats, key)
+                self._look_at_those_that_float(look.sharing, key)
             for vmi in relations.waiting_vmis(self._cache, service):
                 self._queues.vmis.add(vmi)
         # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
         is_going = bool(service["metadata"].get("deletionTimestamp"))
         refused = "" if is_going else await self._write_slices(service, look.members)
         await self._write_status(service, look, refused=refused)
+        if self._dataplane.why_left_out(uid):
+            return _LEFT_OUT_SECONDS
         if refused:
             return _REFUSED_SECONDS
         granted = look.granted
         return granted.retry_seconds if isinstance(granted, Wait) and granted.reason in PASSING else None
 
-    async def _put(self, uid: str, wanted: ServiceRules) -> None:
-        """Bring rules into the data plane; what they stood for before may be freed afterwards, and not earlier."""
+    async def _put(self, uid: str, wanted: ServiceRules) -> bool:
+        """Bring rules into the data plane, and return whether it takes them; else it knows why.
+
+        What they stood for before may be freed afterwards, and not earlier.
+        """
         before = self._standing.get(uid, frozenset())
         self._standing[uid] = before | wanted.addresses
-        await self._dataplane.set_service(uid, wanted)
+        try:
+            await self._dataplane.set_service(uid, wanted)
+        except Refused:
+            return False
         ports = self._ports_on_host(self._applied.get(uid))
         self._applied[uid], self._standing[uid] = wanted, wanted.addresses
         if before - wanted.addresses or ports - self._ports_on_host(wanted):
             self._queues.sweep_soon()
+        return True
 
     async def _take_away(self, uid: str) -> None:
         """Remove the rules of a Service that is gone."""
@@ -418,6 +432,7 @@ class ServiceController:
             former=[*filter(self._addresses.is_of_former_network, held)],
             contested={address: who for address in held if (who := self._addresses.contested(address))},
             refused=refused,
+            left_out=self._dataplane.why_left_out(service["metadata"]["uid"]),
         )
         if not conditions and not any(condition_of(service, type_) for type_ in _OWNED):
             return
@@ -445,9 +460,10 @@ def _conditions(
     former: Sequence[Address],
     contested: Mapping[Address, str],
     refused: str,
+    left_out: str,
 ) -> list[dict[str, Any]]:
     conditions: list[dict[str, Any]] = []
-    faults: dict[str, str] = {}
+    faults: dict[str, str] = {RULES_REFUSED: left_out} if left_out else {}
     if named := rules.named_target_ports(service):
         quoted = ", ".join(map(repr, named))
         faults["NamedTargetPort"] = f"targetPort {quoted}: a machine has no port names, write a number"

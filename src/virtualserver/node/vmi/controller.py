@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
+from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.kube.controller import Controller
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 __all__ = ["VmiController"]
 
 _logger = logging.getLogger(__name__)
+
+_REFUSED_SECONDS: Final = 30.0
+"""How often a link is tried again that the data plane refuses."""
 
 
 class VmiController:
@@ -149,7 +153,7 @@ class VmiController:
             if isinstance(prepared, Wait):
                 return await self._wait(vmi, prepared)
             machine = await self._placement.start(uid, prepared)
-        except (HypervisorError, SeedError) as error:
+        except (HypervisorError, Refused, SeedError) as error:
             _logger.error("%s/%s: %s", *key, error)
             await self._clean(uid, is_over=False)
             pause = self._attempts.failed(uid, time.monotonic())
@@ -184,7 +188,7 @@ class VmiController:
             self._probes.forget(uid)
             await machine.quit()
             return 0.0
-        await self._placement.follow(vmi)
+        refused = await self._placement.follow(vmi)
         wanted = status.running(vmi, self._held.links_of(uid), node=self._node, now=now)
         cut_off = "; ".join(filter(None, (self._dataplane.cut_off(nic.device) for nic in machine.spec.nics)))
         conditions = [status.ready(health, machine.state, self._probes.answer(uid), cut_off=cut_off)]
@@ -193,7 +197,9 @@ class VmiController:
             taken = taken or has_taken(cluster, await self._dataplane.leases(), since=machine.started or now)
             # What others wait for is judged by the status as it will be.
             coming = {**vmi, "status": {**fields.status_of(vmi), **wanted}}
-            conditions += status.link_conditions(has_taken=taken, is_in_place=self._services.has_all_of(coming))
+            conditions += status.link_conditions(has_taken=taken, waits_for=self._services.missing_of(coming))
+        if refused:
+            conditions.append(status.refused(refused))
         if is_paused:
             conditions.append(status.paused())
         if any(map(self._dataplane.has_met_bound, self._held.links_of(uid).values())):
@@ -207,7 +213,7 @@ class VmiController:
         if "phase" in wanted or condition_of(vmi, "Ready") != condition_of({"status": wanted}, "Ready"):
             for service in relations.services_of(self._cache, vmi):
                 self._queues.services.add(service)
-        return None
+        return _REFUSED_SECONDS if refused else None
 
     async def _press(self, uid: str, machine: Machine, deadline: float) -> float:
         """Press the power button, now and then again, until the guest ends or its time is over."""

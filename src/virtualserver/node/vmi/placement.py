@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import kinds
 from virtualserver.kube.objects import key_of
 from virtualserver.kube.trouble import FAULTS_OF_CONTENT
@@ -106,6 +107,7 @@ class Placement:
 
         Raises:
             HypervisorError: It cannot be started.
+            Refused: A link of it cannot be carried out.
         """
         with self._held.launching(uid, prepared.spec):
             self._held.add_disks(uid, prepared.disks)
@@ -119,20 +121,31 @@ class Placement:
         self._held.add_machine(uid, machine)
         return machine
 
-    async def follow(self, vmi: Manifest) -> None:
+    async def follow(self, vmi: Manifest) -> str:
         """Bring the links of a guest that runs to what host and site say now: its name servers, and its group.
 
         It hears of name servers at its next lease.
+
+        Returns:
+            Why a link is not in the data plane, or is there as it was before; ``""`` where all are as they are to be.
         """
         uid, machine = vmi["metadata"]["uid"], self._held.machine(vmi["metadata"]["uid"])
         is_new = uid in self._unheld
         if is_new and machine is not None:
             self._hold(vmi, machine.spec)
+        refused: list[str] = []
         for nic, link in self._held.links_of(uid).items():
-            if (wanted := self._links.as_now(link, vmi)) != link or is_new:
+            wanted = self._links.as_now(link, vmi)
+            if wanted == link and not is_new and not self._dataplane.why_left_out(uid, nic=nic):
+                continue
+            try:
                 await self._dataplane.set_link(uid, wanted, nic=nic)
+            except Refused as error:
+                refused.append(f"network card {nic}: {error}")
+            else:
                 self._held.add_link(uid, nic, wanted)
         self._unheld.discard(uid)
+        return "; ".join(refused)
 
     def network_differs(self, vmi: Manifest) -> str:
         """Return in what the VPCs of a running VMI differ from what they were at its start; ``""``: in nothing."""

@@ -11,7 +11,7 @@ from virtualserver.api import names
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import with_conditions
 from virtualserver.machines.ends import Ended, MachineState, Running
-from virtualserver.node.events import CUT_OFF, STANDS_STILL
+from virtualserver.node.events import CUT_OFF, NETWORK_REFUSED, STANDS_STILL
 from virtualserver.node.objects import is_final
 from virtualserver.node.vmi import lifecycle
 from virtualserver.node.vmi.probes import Health
@@ -31,6 +31,7 @@ __all__ = [
     "network_differs",
     "paused",
     "ready",
+    "refused",
     "released",
     "resolver_cut",
     "running",
@@ -130,17 +131,22 @@ def ready(health: Health, state: MachineState, answer: str, *, cut_off: str = ""
     return _not_ready("ReadinessProbeFailing", f"the readiness probe {told}")
 
 
-def link_conditions(*, has_taken: bool, is_in_place: bool) -> list[dict[str, Any]]:
+def link_conditions(*, has_taken: bool, waits_for: str) -> list[dict[str, Any]]:
     """Return the conditions of a VMI that has a cluster NIC.
 
     Args:
         has_taken: Whether the guest took its address since this start.
-        is_in_place: Whether every Service that concerns it is in the data plane.
+        waits_for: What of a Service that concerns it is not in the data plane; empty where all is.
     """
     return [
         _condition(names.ADDRESS_TAKEN, has_taken, "Leased", "the guest has not asked for its address yet"),
-        _condition(names.DATA_PLANE_READY, is_in_place, "InPlace", "its ports are being put in place"),
+        _condition(names.DATA_PLANE_READY, not waits_for, "InPlace", waits_for),
     ]
+
+
+def refused(message: str) -> dict[str, Any]:
+    """Return the condition of a VMI whose guest runs, and of which the data plane does not carry a network card."""
+    return {"type": "Synchronized", "status": "False", "reason": NETWORK_REFUSED, "message": message}
 
 
 def paused() -> dict[str, Any]:

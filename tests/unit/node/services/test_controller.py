@@ -1,13 +1,16 @@
-"""Services that are taken over when the node starts."""
+"""Services that are taken over when the node starts, and those that the data plane does not carry."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from virtualserver.api import names
 from virtualserver.fabric.desired.state import Ranges
+from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.node.allocation.addresses import Addresses
@@ -19,18 +22,21 @@ from virtualserver.node.services.controller import ServiceController
 from virtualserver.node.watches import WATCHES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from virtualserver.kube.objects import Manifest
+    from virtualserver.kube.objects import Manifest, Resource
 
 
 class Node:
-    """A node that knows some Services, and has no pool that is the machine's own address."""
+    """A node that knows some Services, and has no pool that is the machine's own address; its data plane refuses."""
 
     called_by_host = ()
 
     def __init__(self, allocations: Allocations, *services: Manifest) -> None:
+        self.written: list[Mapping[str, Any]] = []
+        self.told = asyncio.Event()
+        self.refuses = True
         unused, this = cast("Any", None), cast("Any", self)
         self.cache, queues = Cache(unused, WATCHES), Queues()
         for service in services:
@@ -38,8 +44,22 @@ class Node:
         ranges = Ranges(public={}, private={}, guest=(ipaddress.ip_network("10.42.0.0/29"),), service=(), link=())
         addresses, overseer = Addresses(allocations, ranges), Overseer(self.cache, unused, unused)
         self.services = ServiceController(
-            self.cache, unused, queues, Held(queues), addresses, this, overseer, unused, node="node"
+            self.cache, this, queues, Held(queues), addresses, this, overseer, unused, node="node"
         )
+        self.queues = queues
+
+    async def set_service(self, owner: str, rules: object) -> int:
+        if self.refuses:
+            raise Refused(self.why_left_out(owner))
+        return 1
+
+    def why_left_out(self, owner: str) -> str:
+        return "the data plane cannot carry it: it is too large" if self.refuses else ""
+
+    async def patch(self, resource: Resource, live: Manifest, patch: Mapping[str, Any], **_: str) -> None:
+        assert resource is kinds.SERVICE
+        self.written.append(patch["status"])
+        self.told.set()
 
 
 @pytest.fixture
@@ -62,3 +82,24 @@ async def test_a_service_that_cannot_be_read_is_left_out_and_keeps_no_other_from
     node = Node(allocations, odd, a_service("web"))
     assert node.services.adopt().keys() == {"uid-web"}
     assert "ns/odd: is left out of the data plane" in caplog.text
+
+
+async def test_a_service_that_the_data_plane_refuses_says_so_itself(allocations: Allocations) -> None:
+    """The log had it alone, and its VMI said for ever that its ports are being put in place."""
+    namespace = {"metadata": {"name": "ns", "uid": "ns", "resourceVersion": "1"}}
+    node = Node(allocations, a_service("web"))
+    node.cache.remember(kinds.NAMESPACE, namespace)
+    node.queues.services.add(("ns", "web"))
+    work = asyncio.create_task(node.services.run())
+    try:
+        await asyncio.wait_for(node.told.wait(), 10)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    (condition,) = node.written[0]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == (
+        names.PORTS_PUBLISHED,
+        "False",
+        "RulesRefused",
+    )
+    assert condition["message"] == "the data plane cannot carry it: it is too large"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from virtualserver.fabric.desired.state import GuestLink, Resolver
+from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.machines.ends import Running
@@ -39,6 +40,7 @@ class Told:
         self.now = Resolver((ipaddress.ip_address("192.0.2.1"),), ())
         self.group = 1
         self.refused: set[str] = set()
+        self.left_out: set[str] = set()
         self.set: list[tuple[str, GuestLink, str]] = []
 
     def as_now(self, link: GuestLink, vmi: Manifest) -> GuestLink:
@@ -50,9 +52,13 @@ class Told:
     def identifiers_of(self, disks: object) -> dict[str, bool]:
         return {}
 
+    def why_left_out(self, owner: str, *, nic: str) -> str:
+        return "no card has this address" if owner in self.left_out else ""
+
     async def set_link(self, owner: str, link: GuestLink, *, nic: str) -> int:
         if owner in self.refused:
-            raise OSError("refused")
+            raise Refused("no card has this address")
+        self.left_out.discard(owner)
         self.set.append((owner, link, nic))
         return 1
 
@@ -101,12 +107,22 @@ async def test_a_link_that_cannot_be_of_another_group_holds_up_no_other_and_is_t
     for uid in ("u-1", "u-2"):
         held.add_link(uid, "default", a_link(told))
     told.group, told.refused = 7, {"u-1"}
-    with pytest.raises(OSError, match="refused"):
-        await placement.follow(a_vmi("u-1"))
-    await placement.follow(a_vmi("u-2"))
+    assert await placement.follow(a_vmi("u-1")) == "network card default: no card has this address"
+    assert await placement.follow(a_vmi("u-2")) == ""
     told.refused = set()
-    await placement.follow(a_vmi("u-1"))
+    assert await placement.follow(a_vmi("u-1")) == ""
     assert [(owner, link.group) for owner, link, _ in told.set] == [("u-2", 7), ("u-1", 7)]
+
+
+async def test_a_link_that_was_left_out_when_the_node_took_over_is_tried_again_and_told() -> None:
+    told, held = Told(), Held(Queues())
+    placement = a_placement(told, held)
+    held.add_link("u-1", "default", a_link(told))
+    told.left_out = told.refused = {"u-1"}
+    assert await placement.follow(a_vmi("u-1")) == "network card default: no card has this address"
+    told.refused = set()
+    assert await placement.follow(a_vmi("u-1")) == await placement.follow(a_vmi("u-1")) == ""
+    assert [owner for owner, _, _ in told.set] == ["u-1"]
 
 
 async def test_a_machine_that_is_gone_gets_no_link() -> None:

@@ -85,7 +85,7 @@ def test_a_guest_without_its_tap_is_not_ready_whatever_its_probes_say() -> None:
 
 
 def test_what_a_cluster_nic_waits_for_has_its_conditions() -> None:
-    taken, in_place = status.link_conditions(has_taken=True, is_in_place=False)
+    taken, in_place = status.link_conditions(has_taken=True, waits_for="its ports are being put in place")
     assert (taken["type"], taken["status"], taken["reason"]) == (names.ADDRESS_TAKEN, "True", "Leased")
     assert (in_place["type"], in_place["reason"]) == (names.DATA_PLANE_READY, "NotInPlace")
 
