@@ -6,6 +6,8 @@ Nothing here knows machines: whoever grows or removes a disk has stopped its mac
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, Final
 from virtualserver.host.files import make_folder
 from virtualserver.storage import qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
-from virtualserver.storage.space import Space, space_of
+from virtualserver.storage.space import Space, allocated, space_of
 
 __all__ = ["DiskError", "DiskStore"]
 
@@ -91,6 +93,34 @@ class DiskStore:
         os.chown(path, user, user)
         return path
 
+    async def copy(self, identifier: str, *, source: str, base: Path, size_bytes: int) -> None:
+        """Make a disk as a copy of another one; it appears whole or not at all, whenever this is cancelled.
+
+        Args:
+            identifier: Names the disk for ever.
+            source: The disk that is copied, which no machine may write to meanwhile.
+            base: What that one starts from; the copy does too.
+            size_bytes: How large the guest sees the copy; at least as large as the source.
+
+        Raises:
+            DiskError: The source is not there, or a machine writes to it, or the file system is full.
+        """
+        path, origin = self.path(identifier), self.path(source)
+        temporary = path.with_suffix(".new")
+        needed, room = allocated(origin), self.space()
+        if needed > room.free - room.reserve:
+            free = max(room.free - room.reserve, 0)
+            raise DiskError(f"a copy takes {needed >> 20} MiB, and {free >> 20} MiB are free for it: make room")
+        temporary.unlink(missing_ok=True)
+        try:
+            await _run_beside(qemu_img.copy(origin, temporary, base=base))
+            if _information(temporary)["virtual-size"] < size_bytes:
+                _run(qemu_img.resize(temporary, size_bytes))
+            temporary.chmod(0o600)
+            temporary.rename(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
     def grow(self, identifier: str, size_bytes: int) -> bool:
         """Make a disk at least so large, and return whether it grew; its machine must not run.
 
@@ -144,6 +174,19 @@ def _information(disk: Path) -> dict[str, Any]:
         return qemu_img.information(disk)
     except QemuImgError as error:
         raise DiskError(str(error)) from None
+
+
+async def _run_beside(command: list[str]) -> None:
+    """Run a command that takes long beside the event loop; it ends where we are cancelled."""
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    try:
+        _, complaint = await process.communicate()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    if process.returncode:
+        raise DiskError(complaint.decode(errors="replace").strip())
 
 
 def _run(command: list[str]) -> None:

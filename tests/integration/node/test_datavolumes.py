@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,10 +73,41 @@ def test_a_disk_that_another_machine_writes_to_stays_that_machines(node: NodeWor
     message = node.condition("vm", "two", "Failure")["message"]
     assert "spec.volumes[root]: the disk of one is in use by VirtualMachine one: stop that one first" in message
     assert disk.stat().st_uid == before, "its file is still the first one's"
+    node.apply(a_copy("three", node, "one"))
+    node.eventually(lambda: node.condition("dv", "three", "Ready").get("reason") == "SourceInUse")
+    message = node.condition("dv", "three", "Ready")["message"]
+    assert f"VirtualMachine one writes to the disk of {node.namespace}/one: stop it" in message
+    node.delete("dv", "three")
     node.guest("one").run("echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; sync")
     node.ask("one", "stop")
     node.wait_taken("two")
     assert node.guest("two").run("dd if=/dev/vda bs=4 count=1 2>/dev/null") == "kept"
+
+
+def a_copy(name: str, node: NodeWorld, source: str, *, size: str = "64Mi", namespace: str = "") -> dict[str, Any]:
+    """Return a DataVolume that starts from the disk of another one."""
+    volume = a_volume(name, size=size)
+    volume["spec"]["source"] = {"pvc": {"namespace": namespace or node.namespace, "name": source}}
+    return volume
+
+
+def test_fault_47_a_disk_of_the_namespace_is_copied_with_all_that_was_written_to_it(node: NodeWorld) -> None:
+    """What a kept claim as `source.pvc` means; it boots as the disk did, since it starts from the same image."""
+    node.apply(a_volume("one"))
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
+    disks = DiskStore(node.installation.disks)
+    first = disks.path(node.get("dv", "one")["metadata"]["uid"])
+    subprocess.run(["qemu-io", "-c", "write -P 7 1M 3M", first], check=True, capture_output=True)
+    node.apply(a_copy("same", node, "one", size="1Mi"), a_copy("larger", node, "one", size="96Mi"))
+    for name, size in (("same", "64Mi"), ("larger", "96Mi")):
+        node.eventually(lambda name=name: node.status("dv", name).get("phase") == "Succeeded")
+        made = disks.path(node.get("dv", name)["metadata"]["uid"])
+        subprocess.run(["qemu-img", "compare", "-q", first, made], check=True)
+        assert node.status("pvc", name)["capacity"]["storage"] == size
+        claims = (node.get("pvc", claim)["metadata"]["annotations"] for claim in ("one", name))
+        assert len({claim["virtualservers.coreweave.com/base-image"] for claim in claims}) == 1
+    node.apply(a_copy("none", node, "absent"))
+    node.eventually(lambda: node.condition("dv", "none", "Ready").get("reason") == "SourceMissing")
 
 
 def test_a_source_that_is_not_supported_fails_with_its_name(node: NodeWorld) -> None:

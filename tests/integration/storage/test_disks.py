@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
 
 from virtualserver.storage.disks import DiskError, DiskStore
+from virtualserver.storage.space import Space
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +55,36 @@ def test_making_a_disk_again_keeps_what_is_on_it(store: DiskStore, base: Path) -
     assert store.create("one", base=base, size_bytes=8 * MEBIBYTE, user=USER + 1) == path
     assert path.read_bytes() == before
     assert path.stat().st_uid == USER + 1
+
+
+def test_a_copy_has_what_was_written_and_the_same_base(store: DiskStore, base: Path) -> None:
+    path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    subprocess.run(["qemu-io", "-c", "write -P 7 1M 64k", str(path)], check=True, capture_output=True)
+    asyncio.run(store.copy("two", source="one", base=base, size_bytes=32 * MEBIBYTE))
+    assert store.bases() == {"one": base, "two": base}
+    assert (store.size("one"), store.size("two")) == (16 * MEBIBYTE, 32 * MEBIBYTE)
+    subprocess.run(["qemu-img", "compare", "-q", str(path), str(store.path("two"))], check=True)
+    assert store.path("two").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_disk_that_a_machine_writes_to_or_that_has_no_room_is_not_copied(
+    store: DiskStore, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    with subprocess.Popen(["qemu-io", "-f", "qcow2", str(path)], stdin=PIPE, stdout=PIPE) as writer:
+        assert writer.stdin is not None and writer.stdout is not None
+        writer.stdin.write(b"write 0 512\n")
+        writer.stdin.flush()
+        writer.stdout.readline()
+        with pytest.raises(DiskError, match="Is another process using the image"):
+            asyncio.run(store.copy("two", source="one", base=base, size_bytes=16 * MEBIBYTE))
+        writer.stdin.write(b"quit\n")
+        writer.stdin.flush()
+    full = Space(total=1 << 40, free=1 << 30)
+    monkeypatch.setattr(store, "space", lambda: full)
+    with pytest.raises(DiskError, match="a copy takes 0 MiB, and 0 MiB are free for it"):
+        asyncio.run(store.copy("two", source="one", base=base, size_bytes=16 * MEBIBYTE))
+    assert store.all() == ["one"]
 
 
 def test_a_disk_smaller_than_its_base_is_refused_with_both_sizes(store: DiskStore, base: Path) -> None:

@@ -21,11 +21,12 @@ from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of
+from virtualserver.node.volumes.copies import Copies
 from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
 from virtualserver.node.volumes.grants import Grants
+from virtualserver.node.volumes.sources import Sources
 from virtualserver.node.waits import Wait
 from virtualserver.storage.disks import DiskError
-from virtualserver.storage.images import Image, ImageError, ImageStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from virtualserver.node.queues import Queues
     from virtualserver.node.writer import NodeWriter
     from virtualserver.storage.disks import DiskStore
+    from virtualserver.storage.images import ImageStore
     from virtualserver.storage.kernel import Kernel
 
 __all__ = ["CLAIM_NOT_FOUND", "DiskFile", "VolumeController"]
@@ -95,8 +97,9 @@ class VolumeController:
         self._writer = writer
         self._queues = queues
         self._held = held
-        self._images = images
         self._disks = disks
+        self._sources = Sources(cache, images, disks, held)
+        self._copies = Copies(disks, queues)
         self._site = site
         self._grants = Grants(cache)
         self._stuck: set[str] = set()
@@ -161,7 +164,7 @@ class VolumeController:
             return Wait("WaitingForVolumes", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist yet")
         annotations = fields.annotations_of(claim)
         digest = annotations.get(names.IMAGE) or annotations.get(names.BASE_IMAGE)
-        image = self._image(digest) if digest else None
+        image = self._sources.image(digest) if digest else None
         if image_of(claim):
             if image is None:
                 return Wait(CLAIM_NOT_FOUND, f"image {digest} of claim {key[0]}/{key[1]} is not on this machine")
@@ -173,6 +176,8 @@ class VolumeController:
         path = self._disks.path(identifier)
         if not path.exists():
             return Wait("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} does not exist")
+        if self._copies.reads(identifier):
+            return Wait("WaitingForVolumes", f"the disk of claim {key[0]}/{key[1]} is being copied")
         return DiskFile(path, image.kernel if image else None, identifier)
 
     def identifiers_of(self, disks: Iterable[Disk]) -> dict[str, bool]:
@@ -213,7 +218,7 @@ class VolumeController:
         if claim is not None and not is_made_by(volume, claim):
             name = "/".join(key_of(claim))
             return waits_for(
-                "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and belongs to another: delete or rename it"
+                "ClaimNotOurs", f"PersistentVolumeClaim {name} exists and is another's: give this one another name"
             )
         path, size = self._disks.path(uid), size_of(volume)
         if isinstance(size, Wait):
@@ -223,26 +228,31 @@ class VolumeController:
             # What was written to it is not in the image: to make it anew in silence would hide the loss.
             return waits_for(
                 "DiskGone",
-                f"{path} is gone: put it back, or delete PersistentVolumeClaim {'/'.join(key_of(claim))} "
-                "for a new disk from the image",
+                f"{path} is gone: put it back. Only where it is lost for good, with all that was on it: delete "
+                f"PersistentVolumeClaim {'/'.join(key_of(claim))} for a new disk from the image",
             )
         if claim is None or not path.exists():
-            image = self._source(volume)
-            if isinstance(image, Wait):
-                return image
-            size = max(size, image.virtual_size)
+            source = self._sources.of(volume)
+            if isinstance(source, Wait):
+                return source
+            size = max(size, source.least)
             if why := self._grant(uid, size):
                 return _no_room(why)
             # The claim comes before its disk: what exists on this machine can be found through the API.
             if claim is None:
-                manifest = claim_of(volume, digest=image.digest, size=size)
+                manifest = claim_of(volume, digest=source.digest, size=size)
                 try:
                     claim = await self._writer.create(kinds.PERSISTENT_VOLUME_CLAIM, manifest)
                 except (Forbidden, Invalid) as error:
                     # A ResourceQuota or a LimitRange, mostly: whoever asked is told in its words.
                     return Wait("ClaimRefused", error.message)
-            await asyncio.to_thread(self._disks.create, uid, base=image.disk, size_bytes=size, user=0)
+            if source.disk is not None:
+                return self._copies.make(key_of(volume), uid, source, size)
+            await asyncio.to_thread(self._disks.create, uid, base=source.base, size_bytes=size, user=0)
         bound = capacity_of(claim)
+        if bound is None:
+            # Its source may be larger than what is asked for.
+            size = max(size, self._disks.size(uid))
         if bound is not None and bound < size:
             # It grows before the machine's next start.
             if uid in self._held.open_disks():
@@ -255,41 +265,8 @@ class VolumeController:
     def _grant(self, uid: str, size: int) -> str:
         return self._grants.grant(uid, size, self._disks.space(), overcommit=self._site.value.site.disk_overcommit)
 
-    def _source(self, volume: Manifest) -> Image | Wait:
-        """Return the image that a DataVolume clones."""
-        source = fields.mapping(volume, "spec", "source")
-        pvc = source.get("pvc")
-        if pvc is None:
-            kind = ", ".join(source) or "none"
-            return waits_for(
-                "SourceNotSupported", f"spec.source.{kind} is not supported here: use spec.source.pvc", is_final=True
-            )
-        key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
-        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
-        if claim is None:
-            return waits_for("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
-        digest = image_of(claim)
-        if digest is None:
-            return waits_for(
-                "SourceNotSupported",
-                f"spec.source.pvc: {key[0]}/{key[1]} is no image; `vs image list` shows the images",
-                is_final=True,
-            )
-        image = self._image(digest)
-        if image is None:
-            return waits_for(
-                "SourceMissing", f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine"
-            )
-        return image
-
-    def _image(self, digest: str) -> Image | None:
-        try:
-            return self._images.get(digest)
-        except ImageError:
-            return None
-
     async def _bind_image(self, claim: Manifest) -> None:
-        image = self._image(image_of(claim) or "")
+        image = self._sources.image(image_of(claim) or "")
         if image is None:
             return
         # Clients show no capacity of a claim without it.

@@ -56,6 +56,8 @@ def status_of(volume: Manifest, wait: Wait | None, *, now: float) -> dict[str, A
         phase, progress = "Succeeded", "100.0%"
     elif wait.is_final:
         phase, progress = "Failed", "N/A"
+    elif wait.reason == "CloneInProgress":
+        phase, progress = wait.reason, "N/A"
     else:
         phase, progress = "Pending", "N/A"
     done = "True" if wait is None else "False"

@@ -83,7 +83,10 @@ class Local:
     """Reasons in the node's conditions for which a VirtualServer has a word of its own."""
 
     disk_refusals: Final = frozenset(
-        {"ClaimNotOurs", "ClaimRefused", "InsufficientStorage", "SizeInvalid", "SizeMissing", "SourceNotSupported"}
+        {
+            *("ClaimNotOurs", "ClaimRefused", "InsufficientStorage"),
+            *("SizeInvalid", "SizeMissing", "SourceInUse", "SourceNotSupported"),
+        }
     )
     """Reasons in a DataVolume's Ready at which its disk is not made before somebody changes something."""
 

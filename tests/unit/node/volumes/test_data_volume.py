@@ -45,6 +45,7 @@ def test_a_size_that_cannot_be_read_names_the_field(text: str | None, reason: st
         (None, "Succeeded"),
         (waits_for("SourceMissing", "there is none"), "Pending"),
         (waits_for("SourceNotSupported", "no image", is_final=True), "Failed"),
+        (waits_for("CloneInProgress", "it is being copied"), "CloneInProgress"),
     ],
 )
 def test_the_phase_follows_from_the_wait(wait: Wait | None, phase: str) -> None:

@@ -1,0 +1,115 @@
+"""What the disk of a DataVolume starts from: an image, or another disk of its namespace, which is copied."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from virtualserver.api import names
+from virtualserver.kube import fields, kinds
+from virtualserver.kube.objects import key_of
+from virtualserver.node.ownership import is_made_by
+from virtualserver.node.volumes.claims import image_of
+from virtualserver.node.volumes.data_volume import waits_for
+from virtualserver.node.waits import Wait
+from virtualserver.storage.images import Image, ImageError, ImageStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from virtualserver.kube.cache import Cache
+    from virtualserver.kube.objects import Key, Manifest
+    from virtualserver.node.held import Held
+    from virtualserver.storage.disks import DiskStore
+
+__all__ = ["Source", "Sources"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """What a disk starts from.
+
+    Attributes:
+        digest: Of the image at its bottom, whose kernel it boots.
+        base: The file of that image.
+        least: Bytes that the disk has at least.
+        disk: Identifier of the disk that is copied; None: the disk starts as the image.
+    """
+
+    digest: str
+    base: Path
+    least: int
+    disk: str | None = None
+
+
+class Sources:
+    """Finds images and disks by the claims that DataVolumes name."""
+
+    def __init__(self, cache: Cache, images: ImageStore, disks: DiskStore, held: Held) -> None:
+        """Name where it looks.
+
+        Args:
+            cache: What the API has.
+            images: By their digests.
+            disks: By the UIDs of their DataVolumes.
+            held: Which disks machines write to.
+        """
+        self._cache = cache
+        self._images = images
+        self._disks = disks
+        self._held = held
+
+    def image(self, digest: str) -> Image | None:
+        """Return an image, None where it is not on this machine."""
+        try:
+            return self._images.get(digest)
+        except ImageError:
+            return None
+
+    def of(self, volume: Manifest) -> Source | Wait:
+        """Return what a DataVolume's disk starts from, or what it waits for."""
+        source = fields.mapping(volume, "spec", "source")
+        pvc = source.get("pvc")
+        if pvc is None:
+            kind = ", ".join(source) or "none"
+            message = f"spec.source.{kind} is not supported here: use spec.source.pvc"
+            return waits_for("SourceNotSupported", message, is_final=True)
+        key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
+        claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
+        if claim is None:
+            return waits_for("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
+        digest = image_of(claim) or fields.annotations_of(claim).get(names.BASE_IMAGE)
+        image = self.image(digest) if digest else None
+        if digest is not None and image is None:
+            message = f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine"
+            return waits_for("SourceMissing", message)
+        if image is None:
+            message = (
+                f"spec.source.pvc: {key[0]}/{key[1]} is neither an image nor a disk; `vs image list` shows the images"
+            )
+            return waits_for("SourceNotSupported", message, is_final=True)
+        if image_of(claim):
+            return Source(image.digest, image.disk, image.virtual_size)
+        return self._copied(volume, claim, image)
+
+    def _copied(self, volume: Manifest, claim: Manifest, image: Image) -> Source | Wait:
+        """Return the disk of a claim, to be copied, or what it waits for."""
+        key = key_of(claim)
+        maker = self._cache.get(kinds.DATA_VOLUME, key)
+        if key[0] != volume["metadata"]["namespace"]:
+            message = f"spec.source.pvc: {key[0]}/{key[1]} is a disk, and of another namespace only images are taken"
+            return waits_for("SourceNotSupported", message, is_final=True)
+        if maker is None or not is_made_by(maker, claim):
+            message = f"spec.source.pvc: claim {key[0]}/{key[1]} has no disk, because no DataVolume made it"
+            return waits_for("SourceNotSupported", message, is_final=True)
+        identifier = maker["metadata"]["uid"]
+        if identifier == volume["metadata"]["uid"] or not self._disks.path(identifier).exists():
+            return waits_for("SourceMissing", f"spec.source.pvc: {key[0]}/{key[1]} has no disk yet")
+        if rival := self._held.rival("", identifier, writes=False):
+            return _in_use(key, rival)
+        return Source(image.digest, image.disk, self._disks.size(identifier), identifier)
+
+
+def _in_use(key: Key, rival: Key) -> Wait:
+    whose = f"VirtualMachine {rival[1]} writes to the disk of {key[0]}/{key[1]}"
+    return Wait("SourceInUse", f"spec.source.pvc: {whose}: stop it, and the disk is copied")
