@@ -31,6 +31,7 @@ __all__ = [
     "IMAGE_NAMESPACE",
     "INSTANCE_TEMPLATE",
     "KEEP_DISK",
+    "KEPT_FOR",
     "KIND",
     "LATEST_OBSERVED_API_VERSION",
     "LEAVES",
@@ -94,6 +95,9 @@ ATTACH_LOAD_BALANCER: Final = f"{DOMAIN}/attach-load-balancer"
 """Annotation of the machine's template: the Service whose addresses are the cluster NIC's own."""
 KEEP_DISK: Final = f"{DOMAIN}/keep-disk"
 """Annotation of a VirtualServer: ``"true"`` keeps the root disk when the server is deleted."""
+KEPT_FOR: Final = f"{DOMAIN}/kept-for"
+"""Annotation of a DataVolume, from the operator alone: NAMESPACE/NAME of the servers that may have the disk when its
+own is gone, and after another ``/`` the UID of the one that asked for it."""
 LEAVES: Final = f"{DOMAIN}/leave-address"
 """Annotation of a Service: a load balancer address of a former network of its pool, which it gives up for another."""
 

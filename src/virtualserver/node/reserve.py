@@ -78,7 +78,7 @@ class Reserve:
         machines = [machine for uid, machine in self._held.machines().items() if uid in uids and not machine.is_frozen]
         why = (
             f"paused: it writes, and the file system of its disk has less than {now.reserve >> 20} MiB left, which "
-            "the control plane needs; it goes on when there is room: delete servers, disks, images or other files"
+            "the control plane needs; it goes on when there is room: remove images and files that nobody needs there"
         )
         for machine in machines:
             _logger.warning("%s: %s (%s)", machine.spec.name, why, self._state)

@@ -3,6 +3,9 @@
 Who may write an object may write any owner and any label into it, so neither proves anything by itself. An owner counts
 when it lives, when namespace, kind, name and UID are the ones that the child refers to, and when the child's name is
 one that this owner gives to such a child: whoever makes the owner chooses those names, in a namespace of its own.
+
+A disk that outlives its server has no owner. It is the next server's of that namespace and name where the operator's
+mark says so. Nobody else can write that mark, nor the label of a server's UID: `kept-policy.yaml` sees to it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.kube import kinds
+from virtualserver.kube import fields, kinds
 from virtualserver.kube.objects import Resource, controller_of, controller_reference, key_of
 
 if TYPE_CHECKING:
@@ -28,11 +31,13 @@ __all__ = [
     "claimed_owner",
     "describe_owner",
     "is_ours",
+    "kept_for",
     "labels",
     "living_owner",
     "machine_labels",
     "metadata",
     "pinned_names",
+    "was_kept",
 ]
 
 VIRTUAL_SERVER: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND)
@@ -148,7 +153,8 @@ def living_owner(child: Manifest, find: Callable[[Resource, Key], Manifest | Non
 def is_ours(server: VirtualServer, manifest: Manifest) -> bool:
     """Return whether an object belongs to this server, and not to an earlier one of its name.
 
-    A kept DataVolume has no owner; its label says whose it is.
+    A kept disk has no owner: it is the server's that it was made for, and after it of any server of its namespace and
+    name.
     """
     itself = {"metadata": {"namespace": server.namespace, "name": server.name, "uid": server.uid}}
 
@@ -157,15 +163,52 @@ def is_ours(server: VirtualServer, manifest: Manifest) -> bool:
 
     if controller_of(manifest) is not None:
         return living_owner(manifest, find) is not None
-    unowned_disk = manifest.get("kind") == "DataVolume" and key_of(manifest) == key_of(itself)
-    return unowned_disk and manifest["metadata"].get("labels", {}).get(names.UID) == server.uid
+    if manifest.get("kind") != "DataVolume" or key_of(manifest) != key_of(itself):
+        return False
+    return fields.labels_of(manifest).get(names.UID) == server.uid or _mark_of(server, manifest) is not None
+
+
+def kept_for(server: VirtualServer, disk: Manifest | None) -> str:
+    """Return the mark of a disk that outlives this server: the one that it bears already, else one of our own.
+
+    Args:
+        server: Whose disk it is.
+        disk: The DataVolume as it exists, None where it does not.
+    """
+    mark = _mark_of(server, disk) if disk is not None else None
+    return mark or "/".join((server.namespace, server.name, server.uid))
+
+
+def was_kept(server: VirtualServer, disk: Manifest) -> bool:
+    """Return whether a disk was kept for this server by another: by an earlier one of its name, or an administrator."""
+    mark = _mark_of(server, disk)
+    return mark is not None and mark.split("/")[2:] != [server.uid]
+
+
+def _mark_of(server: VirtualServer, disk: Manifest) -> str | None:
+    """Return the mark that keeps a disk for servers of this namespace and name, None where it bears none such."""
+    mark = fields.annotations_of(disk).get(names.KEPT_FOR, "")
+    return mark if tuple(mark.split("/")[:2]) == (server.namespace, server.name) else None
 
 
 def describe_owner(server: VirtualServer, manifest: Manifest) -> str:
-    """Say whose an object is that is not ours, and when its name will be free."""
-    controller = controller_of(manifest)
-    if controller is None:
-        return "it was not made for a VirtualServer that exists: delete or rename it, or choose another name"
-    if controller.get("kind") == names.KIND and controller.get("name") == server.name:
+    """Say whose an object is that is not ours, and when its name will be free; nobody is to delete a disk for it."""
+    controller, is_disk = controller_of(manifest), manifest.get("kind") in ("DataVolume", "PersistentVolumeClaim")
+    if controller is not None and controller.get("kind") == names.KIND and controller.get("name") == server.name:
         return "it belongs to the deleted VirtualServer of the same name, and this waits until it is gone"
-    return f"it belongs to {controller.get('kind')} {controller.get('name')}: delete that, or choose another name"
+    whose = (
+        "it was not made for a VirtualServer that exists"
+        if controller is None
+        else f"it belongs to {controller.get('kind')} {controller.get('name')}"
+    )
+    if not is_disk:
+        return f"{whose}: delete {'it' if controller is None else 'that'}, or choose another name"
+    is_kept = controller is None and fields.labels_of(manifest).get(names.NAME) == server.name
+    if is_kept and manifest["kind"] == "DataVolume":
+        command = f"kubectl annotate -n {server.namespace} dv {server.name}"
+        mark = f"{names.KEPT_FOR}={server.namespace}/{server.name}"
+        return (
+            "it is the disk of an earlier server without the mark by which it would come back; an administrator can "
+            f"put it on: {command} {mark}"
+        )
+    return f"{whose}: choose another name for the server; spec.storage.root.source.pvc starts from a copy of a disk"

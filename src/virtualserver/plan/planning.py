@@ -71,7 +71,7 @@ def _applicable(situation: Situation, stage: Iterable[Apply]) -> tuple[Apply, ..
 def _kept_disk(situation: Situation) -> tuple[tuple[Apply, ...], ...]:
     """Let go of a disk that is to be kept, if its server is deleted before that was done."""
     server = situation.server
-    if not situation.site.keeps_disk(server) or situation.root_disk is None:
+    if not situation.keeps_disk or situation.root_disk is None:
         return ()
     if situation.children.leaving("DataVolume", server.name):
         return ()

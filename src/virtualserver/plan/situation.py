@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from virtualserver.kube import fields
+from virtualserver.plan import ownership
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,3 +155,10 @@ class Situation:
     def root_disk(self) -> Manifest | None:
         """The root disk's DataVolume."""
         return self.children.get("DataVolume", self.server.name)
+
+    @property
+    def keeps_disk(self) -> bool:
+        """Whether deleting the server leaves its root disk: one that was kept before stays so, unless it says no."""
+        disk = self.root_disk
+        was_kept = disk is not None and ownership.was_kept(self.server, disk)
+        return (was_kept and self.server.keep_disk is None) or self.site.keeps_disk(self.server)

@@ -101,8 +101,7 @@ def refusal(size: int, granted: int, space: Space, *, overcommit: float) -> str:
         return ""
     return (
         f"it may grow by {_in_words(size)}, disks may grow to {_in_words(granted)} already, and {_in_words(bound)} are "
-        f"the bound, {overcommit:g} times the {_in_words(space.total)} of the file system: delete disks, "
-        "or ask for less"
+        f"the bound, {overcommit:g} times the {_in_words(space.total)} of the file system: ask for less"
     )
 
 

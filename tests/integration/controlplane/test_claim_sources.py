@@ -6,6 +6,7 @@ The users are real ones, with a certificate and Kubernetes' own role `edit` in o
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -224,3 +225,46 @@ def test_no_claim_of_a_user_is_made_an_image(tenants: Tenants, annotation: str) 
     tenants.admin.call("POST", claims, claim)
     patch = {"metadata": {"labels": {"a": "b"}}}
     tenants.user.call("PATCH", f"{claims}/fake-{annotation}", patch, content_type=MERGE)
+
+
+MARKS: list[dict[str, Any]] = [
+    {"annotations": {"virtualservers.coreweave.com/kept-for": mark}} for mark in ("{own}/web", "{own}/web/1", "x/y/z")
+] + [{"labels": {"virtualservers.coreweave.com/uid": "1"}}]
+
+
+def marked(metadata: dict[str, Any], tenants: Tenants) -> dict[str, Any]:
+    """Return metadata with the user's own namespace in it."""
+    return json.loads(json.dumps(metadata).replace("{own}", tenants.own))
+
+
+@pytest.mark.parametrize("mark", MARKS, ids=str)
+def test_fault_47_no_user_says_for_whom_a_disk_is_kept(
+    tenants: Tenants, control_plane: ControlPlane, mark: dict[str, Any]
+) -> None:
+    """Made with a mark, given one later, or one of another server: neither by the user nor by the node for the user."""
+    told, path = marked(mark, tenants), tenants.path("DataVolume")
+    forged = a_volume("forged", source(tenants.own))
+    forged["metadata"] |= told
+    assert "verb keep on datavolumes" in tenants.refusal("POST", path, forged)
+    name = f"disk-{MARKS.index(mark)}"
+    tenants.admin.call("POST", path, a_volume(name, source(tenants.own)))
+    assert "says for which servers a disk is kept" in tenants.refusal("PATCH", f"{path}/{name}", {"metadata": told})
+    tenants.admin.call("PATCH", f"{path}/{name}", {"metadata": told}, content_type=MERGE)
+    others = {part: dict.fromkeys(pairs, f"{tenants.own}/db/2") for part, pairs in told.items() if part != "labels"}
+    assert not others or "annotations" in tenants.refusal("PATCH", f"{path}/{name}", {"metadata": others})
+    taken_off: dict[str, Any] = {part: dict.fromkeys(pairs) for part, pairs in told.items()}
+    for change in ({"labels": {"a": "b"}}, taken_off):
+        assert not tenants.refusal("PATCH", f"{path}/{name}", {"metadata": change}, dry_run=False)
+    # What the node makes of a machine's templates, a user wrote: orphaned, it would be anybody's.
+    machine = tenants.admin.call("POST", tenants.path("VirtualMachine"), a_machine(name, source(tenants.own)))
+    owner = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "controller": True}
+    owner |= {key: machine["metadata"][key] for key in ("name", "uid")}
+    forged["metadata"]["ownerReferences"] = [owner]
+    installation = control_plane.installation
+    key = Rest(control_plane.url, authority=installation.pki / "ca.crt", client=installation.pki / "clients/node")
+    with contextlib.closing(key):
+        with pytest.raises(RestError, match="verb keep on datavolumes"):
+            key.call("POST", f"{path}?dryRun=All", forged)
+        for part in told:
+            del forged["metadata"][part]
+        key.call("POST", f"{path}?dryRun=All", forged)

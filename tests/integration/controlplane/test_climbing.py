@@ -291,7 +291,14 @@ def test_the_operator_makes_what_a_server_needs(tenant: Tenant, keys: dict[str, 
         operator.call("POST", f"{tenant.path(kind)}?dryRun=All", manifest)
     kept = tenant.child("web")
     del kept["metadata"]["ownerReferences"]
-    operator.call("POST", f"{tenant.path('datavolumes')}?dryRun=All", {**VOLUME, **kept})
+    key = "virtualservers.coreweave.com/kept-for"
+    for mark in (f"{tenant.namespace}/web", f"{tenant.namespace}/web/{tenant.uid}"):
+        kept["metadata"]["annotations"] = {key: mark}
+        operator.call("POST", f"{tenant.path('datavolumes')}?dryRun=All", {**VOLUME, **kept})
+    for mark in (f"{tenant.namespace}/web2", f"{tenant.namespace}/db/{tenant.uid}", "other/web", "web"):
+        kept["metadata"]["annotations"] = {key: mark}
+        told = refused(operator, "POST", tenant.path("datavolumes"), {**VOLUME, **kept})
+        assert "kept for servers of its own namespace and name" in told
 
 
 @pytest.mark.parametrize(

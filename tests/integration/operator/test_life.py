@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.virtualservers import a_manifest
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import Forbidden
@@ -244,8 +245,43 @@ async def test_an_annotation_keeps_the_disk(cluster: Cluster) -> None:
     await cluster.gone(kinds.VIRTUAL_MACHINE, "web")
     after = await cluster.object(kinds.DATA_VOLUME, "web")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    await cluster.create(network=PRIVATE)
-    await cluster.reason("DataVolumeNameTaken")
+    assert after["metadata"]["annotations"][names.KEPT_FOR].startswith(f"{cluster.namespace}/web/")
+
+
+async def test_fault_47_a_kept_disk_is_the_next_servers_and_kept_until_its_mark_is_taken_off(cluster: Cluster) -> None:
+    await cluster.create(network=PRIVATE, annotations={names.KEEP_DISK: "true"})
+
+    async def disk() -> dict[str, Any]:
+        return dict((await cluster.object(kinds.DATA_VOLUME, "web"))["metadata"])
+
+    async def is_marked() -> bool:
+        return names.KEPT_FOR in (await disk()).get("annotations", {})
+
+    await cluster.until(is_marked)
+    first = await disk()
+    for size in ("4Gi", "8Gi"):
+        await cluster.client.delete(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
+        await cluster.gone(kinds.VIRTUAL_MACHINE, "web")
+        root = {**a_manifest()["spec"]["storage"]["root"], "size": size}
+        uid = (await cluster.create(network=PRIVATE, storage={"root": root}))["metadata"]["uid"]
+
+        async def is_taken_up(uid: str = uid) -> bool:
+            return (await disk())["labels"][names.UID] == uid
+
+        await cluster.until(is_taken_up)
+        await cluster.object(kinds.VIRTUAL_MACHINE, "web")
+        now = await disk()
+        assert now["uid"] == first["uid"] and now["annotations"][names.KEPT_FOR] == first["annotations"][names.KEPT_FOR]
+        assert not now.get("ownerReferences"), "the mark keeps it for the server after this one too"
+    volume = await cluster.object(kinds.DATA_VOLUME, "web")
+    assert volume["spec"]["storage"]["resources"]["requests"]["storage"] == "8Gi"
+    await cluster.change(kinds.DATA_VOLUME, "web", metadata={"annotations": {names.KEPT_FOR: None}})
+
+    async def is_owned() -> bool:
+        return bool((await disk()).get("ownerReferences"))
+
+    await cluster.until(is_owned)
+    assert not await is_marked()
 
 
 async def test_the_default_for_keeping_disks_is_followed_while_the_operator_runs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,9 +17,12 @@ from virtualserver.plan.ownership import (
     SUFFIXES,
     VIRTUAL_SERVER,
     claimed_owner,
+    describe_owner,
     is_ours,
+    kept_for,
     living_owner,
     machine_labels,
+    was_kept,
 )
 
 if TYPE_CHECKING:
@@ -120,3 +124,55 @@ def test_fault_39_a_machine_has_the_labels_of_its_server_and_none_that_only_we_g
     server = a_server("web")
     server = msgspec.structs.replace(server, metadata=msgspec.structs.replace(server.metadata, labels=given))
     assert machine_labels(server) == {"app": "shop", names.NAME: "web", names.UID: server.uid}
+
+
+def a_kept_disk(mark: str | None, *, kind: str = "DataVolume", **fields: Any) -> dict[str, Any]:
+    annotations = {} if mark is None else {names.KEPT_FOR: mark}
+    labels = {names.NAME: "web", names.UID: "earlier"}
+    metadata = {"name": "web", "namespace": "default", "annotations": annotations, "labels": labels, **fields}
+    return {"kind": kind, "metadata": metadata}
+
+
+@pytest.mark.parametrize("mark", ["default/web/earlier", "default/web", f"default/web/{UID}"])
+def test_fault_47_a_disk_that_the_operator_marked_for_the_name_is_the_next_servers(mark: str) -> None:
+    disk = a_kept_disk(mark)
+    assert is_ours(a_server(), disk)
+    assert kept_for(a_server(), disk) == mark, "the mark stays as it is"
+    assert was_kept(a_server(), disk) == (mark != f"default/web/{UID}")
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [
+        a_kept_disk(None),
+        a_kept_disk(""),
+        a_kept_disk("default"),
+        a_kept_disk("default/"),
+        a_kept_disk("default/db/earlier"),
+        a_kept_disk("other/web/earlier"),
+        a_kept_disk("default/web/earlier", namespace="other"),
+        a_kept_disk("other/web/earlier", namespace="other"),
+        a_kept_disk("default/web/earlier", name="db"),
+        a_kept_disk("default/web/earlier", kind="PersistentVolumeClaim"),
+        a_kept_disk("default/web/earlier", kind="VirtualMachine"),
+        a_kept_disk("default/web/earlier", ownerReferences=[the_server(uid="another")]),
+    ],
+    ids=lambda disk: json.dumps(disk["metadata"]["annotations"]),
+)
+def test_no_other_disk_is_adopted(disk: dict[str, Any]) -> None:
+    assert not is_ours(a_server(), disk)
+
+
+def test_a_disk_that_bears_no_mark_gets_one_of_its_server() -> None:
+    assert kept_for(a_server(), None) == f"default/web/{UID}"
+    assert kept_for(a_server(), a_kept_disk("other/web/earlier")) == f"default/web/{UID}"
+
+
+@pytest.mark.parametrize("kind", ["DataVolume", "PersistentVolumeClaim"])
+@pytest.mark.parametrize("references", [[], [{"kind": "VirtualMachine", "name": "web", "controller": True}]])
+@pytest.mark.parametrize("labels", [{}, {names.NAME: "web"}])
+def test_fault_47_nobody_is_told_to_delete_a_disk(kind: str, references: list[Any], labels: dict[str, str]) -> None:
+    told = describe_owner(a_server(), a_kept_disk(None, kind=kind, ownerReferences=references, labels=labels))
+    assert "delete" not in told and "rename" not in told
+    command = "kubectl annotate -n default dv web virtualservers.coreweave.com/kept-for=default/web"
+    assert (command in told) == (kind == "DataVolume" and not references and bool(labels))

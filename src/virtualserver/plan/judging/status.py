@@ -11,6 +11,7 @@ from virtualserver.api.conditions import Condition, ConditionType
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import NetworkStatus, RunStrategy, Status
 from virtualserver.kube import fields
+from virtualserver.kube.objects import key_of
 from virtualserver.plan import first_start
 from virtualserver.plan.judging import machine
 from virtualserver.plan.judging.machine import Phase
@@ -245,4 +246,6 @@ def _source_changed(situation: Situation) -> bool:
     if source is None or disk is None or not data_volumes.source_is_settled(disk):
         return False
     made_from: Mapping[str, Any] = fields.mapping(disk, "spec", "source", "pvc")
-    return (made_from.get("namespace"), made_from.get("name")) != (source.namespace, source.name)
+    wanted = (source.namespace, source.name)
+    # Who names the claim of a disk that was kept for the server wants just that disk.
+    return wanted not in ((made_from.get("namespace"), made_from.get("name")), key_of(disk))

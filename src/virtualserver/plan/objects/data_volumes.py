@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from virtualserver.api import quantity
+from virtualserver.api import names, quantity
 from virtualserver.kube import fields
 from virtualserver.plan import ownership
 from virtualserver.plan.outcome import Apply
@@ -17,7 +17,7 @@ __all__ = ["data_volumes", "is_growing", "requested_bytes", "source_is_settled"]
 
 
 def data_volumes(situation: Situation) -> list[Apply]:
-    """Return the server's DataVolume; it has no owner where deletion keeps the disk."""
+    """Return the server's DataVolume; where deletion keeps the disk it has a mark instead of an owner."""
     server, live = situation.server, situation.root_disk
     root = server.spec.storage.root
     source: Any = (
@@ -25,10 +25,12 @@ def data_volumes(situation: Situation) -> list[Apply]:
     )
     if source_is_settled(live) and live is not None:
         source = live["spec"].get("source", source)
+    is_kept = situation.keeps_disk
+    marks = {names.KEPT_FOR: ownership.kept_for(server, live)} if is_kept else None
     manifest = {
         "apiVersion": "cdi.kubevirt.io/v1beta1",
         "kind": "DataVolume",
-        "metadata": ownership.metadata(server, server.name, owned=not situation.site.keeps_disk(server)),
+        "metadata": ownership.metadata(server, server.name, annotations=marks, owned=not is_kept),
         "spec": {
             "source": source,
             "storage": {
