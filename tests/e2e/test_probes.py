@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from e2e.product import Product
 
 PRIVATE = {"public": False}
+PORT = {"public": False, "tcp": {"ports": [7000]}}
 OFTEN = {"periodSeconds": 1, "timeoutSeconds": 5}
 PROBES: dict[str, dict[str, Any]] = {
     "asks-http": {"readinessProbe": {"httpGet": {"port": 8080, "path": "/health"}, "failureThreshold": 2} | OFTEN},
-    "asks-tcp": {"readinessProbe": {"tcpSocket": {"port": 7000}} | OFTEN},
+    "asks-tcp": {"network": PORT, "readinessProbe": {"tcpSocket": {"port": 7000}} | OFTEN},
     # Long enough for a guest to boot on a busy machine: the page on port 80 is there from the start.
     "alive": {"livenessProbe": {"httpGet": {"port": 80}, "failureThreshold": 30} | OFTEN},
 }
@@ -28,7 +30,7 @@ PROBES: dict[str, dict[str, Any]] = {
 def servers(product: Product) -> Iterator[Product]:
     """A server with each probe; nothing in the guests answers the readiness probes yet."""
     try:
-        product.apply(*(a_server(name, network=PRIVATE, **fields) for name, fields in PROBES.items()))
+        product.apply(*(a_server(name, **{"network": PRIVATE, **fields}) for name, fields in PROBES.items()))
         yield product
     finally:
         product.delete("vs", *PROBES)
@@ -57,6 +59,20 @@ def test_a_server_is_ready_once_the_tcp_socket_opens(servers: Product) -> None:
     _is_waiting_for_its_probe(servers, "asks-tcp")
     servers.guest("asks-tcp").serve("tcp", 7000)
     servers.wait_ready("asks-tcp")
+
+
+def test_fault_58_a_server_becomes_ready_once_when_its_port_is_open_too(servers: Product) -> None:
+    """It was ready when the probe passed, then not, while its port was opened, and ready again."""
+    servers.wait_ready("asks-tcp")
+
+    def slice_is_ready() -> bool:
+        text = servers.kubectl("get", "endpointslice", "asks-tcp-tcp-ipv4", "-o", "json")
+        return any(one["conditions"]["ready"] for one in json.loads(text)["endpoints"])
+
+    eventually(slice_is_ready, what="its port is open")
+    told = "involvedObject.name=asks-tcp,involvedObject.kind=VirtualServer,reason=VirtualServerReady"
+    events = json.loads(servers.kubectl("get", "events", f"--field-selector={told}", "-o", "json"))["items"]
+    assert sum(event["count"] for event in events) == 1
 
 
 def test_a_guest_that_does_not_answer_its_liveness_probe_is_started_again(servers: Product) -> None:

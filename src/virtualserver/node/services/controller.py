@@ -195,7 +195,12 @@ class ServiceController:
         return [key for key, uid in self._uids.items() if not announced.get(uid, frozenset()).isdisjoint(addresses)]
 
     def missing_of(self, vmi: Manifest) -> str:
-        """Return what of a Service that concerns a VMI is not in the data plane as it should be; ``""``: nothing."""
+        """Return what of a Service that concerns a VMI is not in the data plane as it should be; ``""``: nothing.
+
+        Args:
+            vmi: With the status that is about to be written: a guest that becomes ready with it is so no earlier than
+                its ports are open.
+        """
         shared: dict[str, _Sharing] = {}
         for key in relations.services_of(self._cache, vmi):
             service = self._cache.get(kinds.SERVICE, key)
@@ -204,7 +209,7 @@ class ServiceController:
             # Each group is looked at once, however many of its Services there are.
             group = balancing.group_of(service)
             sharing = shared[group] = shared.get(group) or self._sharing(service)
-            look = self._look(service, sharing)
+            look = self._look(service, sharing, coming=vmi)
             if why := self._dataplane.why_left_out(service["metadata"]["uid"]):
                 return f"Service {key[1]}: {why}"
             applied = self._applied.get(service["metadata"]["uid"])
@@ -309,11 +314,21 @@ class ServiceController:
         is_servers = server_of(self._cache, service) is not None
         return self._site.value.site.opened_to(service["metadata"]["namespace"]) if is_servers else None
 
-    def _look(self, service: Manifest, sharing: _Sharing) -> _Look:
-        """Look at a Service; what it may have is granted."""
+    def _look(self, service: Manifest, sharing: _Sharing, *, coming: Manifest | None = None) -> _Look:
+        """Look at a Service; what it may have is granted.
+
+        Args:
+            service: The Service.
+            sharing: The Services that share its address.
+            coming: A VMI as it is about to be; None: all are as the cache has them.
+        """
         granted, selected = self._grant(service, sharing.group), relations.members_of(self._cache, service)
         floats = None if selected else self._floats(service, granted, sharing)
         members = [floats.vmi] if floats is not None and floats.vmi is not None else selected
+        if coming is not None:
+            members = [coming if key_of(vmi) == key_of(coming) else vmi for vmi in members]
+            if floats is not None and coming in members:
+                floats = floats._replace(addresses=relations.addresses_on(self._held, coming))
         backends = [rules.Backend(vmi, relations.addresses_on(self._held, vmi)) for vmi in members]
         return _Look(sharing, granted, selected, floats, backends)
 

@@ -196,7 +196,8 @@ class VmiController:
             taken = is_true(vmi, names.ADDRESS_TAKEN) and fields.status_of(vmi).get("phase") == "Running"
             taken = taken or has_taken(cluster, await self._dataplane.leases(), since=machine.started or now)
             # What others wait for is judged by the status as it will be.
-            coming = {**vmi, "status": {**fields.status_of(vmi), **wanted}}
+            told = {**wanted, "conditions": with_conditions(vmi, conditions, now=now)}
+            coming = {**vmi, "status": {**fields.status_of(vmi), **told}}
             conditions += status.link_conditions(has_taken=taken, waits_for=self._services.missing_of(coming))
         if refused:
             conditions.append(status.refused(refused))
