@@ -29,6 +29,7 @@ __all__ = [
     "GROUP",
     "IMAGE",
     "IMAGE_NAMESPACE",
+    "INITIALIZE_RUNNING",
     "INSTANCE_TEMPLATE",
     "KEEP_DISK",
     "KEPT_FOR",
@@ -91,6 +92,9 @@ APPLIED: Final = f"{DOMAIN}/applied"
 """Annotation of every child: the hash of the intent that was applied last."""
 RUN_STRATEGY: Final = f"{DOMAIN}/run-strategy"
 """Annotation of the VirtualMachine: the VirtualServer's own value when the operator last wrote the machine's."""
+INITIALIZE_RUNNING: Final = f"{DOMAIN}/initialize-running"
+"""Annotation of the VirtualMachine, ``"false"`` while its VirtualServer does not ask that it starts: once that does, it
+is a change."""
 ATTACH_LOAD_BALANCER: Final = f"{DOMAIN}/attach-load-balancer"
 """Annotation of the machine's template: the Service whose addresses are the cluster NIC's own."""
 KEEP_DISK: Final = f"{DOMAIN}/keep-disk"

@@ -42,6 +42,12 @@ async def test_without_initialize_running_a_server_ends_stopped_and_takes_comman
     await cluster.reason("VirtualServerStopped")
     assert (await cluster.condition(type_="VirtualMachineReady"))["status"] == "True"
     assert (await cluster.condition(type_="VirtualServerStarted"))["status"] == "False"
+    # Fault 51: asked for later, it had no effect and no word.
+    await cluster.change(VIRTUAL_SERVER, "web", spec={"initializeRunning": True})
+    await strategy(cluster, "RerunOnFailure")
+    await cluster.change(kinds.VIRTUAL_MACHINE, "web", spec={"runStrategy": "Halted"})
+    await cluster.settled()
+    await strategy(cluster, "Halted")
 
 
 async def test_a_stop_by_the_user_stands(cluster: Cluster) -> None:

@@ -1,8 +1,9 @@
 """Whether the machine runs: a start or stop by a user is never undone.
 
-The operator writes the machine's run strategy at creation, and when the VirtualServer's own value has changed since it
-last wrote it (remembered in an annotation). In between it belongs to whoever starts and stops. KubeVirt's start turns
-``Halted`` into ``Always``; once that start has been carried out, the server's own value takes its place.
+The operator writes the machine's run strategy at creation, and when what the VirtualServer says of it has changed since
+it last wrote it (remembered in annotations): its run strategy, or that it is to start after all. In between it belongs
+to whoever starts and stops. KubeVirt's start turns ``Halted`` into ``Always``; once that start has been carried out,
+the server's own value takes its place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from virtualserver.api import names
 from virtualserver.api.virtualserver import RunStrategy, VirtualServer
+from virtualserver.kube import fields
 
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
@@ -32,9 +34,12 @@ def run_strategy(server: VirtualServer, machine: Manifest | None, instance: Mani
     if machine is None:
         return _first(server)
     current = str(machine["spec"].get("runStrategy") or own.value)
-    remembered = machine["metadata"].get("annotations", {}).get(names.RUN_STRATEGY, own.value)
-    if remembered != own.value:
+    remembered = fields.annotations_of(machine)
+    if remembered.get(names.RUN_STRATEGY, own.value) != own.value:
         return own.value
+    asks_to_start = server.spec.initialize_running and remembered.get(names.INITIALIZE_RUNNING) == "false"
+    if asks_to_start and current == RunStrategy.HALTED:
+        return _first(server)
     if current == RunStrategy.ALWAYS and own is not RunStrategy.HALTED and _was_started(machine, instance):
         return own.value
     return current
