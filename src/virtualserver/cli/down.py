@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +26,7 @@ class _Done:
 
     said: str
     purged: bool = False
+    left: tuple[down.Shared, ...] = ()
     disks: tuple[str, ...] = ()
     switched_off: tuple[str, ...] = ()
 
@@ -47,7 +49,8 @@ def command(installation: Installation, form: str, purged: bool, yes: bool) -> N
         output.say(done.said)
         return
     result = {"instance": installation.name, "running": False, "purged": done.purged}
-    output.as_json({**result, "disksRemoved": list(done.disks), "switchedOff": list(done.switched_off)})
+    left = {str(one.path): one.stored_bytes for one in done.left}
+    output.as_json({**result, "disksRemoved": list(done.disks), "switchedOff": list(done.switched_off), "left": left})
 
 
 def _stop(installation: Installation, *, purged: bool, yes: bool) -> _Done:
@@ -57,10 +60,22 @@ def _stop(installation: Installation, *, purged: bool, yes: bool) -> _Done:
     if purged and not yes:
         _ask(installation, disks)
     switched_off = tuple(down.stop(installation, report=report, purged=purged))
-    said = ["Removed."] if purged else ["Stopped; disks and objects stay. Start again with `vs up`."]
+    left = tuple(down.shared_by(installation)) if purged else ()
+    said = _removed(installation, left) if purged else ["Stopped; disks and objects stay. Start again with `vs up`."]
     if switched_off:
         said.insert(0, f"Switched off, since they had not shut down in time: {', '.join(switched_off)}.")
-    return _Done("\n".join(said), purged, disks if purged else (), switched_off)
+    return _Done("\n".join(said), purged, left, disks if purged else (), switched_off)
+
+
+def _removed(installation: Installation, left: tuple[down.Shared, ...]) -> list[str]:
+    """Return what a purge says: what it left, and how that goes too."""
+    if not left:
+        return ["Removed."]
+    folders = ", ".join(f"{one.path} ({one.stored_bytes / 1e9:.1f} GB)" for one in left)
+    others = sorted(path.name for path in installation.root.iterdir() if (path / "VERSION").exists())
+    command = shlex.join(["rm", "-r", *(str(one.path) for one in left)])
+    remedy = f"instances {', '.join(others)} use it" if others else f"{command} removes it too"
+    return [f"Removed. What instances share stays: {folders}; {remedy}."]
 
 
 def _line(disk: ServersDisk) -> str:

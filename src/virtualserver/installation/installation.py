@@ -98,6 +98,11 @@ class Installation:
         """The control plane's programs, and what their build leaves for the next one."""
         return self.root / ".controlplane"
 
+    @staticmethod
+    def usual_binaries() -> Path:
+        """Return the `shared_binaries` of installations that lie where they usually do."""
+        return _ROOT / ".controlplane"
+
     @property
     def commands(self) -> Path:
         """What a user adds to PATH: ``vs``, its kubectl plugin, and kubectl."""

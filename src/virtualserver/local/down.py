@@ -17,6 +17,7 @@ from virtualserver.local.errors import LocalError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.machines.machine import Machine, Running
 from virtualserver.node.vmi.lifecycle import PRESS_SECONDS
+from virtualserver.storage import space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from virtualserver.local.report import Report
     from virtualserver.machines.hypervisor import Hypervisor
 
-__all__ = ["GRACE_SECONDS", "ServersDisk", "disks_of", "stop", "stop_machines"]
+__all__ = ["GRACE_SECONDS", "ServersDisk", "Shared", "disks_of", "shared_by", "stop", "stop_machines"]
 
 GRACE_SECONDS = 60.0
 """How long guests may take to power themselves off."""
@@ -45,6 +46,19 @@ class ServersDisk:
 
     path: Path
     owner: str
+    stored_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shared:
+    """A folder that instances share, and that a purge leaves.
+
+    Attributes:
+        path: Where it lies.
+        stored_bytes: The space that it takes on the host.
+    """
+
+    path: Path
     stored_bytes: int
 
 
@@ -128,6 +142,18 @@ def disks_of(installation: Installation) -> list[ServersDisk]:
             sizes[path] = path.stat().st_blocks * 512
     whose = _owners(installation) if sizes else {}
     return [ServersDisk(path, whose.get(path.stem, ""), size) for path, size in sizes.items()]
+
+
+def shared_by(installation: Installation) -> list[Shared]:
+    """Return what a purge of an installation leaves of its root: environment, commands, programs and their build."""
+    root = installation.root
+    folders = (root / ".venv", installation.commands, installation.shared_binaries)
+    return [Shared(folder, _stored(folder)) for folder in folders if folder.is_dir()]
+
+
+def _stored(folder: Path) -> int:
+    """Return the space that all files of a folder take; links are not followed."""
+    return sum(space.allocated(path) for path in folder.rglob("*") if not path.is_symlink())
 
 
 def _owners(installation: Installation) -> dict[str, str]:

@@ -64,6 +64,21 @@ def test_an_installation_that_is_not_there_is_not_made_by_stopping_it(
     assert sorted(stopped.root.iterdir()) == before
 
 
+def test_fault_58_a_purge_says_what_instances_share_and_how_that_goes(
+    stopped: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped.shared_binaries.mkdir()
+    (stopped.shared_binaries / "etcd").write_bytes(b"x" * 60_000_000)
+    purge = ["down", "--purge", "--yes"]
+    said = CliRunner().invoke(main.vs, purge).stdout
+    assert f"{stopped.shared_binaries} (0.1 GB); rm -r {stopped.shared_binaries} removes it too" in said
+    for name in ("one", "two"):
+        monkeypatch.setenv("VS_INSTANCE", name)
+        Installation.from_environment().create()
+    said = CliRunner().invoke(main.vs, purge).stdout
+    assert "instances one use it" in said and "rm -r" not in said
+
+
 def test_a_purge_that_is_confirmed_removes_the_state(stopped: Installation) -> None:
     done = CliRunner().invoke(main.vs, ["down", "--purge", "--yes", "-o", "json"])
     assert done.exit_code == 0, done.stderr

@@ -18,6 +18,8 @@ from virtualserver.host import locks
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from virtualserver.host.progress import Update
     from virtualserver.installation.installation import Installation
 
@@ -95,7 +97,7 @@ def _named_before(installation: Installation) -> Path | None:
 def obtain(
     installation: Installation, *, named: Path | None = None, official: bool = False, progress: Update
 ) -> Programs:
-    """Return the programs, built or downloaded first where they are not there.
+    """Return the programs, built or downloaded first where they are neither there nor below the default root.
 
     Args:
         installation: Its root holds the cache.
@@ -114,13 +116,18 @@ def obtain(
     with locks.hold(folder.parent / "lock", lambda pid: progress(waiting, None)):
         if found := find(installation, named=named, official=official):
             return found  # another installation has just made them
-        _make(folder, installation.shared_binaries / "build-cache", official=official, progress=progress)
+        if beside := _beside(installation, official=official):
+            progress(f"copying them from {beside}", None)
+            _put(folder, lambda partial: _copy(beside, partial))
+            return Programs(folder, "cache")
+        cache = installation.shared_binaries / "build-cache"
+        _put(folder, lambda partial: _make(partial, cache, official=official, progress=progress))
     return Programs(folder, "official" if official else "build")
 
 
 def plan_of(installation: Installation, *, named: Path | None = None, official: bool = False) -> list[str]:
     """Return what `obtain` would download and build, in sentences with sizes and times; ``[]``: nothing."""
-    if find(installation, named=named, official=official):
+    if find(installation, named=named, official=official) or _beside(installation, official=official):
         return []
     lines: list[str] = []
     if not toolchain.system(toolchain.required((gobuild.sources() / "go.mod").read_text())):
@@ -175,17 +182,40 @@ def _folder(installation: Installation, *, official: bool = False) -> Path:
     return installation.shared_binaries / f"{KUBERNETES_VERSION}-{what}"
 
 
-def _make(folder: Path, cache: Path, *, official: bool, progress: Update) -> None:
-    """Make the programs in a folder beside the one that is wanted, which gets its name when all is whole."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o755)
+def _beside(installation: Installation, *, official: bool) -> Path | None:
+    """Return the folder of the same programs below the default root, None where nobody made them there.
+
+    What anybody but root could have written there is not taken: it would run with all of our rights.
+    """
+    own = _folder(installation, official=official)
+    folder = installation.usual_binaries() / own.name
+    if folder == own or not is_whole(folder):
+        return None
+    found = (path.stat() for path in (folder, *(folder / name for name in (*NAMES, _MANIFEST))))
+    return folder if all(one.st_uid == 0 and not one.st_mode & 0o022 for one in found) else None
+
+
+def _copy(origin: Path, target: Path) -> None:
+    for name in (*NAMES, _MANIFEST):
+        shutil.copy2(origin / name, target / name)
+
+
+def _make(partial: Path, cache: Path, *, official: bool, progress: Update) -> None:
+    """Make the programs in a folder."""
     if official:
         release.fetch(partial, progress=progress)
     go = gobuild.build(partial, cache, progress=progress, packages=("etcd",) if official else NAMES)
     for name in NAMES:
         (partial / name).chmod(0o755)
     record(partial, go=".".join(map(str, go.version)), origin="official" if official else "build")
+
+
+def _put(folder: Path, make: Callable[[Path], None]) -> None:
+    """Have a folder made beside the one that is wanted; it gets its name when all is whole."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o755)
+    make(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _no_named_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No folder is named, and nobody has built anything below the default root, which is another one here."""
     monkeypatch.delenv("VS_CONTROLPLANE", raising=False)
+    monkeypatch.setattr("virtualserver.installation.installation._ROOT", tmp_path / "usual")
+    return tmp_path / "usual"
 
 
 def fill(folder: Path) -> Path:
@@ -86,6 +90,38 @@ def test_an_empty_cache_is_none_and_the_plan_tells_sizes(tmp_path: Path) -> None
     installation = Installation.below(tmp_path, "one")
     assert origins.find(installation) is None
     assert any("GB" in line for line in origins.plan_of(installation))
+
+
+def quiet(text: str, share: float | None) -> None:
+    """Is told what is waited for."""
+
+
+def test_fault_58_what_was_built_below_the_default_root_is_copied_and_not_built_again(
+    tmp_path: Path, usual: Path
+) -> None:
+    _, folder = a_cache(usual)
+    installation = Installation.below(tmp_path / "other", "two")
+    assert origins.plan_of(installation) == [], "nothing is downloaded and nothing built"
+    copied = installation.shared_binaries / folder.name
+    assert origins.obtain(installation, progress=quiet) == origins.Programs(copied, "cache")
+    shutil.rmtree(usual)
+    assert origins.find(installation) == origins.Programs(copied, "cache")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to other users needs root")
+@pytest.mark.parametrize("name", ["", "etcd", "manifest.json"])
+@pytest.mark.parametrize("change", ["owner", "mode", "content"])
+def test_what_anybody_but_root_could_have_written_is_not_taken(
+    tmp_path: Path, usual: Path, name: str, change: str
+) -> None:
+    _, folder = a_cache(usual)
+    if change == "owner":
+        os.chown(folder / name, 64_090, 64_090)
+    elif change == "mode":
+        (folder / name).chmod(0o777)
+    else:
+        (folder / "etcd").write_bytes(b"prog")
+    assert origins.plan_of(Installation.below(tmp_path / "other", "two"))
 
 
 def test_a_truncated_program_is_not_taken(tmp_path: Path) -> None:
