@@ -144,6 +144,8 @@ def _services_ready(situation: Situation) -> Verdict:
     addresses = services.all_granted(situation)
     if addresses:
         told += f" with address {', '.join(addresses)}"
+    if any(balancer.is_attached for balancer in situation.network.load_balancers):
+        told += ": every port and protocol, for which the Service's one port, 1/TCP, stands"
     told += _floating(situation)
     return Verdict("True", Reason.SERVICES_READY, told)
 
