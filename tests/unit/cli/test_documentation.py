@@ -35,6 +35,18 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
+_DELETIONS = re.compile(
+    r"kubectl delete (?:vs|virtualservers?|namespace|ns|-f)\b|terraform destroy|vs delete|make purge"
+)
+
+
+def test_fault_48_beside_every_deletion_stands_what_becomes_of_the_disk() -> None:
+    pages = [*PAGES, *(CHECKOUT / "examples").rglob("*"), *(CHECKOUT / "terraform").rglob("*.md")]
+    lines = [(page, line) for page in pages if page.is_file() for line in page.read_text().splitlines()]
+    silent = [f"{page.name}: {line}" for page, line in lines if _DELETIONS.search(line) and "disk" not in line]
+    assert silent == []
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?ms)^```.*?^```$", "", page.read_text()))
