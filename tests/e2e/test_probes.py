@@ -19,10 +19,13 @@ PRIVATE = {"public": False}
 PORT = {"public": False, "tcp": {"ports": [7000]}}
 OFTEN = {"periodSeconds": 1, "timeoutSeconds": 5}
 PROBES: dict[str, dict[str, Any]] = {
-    "asks-http": {"readinessProbe": {"httpGet": {"port": 8080, "path": "/health"}, "failureThreshold": 2} | OFTEN},
+    "asks-http": {
+        "network": PRIVATE,
+        "readinessProbe": {"httpGet": {"port": 8080, "path": "/health"}, "failureThreshold": 2} | OFTEN,
+    },
     "asks-tcp": {"network": PORT, "readinessProbe": {"tcpSocket": {"port": 7000}} | OFTEN},
     # Long enough for a guest to boot on a busy machine: the page on port 80 is there from the start.
-    "alive": {"livenessProbe": {"httpGet": {"port": 80}, "failureThreshold": 30} | OFTEN},
+    "alive": {"network": PRIVATE, "livenessProbe": {"httpGet": {"port": 80}, "failureThreshold": 30} | OFTEN},
 }
 
 
@@ -30,7 +33,7 @@ PROBES: dict[str, dict[str, Any]] = {
 def servers(product: Product) -> Iterator[Product]:
     """A server with each probe; nothing in the guests answers the readiness probes yet."""
     try:
-        product.apply(*(a_server(name, **{"network": PRIVATE, **fields}) for name, fields in PROBES.items()))
+        product.apply(*(a_server(name, **fields) for name, fields in PROBES.items()))
         yield product
     finally:
         product.delete("vs", *PROBES)

@@ -273,7 +273,7 @@ class Addresses:
         return Wait(
             "AddressQuotaExceeded",
             f"{count} of {limit} of pool {pool.name}: namespace {claimant.namespace} may have no more of its "
-            "addresses: delete a server or Service that has one, or ask an administrator for a larger quota",
+            "addresses: take one from a server (its ports) or Service, or ask an administrator for a larger quota",
         )
 
     def _cooling(self, address: Address, pool: pools.Pool, claimant: Claimant) -> Wait | None:
@@ -384,7 +384,7 @@ def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: Seq
     return Wait(
         "PoolExhausted",
         f"pool {pool.name!r} ({', '.join(map(str, pool.networks))}) has no free address: {pool.used(used)} of "
-        f"{pool.size(family)} are in use{told}; delete a server or Service that has one, or give the pool more",
+        f"{pool.size(family)} are in use{told}; take one from a server (its ports) or Service, or give the pool more",
     )
 
 

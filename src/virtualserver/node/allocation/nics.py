@@ -59,7 +59,7 @@ class Nics:
         except LookupError:
             return Wait(
                 "TooManyServers",
-                f"all {len(self._users)} user numbers of this instance are in use: delete a server that is not needed",
+                f"all {len(self._users)} user numbers of this instance are in use: another instance has its own",
             )
 
     def has_mac(self, owner: str, mac: str, *, vpc: str | None = None) -> bool:

@@ -205,7 +205,7 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
     server, site = situation.server, situation.site
     if unheard := first_start.changed(situation):
         message = "the guest was told at its first start, and no start tells it again: change it in the guest too"
-        yield Reason.FIRST_START_ONLY, f"{', '.join(unheard)}: {message}, or make the server anew"
+        yield Reason.FIRST_START_ONLY, f"{', '.join(unheard)}: {message}, or make the server anew, its disk kept"
     without_effect = site.driver.without_effect(server, storage_classes=site.storage_classes)
     if without_effect:
         yield Reason.PARTLY_APPLIED, f"{', '.join(without_effect)}: no effect here"
