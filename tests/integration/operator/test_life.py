@@ -237,25 +237,10 @@ async def test_deleting_a_server_leaves_nothing(cluster: Cluster) -> None:
     await cluster.until(only_others)
 
 
-async def test_an_annotation_keeps_the_disk(cluster: Cluster) -> None:
-    await cluster.create(network=PRIVATE)
-    before = await cluster.object(kinds.DATA_VOLUME, "web")
-    assert before["metadata"]["ownerReferences"]
-    await cluster.change(VIRTUAL_SERVER, "web", metadata={"annotations": {names.KEEP_DISK: "true"}})
-
-    async def let_go() -> bool:
-        return not (await cluster.object(kinds.DATA_VOLUME, "web"))["metadata"].get("ownerReferences")
-
-    await cluster.until(let_go)
-    await cluster.client.delete(VIRTUAL_SERVER, "web", namespace=cluster.namespace)
-    await cluster.gone(kinds.VIRTUAL_MACHINE, "web")
-    after = await cluster.object(kinds.DATA_VOLUME, "web")
-    assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    assert after["metadata"]["annotations"][names.KEPT_FOR].startswith(f"{cluster.namespace}/web/")
-
-
 async def test_fault_47_a_kept_disk_is_the_next_servers_and_kept_until_its_mark_is_taken_off(cluster: Cluster) -> None:
-    await cluster.create(network=PRIVATE, annotations={names.KEEP_DISK: "true"})
+    await cluster.create(network=PRIVATE)
+    assert (await cluster.object(kinds.DATA_VOLUME, "web"))["metadata"]["ownerReferences"]
+    await cluster.change(VIRTUAL_SERVER, "web", metadata={"annotations": {names.KEEP_DISK: "true"}})
 
     async def disk() -> dict[str, Any]:
         return dict((await cluster.object(kinds.DATA_VOLUME, "web"))["metadata"])
