@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+from virtualserver.api.support.data_volume import DATA_VOLUME
 from virtualserver.api.support.field import Effect
+from virtualserver.api.support.service import NETWORK_POLICY, SERVICE
+from virtualserver.api.support.virtual_machine import VIRTUAL_MACHINE
 from virtualserver.api.support.virtual_server import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
@@ -35,6 +39,11 @@ class Chapter(NamedTuple):
     table: Table
 
 
+_PARTLY: Final = (
+    "What has no effect is named in the condition `virtualservers.coreweave.com/FullyApplied`, which is there only "
+    "then, and by an Event `PartlyApplied`. "
+)
+
 CHAPTERS: Final = (
     Chapter(
         "VirtualServer",
@@ -43,6 +52,17 @@ CHAPTERS: Final = (
         "(`NotSupportedYet`). A value that is refused is so where it is new or changed.",
         VIRTUAL_SERVER,
     ),
+    Chapter("Service", _PARTLY, SERVICE),
+    Chapter(
+        "VirtualMachine",
+        f"One that somebody makes, and no VirtualServer. {_PARTLY}What a machine waits for stands in `Failure` "
+        "(`NotSupportedYet`). An instance has what is below `spec.template.spec` in its own `spec`.",
+        VIRTUAL_MACHINE,
+    ),
+    Chapter(
+        "DataVolume", f"{_PARTLY}One that waits says so in `Ready`, with the reason `SourceNotSupported`.", DATA_VOLUME
+    ),
+    Chapter("NetworkPolicy", "What is there stays, and is not carried out either.", NETWORK_POLICY),
 )
 
 _HEAD: Final = """\
@@ -52,6 +72,7 @@ Nothing that a manifest asks for is ignored without a word on one machine: each 
 or named in a condition. A line counts for all fields below it that have none of their own.
 On a cluster KubeVirt, CDI and MetalLB decide instead.
 """
+_PATH: Final = re.compile(r"spec\.[\w.\[\]]+")
 _SHORT: Final = {
     Effect.NOW: "now",
     Effect.NEXT_START: "next start",
@@ -67,7 +88,14 @@ def page() -> str:
     """Return the whole page."""
     lines = [_HEAD, "| word | |", "|---|---|", *(f"| {word} | {effect.value} |" for effect, word in _SHORT.items())]
     for chapter in CHAPTERS:
-        lines += ["", f"## {chapter.kind}", chapter.told, "", "| field | | what to know |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## {chapter.kind}",
+            *filter(None, [chapter.told.strip()]),
+            "",
+            "| field | | what to know |",
+            "|---|---|---|",
+        ]
         lines += [f"| `{field.path}` | {_SHORT[field.effect]} | {_cell(field)} |" for field in chapter.table]
     return "\n".join(lines) + "\n"
 
@@ -75,7 +103,9 @@ def page() -> str:
 def _cell(field: Field) -> str:
     """Return what is to be known of a field."""
     limits = [f"no effect: {_limit(field, limit)}" for limit in field.limits]
-    told = [field.note, *limits, f"refused: {field.refused}" if field.refused else ""]
+    usual = [f"`{str(value).lower() if value is True else value}`" for value in field.usual if value]
+    unnamed = f"{' and '.join(usual)} asks for nothing" if usual else ""
+    told = [field.note, unnamed, *limits, f"refused: {field.refused}" if field.refused else ""]
     return "; ".join(filter(None, told)).replace("|", "\\|")
 
 
@@ -83,7 +113,8 @@ def _limit(field: Field, limit: Limit) -> str:
     """Return what of a field has no effect, and when."""
     if limit.words == field.path:
         return limit.when
-    return f"{limit.words.replace(field.path, f'`{field.path}`')} ({limit.when})"
+    words = _PATH.sub(lambda path: f"`{path[0]}`", limit.words)
+    return f"{words} ({limit.when})"
 
 
 def main() -> int:

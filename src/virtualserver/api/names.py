@@ -26,6 +26,7 @@ __all__ = [
     "EDITS",
     "FIRST_START",
     "FLOWS_BOUNDED",
+    "FULLY_APPLIED",
     "GROUP",
     "IMAGE",
     "IMAGE_NAMESPACE",
@@ -152,6 +153,9 @@ ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
 """Condition of a Service: whether a load balancer address was granted, and why not."""
 PORTS_PUBLISHED: Final = f"{DOMAIN}/PortsPublished"
 """Condition of a Service: False where a port of it cannot be published, or leads to nobody, and why."""
+FULLY_APPLIED: Final = f"{DOMAIN}/FullyApplied"
+"""Condition of a Service, VirtualMachine or DataVolume of a user's own, there while it is False: fields of it have no
+effect here, and the message names them."""
 
 FLOATS: Final = f"{DOMAIN}/Floats"
 """Condition of a Service, there while all traffic to its address goes to the guest of a server that claims it."""

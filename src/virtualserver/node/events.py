@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.api.reasons import Reason
 from virtualserver.fabric.desired.contest import Contest
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import fields, kinds
@@ -103,13 +104,20 @@ def events_of(resource: Resource, before: Manifest, after: Manifest) -> list[Eve
         before: The object as it was.
         after: The object with its new status.
     """
+    found = [*_of_partly_applied(before, after)]
     if resource == kinds.VIRTUAL_MACHINE_INSTANCE:
-        return [*_of_vmi(before, after)]
+        found += _of_vmi(before, after)
     if resource == kinds.VIRTUAL_MACHINE:
-        return [*_of_vm(before, after)]
+        found += _of_vm(before, after)
     if resource == kinds.SERVICE:
-        return [*_of_service(before, after)]
-    return []
+        found += _of_service(before, after)
+    return found
+
+
+def _of_partly_applied(before: Manifest, after: Manifest) -> Iterator[Event]:
+    told, said = ((condition_of(one, names.FULLY_APPLIED) or {}).get("message") for one in (after, before))
+    if told and told != said:
+        yield Event("Warning", Reason.PARTLY_APPLIED.value, str(told))
 
 
 def _of_vmi(before: Manifest, after: Manifest) -> Iterator[Event]:

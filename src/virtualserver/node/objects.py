@@ -6,12 +6,18 @@ A VMI is a VirtualMachineInstance.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.api.reasons import Reason
+from virtualserver.api.support.field import without_effect
 from virtualserver.kube import fields
+from virtualserver.kube.objects import controller_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from virtualserver.api.support.field import Table
     from virtualserver.fabric.desired.state import Address
     from virtualserver.kube.objects import Manifest
 
@@ -21,6 +27,7 @@ __all__ = [
     "cluster_network",
     "families_of",
     "is_final",
+    "partly_applied",
     "volume_claims",
     "vpc_of",
     "vpcs_of",
@@ -85,3 +92,24 @@ def volume_claims(spec: Manifest) -> dict[str, bool]:
             if name := fields.mapping(volume, *path).get("claimName"):
                 claims[name] = False
     return claims
+
+
+def partly_applied(
+    table: Table, manifest: Manifest, *, served: Mapping[str, Collection[str]] | None = None
+) -> list[dict[str, Any]]:
+    """Return the condition that names what of an object has no effect here, by the table of its kind; none for nothing.
+
+    Nor for what is made for a VirtualServer, which says it itself, in the words of its own manifest.
+
+    Args:
+        table: Of its kind.
+        manifest: The object.
+        served: By path of a field: the values that this place serves.
+    """
+    owner = controller_of(manifest)
+    is_servers = owner is not None and (owner["apiVersion"], owner["kind"]) == (names.API_VERSION, names.KIND)
+    told = [] if is_servers else without_effect(table, manifest, served=served)
+    if not told:
+        return []
+    message = f"{', '.join(told)}: no effect here"
+    return [{"type": names.FULLY_APPLIED, "status": "False", "reason": Reason.PARTLY_APPLIED.value, "message": message}]

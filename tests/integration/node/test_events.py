@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.node_world import a_machine, a_service, a_volume
+from virtualserver.api import names
 from virtualserver.fabric import repairs
 from virtualserver.plan import sites
 
@@ -54,6 +55,34 @@ def test_start_stop_and_addresses_are_told_once(node: NodeWorld) -> None:
     node.ask("one", "stop")
     node.wait_printable("one", "Stopped")
     wait_told(node, granted, started, ("VirtualMachine", "one", "Stopped", 1))
+
+
+def test_fault_16_what_of_an_object_has_no_effect_is_named_and_told_and_forgotten_when_it_goes(node: NodeWorld) -> None:
+    volume = a_volume("disk")
+    volume["spec"]["storage"]["storageClassName"] = "block-nvme-ord1"
+    ports = [{"name": "web", "port": 80, "appProtocol": "kubernetes.io/h2c"}]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "app"}, "spec": {"ports": ports}}
+    node.apply(volume, service, a_machine("idle", strategy="Halted", nodeSelector={"disk": "fast"}))
+    told_of = {
+        ("service", "app"): "spec.ports[0].appProtocol: no effect here",
+        ("datavolume", "disk"): "spec.storage.storageClassName: no effect here",
+        ("vm", "idle"): "spec.template.spec.nodeSelector: no effect here",
+    }
+
+    def told_by_conditions() -> dict[tuple[str, str], str | None]:
+        return {key: node.condition(*key, names.FULLY_APPLIED).get("message") for key in told_of}
+
+    node.eventually(lambda: told_by_conditions() == told_of, what=lambda: f"{told_of}; told {told_by_conditions()}")
+    wait_told(
+        node,
+        ("Service", "app", "PartlyApplied", 1),
+        ("DataVolume", "disk", "PartlyApplied", 1),
+        ("VirtualMachine", "idle", "PartlyApplied", 1),
+    )
+    node.patch("vm", "idle", {"spec": {"template": {"spec": {"nodeSelector": None}}}})
+    node.patch("service", "app", {"spec": {"ports": [{"name": "web", "port": 80}]}})
+    node.eventually(lambda: not node.condition("vm", "idle", names.FULLY_APPLIED))
+    node.eventually(lambda: not node.condition("service", "app", names.FULLY_APPLIED))
 
 
 def test_what_keeps_a_guest_from_starting_is_told_with_its_reason(node: NodeWorld) -> None:

@@ -14,12 +14,17 @@ from harness.situations import merged
 from harness.virtualservers import a_manifest, a_server
 from virtualserver.api import validation
 from virtualserver.api.faults import InvalidManifest
+from virtualserver.api.support.data_volume import DATA_VOLUME
 from virtualserver.api.support.field import Effect, Field, Limit, Table, field_of, obstacles, without_effect
+from virtualserver.api.support.virtual_machine import INSTANCE, VIRTUAL_MACHINE
 from virtualserver.api.support.virtual_server import VIRTUAL_SERVER, written
 from virtualserver.api.virtualserver import decode
 
 TABLES: dict[str, tuple[Table, list[str]]] = {
     "VirtualServer": (VIRTUAL_SERVER, schema_fields.fields_of_definition("api", "virtualserver")),
+    "VirtualMachine": (VIRTUAL_MACHINE, schema_fields.fields_of_definition("node", "virtualmachine")),
+    "VirtualMachineInstance": (INSTANCE, schema_fields.fields_of_definition("node", "virtualmachineinstance")),
+    "DataVolume": (DATA_VOLUME, schema_fields.fields_of_definition("node", "datavolume")),
 }
 
 
@@ -58,7 +63,7 @@ def test_what_is_refused_at_apply_is_said_of_its_field(rule: Refusal) -> None:
 
 def test_what_asks_for_nothing_is_not_named() -> None:
     table = (
-        Field("spec.a", Effect.NAMED, usual="plain"),
+        Field("spec.a", Effect.NAMED, usual=("plain", True)),
         Field("spec.b[].c", Effect.NAMED),
         Field("spec.d", Effect.NAMED, even_empty=True),
         Field("spec.e", Effect.OBSTACLE),
@@ -71,13 +76,14 @@ def test_what_asks_for_nothing_is_not_named() -> None:
         "e": {"x": {"y": []}},
     }
     assert without_effect(table, {"spec": nothing}) == []
-    assert obstacles(table, {"spec": nothing}) == []
+    assert not obstacles(table, {"spec": nothing})
     something: dict[str, Any] = {"a": "other", "b": [{}, {"c": 1}], "d": {}, "e": {"x": {"y": [0]}}, "f": 1}
     assert without_effect(table, {"spec": something}) == ["spec.a", "spec.b[1].c", "spec.d", "half of spec.f"]
     assert without_effect(table, {"spec": {"a": "here"}}, served={"spec.a": {"here"}}) == []
-    assert obstacles(table, {"spec": something}) == ["spec.e"]
+    assert list(obstacles(table, {"spec": something})) == ["spec.e"]
     strange: dict[str, Any] = {"a": ["of another type"], "b": {"c": 1}, "e": 5}
     assert without_effect(table, {"spec": strange}) == ["spec.a"]
+    assert without_effect(table, {"spec": {"a": True}}) == [] != without_effect(table, {"spec": {"a": False}})
 
 
 def test_a_server_without_wishes_is_written_as_such() -> None:
@@ -85,4 +91,4 @@ def test_a_server_without_wishes_is_written_as_such() -> None:
     assert (
         without_effect(VIRTUAL_SERVER, written(server), served={"spec.storage.root.storageClassName": {"local"}}) == []
     )
-    assert obstacles(VIRTUAL_SERVER, written(server)) == []
+    assert not obstacles(VIRTUAL_SERVER, written(server))

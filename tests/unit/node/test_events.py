@@ -99,6 +99,15 @@ def ended(phase: str) -> dict[str, Any]:
             with_status(conditions=[condition(names.ADDRESS_ASSIGNED, "False", "PoolExhausted", "none is free")]),
             ("Warning", "PoolExhausted", "none is free"),
         ),
+        *(
+            (
+                kind,
+                with_status(conditions=[condition(names.FULLY_APPLIED, "False", "PartlyApplied", "one")]),
+                with_status(conditions=[condition(names.FULLY_APPLIED, "False", "PartlyApplied", "one, two")]),
+                ("Warning", "PartlyApplied", "one, two"),
+            )
+            for kind in (MACHINE, SERVICE, kinds.DATA_VOLUME)
+        ),
     ],
 )
 def test_a_change_is_told_once(
@@ -106,6 +115,11 @@ def test_a_change_is_told_once(
 ) -> None:
     assert events_of(resource, before, after) == [Event(*told)]
     assert events_of(resource, after, after) == []
+
+
+def test_what_has_an_effect_again_is_told_by_the_status_alone() -> None:
+    before = with_status(conditions=[condition(names.FULLY_APPLIED, "False", "PartlyApplied", "one")])
+    assert events_of(SERVICE, before, with_status()) == []
 
 
 def test_figures_that_change_are_no_news() -> None:

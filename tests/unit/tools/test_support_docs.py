@@ -31,3 +31,7 @@ def test_a_line_has_what_becomes_of_its_field_what_to_know_and_what_is_refused()
     assert "| `spec.os.definition` | named | there is one, `a` |" in lines
     (told,) = [line for line in lines if line.startswith("| `spec.network.macAddress`")]
     assert "| no effect: with `disableK8sNetworking`; refused: what is no local unicast address" in told
+    (told,) = [line for line in lines if line.startswith("| `spec.storage.root.accessMode`")]
+    assert "| named | `ReadWriteOnce` asks for nothing; refused: unknown words |" in told
+    (told,) = [line for line in lines if line.startswith("| `spec.livenessProbe.tcpSocket`")]
+    assert "no effect: `spec.livenessProbe.tcpSocket.host` (the guest itself is asked)" in told

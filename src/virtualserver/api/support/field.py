@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 __all__ = ["Effect", "Field", "Limit", "Table", "field_of", "obstacles", "without_effect"]
 
-_NOTHING: Final = (None, False, "")
-"""Values that ask for nothing."""
+_NOTHING: Final = (False, "")
+"""Values that ask for nothing, unless a field has others."""
 
 
 class Effect(enum.Enum):
@@ -52,7 +52,7 @@ class Field:
         effect: What becomes of it.
         note: What users should know of it, ``""`` for nothing.
         refused: Which values are refused at apply, in words; ``""``: none.
-        usual: The value that is done in any case, so that it asks for nothing; None: there is none.
+        usual: The values that are done in any case, so that they ask for nothing.
         even_empty: Whether an empty object asks for something, as it does where a field chooses one of several.
         limits: What of it has no effect.
         template: A pattern of the paths of a machine's template that follow from it; ``""``: none does.
@@ -62,7 +62,7 @@ class Field:
     effect: Effect
     note: str = ""
     refused: str = ""
-    usual: Any = None
+    usual: tuple[Any, ...] = _NOTHING
     even_empty: bool = False
     limits: tuple[Limit, ...] = ()
     template: str = ""
@@ -91,31 +91,34 @@ def without_effect(
     found: list[str] = []
     for field in table:
         if field.effect is Effect.NAMED:
-            usual = {field.usual, *(served or {}).get(field.path, ())}
+            usual = (*field.usual, *(served or {}).get(field.path, ()))
             found += [path for path, value in _values(manifest, field.path) if _asks(value, usual, field.even_empty)]
         found += [limit.words for limit in field.limits if limit.applies(manifest)]
     return found
 
 
-def obstacles(table: Table, manifest: Mapping[str, Any]) -> list[str]:
-    """Return the fields that a manifest gives and without which its object would be another than was asked for."""
-    fields = [field for field in table if field.effect is Effect.OBSTACLE]
-    return [
-        path
-        for field in fields
+def obstacles(table: Table, manifest: Mapping[str, Any]) -> dict[str, Field]:
+    """Return the fields that a manifest gives and without which its object would be another than was asked for.
+
+    By the place of each; its note says what to do instead, where there is something.
+    """
+    return {
+        path: field
+        for field in table
+        if field.effect is Effect.OBSTACLE
         for path, value in _values(manifest, field.path)
-        if _asks(value, (field.usual,), field.even_empty)
-    ]
+        if _asks(value, field.usual, field.even_empty)
+    }
 
 
-def _asks(value: Any, usual: Iterable[Any], even_empty: bool) -> bool:
+def _asks(value: Any, usual: Sequence[Any], even_empty: bool) -> bool:
     """Return whether a value asks for something."""
     if isinstance(value, Mapping):
         inner = cast("Mapping[str, Any]", value).values()
-        return even_empty or any(_asks(one, (), False) for one in inner)
+        return even_empty or any(_asks(one, usual, False) for one in inner)
     if isinstance(value, (list, tuple)):
         return bool(cast("Sequence[Any]", value))
-    return value not in _NOTHING and value not in usual
+    return value is not None and value not in usual
 
 
 def _values(value: Any, path: str, at: str = "") -> Iterator[tuple[str, Any]]:

@@ -92,9 +92,9 @@ VIRTUAL_SERVER: Final[Table] = (
         Effect.NAMED,
         "the guest has a disk in either mode",
         refused="unknown words",
-        usual="Block",
+        usual=("Block",),
     ),
-    Field("spec.storage.root.accessMode", Effect.NAMED, refused="unknown words", usual="ReadWriteOnce"),
+    Field("spec.storage.root.accessMode", Effect.NAMED, refused="unknown words", usual=("ReadWriteOnce",)),
     Field(
         "spec.storage.root.ephemeral",
         Effect.NEXT_START,

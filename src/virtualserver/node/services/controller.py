@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from virtualserver.api import names
+from virtualserver.api.support.service import SERVICE
 from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, with_conditions
@@ -21,6 +22,7 @@ from virtualserver.kube.trouble import FAULTS_OF_CONTENT
 from virtualserver.node.allocation.addresses import PASSING
 from virtualserver.node.allocation.wishes import AddressWish
 from virtualserver.node.events import NO_MACHINE, RULES_REFUSED
+from virtualserver.node.objects import partly_applied
 from virtualserver.node.ownership import is_made_by, server_of
 from virtualserver.node.services import balancing, floating, quotas, relations, rules, source_ranges
 from virtualserver.node.waits import Wait
@@ -54,7 +56,7 @@ _REFUSED_SECONDS: Final = 5.0
 _LEFT_OUT_SECONDS: Final = 30.0
 """How often rules are tried again that the data plane refuses."""
 
-_OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED, names.FLOATS)
+_OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED, names.FLOATS, names.FULLY_APPLIED)
 
 
 class _Sharing(NamedTuple):
@@ -496,7 +498,7 @@ def _conditions(
     if faults:
         reason, message = next(iter(faults)), "; ".join(faults.values())
         conditions.append({"type": names.PORTS_PUBLISHED, "status": "False", "reason": reason, "message": message})
-    return conditions
+    return [*conditions, *partly_applied(SERVICE, service)]
 
 
 def _nobody(service: Manifest) -> str:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from virtualserver.api import names
+from virtualserver.api.support.virtual_machine import VIRTUAL_MACHINE
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists, Forbidden, Invalid
 from virtualserver.kube.objects import controller_reference, key_of
-from virtualserver.node.objects import attached_service, volume_claims
+from virtualserver.node.objects import attached_service, partly_applied, volume_claims
 from virtualserver.node.ownership import is_made_by, look_for_owners
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vm_status
@@ -197,6 +198,7 @@ class VmController:
             foreign=foreign,
             refused=refused,
             needs_restart=hash_then is not None and hash_then != template_hash(vm),
+            partly_applied=partly_applied(VIRTUAL_MACHINE, vm),
             now=now,
         )
         annotations = fields.annotations_of(vm)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from virtualserver.api import names
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.node.objects import is_final
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["status_of"]
 
-_OWNED: Final = ("Ready", "Failure", "RestartRequired")
+_OWNED: Final = ("Ready", "Failure", "RestartRequired", names.FULLY_APPLIED)
 _UNSCHEDULABLE: Final = frozenset({"InsufficientMemory", "MemoryExceedsMachine", "TooManyServers"})
 
 
@@ -33,6 +34,7 @@ def status_of(
     foreign: Manifest | None = None,
     refused: Wait | None = None,
     needs_restart: bool,
+    partly_applied: Sequence[Mapping[str, Any]] = (),
     now: float,
 ) -> dict[str, Any]:
     """Return the whole status.
@@ -45,6 +47,7 @@ def status_of(
         foreign: A VMI of the machine's name that is not the machine's; None: there is none.
         refused: Why a DataVolume that it brings along, or its VMI, could not be made; None: nothing was refused.
         needs_restart: True where the template changed since the VMI was made.
+        partly_applied: The condition that names what of it has no effect, where there is any.
         now: Seconds since the epoch.
     """
     ready = condition_of(vmi, "Ready") if vmi else None
@@ -64,7 +67,10 @@ def status_of(
         "observedGeneration": vm["metadata"].get("generation"),
         "desiredGeneration": vm["metadata"].get("generation"),
         "conditions": with_conditions(
-            vm, _conditions(ready, waiting, needs_restart=needs_restart), now=now, owned=_OWNED
+            vm,
+            [*_conditions(ready, waiting, needs_restart=needs_restart), *partly_applied],
+            now=now,
+            owned=_OWNED,
         ),
     }
 

@@ -11,16 +11,17 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
+from virtualserver.api.support.virtual_machine import INSTANCE
 from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.objects import Key, Manifest, key_of
+from virtualserver.kube.objects import Key, Manifest, controller_of, key_of
 from virtualserver.machines.hypervisor import HypervisorError
 from virtualserver.machines.machine import Ended, Machine, Running
 from virtualserver.machines.seed import SeedError
 from virtualserver.node.held import key_of_machine
-from virtualserver.node.objects import volume_claims
+from virtualserver.node.objects import partly_applied, volume_claims
 from virtualserver.node.services import relations
 from virtualserver.node.vmi import lifecycle, status
 from virtualserver.node.vmi.attempts import Attempts
@@ -209,6 +210,8 @@ class VmiController:
             conditions.append(status.network_differs(differs))
         if cluster is not None and (cut := self._placement.resolver_cut(vmi)):
             conditions.append(status.resolver_cut(cut))
+        if controller_of(vmi) is None:
+            conditions += partly_applied(INSTANCE, vmi)
         wanted["conditions"] = with_conditions(vmi, conditions, now=now)
         await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted)
         if "phase" in wanted or condition_of(vmi, "Ready") != condition_of({"status": wanted}, "Ready"):

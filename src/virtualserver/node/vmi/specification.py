@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from virtualserver.api import names, quantity, resolver
 from virtualserver.api.mac import canonical
+from virtualserver.api.support.field import field_of, obstacles
+from virtualserver.api.support.virtual_machine import INSTANCE
 from virtualserver.kube import fields
 from virtualserver.node.objects import cluster_network, vpc_of, vpcs_of
 from virtualserver.plan.sites.local import LEAST_MEMORY, MOST_CPUS
@@ -38,6 +41,7 @@ PAUSED: Final = "Paused"
 """The one start strategy: the guest stands still until it is unpaused."""
 
 _DEFAULT_GRACE_SECONDS: Final = 30
+_TOPOLOGY: Final = ("cores", "sockets", "threads")
 _MOST_VPCS: Final = 10
 """As a VirtualServer may have."""
 _MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
@@ -145,7 +149,7 @@ def wish_of(vmi: Manifest) -> MachineWish:
     domain: Mapping[str, Any] = spec["domain"]
     devices = fields.mapping(domain, "devices")
     firmware = fields.mapping(domain, "firmware")
-    faults = [*_unsupported(spec, devices), *_unsupported_networks(spec, devices, vmi["metadata"]["namespace"])]
+    faults = [*_unsupported(vmi), *_unsupported_networks(spec, devices, vmi["metadata"]["namespace"])]
     volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
     disks, cloud_init = _volumes(fields.items(devices, "disks"), volumes, faults)
     cpus, memory_bytes = _cpus(domain, faults), _memory(domain, faults)
@@ -184,7 +188,9 @@ def _nics(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> tuple[NicWish,
 def _cpus(domain: Mapping[str, Any], faults: list[str]) -> int:
     """Return how many processors the guest sees; a number of 0 stands for nothing, as with KubeVirt."""
     cpu, product = fields.mapping(domain, "cpu"), 1
-    for field in ("cores", "sockets", "threads"):
+    if not any(cpu.get(field) for field in _TOPOLOGY):
+        product = _cpus_of_resources(domain, faults)
+    for field in _TOPOLOGY:
         count = cpu.get(field) or 1
         if count < 0:
             faults.append(f"spec.domain.cpu.{field}: {count} is less than 1: write how many the guest sees")
@@ -194,6 +200,18 @@ def _cpus(domain: Mapping[str, Any], faults: list[str]) -> int:
             f"spec.domain.cpu: cores x sockets x threads are {product}, {MOST_CPUS} are allowed: ask for less"
         )
     return product
+
+
+def _cpus_of_resources(domain: Mapping[str, Any], faults: list[str]) -> int:
+    """Return how many processors the resources ask for, whole ones; 1 where they ask for none."""
+    for kind in ("requests", "limits"):
+        value = fields.mapping(domain, "resources", kind).get("cpu")
+        if value is not None:
+            try:
+                return max(1, math.ceil(quantity.parse(value)))
+            except quantity.QuantityError as error:
+                faults.append(f"spec.domain.resources.{kind}.cpu: {error}")
+    return 1
 
 
 def _memory(domain: Mapping[str, Any], faults: list[str]) -> int:
@@ -214,10 +232,10 @@ def _memory(domain: Mapping[str, Any], faults: list[str]) -> int:
     return size + -size % (1 << 20)
 
 
-def _unsupported(spec: Mapping[str, Any], devices: Mapping[str, Any]) -> Iterable[str]:
-    for field in ("gpus", "hostDevices", "filesystems"):
-        if devices.get(field):
-            yield f"spec.domain.devices.{field} is not supported: remove it"
+def _unsupported(vmi: Manifest) -> Iterable[str]:
+    spec: Mapping[str, Any] = vmi["spec"]
+    for path, field in obstacles(INSTANCE, vmi).items():
+        yield f"{path} is not supported: {field.note or 'remove it'}"
     if spec.get("startStrategy") not in (None, PAUSED):
         yield f"spec.startStrategy: {spec['startStrategy']!r} is not supported: write {PAUSED}, or nothing"
     yield from map(str, resolver.faults(fields.mapping(spec, "dnsConfig"), path="spec.dnsConfig"))
@@ -264,8 +282,6 @@ def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], n
 
 
 def _unsupported_vpc(path: str, multus: Mapping[str, Any], namespace: str) -> Iterable[str]:
-    if multus.get("default"):
-        yield f"{path}.multus.default is not supported: name the pod network for the cluster's"
     name = str(multus.get("networkName") or "")
     where, _, vpc = name.rpartition("/")
     if where not in ("", namespace):
@@ -296,8 +312,8 @@ def _volumes(
             cloud_init = _cloud_init(volume[source], f"spec.volumes[{name}].{source}", faults)
         elif source in _DISK_SOURCES:
             wishes.append((disk.get("bootOrder") or 1 << 20, _disk(disk, source, volume[source])))
-        else:
-            faults.append(f"spec.volumes[{name}].{source} is not supported: use dataVolume or persistentVolumeClaim")
+        elif field_of(INSTANCE, f"spec.volumes[].{source}") is None:
+            faults.append(f"spec.volumes[{name}].{source} is not known: use dataVolume or persistentVolumeClaim")
     wishes.sort(key=lambda wish: wish[0])
     return [wish for _, wish in wishes], cloud_init
 

@@ -14,11 +14,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
+from virtualserver.api.support.data_volume import DATA_VOLUME, served_classes
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, key_of
+from virtualserver.node.objects import partly_applied
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of
 from virtualserver.node.volumes.copies import Copies
@@ -284,7 +286,9 @@ class VolumeController:
     async def _report(self, volume: Manifest, wait: Wait | None) -> None:
         if wait is not None and wait.reason != (condition_of(volume, "Ready") or {}).get("reason"):
             _logger.warning("%s/%s: %s: %s", *key_of(volume), wait.reason, wait.message)
-        await self._writer.write_status(kinds.DATA_VOLUME, volume, status_of(volume, wait, now=time.time()))
+        told = partly_applied(DATA_VOLUME, volume, served=served_classes(self._site.value.site.storage_classes))
+        wanted = status_of(volume, wait, partly_applied=told, now=time.time())
+        await self._writer.write_status(kinds.DATA_VOLUME, volume, wanted)
 
 
 def _no_room(why: str) -> Wait:

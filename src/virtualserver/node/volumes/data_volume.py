@@ -14,6 +14,8 @@ from virtualserver.kube.conditions import with_conditions
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from virtualserver.kube.objects import Manifest
 
 __all__ = ["size_of", "status_of", "waits_for"]
@@ -44,12 +46,15 @@ def size_of(volume: Manifest) -> int | Wait:
     return size + -size % (1 << 20)
 
 
-def status_of(volume: Manifest, wait: Wait | None, *, now: float) -> dict[str, Any]:
+def status_of(
+    volume: Manifest, wait: Wait | None, *, partly_applied: Sequence[Mapping[str, Any]] = (), now: float
+) -> dict[str, Any]:
     """Return the status; one whose disk is there says what is wrong with the size that it asks for now.
 
     Args:
         volume: The DataVolume.
         wait: What it waits for; None: its disk is there.
+        partly_applied: The condition that names what of it has no effect, where there is any.
         now: Seconds since the epoch.
     """
     if wait is None:
@@ -68,6 +73,7 @@ def status_of(volume: Manifest, wait: Wait | None, *, now: float) -> dict[str, A
         {"type": "Bound", "status": done, "reason": "Bound" if wait is None else reason, "message": message},
         {"type": "Running", "status": "False", "reason": "Completed" if wait is None else reason, "message": ""},
         {"type": "Ready", "status": done, "reason": reason, "message": message},
+        *partly_applied,
     ]
     return {
         "phase": phase,

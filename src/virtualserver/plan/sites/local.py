@@ -172,7 +172,7 @@ class Local:
 
     def unsupported(self, server: VirtualServer) -> list[str]:
         """Return the fields without which the server would be another one than was asked for: it is not started."""
-        return obstacles(VIRTUAL_SERVER, written(server))
+        return list(obstacles(VIRTUAL_SERVER, written(server)))
 
     def out_of_range(self, server: VirtualServer) -> list[Fault]:
         """Return what of a server no machine here can have, though its fields have the right form."""

@@ -166,11 +166,31 @@ def test_all_that_is_not_supported_is_named_at_once() -> None:
             a_vmi(
                 devices=devices,
                 networks=[{"name": "vpc", "multus": {}}],
-                volumes=[{"name": "root", "hostDisk": {"path": "/"}}],
+                volumes=[{"name": "root", "hostDisk": {"path": "/"}}, {"name": "other", "containerDisk": {}}],
             )
         )
+    assert "volumes[1].containerDisk is not supported: use dataVolume" in str(failure.value)
     for field in ("devices.gpus", "devices.filesystems", "networks[vpc]", "disks[gone]", "volumes[root].hostDisk"):
         assert field in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("domain", "count"),
+    [
+        ({"resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}, "limits": {"cpu": 4}}}, 2),
+        ({"resources": {"limits": {"cpu": 4}}}, 4),
+        ({"cpu": {"model": "host-passthrough"}, "resources": {"requests": {"cpu": "100m"}}}, 1),
+        ({"cpu": {"sockets": 3}, "resources": {"requests": {"cpu": 8}}}, 3),
+        ({}, 1),
+    ],
+)
+def test_processors_are_those_of_the_resources_where_there_is_no_topology(domain: dict[str, Any], count: int) -> None:
+    assert wish_of(a_vmi(domain={"cpu": {}, **domain})).cpus == count
+
+
+def test_what_is_no_number_of_processors_is_named() -> None:
+    with pytest.raises(Unsupported, match=r"spec\.domain\.resources\.requests\.cpu: 'all' is no quantity"):
+        wish_of(a_vmi(domain={"cpu": {}, "resources": {"requests": {"cpu": "all"}}}))
 
 
 def test_the_grace_period_is_kubevirts_unless_said() -> None:
