@@ -270,12 +270,12 @@ def test_a_region_without_a_pool_is_named_whether_or_not_an_address_is_asked_for
         assert told.reason == Reason.PARTLY_APPLIED and "spec.region: LAS1 has no address pool here" in told.message
 
 
-def test_fault_51_to_ask_for_a_start_later_on_is_named_with_what_starts_it() -> None:
+def test_fault_51_a_server_that_asks_for_its_start_and_is_stopped_is_told_what_starts_it() -> None:
     machine = virtualservers.a_machine("Stopped", strategy="Halted")
     found = [machine, virtualservers.a_disk()]
     told = applied(plan_of({}, found))
     assert told.reason == Reason.PARTLY_APPLIED
-    assert "spec.initializeRunning: read when a server is made only" in told.message and "start web" in told.message
+    assert "spec.initializeRunning: the machine was stopped since" in told.message and "start web" in told.message
     assert "initializeRunning" not in applied(plan_of({"initializeRunning": None}, found)).message
     assert "initializeRunning" not in applied(plan_of({"runStrategy": "Halted"}, found)).message
     assert "initializeRunning" not in applied(plan_of({}, [])).message

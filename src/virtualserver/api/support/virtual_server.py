@@ -79,7 +79,7 @@ VIRTUAL_SERVER: Final[Table] = (
     Field(
         "spec.storage.root.source.pvc",
         Effect.NEW_MACHINE,
-        "an image of `vs image list`; a change after the disk was made is named",
+        "an image of `vs image list`, or a disk of the namespace, copied; a change after the disk was made is named",
         refused="names that no claim or namespace can have; a claim that its user may not clone",
     ),
     *(
@@ -167,7 +167,9 @@ VIRTUAL_SERVER: Final[Table] = (
         Effect.NEXT_START,
         template=r"domain\.devices\.autoattachPodInterface",
     ),
-    Field("spec.initializeRunning", Effect.NEW_MACHINE, "read when the server is made; set later on, it is named"),
+    Field(
+        "spec.initializeRunning", Effect.NOW, "set later on too; a stop by a user stands, and is named before it ran"
+    ),
     Field("spec.cloudInit", Effect.NEW_MACHINE, _FIRST_START, refused="more than 900 KiB; beside `cloudInitSecretRef`"),
     Field("spec.cloudInitSecretRef", Effect.NEW_MACHINE, _FIRST_START, refused=_NO_SUCH_KEY),
     Field("spec.runStrategy", Effect.NOW, refused="unknown words"),

@@ -211,8 +211,8 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
         yield Reason.PARTLY_APPLIED, f"{', '.join(without_effect)}: no effect here"
     if told := region_without_pool(situation):
         yield Reason.PARTLY_APPLIED, told
-    if _read_too_late(situation):
-        message = f"read when a server is made only: to start it now: {site.driver.command(server, 'start')}"
+    if _is_not_started(situation):
+        message = f"the machine was stopped since, which stands: to start it: {site.driver.command(server, 'start')}"
         yield Reason.PARTLY_APPLIED, f"spec.initializeRunning: {message}"
     for told in told_of_guest(situation, site.driver.shortfalls):
         yield Reason.PARTLY_APPLIED, told
@@ -236,8 +236,11 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
         yield Reason.RESTART_REQUIRED, f"{', '.join(changes)}: takes effect at the next start: {command}"
 
 
-def _read_too_late(situation: Situation) -> bool:
-    """Return whether ``initializeRunning`` came after the server was made, which has never run since."""
+def _is_not_started(situation: Situation) -> bool:
+    """Return whether ``initializeRunning`` is asked of a server that has never run, and nothing starts it any more.
+
+    Somebody stopped it before it ran, or it was asked for while an earlier version made nothing of that.
+    """
     is_stopped = situation.machine is not None and machine.phase(situation) is Phase.STOPPED
     is_asked = situation.server.spec.initialize_running and situation.server.spec.run_strategy is not RunStrategy.HALTED
     return is_asked and is_stopped and situation.instance is None and not first_start.told(situation)
