@@ -116,7 +116,7 @@ run "a_needed_restart_is_told_of" {
         status = {
           settled    = "k-1 Waiting"
           network    = { internalIP = "10.42.0.1", externalIP = "203.0.113.7", serviceIP = "10.96.0.7", floatingIPs = { web = "203.0.113.9" } }
-          conditions = [{ type = "Ready", status = "False", reason = "RestartRequired", message = "virtctl restart my-vs" }]
+          conditions = [{ type = "Ready", status = "False", reason = "RestartRequired", message = "vs restart my-vs" }]
         }
       }
     }

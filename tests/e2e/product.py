@@ -46,6 +46,7 @@ class Product:
             "VS_INSTANCE": instance,
             "VS_STATE": str(state),
             "VS_CONTROLPLANE": str(programs),
+            "KUBECONFIG": "",
         }
 
     def close(self) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
 
 from e2e.manifests import a_server
+from e2e.terminal import on_terminal
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +87,23 @@ def test_the_client_outside_cannot_reach_it(pair: Product, client: Internet) -> 
     internal = _internal(pair, "alone")
     assert pair.guest("friend").probe("tcp", internal, 22, seconds=10).result == "open", "the guest does listen"
     assert client.probe("tcp", internal, 22)["result"] != "open"
+
+
+def test_its_console_and_its_ports_are_reached_by_the_api_server(pair: Product) -> None:
+    """Fault 49: nothing that a newcomer has led into a server without an address outside."""
+    with on_terminal(pair.command("console", "alone"), pair.environment) as terminal:
+        before = terminal.settings
+        terminal.wait_for("Ctrl-] leaves it")
+        eventually(lambda: terminal.settings != before, what="the terminal to hand on every key")
+        terminal.type(f"\n@typed 20 {base64.b64encode(b'echo typed').decode()}\n")
+        terminal.wait_for(base64.b64encode(b"typed\n").decode())
+        terminal.type("\x1d")
+        assert terminal.ended() == 0
+        assert terminal.settings == before
+    done = pair.attempt("forward", "alone", "22", stdin="x\n")
+    assert done.stdout.endswith("x\n") and done.stdout != "x\n", done.stderr
+    silent = pair.attempt("forward", "alone", "23")
+    assert silent.returncode == 1 and "port 23 of the guest: connection refused" in silent.stderr
 
 
 def test_headless_is_made_on_request_beside_public_without_ports(pair: Product) -> None:

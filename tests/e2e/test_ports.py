@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,19 @@ def test_published_ports_answer_and_the_server_sees_the_client(
             seconds=30,
         )
         assert client.address in seen
+
+
+def test_show_tells_which_published_ports_answer(server: tuple[Product, str, bool]) -> None:
+    """Fault 50: a server was Ready, and nothing said that nobody listens on a port of it."""
+    product, name, _public = server
+    told = json.loads(product.vs("show", name, "-o", "json"))
+    answers = {port["port"]: port["answer"] for port in told["ports"]}
+    assert answers == {22: "answers", 443: "answers", 3389: "not asked, since it is UDP"}
+    assert f"{name}.default.svc.cluster.local" in told["names"]
+    assert "Ready" not in {concern["type"] for concern in told["concerns"]}
+    assert "VirtualServerReady" in {event["reason"] for event in told["events"]}
+    page = product.vs("show", name)
+    assert f"running, address {_address(product, name)}" in page and "443/TCP" in page
 
 
 def test_no_other_port_answers(server: tuple[Product, str, bool], client: Internet) -> None:

@@ -194,7 +194,7 @@ def test_changes_take_effect_and_the_plan_after_each_is_empty(
 
     attached = change(tcp=[], attach=True)
     assert "RestartRequired" in attached["said"]
-    assert "virtctl restart changing" in " ".join(attached["said"].split())
+    assert "vs restart changing" in " ".join(attached["said"].split())
     product.power("changing", "restart")
     product.wait_ready("changing")
     attached = change(tcp=[], attach=True)
@@ -219,7 +219,7 @@ def test_a_server_that_was_stopped_by_hand_hangs_no_apply(product: Product, work
     product.power("stopped", "stop")
     product.wait_reason("stopped", "VirtualServerStopped")
     said = terraform.apply(settings(tcp=[22, 80]))
-    assert "virtctl start stopped" in " ".join(said.split()), "a warning says that it is left, and how to start it"
+    assert "vs start stopped" in " ".join(said.split()), "a warning says that it is left, and how to start it"
     assert ready(product, "stopped") == "VirtualServerStopped", "it is not started again either"
     terraform.assert_plan_is_empty(settings(tcp=[22, 80]))
 

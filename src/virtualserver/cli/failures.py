@@ -11,7 +11,8 @@ from typing import IO, Any, Final
 import click
 
 from virtualserver.cli import output
-from virtualserver.local.errors import EXPECTED, ConflictError, LocalError, MissingError, TimedOutError
+from virtualserver.local import errors as local
+from virtualserver.servers import errors as servers
 
 __all__ = ["CommandFailure", "Commands", "failure_of"]
 
@@ -46,13 +47,20 @@ class _TimedOut(CommandFailure):
     exit_code = 5
 
 
-_FAILURES: Final = ((MissingError, _Missing), (ConflictError, _Conflict), (TimedOutError, _TimedOut))
+_FAILURES: Final = (
+    ((local.MissingError, servers.MissingServerError), _Missing),
+    ((local.ConflictError, servers.StateError), _Conflict),
+    ((local.TimedOutError, servers.UnfinishedError), _TimedOut),
+)
+
+_WITH_REMEDY: Final = (local.LocalError, servers.ServerError)
+_EXPECTED: Final = (*local.EXPECTED, servers.ServerError)
 
 
 def failure_of(error: Exception) -> CommandFailure:
     """Return how a command ends because of an expected error."""
     kind = next((failure for expected, failure in _FAILURES if isinstance(error, expected)), CommandFailure)
-    return kind(str(error), remedy=error.remedy if isinstance(error, LocalError) else "")
+    return kind(str(error), remedy=error.remedy if isinstance(error, _WITH_REMEDY) else "")
 
 
 class Commands(click.Group):
@@ -62,5 +70,5 @@ class Commands(click.Group):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except EXPECTED as error:
+        except _EXPECTED as error:
             raise failure_of(error) from error

@@ -12,7 +12,21 @@ from click import shell_completion
 
 import virtualserver
 from virtualserver import controlplane
-from virtualserver.cli import boot, doctor, down, image, kubectl, metrics, output, status, up, user
+from virtualserver.cli import (
+    boot,
+    console,
+    doctor,
+    down,
+    image,
+    kubectl,
+    metrics,
+    output,
+    power,
+    show,
+    status,
+    up,
+    user,
+)
 from virtualserver.cli.failures import CommandFailure, Commands
 from virtualserver.installation.installation import Installation
 
@@ -62,6 +76,13 @@ def completion(shell: str) -> None:
 vs.add_command(up.command)
 vs.add_command(down.command)
 vs.add_command(status.command)
+vs.add_command(show.command)
+vs.add_command(console.console)
+vs.add_command(console.ssh)
+vs.add_command(console.forward)
+vs.add_command(power.start)
+vs.add_command(power.stop)
+vs.add_command(power.restart)
 vs.add_command(boot.enable)
 vs.add_command(boot.disable)
 vs.add_command(doctor.command)

@@ -17,7 +17,7 @@ from virtualserver.host.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["as_json", "data", "option", "say", "sentence", "table"]
+__all__ = ["as_json", "data", "option", "pairs", "say", "sentence", "table"]
 
 option = click.option(
     "-o",
@@ -60,6 +60,14 @@ def data(text: str) -> None:
 def as_json(value: Any) -> None:
     """Print a value as indented JSON."""
     click.echo(json.dumps(value, indent=2))
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Print headings and what stands beside each, on one line."""
+    lines = [(heading, visible(text)) for heading, text in rows]
+    width = max((len(heading) for heading, _ in lines), default=0)
+    for heading, text in lines:
+        click.echo(f"{heading.ljust(width)}   {text}".rstrip())
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from virtualserver.kube.objects import Manifest, Resource
+    from virtualserver.kube.stream import Stream
 
 __all__ = ["Client", "Listing", "WatchEvent"]
 
@@ -307,6 +308,10 @@ class Client:
             The JSON object; ``{}`` for an answer without one.
         """
         return await self._connection.request(method, path, query=query, body=body, content_type=content_type)
+
+    def stream(self, path: str, *, protocol: str) -> contextlib.AbstractAsyncContextManager[Stream]:
+        """Open a stream of bytes, such as a console's, which ends with the context; see `Connection.stream`."""
+        return self._connection.stream(path, protocol=protocol)
 
     def _ingest(self, manifest: dict[str, Any]) -> Manifest:
         """Drop what nobody here reads."""

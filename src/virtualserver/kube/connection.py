@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
@@ -16,6 +17,7 @@ import msgspec
 import yarl
 
 from virtualserver.kube.errors import Unavailable, error_from_response
+from virtualserver.kube.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -34,6 +36,7 @@ _REQUEST_SECONDS: Final = 60.0
 _TRIES: Final = 5
 _CLOSING_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 30.0
+_PING_SECONDS: Final = 30.0
 
 _DEEPEST: Final = 10_100
 """Levels of JSON that an API server lets in, and some. Source: sigs.k8s.io/json."""
@@ -155,6 +158,46 @@ class Connection:
             raise Unavailable(f"the stream broke off: {_words(error)}", request=f"GET {path}") from error
         finally:
             response.close()
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, *, protocol: str) -> AsyncGenerator[Stream]:
+        """Yield a stream of bytes, which ends with the context.
+
+        Args:
+            path: Below the server's address.
+            protocol: The websocket's subprotocol, in which each message is a piece of the stream.
+
+        Raises:
+            ApiError: The server refused it, in its own words.
+            Unavailable: No connection.
+        """
+        if self._session is None:
+            raise RuntimeError("the client is not entered: use `async with client:`")
+        authorization = self._credentials.authorization()
+        headers = {"Authorization": authorization} if authorization else {}
+        try:
+            socket = await self._session.ws_connect(
+                self._url(path, {}),
+                protocols=(protocol,),
+                headers=headers,
+                heartbeat=_PING_SECONDS,
+                max_msg_size=0,
+                server_hostname=self._credentials.tls_server_name,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            # The refusal's words are not kept; whoever asks the same without a websocket is refused for the same.
+            await self.request("GET", path)
+            raise error_from_response(error.status, b"", request=f"GET {path}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(
+                f"{self._credentials.server} does not answer: {_words(error)}", request=f"GET {path}"
+            ) from error
+        try:
+            yield Stream(socket)
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    await socket.close()
 
     async def _open(
         self,

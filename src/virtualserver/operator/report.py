@@ -19,7 +19,7 @@ from virtualserver.operator.waits import Waits
 from virtualserver.plan.judging.settlement import outcome_of, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from virtualserver.api.virtualserver import Status, VirtualServer
     from virtualserver.kube.apply import Applier
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.events import Recorder
     from virtualserver.kube.objects import Key, Manifest
 
-__all__ = ["Reporter", "event_of", "with_times"]
+__all__ = ["Reporter", "events_of", "with_times"]
 
 _QUIET: Final = {Reason.INITIALIZING, Reason.PENDING, Reason.STARTING, Reason.STOPPING, Reason.PROVISIONING}
 """The ordinary course of things: no Event."""
@@ -40,6 +40,8 @@ _NORMAL: Final = {
     Reason.WAITING_FOR_ADDRESS,
 }
 """What needs nobody to do anything."""
+_AT_NEXT_START: Final = {Reason.RESTART_REQUIRED, Reason.ROOT_DISK_RESIZE_IN_PROGRESS}
+"""Reasons of ``FullyApplied`` that wait for a restart."""
 
 
 class Reporter:
@@ -82,8 +84,7 @@ class Reporter:
             return None
         if written is not None:
             self._cache.remember(VIRTUAL_SERVER, written)
-            event = event_of(status, live)
-            if event:
+            for event in events_of(status, live):
                 self._recorder.emit(live, event)
         if settlement.text is not None:
             await self._waits.answer(live, settlement.text)
@@ -115,20 +116,26 @@ def with_times(status: Manifest, live: Manifest, *, now: float) -> dict[str, Any
     return {**status, "conditions": with_conditions(live, planned, now=now, owned=ours)}
 
 
-def event_of(status: Manifest, live: Manifest) -> Event | None:
-    """Return the Event that tells of a change of ``Ready``, None where nothing new is to be told.
+def events_of(status: Manifest, live: Manifest) -> Iterator[Event]:
+    """Yield the Events that tell of a change of ``Ready``, and of what waits for a restart of a server that runs.
 
-    It depends on what the status said before, not on what this process remembers: a restart tells nothing twice.
+    They depend on what the status said before, not on what this process remembers: a restart tells nothing twice.
 
     Args:
         status: As planned.
         live: The server with its status before.
     """
-    ready = condition_of({"status": status}, ConditionType.READY) or {}
-    old = condition_of(live, ConditionType.READY) or {}
+    ready, old = _both(status, live, ConditionType.READY)
     same = old.get("reason") == ready["reason"]
-    if same and (ready["status"] != "False" or old.get("message") == ready["message"]):
-        return None
-    if ready["reason"] in _QUIET:
-        return None
-    return Event("Normal" if ready["reason"] in _NORMAL else "Warning", ready["reason"], ready["message"])
+    is_old = same and (ready["status"] != "False" or old.get("message") == ready["message"])
+    if not is_old and ready["reason"] not in _QUIET:
+        yield Event("Normal" if ready["reason"] in _NORMAL else "Warning", ready["reason"], ready["message"])
+    applied, old = _both(status, live, ConditionType.FULLY_APPLIED)
+    is_old = (old.get("reason"), old.get("message")) == (applied.get("reason"), applied.get("message"))
+    if applied.get("reason") in _AT_NEXT_START and ready["status"] == "True" and not is_old:
+        yield Event("Warning", applied["reason"], str(applied.get("message")))
+
+
+def _both(status: Manifest, live: Manifest, type_: ConditionType) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return a condition as planned, and as it was."""
+    return condition_of({"status": status}, type_) or {}, condition_of(live, type_) or {}

@@ -34,7 +34,10 @@ def run(*arguments: str) -> int:
     return code if isinstance(code, int) else 0
 
 
-@pytest.mark.parametrize("name", ["up", "down", "status", "doctor", "image", "user", "version", "completion"])
+@pytest.mark.parametrize(
+    "name",
+    ["up", "down", "status", "stop", "show", "console", "ssh", "doctor", "image", "user", "version", "completion"],
+)
 def test_every_command_explains_itself(name: str) -> None:
     done = CliRunner().invoke(main.vs, [name, "--help"])
     assert done.exit_code == 0
@@ -42,7 +45,7 @@ def test_every_command_explains_itself(name: str) -> None:
 
 
 def test_every_command_that_prints_something_can_print_json() -> None:
-    silent = {"completion", "kubectl", "image", "user"}
+    silent = {"completion", "console", "forward", "kubectl", "image", "ssh", "user"}
     for name, command in main.vs.commands.items():
         if name not in silent:
             assert "form" in {parameter.name for parameter in command.params}, name
@@ -113,7 +116,7 @@ def test_a_completion_script_is_printed(shell: str) -> None:
 def test_the_kubectl_plugin_completes_command_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["kubectl_complete-vs", "sta"])
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-vs", "stat"])
     main.complete_plugin()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["status", ":4"]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.operator import report
+
+if TYPE_CHECKING:
+    from virtualserver.kube.events import Event
 
 BEFORE = "2026-02-01T00:00:00Z"
 
@@ -30,16 +33,37 @@ def test_conditions_of_others_stay_after_ours() -> None:
     assert [condition["type"] for condition in timed["conditions"]] == ["Ready", "Theirs"]
 
 
+def told(status: Any, live: Any) -> list[Event]:
+    """Return the Events of a change of a status with which nothing else is the matter."""
+    applied = {"type": "FullyApplied", "status": "True", "reason": "FullyApplied"}
+    return list(report.events_of({"conditions": [*status["conditions"], applied]}, live))
+
+
 def test_what_is_waited_for_is_told_once() -> None:
-    assert report.event_of(a_status(), {}) == ("Warning", "WaitingForSecret", "wait")
-    assert report.event_of(a_status(), a_server()) is None
-    assert report.event_of(a_status(message="for another"), a_server()) is not None
+    assert told(a_status(), {}) == [("Warning", "WaitingForSecret", "wait")]
+    assert told(a_status(), a_server()) == []
+    assert told(a_status(message="for another"), a_server()) != []
 
 
 def test_the_ordinary_course_is_not_told() -> None:
-    assert report.event_of(a_status("Unknown", "Starting"), a_server()) is None
+    assert told(a_status("Unknown", "Starting"), a_server()) == []
 
 
 def test_becoming_ready_is_good_news() -> None:
-    told = report.event_of(a_status("True", "VirtualServerReady"), a_server())
-    assert told and told.type == "Normal"
+    (event,) = told(a_status("True", "VirtualServerReady"), a_server())
+    assert event.type == "Normal"
+
+
+def test_what_waits_for_a_restart_is_told_once() -> None:
+    """Fault 53: a change that takes effect at the next start had no Event."""
+
+    def a_change(message: str, *, status: str = "True") -> Any:
+        waits = {"type": "FullyApplied", "status": "False", "reason": "RestartRequired", "message": message}
+        return {"conditions": [*a_status(status, "VirtualServerReady")["conditions"], waits]}
+
+    before = a_server("True", "VirtualServerReady")
+    event = ("Warning", "RestartRequired", "spec.resources.memory: vs restart web")
+    assert list(report.events_of(a_change(event[2]), before)) == [event]
+    assert list(report.events_of(a_change(event[2]), {"status": a_change(event[2])})) == []
+    stopped = a_change(event[2], status="False")
+    assert list(report.events_of(stopped, {"status": a_change("", status="False")})) == []

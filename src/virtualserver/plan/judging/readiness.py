@@ -18,7 +18,7 @@ from virtualserver.plan.network import CLUSTER_NIC
 from virtualserver.plan.objects import data_volumes, services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from virtualserver.kube.objects import Manifest
@@ -44,12 +44,17 @@ USELESS_PUBLIC: Final = (
 )
 
 
-def ready(situation: Situation) -> Verdict:
-    """Return the condition ``Ready``: the first thing that stands in the way, or that nothing does."""
+def ready(situation: Situation, *, at_next_start: Sequence[str] = ()) -> Verdict:
+    """Return the condition ``Ready``: the first thing that stands in the way, or that nothing does.
+
+    Args:
+        situation: Of the server.
+        at_next_start: The fields of the manifest that a guest that runs has after its next start.
+    """
     if situation.server.metadata.deletion_timestamp:
         return Verdict("False", Reason.TERMINATING, "the server is being deleted, with all that was made for it")
     verdict = next(_obstacles(situation), None)
-    verdict = verdict or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(situation))
+    verdict = verdict or Verdict("True", Reason.VIRTUAL_SERVER_READY, _summary(situation, at_next_start))
     told = told_of_guest(situation, situation.site.driver.told)
     return verdict._replace(message="; ".join([verdict.message, *told]))
 
@@ -121,7 +126,7 @@ def _not_running(situation: Situation) -> Iterator[Verdict]:
     elif phase is Phase.STOPPING:
         yield Verdict("False", Reason.STOPPING, "the guest is shutting down")
     elif phase is Phase.PAUSED:
-        message = f"the machine is paused; to go on: {driver.unpause_command(server)}"
+        message = f"the machine is paused; to go on: {driver.command(server, 'start')}"
         yield Verdict("False", Reason.PENDING, message)
     elif told:
         yield _told(situation, _reason_of(situation, failure, Reason.FAILED), told)
@@ -258,19 +263,23 @@ def _reason_of(situation: Situation, condition: Mapping[str, Any], default: Reas
     return situation.site.driver.reasons.get(word, known)
 
 
-def _summary(situation: Situation) -> str:
-    """Say where a ready server is reached, and what in its manifest has no effect."""
+def _summary(situation: Situation, at_next_start: Sequence[str]) -> str:
+    """Say which address a ready server has, what waits for a restart, and what in its manifest has no effect.
+
+    Whether a port answers is not said: nobody has asked the guest, unless it has a probe.
+    """
     addresses = services.all_granted(situation)
     own = machine.guest_addresses(situation, CLUSTER_NIC)
     floating = tuple(address for one in situation.floating for address in one.addresses)
     several = tuple(dict.fromkeys((*addresses, *floating)))
-    reached = f"running, reachable at {', '.join(several)}" if several else f"running at {', '.join(own)}"
+    reached = f"running, address {', '.join(several or own)}"
     nic = situation.network.cluster_nic
     if nic is None:
         reached = f"running {_without_cluster_nic(situation.network)}"
     elif floating and nic.attached_to:
         reached += f"; what it sends leaves with its own address {', '.join(own)}"
-    return "; ".join([reached, *_without_effect(situation)])
+    waits = f" (restart needed: {', '.join(at_next_start)})" if at_next_start else ""
+    return "; ".join([reached + waits, *_without_effect(situation)])
 
 
 def _without_cluster_nic(network: ServerNetwork) -> str:

@@ -49,7 +49,7 @@ def status(situation: Situation, wanted: Children) -> Status:
         wanted: The objects as planned now.
     """
     verdicts = {
-        ConditionType.READY: ready(situation),
+        ConditionType.READY: ready(situation, at_next_start=_at_next_start(situation, wanted)),
         ConditionType.SERVICES_READY: _services_ready(situation),
         ConditionType.VIRTUAL_MACHINE_READY: _virtual_machine_ready(situation),
         ConditionType.VIRTUAL_SERVER_STARTED: _started(situation),
@@ -225,13 +225,12 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
         yield Reason.PARTLY_APPLIED, message
     if data_volumes.is_growing(situation):
         size = server.spec.storage.root.size
-        message = f"spec.storage.root.size: the disk grows to {size} when the machine starts next"
+        command = site.driver.command(server, "restart")
+        message = f"spec.storage.root.size: the disk grows to {size} when the machine starts next: {command}"
         yield Reason.ROOT_DISK_RESIZE_IN_PROGRESS, message
     if waits := waiting_for_floating(situation):
         yield waits.reason, waits.message
-    planned = wanted.get("VirtualMachine", server.name)
-    changes = machine.pending_changes(situation, planned["spec"]["template"]) if planned else []
-    if changes:
+    if changes := _template_changes(situation, wanted):
         command = site.driver.command(server, "restart")
         yield Reason.RESTART_REQUIRED, f"{', '.join(changes)}: takes effect at the next start: {command}"
 
@@ -244,6 +243,17 @@ def _is_not_started(situation: Situation) -> bool:
     is_stopped = situation.machine is not None and machine.phase(situation) is Phase.STOPPED
     is_asked = situation.server.spec.initialize_running and situation.server.spec.run_strategy is not RunStrategy.HALTED
     return is_asked and is_stopped and situation.instance is None and not first_start.told(situation)
+
+
+def _template_changes(situation: Situation, wanted: Children) -> list[str]:
+    planned = wanted.get("VirtualMachine", situation.server.name)
+    return machine.pending_changes(situation, planned["spec"]["template"]) if planned else []
+
+
+def _at_next_start(situation: Situation, wanted: Children) -> list[str]:
+    """Return the fields that a guest that runs has after its next start."""
+    size = ["spec.storage.root.size"] if data_volumes.is_growing(situation) and situation.running else []
+    return [*size, *_template_changes(situation, wanted)]
 
 
 def _source_changed(situation: Situation) -> bool:

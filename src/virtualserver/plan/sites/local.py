@@ -32,6 +32,8 @@ MOST_CPUS: Final = 255
 LEAST_MEMORY: Final = 16 << 20
 """Bytes of a machine's memory: less, such as a number without its unit, starts no guest."""
 
+_DEFAULT_NAMESPACE: Final = "default"
+
 
 class AwaitedCondition(NamedTuple):
     """A condition of a VirtualMachineInstance that must be True before its server is ready.
@@ -139,13 +141,9 @@ class Local:
         return fields.annotations_of(instance or {}).get(names.ATTACH_LOAD_BALANCER)
 
     def command(self, server: VirtualServer, verb: Literal["start", "restart"]) -> str:
-        """Return what a person types to start or restart the machine: by virtctl, and by kubectl where that lacks."""
-        path = f"/apis/subresources.kubevirt.io/v1/namespaces/{server.namespace}/virtualmachines/{server.name}/{verb}"
-        return f"virtctl {verb} {server.name} (without virtctl: echo {{}} | kubectl replace -f - --raw {path})"
-
-    def unpause_command(self, server: VirtualServer) -> str:
-        """Return what a person types to let a paused machine go on."""
-        return f"virtctl unpause vm {server.name}"
+        """Return what a person types to start or restart the machine; a start lets a paused one go on."""
+        where = "" if server.namespace == _DEFAULT_NAMESPACE else f" -n {server.namespace}"
+        return f"vs {verb} {server.name}{where}"
 
     def image_missing(self, source: PVCSource, images: Sequence[str]) -> str:
         """Say that an image does not exist, and the one command that mends it.
