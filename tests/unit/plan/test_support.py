@@ -13,7 +13,9 @@ from harness.situations import merged
 from virtualserver.api import names
 from virtualserver.api.conditions import Condition, ConditionType
 from virtualserver.api.reasons import Reason
-from virtualserver.api.support.field import Effect, field_of
+from virtualserver.api.support.data_volume import DATA_VOLUME, served_classes
+from virtualserver.api.support.field import Effect, field_of, obstacles, without_effect
+from virtualserver.api.support.virtual_machine import VIRTUAL_MACHINE
 from virtualserver.api.support.virtual_server import VIRTUAL_SERVER
 from virtualserver.api.virtualserver import decode
 from virtualserver.plan import planning
@@ -136,7 +138,7 @@ ELSEWHERE = {
     "spec.storage.root.source",
     # What it decides on has fields, or a first start, of its own.
     "spec.os.type",
-    # See below.
+    # It says when a server starts (objects/test_run_strategy.py).
     "spec.initializeRunning",
 }
 
@@ -216,6 +218,19 @@ def test_what_becomes_of_a_field_is_what_the_table_says(path: str, running: list
         Effect.OBSTACLE: {Reason.NOT_SUPPORTED_YET},
     }
     assert told.reason in reasons[field.effect], told
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_what_is_carried_out_has_an_effect_on_the_machine_too(path: str) -> None:
+    """What a server's field becomes of its machine and its disk must not be lost there."""
+    objects = objects_of(plan_of(CHANGES[path], []))
+    for kind, table in (("VirtualMachine", VIRTUAL_MACHINE), ("DataVolume", DATA_VOLUME)):
+        planned = objects.get(f"{kind}/web", {"spec": {}})
+        assert not obstacles(table, planned)
+        lost = without_effect(table, planned, served=served_classes(SITE.storage_classes))
+        field = field_of(VIRTUAL_SERVER, path)
+        # cloud-init carries the options; of the disk's fields that are named, the server names the same.
+        assert lost == [] or path.endswith(".options") or (field and field.effect is Effect.NAMED), lost
 
 
 def _above(path: str) -> list[str]:

@@ -41,7 +41,7 @@ DATA_VOLUME: Final[Table] = (
     Field(
         "spec.source.pvc",
         Effect.NEW_MACHINE,
-        "an image of `vs image list`",
+        "an image of `vs image list`, or a disk of the namespace, which is copied",
         refused="a claim of another namespace that its user may not clone",
     ),
     *(Field(f"spec.source.{kind}", Effect.OBSTACLE, even_empty=True) for kind in _SOURCES),

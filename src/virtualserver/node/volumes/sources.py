@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from virtualserver.api import names
+from virtualserver.api.support.data_volume import DATA_VOLUME
+from virtualserver.api.support.field import obstacles
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.objects import key_of
 from virtualserver.node.ownership import is_made_by
@@ -68,11 +70,12 @@ class Sources:
 
     def of(self, volume: Manifest) -> Source | Wait:
         """Return what a DataVolume's disk starts from, or what it waits for."""
-        source = fields.mapping(volume, "spec", "source")
-        pvc = source.get("pvc")
-        if pvc is None:
-            kind = ", ".join(source) or "none"
-            message = f"spec.source.{kind} is not supported here: use spec.source.pvc"
+        pvc = fields.mapping(volume, "spec", "source").get("pvc")
+        others = obstacles(DATA_VOLUME, volume)
+        if pvc is None or others:
+            asked = f"{', '.join(others)} is not supported here" if others else "spec.source is missing"
+            remedy = "use spec.source.pvc" if pvc is None else "remove it"
+            message = f"{asked}: {remedy}"
             return waits_for("SourceNotSupported", message, is_final=True)
         key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
