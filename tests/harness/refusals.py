@@ -45,13 +45,13 @@ RULES = [
     Refusal(
         "port 0",
         _network(tcp={"ports": [0]}),
-        ["spec.network.tcp.ports[0]", "Invalid value: 0", "greater than or equal to 1"],
+        ["spec.network.tcp.ports[0]", "0 is no port", "use 1 to 65535"],
         _network(tcp={"ports": [1]}),
     ),
     Refusal(
         "port 65536",
         _network(udp={"ports": [22, 65536]}),
-        ["spec.network.udp.ports[1]", "65536", "less than or equal to 65535"],
+        ["spec.network.udp.ports[1]", "65536 is no port", "use 1 to 65535"],
         _network(udp={"ports": [22, 65535]}),
     ),
     Refusal(
@@ -63,7 +63,7 @@ RULES = [
     Refusal(
         "eleven ports",
         _network(tcp={"ports": _ELEVEN}),
-        ["spec.network.tcp.ports", "Too many: 11", "at most 10"],
+        ["spec.network.tcp.ports", "11 are given, 10 are allowed", "remove some"],
         _network(tcp={"ports": _ELEVEN[:10]}),
     ),
     Refusal(
@@ -93,7 +93,7 @@ RULES = [
     Refusal(
         "a floating number",
         _network(floatingIPs=[5]),
-        ["spec.network.floatingIPs[0]", "5"],
+        ["spec.network.floatingIPs", "[5]", "write each as {serviceName: NAME}"],
         _network(floatingIPs=["5"]),
     ),
     Refusal(
@@ -129,13 +129,13 @@ RULES = [
     Refusal(
         "a floating name that no Service can have",
         _network(floatingIPs=["My_Service"]),
-        ["spec.network.floatingIPs[0]", "My_Service", "should match"],
+        ["spec.network.floatingIPs[0]", "My_Service", "NAME_of_a_Service", "IPv4", "IPv6"],
         _network(floatingIPs=["my-service"]),
     ),
     Refusal(
         "a floating object without a Service's name",
         _network(floatingIPs=[{"name": "svc"}]),
-        ["spec.network.floatingIPs[0].serviceName", "Required"],
+        ["spec.network.floatingIPs", '[{"name":"svc"}]', "write each as {serviceName: NAME}"],
         _network(floatingIPs=[{"serviceName": "svc"}]),
     ),
     Refusal(
@@ -147,7 +147,7 @@ RULES = [
     Refusal(
         "eleven VPCs",
         _network(vpcs=[{"name": f"vpc{index}"} for index in _ELEVEN]),
-        ["spec.network.vpcs", "Too many: 11", "at most 10"],
+        ["spec.network.vpcs", "11 are given, 10 are allowed", "remove some"],
         _network(vpcs=[{"name": f"vpc{index}"} for index in _ELEVEN[:10]]),
     ),
     Refusal(
@@ -195,7 +195,7 @@ RULES = [
     Refusal(
         "an unknown dnsPolicy",
         _network(dnsPolicy="ClustrFirst"),
-        ["spec.network.dnsPolicy", "ClustrFirst", '"ClusterFirst"'],
+        ["spec.network.dnsPolicy", '"ClustrFirst" is not known', "write one of ClusterFirst, "],
         _network(dnsPolicy="ClusterFirst"),
     ),
     Refusal(
@@ -207,7 +207,7 @@ RULES = [
     Refusal(
         "no processor",
         {"resources": {"cpu": {"count": 0}}},
-        ["spec.resources.cpu.count", "greater than or equal to 1"],
+        ["spec.resources.cpu.count", "0 is less than 1", "at least one"],
         {"resources": {"cpu": {"count": 1}}},
     ),
     Refusal(
@@ -249,7 +249,7 @@ RULES = [
     Refusal(
         "cloudInit that is too large in characters",
         {"cloudInit": "#" * (_KIB_900 + 1)},
-        ["spec.cloudInit", "921600"],
+        ["spec.cloudInit", "921601 bytes", "921600"],
         {"cloudInit": "#" * _KIB_900},
     ),
     Refusal(
@@ -267,13 +267,13 @@ RULES = [
     Refusal(
         "an unknown run strategy",
         {"runStrategy": "Once"},
-        ["spec.runStrategy", "Once", '"RerunOnFailure"'],
+        ["spec.runStrategy", '"Once" is not known', "Always, RerunOnFailure"],
         {"runStrategy": "Manual"},
     ),
     Refusal(
         "an unknown operating system",
         {"os": {"type": "plan9"}},
-        ["spec.os.type", "plan9", '"linux"'],
+        ["spec.os.type", '"plan9" is not known', "write one of windows, linux"],
         {"os": {"type": "windows"}},
     ),
     Refusal(
@@ -291,13 +291,13 @@ RULES = [
     Refusal(
         "an unknown access mode (fault 14)",
         {"storage": {"root": {"accessMode": "Everybody"}}},
-        ["spec.storage.root.accessMode", "Everybody", '"ReadWriteOnce"'],
+        ["spec.storage.root.accessMode", '"Everybody" is not known', "write one of ReadWriteOnce"],
         {"storage": {"root": {"accessMode": "ReadWriteMany"}}},
     ),
     Refusal(
         "an unknown volume mode (fault 14)",
         {"storage": {"root": {"volumeMode": "Tape"}}},
-        ["spec.storage.root.volumeMode", "Tape", '"Block"'],
+        ["spec.storage.root.volumeMode", '"Tape" is not known', "write one of Block"],
         {"storage": {"root": {"volumeMode": "Filesystem"}}},
     ),
     Refusal(
@@ -311,5 +311,41 @@ RULES = [
         {"users": [{"username": "a", "passwordSecretRef": {"name": "s", "key": "a b"}}]},
         ["spec.users[0].passwordSecretRef.key", "a b", "no key that a Secret can have"],
         {"users": [{"username": "a", "passwordSecretRef": {"name": "s", "key": "a_b.c-D"}}]},
+    ),
+    Refusal(
+        "an operating system that is not said",
+        {"os": {"type": None}},
+        ["spec.os.type", "Required", "add it", "kubectl explain vs.spec.os.type"],
+        {"os": {"type": "linux"}},
+    ),
+    Refusal(
+        "a claim without its namespace",
+        {"storage": {"root": {"source": {"pvc": {"namespace": None}}}}},
+        ["spec.storage.root.source.pvc.namespace", "Required", "add it"],
+        {"storage": {"root": {"source": {"pvc": {"namespace": "x"}}}}},
+    ),
+    Refusal(
+        "a user without a name",
+        {"users": [{"password": "p"}]},
+        ["spec.users[0].username", "Required", "add it"],
+        {"users": [{"username": "a", "password": "p"}]},
+    ),
+    Refusal(
+        "a user with an empty name",
+        {"users": [{"username": ""}]},
+        ["spec.users[0].username", "is empty", "name the user"],
+        {"users": [{"username": "a"}]},
+    ),
+    Refusal(
+        "a negative time to shut down",
+        {"terminationGracePeriodSeconds": -1},
+        ["spec.terminationGracePeriodSeconds", "-1 is negative", "use 0 or more seconds"],
+        {"terminationGracePeriodSeconds": 0},
+    ),
+    Refusal(
+        "a VPC with an empty name",
+        _network(vpcs=[{"name": ""}]),
+        ["spec.network.vpcs[0].name", "no name of a VPC", "write 1 to 253 characters"],
+        _network(vpcs=[{"name": "v"}]),
     ),
 ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
+from wording import worded
 
 HERE: Final = Path(__file__).parent
 PACKAGE: Final = HERE.parent.parent / "src" / "virtualserver"
@@ -48,9 +49,12 @@ Schema = dict[str, Any]
 class Expander:
     """Expands a source's shorthand into a structural schema."""
 
-    def __init__(self, upstream: dict[str, Schema], rules: dict[str, list[Schema]]) -> None:
+    def __init__(
+        self, upstream: dict[str, Schema], rules: dict[str, list[Schema]], descriptions: dict[str, dict[str, str]]
+    ) -> None:
         self._upstream = upstream
         self._rules = rules
+        self._descriptions = descriptions
 
     def expand(self, source: Any) -> Any:
         """Return the schema that a part of a source stands for."""
@@ -74,7 +78,7 @@ class Expander:
             _find(schema, path)["description"] = description
         if "rules" in node:
             schema["x-kubernetes-validations"] = [_rule(rule) for rule in self._rules[node["rules"]]]
-        return schema
+        return worded(schema, node["worded"]) if "worded" in node else schema
 
     def _base(self, node: Schema) -> Schema:
         if "fragment" in node:
@@ -90,14 +94,14 @@ class Expander:
                 {
                     "type": "array",
                     "description": f"The {node['ports']} ports that are open, the same outside and in the guest.",
-                    "maxItems": 10,
+                    "maxItems": 100,
                     "rules": "ports",
-                    "items": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535},
+                    "items": {"type": "integer", "format": "int32", "rules": "port"},
                 }
             )
         if "secret" in node:
-            key = {"type": "string", "maxLength": 253, "rules": "key", "default": node["secret"]}
-            name = {"type": "string", "minLength": 1, "maxLength": 253, "rules": "name"}
+            key = {"type": "string", "maxLength": 512, "rules": "key", "default": node["secret"]}
+            name = {"type": "string", "maxLength": 512, "rules": "name"}
             key["description"], name["description"] = "The key in the Secret.", "The Secret's name."
             return self.expand({"type": "object", "required": ["name"], "properties": {"name": name, "key": key}})
         return {}
@@ -105,7 +109,10 @@ class Expander:
     def _of_upstream(self, name: str) -> Schema:
         if name.endswith((".resource.Quantity", ".intstr.IntOrString")):
             return {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
-        return self._inline(self._upstream[name])
+        schema = self._inline(self._upstream[name])
+        for field, description in self._descriptions.get(name, {}).items():
+            schema["properties"][field]["description"] = description
+        return schema
 
     def _inline(self, schema: Any) -> Any:
         """Put types in the place of references, without what a structural schema must not or need not have.
@@ -128,7 +135,18 @@ class Expander:
         }
 
 
-_SHORTHAND: Final = {"fragment", "upstream", "only", "quantity", "ports", "secret", "describe", "refine", "rules"}
+_SHORTHAND: Final = {
+    "fragment",
+    "upstream",
+    "only",
+    "quantity",
+    "ports",
+    "secret",
+    "describe",
+    "refine",
+    "rules",
+    "worded",
+}
 
 
 def _only(schema: Schema, fields: list[str] | None) -> Schema:
@@ -162,6 +180,8 @@ def _rule(source: Schema) -> Schema:
     rule["message"] = _line(source["message"])
     if "show" in source:
         rule["messageExpression"] = _line(source["show"])
+    if "reason" in source:
+        rule["reason"] = source["reason"]
     if "path" in source:
         rule["fieldPath"] = source["path"]
     return rule
@@ -175,7 +195,7 @@ def generate(name: str) -> str:
     """Return the manifest that a source makes."""
     upstream = json.loads(UPSTREAM.read_text())
     manifest = _read(name)
-    expander = Expander(upstream, _read("rules"))
+    expander = Expander(upstream, _read("rules"), _read("descriptions"))
     for version in manifest["spec"]["versions"]:
         version["schema"]["openAPIV3Schema"] = expander.expand(version["schema"]["openAPIV3Schema"])
     text = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=120)

@@ -48,23 +48,59 @@ def test_a_name_with_a_dot_is_refused(server: Server) -> None:
 
 
 def test_all_faults_are_reported_at_once(server: Server) -> None:
-    message = server.refusal_of(
-        a_virtual_server(
-            {
-                "network": {"macAddress": "zz", "dnsPolicy": "None", "vpcs": [{"name": "a"}, {"name": "a"}]},
-                "firmware": {"uuid": "x"},
-                "resources": {"memory": "much"},
-            }
-        )
-    )
-    for field in (
+    """Bounds of the schema hid the rules, so that faults came in two rounds (fault 29)."""
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [{"operator": "in"}]}]}
+    faults: dict[str, Any] = {
+        "os": None,
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+        "network": {
+            "macAddress": "zz",
+            "dnsPolicy": "none",
+            "vpcs": [{"name": "a"}, {"name": "a"}, {}],
+            "tcp": {"ports": [0, *range(1, 12)]},
+            "floatingIPs": ["My_Service"],
+        },
+        "firmware": {"uuid": "x"},
+        "resources": {"memory": "much", "cpu": {"count": 0}},
+        "storage": {"root": {"volumeMode": "Tape", "storageClassName": None, "source": {"blank": {}}}},
+        "users": [{"username": "", "passwordSecretRef": {"key": "a b"}}],
+        "readinessProbe": {"httpGet": {"scheme": "http"}},
+        "runStrategy": "Once",
+        "terminationGracePeriodSeconds": -1,
+    }
+    message = server.refusal_of(a_virtual_server(faults))
+    named = (
+        "spec.os: Required value: add it",
+        "nodeSelectorTerms[0].matchExpressions[0].key: Required value: add it",
+        "nodeSelectorTerms[0].matchExpressions[0].operator",
         "spec.network.macAddress",
         "spec.network.dnsPolicy",
-        "spec.network.vpcs",
+        "spec.network.vpcs[2].name: Required value: add it",
+        "spec.network.tcp.ports[0]",
+        "spec.network.tcp.ports: ",
+        "spec.network.floatingIPs[0]",
         "spec.firmware.uuid",
         "spec.resources.memory",
-    ):
-        assert field in message
+        "spec.resources.cpu.count",
+        "spec.storage.root.volumeMode",
+        "spec.storage.root.storageClassName: Required value: add it",
+        "spec.storage.root.source",
+        "spec.users[0].username",
+        "spec.users[0].passwordSecretRef.name: Required value: add it",
+        "spec.users[0].passwordSecretRef.key",
+        "spec.readinessProbe.httpGet.port: Required value: add it",
+        "spec.readinessProbe.httpGet.scheme",
+        "spec.runStrategy",
+        "spec.terminationGracePeriodSeconds",
+    )
+    assert [field for field in named if field not in message] == [], message
+    for words in ("some validation rules were not checked", "evaluation error", "no such key"):
+        assert words not in message
+
+
+def test_a_huge_value_is_refused_before_all_rules(server: Server) -> None:
+    message = server.refusal_of(a_virtual_server({"network": {"tcp": {"ports": list(range(1, 30_000))}}}))
+    assert "spec.network.tcp.ports: Too many" in message
 
 
 def test_the_root_disk_grows_and_never_shrinks(server: Server) -> None:
