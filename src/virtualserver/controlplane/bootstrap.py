@@ -66,6 +66,7 @@ _KINDS: Final = {
     "ConfigMap": ("configmaps", True),
     "Service": ("services", True),
     "APIService": ("apiservices", False),
+    "StorageClass": ("storageclasses", False),
 }
 
 _RIGHTS: Final = frozenset(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.api_server import connected
 from harness.waiting import eventually
+from virtualserver.controlplane import bootstrap, storage_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,3 +245,21 @@ def test_our_components_may_do_their_work_and_no_more(
 ) -> None:
     kubeconfig = control_plane.state / "kubeconfigs" / who
     assert may(control_plane, verb, what, kubeconfig=kubeconfig) is allowed
+
+
+def test_every_user_lists_the_storage_classes_of_the_site(control_plane: ControlPlane) -> None:
+    """Fault 54: `kubectl get storageclass` failed."""
+    as_a_user = ("--as=ada", "--as-group=system:authenticated")
+    assert "local (default)" in control_plane.kubectl("get", "storageclass", *as_a_user)
+    foreign = {**storage_classes.manifests({"foreign"})[0], "metadata": {"name": "foreign"}}
+    with connected(control_plane) as rest:
+        bootstrap.write(rest, foreign)
+        try:
+            storage_classes.offer(rest, {"fast", "local"})
+            offered = control_plane.kubectl("get", "storageclass", "-o", "name").split()
+            assert offered == [f"storageclass.storage.k8s.io/{name}" for name in ("fast", "foreign", "local")]
+            storage_classes.offer(rest, {"local"})
+            left = control_plane.kubectl("get", "storageclass", "-o", "name").split()
+            assert left == [f"storageclass.storage.k8s.io/{name}" for name in ("foreign", "local")]
+        finally:
+            rest.call("DELETE", bootstrap.path_of(foreign))

@@ -52,7 +52,7 @@ def test_etcd_asks_clients_and_peers_for_certificates() -> None:
 
 def test_admission_plugins_go_with_the_groups_that_they_watch() -> None:
     argv = " ".join(a_table()["kube-apiserver"].argv)
-    for group, plugin in (("storage", "DefaultStorageClass"), ("node", "RuntimeClass"), ("scheduling", "Priority")):
+    for group, plugin in (("node", "RuntimeClass"), ("scheduling", "Priority")):
         assert f"{group}.k8s.io/v1=false" in argv
         assert re.search(f"--disable-admission-plugins=.*\\b{plugin}\\b", argv)
 

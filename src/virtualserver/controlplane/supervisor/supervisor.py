@@ -32,6 +32,7 @@ from virtualserver.controlplane import (
     image_sources,
     rest,
     site,
+    storage_classes,
     turns,
 )
 from virtualserver.controlplane import components as parts
@@ -321,6 +322,7 @@ def _prepare(installation: Installation, url: str) -> list[str]:
     found = site.renew(installation).site
     bootstrap.apply_all(installation, url, found)
     turns.give_all(installation, url)
+    storage_classes.offer_all(installation, url, found.storage_classes)
     return image_sources.share_all(installation, url, found.image_namespaces)
 
 
