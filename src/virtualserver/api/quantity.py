@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import Final
 
-__all__ = ["QuantityError", "in_bytes", "parse"]
+__all__ = ["QuantityError", "in_bytes", "meant", "parse"]
 
 _FORM: Final = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d+|)", re.ASCII)
 _SCALE: Final = {
@@ -21,6 +21,9 @@ _SCALE: Final = {
 }
 _LONGEST: Final = 64
 """Characters of a quantity, as in the CRD; the time that longer ones take to read grows with their square."""
+_NO_LONGER_GIBIBYTES: Final = 256
+_NO_LONGER_MEBIBYTES: Final = 1 << 24
+"""Numbers without a unit that are more are bytes, rather."""
 _MAX_EXPONENT: Final = 18
 """Beyond an exa (10**18) every amount is out of range, and reading ``1e999999999`` must not fill the memory."""
 
@@ -58,6 +61,14 @@ def _scale(value: str | int, suffix: str) -> Fraction:
             f"{value!r} is out of range: the exponent lies between -{_MAX_EXPONENT} and {_MAX_EXPONENT}"
         )
     return Fraction(10) ** exponent
+
+
+def meant(value: str | int) -> str:
+    """Return the amount that somebody means who left a size's unit out, such as ``8Gi``; ``""`` for no guess."""
+    text = str(value)
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text[:_LONGEST]) < _NO_LONGER_MEBIBYTES:
+        return ""
+    return f"{text}{'Gi' if int(text) < _NO_LONGER_GIBIBYTES else 'Mi'}"
 
 
 def in_bytes(value: str | int) -> int:

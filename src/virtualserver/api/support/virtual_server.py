@@ -68,7 +68,7 @@ VIRTUAL_SERVER: Final[Table] = (
     Field(
         "spec.storage.root.size",
         Effect.NEXT_START,
-        "the disk grows before the guest starts, and the guest's file system at its start",
+        "it grows before the guest starts, and the guest's file system at its start; one below its image's is named",
         refused="less than before: a disk never shrinks; what is no quantity",
     ),
     Field(

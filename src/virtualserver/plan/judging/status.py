@@ -223,6 +223,8 @@ def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason
     if _source_changed(situation):
         message = "spec.storage.root.source: the root disk was made from another source and stays as it is"
         yield Reason.PARTLY_APPLIED, message
+    if told := data_volumes.smaller_than_image(situation):
+        yield Reason.PARTLY_APPLIED, told
     if data_volumes.is_growing(situation):
         size = server.spec.storage.root.size
         command = site.driver.command(server, "restart")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
     from virtualserver.plan.situation import Situation
 
-__all__ = ["data_volumes", "is_growing", "requested_bytes", "source_is_settled"]
+__all__ = ["data_volumes", "is_growing", "requested_bytes", "smaller_than_image", "source_is_settled"]
 
 
 def data_volumes(situation: Situation) -> list[Apply]:
@@ -64,6 +64,25 @@ def requested_bytes(live: Manifest) -> int:
 
 def is_growing(situation: Situation) -> bool:
     """Return whether the disk that exists is smaller than the manifest asks."""
-    claim = situation.children.get("PersistentVolumeClaim", situation.server.name)
-    capacity = fields.mapping(claim or {}, "status", "capacity").get("storage")
+    capacity = _capacity(situation.children.get("PersistentVolumeClaim", situation.server.name))
     return capacity is not None and quantity.in_bytes(capacity) < situation.server.spec.storage.root.size_bytes
+
+
+def smaller_than_image(situation: Situation) -> str:
+    """Say that the manifest asks for less than the root disk's image has, ``""`` where it does not.
+
+    The disk has the image's size then: it can have no less.
+    """
+    root = situation.server.spec.storage.root
+    claim = situation.children.get("PersistentVolumeClaim", situation.server.name)
+    size = _capacity(claim) or _capacity(situation.surroundings.source)
+    if size is None or quantity.in_bytes(size) <= root.size_bytes:
+        return ""
+    meant = quantity.meant(root.size)
+    shown, remedy = (f"{root.size} bytes", f"did you mean {meant}?") if meant else (root.size, f"write at least {size}")
+    return f"spec.storage.root.size: {shown} is less than its image has, so the disk has {size}: {remedy}"
+
+
+def _capacity(claim: Manifest | None) -> str | None:
+    """Return the size that a claim has, None where it is not known yet."""
+    return fields.mapping(claim or {}, "status", "capacity").get("storage")

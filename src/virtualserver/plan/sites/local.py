@@ -10,7 +10,7 @@ import difflib
 import shlex
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from virtualserver.api import names
+from virtualserver.api import names, quantity
 from virtualserver.api.faults import Fault
 from virtualserver.api.reasons import Reason
 from virtualserver.api.support.field import obstacles, without_effect
@@ -52,6 +52,12 @@ class AwaitedCondition(NamedTuple):
 def floats_message(server: str) -> str:
     """Return what the node says in a Service's `names.FLOATS`: to whose guest its address leads."""
     return f"all traffic goes to VirtualServer {server}"
+
+
+def _too_little(memory: str | int) -> str:
+    if meant := quantity.meant(memory):
+        return f"{memory} bytes is less than the 16Mi that a guest needs: did you mean {meant}?"
+    return f"{memory!r} is less than the 16Mi that a guest needs: write an amount such as 8Gi"
 
 
 class Local:
@@ -146,10 +152,9 @@ class Local:
         return f"vs {verb} {server.name}{where}"
 
     def image_missing(self, source: PVCSource, images: Sequence[str]) -> str:
-        """Say that an image does not exist, and the one command that mends it.
+        """Say that an image does not exist, and what mends it: another name, or one command for an old manifest.
 
-        The command names the image whose name is most like the one that is asked for; all that there are stand beside
-        it.
+        The image whose name is most like the one that is asked for comes first; all that there are follow.
 
         Args:
             source: The claim that is asked for.
@@ -160,13 +165,15 @@ class Local:
         wanted = f"{source.namespace}/{source.name}"
         # An administrator types this as root: nothing in it may mean anything to a shell.
         command = shlex.join(["vs", "image", "alias", wanted, image])
-        message = (
-            f"spec.storage.root.source.pvc: image {wanted if wanted.isprintable() else repr(wanted)} does not exist: "
-            f"to let the name stand for an image that does: {command}"
-        )
-        if known:
-            return f"{message} (there is {', '.join(known)})"
-        return f"{message} (there is none yet, so first: vs image build debian)"
+        if not known:
+            remedy = f"there is no image yet: vs image build debian, then {command}"
+        elif difflib.get_close_matches(source.name, known, n=1):
+            remedy = f"did you mean {image}? There is {', '.join(known)}"
+        else:
+            remedy = f"there is {', '.join(known)}: name one of them"
+        remedy += f"; to let the name stand for {image}: {command}" if known else ""
+        shown = wanted if wanted.isprintable() else repr(wanted)
+        return f"spec.storage.root.source.pvc: image {shown} does not exist: {remedy}"
 
     def unsupported(self, server: VirtualServer) -> list[str]:
         """Return the fields without which the server would be another one than was asked for: it is not started."""
@@ -179,8 +186,7 @@ class Local:
             message = f"{resources.cpu.count} processors are asked for, {MOST_CPUS} are allowed: ask for fewer"
             faults.append(Fault("spec.resources.cpu.count", message))
         if resources.memory_bytes < LEAST_MEMORY:
-            message = f"{resources.memory!r} is less than the 16Mi that a guest needs: write an amount such as 8Gi"
-            faults.append(Fault("spec.resources.memory", message))
+            faults.append(Fault("spec.resources.memory", _too_little(resources.memory)))
         return faults
 
     def without_effect(self, server: VirtualServer, *, storage_classes: Collection[str]) -> list[str]:

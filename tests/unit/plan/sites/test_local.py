@@ -45,9 +45,36 @@ def test_only_probes_from_outside_are_honoured(probe: dict[str, Any], is_honoure
 def test_no_command_that_is_proposed_means_more_to_a_shell_than_its_words(name: str) -> None:
     """Fault 14: an administrator copies it, and is root; objects older than the CRD's pattern have such names."""
     message = LOCAL.image_missing(PVCSource(namespace=name, name=name), [f"vd-images/{name}"])
-    command = message.partition("does: ")[2].rpartition(" (there is")[0]
+    command = message.rpartition(": ")[2]
     assert shlex.split(command) == ["vs", "image", "alias", f"{name}/{name}", name]
     assert "\x1b" not in message.partition(" does not exist")[0]
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (["a/debian", "a/windows-2022"], "does not exist: did you mean debian? There is debian, windows-2022; to let"),
+        (["a/windows-2022"], "does not exist: there is windows-2022: name one of them; to let the name stand for"),
+        ([], "does not exist: there is no image yet: vs image build debian, then vs image alias vd-images/debain debian"),
+    ],
+)
+def test_a_typing_error_in_an_images_name_is_met_by_the_name_that_was_meant(images: list[str], says: str) -> None:
+    """Fault 55: the first that was offered was a command that lets the wrong name stand for ever."""
+    assert says in LOCAL.image_missing(PVCSource(namespace="vd-images", name="debain"), images)
+
+
+@pytest.mark.parametrize(
+    ("memory", "says"),
+    [
+        (1024, "1024 bytes is less than the 16Mi that a guest needs: did you mean 1024Mi?"),
+        ("8", "8 bytes is less than the 16Mi that a guest needs: did you mean 8Gi?"),
+        ("1Ki", "'1Ki' is less than the 16Mi that a guest needs: write an amount such as 8Gi"),
+    ],
+)
+def test_memory_without_its_unit_is_named_with_what_was_meant(memory: str | int, says: str) -> None:
+    """Fault 54: QEMU failed with words about a kernel that does not fit."""
+    (fault,) = LOCAL.out_of_range(a_server(resources={"memory": memory}))
+    assert str(fault) == f"spec.resources.memory: {says}"
 
 
 def test_each_field_that_is_not_carried_out_is_named() -> None:
