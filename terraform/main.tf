@@ -115,6 +115,8 @@ locals {
     }
   }
   ready = try(local.conditions["Ready"], { status = "Unknown", reason = "", message = "" })
+  # Where the message of Ready is cut short, that of FullyApplied begins with all of it.
+  told = endswith(local.ready.message, " …") ? try(local.conditions["FullyApplied"].message, "") : local.ready.message
 }
 
 # The random bits of a version 4 UUID come from the system's generator for secrets. Made once, and then left alone.
@@ -221,9 +223,10 @@ data "kubernetes_resource" "virtualserver" {
       condition = !var.vs_wait || try(self.object.status.conditions[0].reason, "") == "RestartRequired" || can(regex(" (Ready|Stopped)$", self.object.status.settled))
       error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} ${
         endswith(try(coalesce(self.object.status.settled), ""), " Refused") ? "is not carried out" : "is not ready after ${local.within}, and goes on by itself"
-        }: ${try([
-          for condition in self.object.status.conditions : "${condition.reason}: ${condition.message}" if condition.type == "Ready"
-      ][0], "")}"
+        }: ${try("${self.object.status.conditions[0].reason}: ${
+          # Where the message of Ready is cut short, that of FullyApplied begins with all of it.
+          self.object.status.conditions[endswith(self.object.status.conditions[0].message, " …") ? 4 : 0].message
+      }", "")}"
     }
   }
 }
@@ -231,7 +234,7 @@ data "kubernetes_resource" "virtualserver" {
 check "runs_as_wished" {
   assert {
     condition     = var.vs_wait ? local.ready.reason == (var.vs_running ? "VirtualServerReady" : "VirtualServerStopped") : true
-    error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} is left as it is: ${local.ready.reason}: ${local.ready.message}"
+    error_message = "VirtualServer ${var.user_namespace}/${var.vs_name} is left as it is: ${local.ready.reason}: ${local.told}"
   }
 }
 

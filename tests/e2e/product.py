@@ -14,6 +14,7 @@ from harness import invariants
 from harness.guest.driver import Guest
 from harness.reading import Reader
 from harness.waiting import eventually
+from virtualserver.api.conditions import in_full
 from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
@@ -164,13 +165,13 @@ class Product:
         return json.loads(self.kubectl("get", kind, "--all-namespaces", "-o", "json"))["items"]
 
     def condition(self, name: str, kind: str = "Ready", *, namespace: str = "default") -> dict[str, Any]:
-        """Return one condition of a VirtualServer."""
+        """Return one condition of a VirtualServer; Ready has all that there is to say in its message."""
         conditions = self.get("vs", name, namespace=namespace).get("status", {}).get("conditions", [])
         found: dict[str, Any] = {}
         for condition in conditions:
             if condition["type"] == kind:
                 found = condition
-        return found
+        return {**found, "message": in_full(conditions)} if kind == "Ready" and found else found
 
     def wait_ready(self, name: str, *, namespace: str = "default", seconds: float = 120) -> dict[str, Any]:
         """Wait until a server is Ready and return it."""

@@ -113,7 +113,7 @@ def test_headless_is_made_on_request_beside_public_without_ports(pair: Product) 
     )
     try:
         for name in ("asked", "unasked"):
-            pair.wait_message(name, "spec.network.public: true has no effect yet")
+            pair.wait_message(name, "public has no effect: add tcp.ports")
         assert pair.get("service", "asked")["spec"]["clusterIP"] == "None"
         assert not pair.get("service", "unasked")
     finally:

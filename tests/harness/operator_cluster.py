@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness import virtualservers
 from harness.waiting import until
 from virtualserver.api import names
+from virtualserver.api.conditions import in_full
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import Resource, controller_reference
@@ -73,9 +74,11 @@ class Cluster:
         return found
 
     async def condition(self, name: str = "web", type_: str = "Ready") -> dict[str, Any]:
-        """Return a condition of a server."""
+        """Return a condition of a server; Ready has all that there is to say in its message."""
         server = await self.client.get(VIRTUAL_SERVER, name, namespace=self.namespace)
-        return next(item for item in server["status"]["conditions"] if item["type"] == type_)
+        conditions = server["status"]["conditions"]
+        found = next(item for item in conditions if item["type"] == type_)
+        return {**found, "message": in_full(conditions)} if type_ == "Ready" else found
 
     async def reason(self, reason: str, name: str = "web", type_: str = "Ready") -> dict[str, Any]:
         """Wait for a condition's reason, and return the condition."""

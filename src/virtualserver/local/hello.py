@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from virtualserver.api.conditions import in_full
 from virtualserver.local.errors import LocalError, TimedOutError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _look(server: dict[str, Any]) -> Reachable:
     status = server.get("status", {})
     address = status.get("network", {}).get("externalIP", "")
     ready = _condition(server, 0)
-    state = f"{ready.get('reason', 'Initializing')}: {ready.get('message', '')}".strip(": ")
+    state = f"{ready.get('reason', 'Initializing')}: {in_full(status.get('conditions', []))}".strip(": ")
     if ready.get("status") != "True" or not address:
         return Reachable(_NAME, address, state, answers=False)
     if not _speaks_ssh(address):

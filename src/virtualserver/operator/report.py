@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from virtualserver.api import names
-from virtualserver.api.conditions import ConditionType
+from virtualserver.api.conditions import ConditionType, in_full
 from virtualserver.api.reasons import Reason
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of, with_conditions
@@ -129,7 +129,8 @@ def events_of(status: Manifest, live: Manifest) -> Iterator[Event]:
     same = old.get("reason") == ready["reason"]
     is_old = same and (ready["status"] != "False" or old.get("message") == ready["message"])
     if not is_old and ready["reason"] not in _QUIET:
-        yield Event("Normal" if ready["reason"] in _NORMAL else "Warning", ready["reason"], ready["message"])
+        kind = "Normal" if ready["reason"] in _NORMAL else "Warning"
+        yield Event(kind, ready["reason"], in_full(status["conditions"]))
     applied, old = _both(status, live, ConditionType.FULLY_APPLIED)
     is_old = (old.get("reason"), old.get("message")) == (applied.get("reason"), applied.get("message"))
     if applied.get("reason") in _AT_NEXT_START and ready["status"] == "True" and not is_old:

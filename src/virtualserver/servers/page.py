@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.api.conditions import ConditionType
+from virtualserver.api.conditions import ConditionType, in_full
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
 from virtualserver.servers.remedies import remedy
@@ -186,7 +186,8 @@ def page(objects: Objects, *, where: str = "") -> Page:
     server, instance = objects.server, objects.instance or {}
     name, namespace = server["metadata"]["name"], server["metadata"]["namespace"]
     ready = condition_of(server, ConditionType.READY) or {}
-    restart = _RESTART.search(str(ready.get("message") or ""))
+    told = in_full(fields.items(server, "status", "conditions"))
+    restart = _RESTART.search(told)
     runs = fields.status_of(instance).get("phase") == "Running"
     return Page(
         name=name,
@@ -194,7 +195,7 @@ def page(objects: Objects, *, where: str = "") -> Page:
         uid=str(server["metadata"]["uid"]),
         status=str(ready.get("status") or "Unknown"),
         reason=str(ready.get("reason") or "Initializing"),
-        message=str(ready.get("message") or ""),
+        message=told,
         since=str(ready.get("lastTransitionTime") or ""),
         runs_since=str(instance["metadata"]["creationTimestamp"]) if runs else "",
         run_strategy=str(fields.mapping(objects.machine or server, "spec").get("runStrategy") or ""),
@@ -257,8 +258,11 @@ def _disk(objects: Objects) -> DiskState:
 def _concerns(server: Manifest, name: str, where: str) -> Iterator[Concern]:
     """Yield the conditions that are not True; what two of them say alike is said once."""
     said: set[str] = set()
-    for condition in fields.items(server, "status", "conditions"):
+    conditions = fields.items(server, "status", "conditions")
+    for condition in conditions:
         reason, message = str(condition.get("reason") or ""), str(condition.get("message") or "")
+        if condition.get("type") == ConditionType.READY:
+            message = in_full(conditions)
         if condition.get("status") == "True" or {reason, message} & said:
             continue
         said |= {reason, message}

@@ -7,7 +7,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from virtualserver.api.conditions import ConditionType
+from virtualserver.api.conditions import ConditionType, in_full
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.errors import Conflict, NotFound
@@ -194,8 +194,10 @@ async def _wait_stopped(access: ApiAccess, client: Client, name: str, *, seconds
 
 
 async def _changed(access: ApiAccess, client: Client, name: str, changed: bool) -> PowerChange:
-    ready = condition_of(await access.server(client, name), ConditionType.READY) or {}
-    return PowerChange(name, access.namespace, changed, str(ready.get("reason") or ""), str(ready.get("message") or ""))
+    server = await access.server(client, name)
+    ready = condition_of(server, ConditionType.READY) or {}
+    told = in_full(fields.items(server, "status", "conditions"))
+    return PowerChange(name, access.namespace, changed, str(ready.get("reason") or ""), told)
 
 
 def _printable(machine: Manifest) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.api.conditions import ConditionType
+from virtualserver.api.conditions import ConditionType, in_full
 from virtualserver.api.reasons import Reason
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
@@ -79,4 +79,5 @@ def has_stopped(machine: Manifest, instance: Manifest | None) -> bool:
 def told(server: Manifest) -> str:
     """Return what a server says of itself, in one line."""
     ready = condition_of(server, ConditionType.READY) or {}
-    return str(ready.get("message") or ready.get("reason") or "nothing has been done for it yet")
+    at_length = in_full(fields.items(server, "status", "conditions"))
+    return at_length or str(ready.get("reason") or "nothing has been done for it yet")

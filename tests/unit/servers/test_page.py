@@ -63,6 +63,17 @@ def test_the_guest_runs_while_its_instance_says_so() -> None:
     assert not page(Objects(a_server(READY), instance=instance | {"status": {"phase": "Succeeded"}})).runs
 
 
+def test_what_ready_has_no_room_for_is_read_in_fully_applied() -> None:
+    """Fault 30: the table has the first thing that matters, the page all of it."""
+    whole = "running, address 203.0.113.7 (restart needed: spec.a, spec.b); all else"
+    ready = READY | {"message": "running, address 203.0.113.7 (restart needed: spec.a …"}
+    found = page(Objects(a_server(ready, a_condition("FullyApplied", "True", "FullyApplied", whole))))
+    assert (found.message, found.restart_needed) == (whole, ("spec.a", "spec.b"))
+    refused = a_condition("Ready", "False", "InvalidSpec", "spec.a: x …")
+    server = a_server(refused, a_condition("FullyApplied", "False", "InvalidSpec", "spec.a: x: mend it"))
+    assert [one.message for one in page(Objects(server)).concerns] == ["spec.a: x: mend it"]
+
+
 def test_the_disk_says_how_far_it_is() -> None:
     why = a_condition("Ready", "False", "SourceMissing", "vd-images/debian is not there")
     disk = {"status": {"phase": "Pending", "conditions": [why]}}

@@ -38,10 +38,8 @@ __all__ = [
 ]
 
 
-USELESS_PUBLIC: Final = (
-    "spec.network.public: true has no effect yet, because nothing is exposed: "
-    "add tcp.ports or udp.ports, or set directAttachLoadBalancerIP"
-)
+USELESS_PUBLIC: Final = "public has no effect: add tcp.ports or directAttachLoadBalancerIP"
+"""Short enough to stand in Ready beside an address, since it says what to add."""
 
 
 def ready(situation: Situation, *, at_next_start: Sequence[str] = ()) -> Verdict:
@@ -299,8 +297,6 @@ def _without_effect(situation: Situation) -> Iterator[str]:
     """Yield what in the manifest of a server with which nothing is wrong has no effect."""
     if has_useless_public(situation):
         yield USELESS_PUBLIC
-    if situation.network.load_balancers and (told := region_without_pool(situation)):
-        yield told
 
 
 def region_without_pool(situation: Situation) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from virtualserver.api import names
-from virtualserver.api.conditions import Condition, ConditionType
+from virtualserver.api.conditions import MOST_LETTERS, Condition, ConditionType, brief
 from virtualserver.api.reasons import Reason
 from virtualserver.api.virtualserver import NetworkStatus, RunStrategy, Status
 from virtualserver.kube import fields
@@ -48,12 +48,13 @@ def status(situation: Situation, wanted: Children) -> Status:
         situation: Of the server.
         wanted: The objects as planned now.
     """
+    is_ready = ready(situation, at_next_start=_at_next_start(situation, wanted))
     verdicts = {
-        ConditionType.READY: ready(situation, at_next_start=_at_next_start(situation, wanted)),
+        ConditionType.READY: is_ready,
         ConditionType.SERVICES_READY: _services_ready(situation),
         ConditionType.VIRTUAL_MACHINE_READY: _virtual_machine_ready(situation),
         ConditionType.VIRTUAL_SERVER_STARTED: _started(situation),
-        ConditionType.FULLY_APPLIED: _fully_applied(situation, wanted),
+        ConditionType.FULLY_APPLIED: _fully_applied(situation, wanted, is_ready),
     }
     metadata = situation.server.metadata
     return Status(
@@ -93,12 +94,13 @@ def _revision(annotations: Mapping[str, str]) -> str | msgspec.UnsetType:
 
 
 def _conditions(verdicts: Mapping[ConditionType, Verdict], generation: int) -> tuple[Condition, ...]:
+    """Return the conditions; of what Ready has to say, its message has the first thing that matters."""
     return tuple(
         Condition(
             type=type_.value,
             status=verdicts[type_].status,
             reason=verdicts[type_].reason.value,
-            message=verdicts[type_].message,
+            message=brief(verdicts[type_].message) if type_ is ConditionType.READY else verdicts[type_].message,
             observed_generation=generation,
         )
         for type_ in ConditionType
@@ -189,15 +191,21 @@ def _started(situation: Situation) -> Verdict:
     return Verdict("Unknown", Reason.PENDING, "the machine is about to start")
 
 
-def _fully_applied(situation: Situation, wanted: Children) -> Verdict:
-    """Return whether all that the manifest asks for is honoured as it stands now; ``Ready`` does not depend on it."""
+def _fully_applied(situation: Situation, wanted: Children, is_ready: Verdict) -> Verdict:
+    """Return whether all that the manifest asks for is honoured as it stands now; ``Ready`` does not depend on it.
+
+    Its message begins with what ``Ready`` has to say, where that is more than ``Ready`` has room for.
+    """
+    at_length = [is_ready.message] if len(is_ready.message) > MOST_LETTERS else []
     if verdict := refused(situation.refusals):
-        return verdict
+        return verdict._replace(message=next(iter(at_length), verdict.message))
     shortfalls = list(_shortfalls(situation, wanted))
     if not shortfalls:
-        return Verdict("True", Reason.FULLY_APPLIED, "all that the manifest asks for is honoured")
+        honoured = f"all {'else ' if at_length else ''}that the manifest asks for is honoured"
+        return Verdict("True", Reason.FULLY_APPLIED, "; ".join([*at_length, honoured]))
     (gravest, _), *_ = shortfalls
-    return Verdict("False", gravest, "; ".join(message for _, message in shortfalls))
+    told = [*at_length, *(message for _, message in shortfalls)]
+    return Verdict("False", gravest, "; ".join(dict.fromkeys(told)))
 
 
 def _shortfalls(situation: Situation, wanted: Children) -> Iterator[tuple[Reason, str]]:

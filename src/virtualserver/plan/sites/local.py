@@ -168,7 +168,7 @@ class Local:
         if not known:
             remedy = f"there is no image yet: vs image build debian, then {command}"
         elif difflib.get_close_matches(source.name, known, n=1):
-            remedy = f"did you mean {image}? There is {', '.join(known)}"
+            remedy = f"did you mean {image}? (there is {', '.join(known)})"
         else:
             remedy = f"there is {', '.join(known)}: name one of them"
         remedy += f"; to let the name stand for {image}: {command}" if known else ""

@@ -53,9 +53,15 @@ def test_no_command_that_is_proposed_means_more_to_a_shell_than_its_words(name: 
 @pytest.mark.parametrize(
     ("images", "says"),
     [
-        (["a/debian", "a/windows-2022"], "does not exist: did you mean debian? There is debian, windows-2022; to let"),
+        (
+            ["a/debian", "a/windows-2022"],
+            "does not exist: did you mean debian? (there is debian, windows-2022); to let",
+        ),
         (["a/windows-2022"], "does not exist: there is windows-2022: name one of them; to let the name stand for"),
-        ([], "does not exist: there is no image yet: vs image build debian, then vs image alias vd-images/debain debian"),
+        (
+            [],
+            "there is no image yet: vs image build debian, then vs image alias vd-images/debain debian",
+        ),
     ],
 )
 def test_a_typing_error_in_an_images_name_is_met_by_the_name_that_was_meant(images: list[str], says: str) -> None:
