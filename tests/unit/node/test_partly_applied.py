@@ -81,6 +81,11 @@ WISHES: list[tuple[Table, dict[str, Any], list[str]]] = [
             f"{D}.devices.interfaces[0].ports",
         ],
     ),
+    (
+        VIRTUAL_MACHINE,
+        {"template": {"spec": {"domain": {"devices": {"disks": [{"serial": "a" * 20}, {"serial": "a" * 21}]}}}}},
+        [f"what follows the first 20 bytes of {D}.devices.disks[].serial"],
+    ),
     *(
         (VIRTUAL_MACHINE, {"template": {"spec": {"domain": {"resources": resources, **more}}}}, told)
         for resources, more, told in (

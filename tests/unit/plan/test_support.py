@@ -16,7 +16,7 @@ from virtualserver.api.reasons import Reason
 from virtualserver.api.support.data_volume import DATA_VOLUME, served_classes
 from virtualserver.api.support.field import Effect, field_of, obstacles, without_effect
 from virtualserver.api.support.virtual_machine import VIRTUAL_MACHINE
-from virtualserver.api.support.virtual_server import VIRTUAL_SERVER
+from virtualserver.api.support.virtual_server import STORAGE_CLASS, VIRTUAL_SERVER, written
 from virtualserver.api.virtualserver import decode
 from virtualserver.plan import planning
 from virtualserver.plan.children import Children
@@ -269,6 +269,7 @@ def _without_template(objects: dict[str, Any]) -> Any:
         ),
         ({"readinessProbe": {"httpGet": {"port": 80}}}, "spec.readinessProbe.tcpSocket"),
         ({"livenessProbe": {"tcpSocket": None, "periodSeconds": 3}}, "spec.livenessProbe"),
+        (_root(serial="ä" * 11), "what follows the first 20 bytes of spec.storage.root.serial"),
     ],
 )
 def test_what_of_a_field_has_no_effect_is_named(
@@ -277,6 +278,15 @@ def test_what_of_a_field_has_no_effect_is_named(
     told = applied(plan_of(change, running)).message
     listed = next((part for part in told.split("; ") if part.endswith(": no effect here")), told)
     assert words in listed.removesuffix(": no effect here").split(", "), told
+
+
+@pytest.mark.parametrize(("word", "is_named"), [("yes", True), ("True", True), ("true", False), ("false", False)])
+def test_a_wish_to_keep_the_disk_that_is_no_such_wish_is_named(word: str, is_named: bool) -> None:
+    """Or the disk would be gone with the server, of which the user thought otherwise."""
+    manifest = virtualservers.a_manifest()
+    manifest["metadata"]["annotations"] = {names.KEEP_DISK: word}
+    told = without_effect(VIRTUAL_SERVER, written(decode(manifest)), served={STORAGE_CLASS: SITE.storage_classes})
+    assert told == ([f"metadata.annotations[{names.KEEP_DISK}]"] if is_named else [])
 
 
 def test_a_region_without_a_pool_is_named_whether_or_not_an_address_is_asked_for(running: list[dict[str, Any]]) -> None:

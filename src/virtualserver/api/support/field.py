@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-__all__ = ["Effect", "Field", "Limit", "Table", "field_of", "obstacles", "without_effect"]
+__all__ = ["SERIAL_BYTES", "Effect", "Field", "Limit", "Table", "field_of", "obstacles", "without_effect"]
+
+SERIAL_BYTES: Final = 20
+"""Of a disk's serial number, which a guest sees. Source: virtio 1.2, 5.2.6.1 (VIRTIO_BLK_T_GET_ID)."""
 
 _NOTHING: Final = (False, "")
 """Values that ask for nothing, unless a field has others."""

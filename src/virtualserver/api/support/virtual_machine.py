@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from virtualserver.api.support.field import Effect, Field, Limit, Table
+from virtualserver.api.support.field import SERIAL_BYTES, Effect, Field, Limit, Table
 from virtualserver.api.support.probe import at, probe_fields
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ def _has_loose_volume(spec: Mapping[str, Any]) -> bool:
     """Return whether a volume has no disk of its name, so that the guest does not see it."""
     disks = {one.get("name") for one in at(spec, "domain.devices.disks") or ()}
     return any(one.get("name") not in disks for one in at(spec, "volumes") or ())
+
+
+def _has_long_serial(spec: Mapping[str, Any]) -> bool:
+    disks = at(spec, "domain.devices.disks") or ()
+    return any(len(str(one.get("serial") or "").encode()) > SERIAL_BYTES for one in disks)
 
 
 def _has_ipv6_nameserver(spec: Mapping[str, Any]) -> bool:
@@ -86,6 +91,12 @@ def _domain(path: str) -> tuple[Field, ...]:
 def _devices(path: str) -> tuple[Field, ...]:
     devices = f"{path}.domain.devices"
     disk, card = f"{devices}.disks[]", f"{devices}.interfaces[]"
+    serial = _limit(
+        path,
+        f"what follows the first {SERIAL_BYTES} bytes of {disk}.serial",
+        _has_long_serial,
+        "a virtio disk has no room for more",
+    )
     return (
         Field(f"{devices}.autoattachGraphicsDevice", Effect.NAMED, "it is there", usual=_TRUE),
         Field(f"{devices}.autoattachMemBalloon", Effect.NAMED, "there is none"),
@@ -105,7 +116,7 @@ def _devices(path: str) -> tuple[Field, ...]:
         Field(f"{disk}.disk.pciAddress", Effect.NAMED),
         Field(f"{disk}.disk.readonly", Effect.NEXT_START),
         Field(f"{disk}.lun", Effect.NAMED, "the guest has a plain disk", even_empty=True),
-        Field(f"{disk}.serial", Effect.NEXT_START),
+        Field(f"{disk}.serial", Effect.NEXT_START, limits=(serial,)),
         Field(f"{card}.name", Effect.NEXT_START),
         Field(f"{card}.acpiIndex", Effect.NAMED),
         Field(f"{card}.bootOrder", Effect.NAMED, "no guest starts from a network"),

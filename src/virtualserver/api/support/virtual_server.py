@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from virtualserver.api.support.field import Effect, Field, Limit, Table
+from virtualserver.api import names
+from virtualserver.api.support.field import SERIAL_BYTES, Effect, Field, Limit, Table
 from virtualserver.api.support.probe import at, probe_fields
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ STORAGE_CLASS: Final = "spec.storage.root.storageClassName"
 
 _NO_SUCH_KEY: Final = "names and keys that no Secret can have"
 _FIRST_START: Final = "the guest is told once, at its first start; a change is named"
+_KEEP: Final = ("true", "false")
 _ALONE: Final = "with `disableK8sNetworking`"
 
 
@@ -45,7 +47,18 @@ def _is_windows_with_options(manifest: Mapping[str, Any]) -> bool:
 
 VIRTUAL_SERVER: Final[Table] = (
     Field("metadata.labels", Effect.NOW, "the machine has them too, while it runs, so that Services select it by them"),
-    Field("metadata.annotations", Effect.NOW, "those that `site.yaml` passes on; the others of its list are named"),
+    Field(
+        "metadata.annotations",
+        Effect.NOW,
+        "`keep-disk`, and those that `site.yaml` passes on; others that are meant for Services and machines are named",
+        limits=(
+            Limit(
+                f"metadata.annotations[{names.KEEP_DISK}]",
+                lambda server: (server["metadata"]["annotations"].get(names.KEEP_DISK) or "true") not in _KEEP,
+                "other words than `true` and `false`, so that the site's default counts",
+            ),
+        ),
+    ),
     Field(
         "spec.region",
         Effect.NOW,
@@ -101,7 +114,18 @@ VIRTUAL_SERVER: Final[Table] = (
         refused="without a `pvc` source",
         template=r"volumes\[0\]",
     ),
-    Field("spec.storage.root.serial", Effect.NEXT_START, template=r"domain\.devices\.disks\[0\]\.serial"),
+    Field(
+        "spec.storage.root.serial",
+        Effect.NEXT_START,
+        limits=(
+            Limit(
+                f"what follows the first {SERIAL_BYTES} bytes of spec.storage.root.serial",
+                lambda server: len(str(at(server, "spec.storage.root.serial") or "").encode()) > SERIAL_BYTES,
+                "a virtio disk has no room for more",
+            ),
+        ),
+        template=r"domain\.devices\.disks\[0\]\.serial",
+    ),
     Field("spec.storage.additionalDisks", Effect.OBSTACLE),
     Field("spec.storage.filesystems", Effect.OBSTACLE),
     Field("spec.storage.swap", Effect.NAMED, refused="what is no quantity"),
@@ -197,4 +221,5 @@ VIRTUAL_SERVER: Final[Table] = (
 
 def written(server: VirtualServer) -> dict[str, Any]:
     """Return a server as a user would write it, without what has the kind's default."""
-    return msgspec.to_builtins({"spec": server.spec})
+    metadata = {"labels": server.metadata.labels, "annotations": server.metadata.annotations}
+    return msgspec.to_builtins({"metadata": metadata, "spec": server.spec})
