@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
-from virtualserver.api.support.data_volume import DATA_VOLUME
+from virtualserver.api.support.data_volume import DATA_VOLUME, PERSISTENT_VOLUME_CLAIM
 from virtualserver.api.support.field import Effect
 from virtualserver.api.support.service import NETWORK_POLICY, SERVICE
 from virtualserver.api.support.virtual_machine import VIRTUAL_MACHINE
@@ -61,6 +61,11 @@ CHAPTERS: Final = (
     ),
     Chapter(
         "DataVolume", f"{_PARTLY}One that waits says so in `Ready`, with the reason `SourceNotSupported`.", DATA_VOLUME
+    ),
+    Chapter(
+        "PersistentVolumeClaim",
+        "One that is no image's and no DataVolume's says so in the same condition, with the reason `NotSupportedYet`.",
+        PERSISTENT_VOLUME_CLAIM,
     ),
     Chapter("NetworkPolicy", "What is there stays, and is not carried out either.", NETWORK_POLICY),
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.api.reasons import Reason
 from virtualserver.fabric.desired.contest import Contest
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import fields, kinds
@@ -115,9 +114,9 @@ def events_of(resource: Resource, before: Manifest, after: Manifest) -> list[Eve
 
 
 def _of_partly_applied(before: Manifest, after: Manifest) -> Iterator[Event]:
-    told, said = ((condition_of(one, names.FULLY_APPLIED) or {}).get("message") for one in (after, before))
-    if told and told != said:
-        yield Event("Warning", Reason.PARTLY_APPLIED.value, str(told))
+    told, said = (condition_of(one, names.FULLY_APPLIED) or {} for one in (after, before))
+    if told and told.get("message") != said.get("message"):
+        yield Event("Warning", str(told["reason"]), str(told.get("message", "")))
 
 
 def _of_vmi(before: Manifest, after: Manifest) -> Iterator[Event]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import schema_fields
+from virtualserver.api.support.data_volume import PERSISTENT_VOLUME_CLAIM
 from virtualserver.api.support.service import NETWORK_POLICY, SERVICE
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     ("group", "kind", "table"),
     [
         ("api/v1", "io.k8s.api.core.v1.ServiceSpec", SERVICE),
+        ("api/v1", "io.k8s.api.core.v1.PersistentVolumeClaimSpec", PERSISTENT_VOLUME_CLAIM),
         ("apis/networking.k8s.io/v1", "io.k8s.api.networking.v1.NetworkPolicySpec", NETWORK_POLICY),
     ],
 )

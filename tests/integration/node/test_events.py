@@ -62,11 +62,18 @@ def test_fault_16_what_of_an_object_has_no_effect_is_named_and_told_and_forgotte
     volume["spec"]["storage"]["storageClassName"] = "block-nvme-ord1"
     ports = [{"name": "web", "port": 80, "appProtocol": "kubernetes.io/h2c"}]
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "app"}, "spec": {"ports": ports}}
-    node.apply(volume, service, a_machine("idle", strategy="Halted", nodeSelector={"disk": "fast"}))
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "alone"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}}},
+    }
+    node.apply(volume, service, claim, a_machine("idle", strategy="Halted", nodeSelector={"disk": "fast"}))
     told_of = {
         ("service", "app"): "spec.ports[0].appProtocol: no effect here",
         ("datavolume", "disk"): "spec.storage.storageClassName: no effect here",
         ("vm", "idle"): "spec.template.spec.nodeSelector: no effect here",
+        ("pvc", "alone"): "spec: no disk is made for a claim alone: make a DataVolume, which makes its claim",
     }
 
     def told_by_conditions() -> dict[tuple[str, str], str | None]:
@@ -78,6 +85,7 @@ def test_fault_16_what_of_an_object_has_no_effect_is_named_and_told_and_forgotte
         ("Service", "app", "PartlyApplied", 1),
         ("DataVolume", "disk", "PartlyApplied", 1),
         ("VirtualMachine", "idle", "PartlyApplied", 1),
+        ("PersistentVolumeClaim", "alone", "NotSupportedYet", 1),
     )
     node.patch("vm", "idle", {"spec": {"template": {"spec": {"nodeSelector": None}}}})
     node.patch("service", "app", {"spec": {"ports": [{"name": "web", "port": 80}]}})

@@ -1,4 +1,4 @@
-"""The fields of a DataVolume. Source: CDI API v1beta1."""
+"""The fields of a DataVolume, and of a PersistentVolumeClaim that none made. Source: CDI API v1beta1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from virtualserver.api.support.field import Effect, Field, Table
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-__all__ = ["DATA_VOLUME", "served_classes"]
+__all__ = ["DATA_VOLUME", "PERSISTENT_VOLUME_CLAIM", "served_classes"]
 
 _FORMS: Final = ("spec.storage", "spec.pvc")
 """Where a DataVolume describes its claim: either way."""
@@ -46,4 +46,13 @@ DATA_VOLUME: Final[Table] = (
     ),
     *(Field(f"spec.source.{kind}", Effect.OBSTACLE, even_empty=True) for kind in _SOURCES),
     *(field for form in _FORMS for field in _claim(form)),
+)
+
+PERSISTENT_VOLUME_CLAIM: Final[Table] = (
+    Field(
+        "spec",
+        Effect.OBSTACLE,
+        "no disk is made for a claim alone: make a DataVolume, which makes its claim",
+        even_empty=True,
+    ),
 )

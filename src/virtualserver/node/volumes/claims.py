@@ -8,13 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names, quantity
+from virtualserver.api.reasons import Reason
+from virtualserver.api.support.data_volume import PERSISTENT_VOLUME_CLAIM
+from virtualserver.api.support.field import obstacles
 from virtualserver.kube import fields, kinds
-from virtualserver.kube.objects import controller_reference
+from virtualserver.kube.conditions import with_conditions
+from virtualserver.kube.objects import controller_of, controller_reference
 
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["bound_status", "capacity_of", "claim_of", "image_of"]
+__all__ = ["bound_status", "capacity_of", "claim_of", "image_of", "is_alone", "status_alone"]
 
 
 def image_of(claim: Manifest) -> str | None:
@@ -63,6 +67,19 @@ def bound_status(claim: Manifest, size: int) -> dict[str, Any]:
         "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
         "capacity": {"storage": _quantity(size)},
     }
+
+
+def is_alone(claim: Manifest) -> bool:
+    """Return whether a claim waits for a disk that nobody makes: it is no image's, and no DataVolume's."""
+    return image_of(claim) is None and controller_of(claim) is None and capacity_of(claim) is None
+
+
+def status_alone(claim: Manifest, *, now: float) -> dict[str, Any]:
+    """Return the status of a claim that is alone, which says so."""
+    told = "; ".join(f"{path}: {field.note}" for path, field in obstacles(PERSISTENT_VOLUME_CLAIM, claim).items())
+    reason = Reason.NOT_SUPPORTED_YET.value
+    conditions = [{"type": names.FULLY_APPLIED, "status": "False", "reason": reason, "message": told}]
+    return {"conditions": with_conditions(claim, conditions, now=now, owned=(names.FULLY_APPLIED,))}
 
 
 def _quantity(size: int) -> str:

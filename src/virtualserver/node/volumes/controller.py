@@ -22,7 +22,7 @@ from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node.objects import partly_applied
 from virtualserver.node.ownership import is_made_by
-from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of
+from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of, is_alone, status_alone
 from virtualserver.node.volumes.copies import Copies
 from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
 from virtualserver.node.volumes.grants import Grants
@@ -140,6 +140,9 @@ class VolumeController:
             await self._bind_image(claim)
         volume = self._cache.get(kinds.DATA_VOLUME, key)
         if volume is None:
+            if claim is not None and is_alone(claim):
+                status = status_alone(claim, now=time.time())
+                await self._writer.write_status(kinds.PERSISTENT_VOLUME_CLAIM, claim, status)
             self._queues.sweep_soon()
             return None
         if volume["metadata"].get("deletionTimestamp"):

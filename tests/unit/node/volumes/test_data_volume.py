@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from virtualserver.api import names
-from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of
+from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, is_alone, status_alone
 from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
 from virtualserver.node.waits import Wait
 
@@ -75,3 +75,15 @@ def test_a_bound_claim_has_its_size_as_people_write_it(size: int, text: str) -> 
     status = bound_status({"spec": {}}, size)
     assert status["capacity"] == {"storage": text}
     assert capacity_of({"status": status}) == size
+
+
+def test_a_claim_is_alone_where_nobody_makes_its_disk() -> None:
+    alone: dict[str, Any] = {"metadata": {"name": "a"}, "spec": {}, "status": {"phase": "Pending"}}
+    assert is_alone(alone)
+    (told,) = status_alone(alone, now=0)["conditions"]
+    assert (told["type"], told["reason"]) == (names.FULLY_APPLIED, "NotSupportedYet")
+    assert told["message"] == "spec: no disk is made for a claim alone: make a DataVolume, which makes its claim"
+    maker = {"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "DataVolume", "name": "a", "uid": "u", "controller": True}
+    assert not is_alone({**alone, "metadata": {"ownerReferences": [maker]}})
+    assert not is_alone({**alone, "metadata": {"annotations": {names.IMAGE: "sha256:00"}}})
+    assert not is_alone({**alone, "status": {"capacity": {"storage": "1Gi"}}}), "of a disk that was let go of"
