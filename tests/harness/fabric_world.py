@@ -135,9 +135,9 @@ class Node:
         return listener
 
     @contextlib.contextmanager
-    def serving(self, port: int, *, protocol: str = "tcp") -> Generator[Server, None, None]:
-        """Answer on a port with the address that is seen there."""
-        server = Server(self, port, protocol)
+    def serving(self, port: int, *, protocol: str = "tcp", says: str = "") -> Generator[Server, None, None]:
+        """Answer on a port with a word, or else with the address that is seen there."""
+        server = Server(self, port, protocol, says)
         try:
             yield server
         finally:
@@ -145,9 +145,10 @@ class Node:
 
 
 class Server:
-    """Tells everyone the address it sees; TCP then repeats what it hears."""
+    """Tells everyone a word, or else the address it sees; TCP then repeats what it hears."""
 
-    def __init__(self, node: Node, port: int, protocol: str) -> None:
+    def __init__(self, node: Node, port: int, protocol: str, says: str = "") -> None:
+        self._says = says
         self._socket = node.socket(socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("0.0.0.0", port))
@@ -169,7 +170,7 @@ class Server:
         while not self._ended:
             with contextlib.suppress(OSError):
                 _, peer = self._socket.recvfrom(2000)
-                self._socket.sendto(peer[0].encode(), peer)
+                self._socket.sendto((self._says or peer[0]).encode(), peer)
 
     def _tcp(self) -> None:
         while not self._ended:
@@ -179,7 +180,7 @@ class Server:
                     if ready is self._socket:
                         connection, peer = self._socket.accept()
                         self._open.append(connection)
-                        connection.sendall(peer[0].encode())
+                        connection.sendall((self._says or peer[0]).encode())
                     elif heard := ready.recv(65536):
                         ready.sendall(heard)
                     else:

@@ -237,10 +237,8 @@ def _maps(seen: Seen) -> Iterator[str]:
     for address in announced:
         if address in guarded or address not in granted:
             yield f"announced: {address} is on the NIC {guarded.get(address)}, granted: {address in granted}"
-    for entry, target in seen.elements.items():
-        if entry.kind not in (entries.PUBLISHED[4], entries.WITHHELD[4]):
-            continue
-        (front, protocol, port), leads_to = entry.key.split(" . "), target.split(" . ")[0]
+    for key, target in _led(seen):
+        (front, protocol, port), leads_to = key.split(" . "), target.split(" . ")[0]
         if front in seen.on_host:
             # One owner for each protocol and port: the table of allocations has each once.
             if f"{protocol.upper()}/{port}" not in ports or leads_to not in guarded:
@@ -252,6 +250,16 @@ def _maps(seen: Seen) -> Iterator[str]:
             yield f"published: {front} leads to {leads_to}, which no guest has"
         if not serving.get(front, set()) & guests.get(leads_to, set()):
             yield f"published: {front} is of {serving.get(front)}, and leads to {leads_to} of {guests.get(leads_to)}"
+
+
+def _led(seen: Seen) -> Iterator[tuple[str, str]]:
+    """Yield each port that leads somewhere, with each of its targets."""
+    for entry, value in seen.elements.items():
+        if entry.kind in (entries.PUBLISHED[4], entries.WITHHELD[4]):
+            yield entry.key, value
+        elif entry.kind == entries.ENDS[4]:
+            for target in value.rpartition(":")[2].split(","):
+                yield entry.key, target
 
 
 def _floating(seen: Seen) -> Iterator[str]:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.ledger import Entry
-from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX
+from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX, chain_of
 from virtualserver.fabric.desired.options import carried, content
 from virtualserver.fabric.desired.state import (
     CARRIED,
@@ -16,12 +16,13 @@ from virtualserver.fabric.desired.state import (
     GuestLink,
     Link,
     Network,
+    PublishedPort,
     ServiceRules,
     VpcLink,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "ADMITTED",
@@ -31,6 +32,7 @@ __all__ = [
     "DHCP_HOST",
     "DHCP_OPTIONS",
     "DIRECT",
+    "ENDS",
     "FLOATING",
     "FLOATING_SOURCE",
     "FLOATING_TO",
@@ -52,6 +54,8 @@ __all__ = [
     "RESTRICTED",
     "ROUTE",
     "SELF_PAIR",
+    "SPREAD",
+    "SPREAD_TO",
     "TAP",
     "TAP_UP",
     "TENANT",
@@ -84,6 +88,13 @@ WITHHELD: Final = {4: "withheld"}
 PUBLISHED_TO: Final = {4: "published_to"}
 """As `PUBLISHED`, for some clients only. Value: ``CLIENTS : TARGET`` for each of their networks, joined by commas."""
 WITHHELD_TO: Final = {4: "withheld_to"}
+SPREAD: Final = {4: "spread"}
+"""As `PUBLISHED`, where new connections are spread over several targets. Value: ``goto`` and the chain of `ENDS`."""
+SPREAD_TO: Final = {4: "spread_to"}
+"""As `SPREAD`, for some clients only, as `PUBLISHED_TO`."""
+ENDS: Final = {4: "ends"}
+"""A chain: the key is that of the port, the value its targets, joined by commas; before them, where a client stays with
+one, for how many seconds, and a colon."""
 FLOATING: Final = {4: "floating"}
 """Key: a floating address. Value: the address of the guest that has all of its traffic."""
 FLOATING_TO: Final = {4: "floating_to"}
@@ -92,7 +103,7 @@ FLOATING_SOURCE: Final = {4: "floating_source"}
 """Key: a guest's address. Value: the floating address with which what it sends leaves."""
 DECIDED: Final = {4: "decided"}
 """Key: a floating address, protocol and port: whom `PUBLISHED` and `PUBLISHED_TO` do not have goes nowhere."""
-OPEN: Final = frozenset({*PUBLISHED.values(), *PUBLISHED_TO.values()})
+OPEN: Final = frozenset({*PUBLISHED.values(), *PUBLISHED_TO.values(), *SPREAD.values(), *SPREAD_TO.values()})
 """Kinds of ports that take new connections, from everybody or from some."""
 RESTRICTED: Final = {4: "restricted"}
 """Key: an attached address that only those who are `ADMITTED` may call."""
@@ -196,18 +207,10 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
     """
     _check_service(owner, rules)
     entries: dict[Entry, str] = {}
-    for flat, ranged, ports in (
-        (PUBLISHED, PUBLISHED_TO, rules.ports),
-        (WITHHELD, WITHHELD_TO, rules.withheld),
-    ):
-        for port in ports:
-            version, target = port.address.version, f"{port.target} . {port.target_port}"
-            key = f"{port.address} . {port.protocol.lower()} . {port.port}"
-            clients = _clients(port.clients, version)
-            if clients is None:
-                entries[Entry(flat[version], key)] = target
-            elif clients:
-                entries[Entry(ranged[version], key)] = ",".join(f"{network} : {target}" for network in clients)
+    for several in _by_key(rules.ports).values():
+        entries |= _published(several)
+    for port in rules.withheld:
+        entries |= _leading(port, WITHHELD, WITHHELD_TO, _target(port))
     for address in rules.announced:
         entries[Entry(ANNOUNCED[address.version], str(address))] = ""
         entries[Entry(ROUTE, str(address))] = LOCAL
@@ -232,6 +235,44 @@ def of_service(owner: str, rules: ServiceRules) -> dict[Entry, str]:
     if lines:
         entries[Entry(NAMES, owner)] = content(lines)
     return entries
+
+
+def _by_key(ports: Iterable[PublishedPort]) -> dict[str, list[PublishedPort]]:
+    found: dict[str, list[PublishedPort]] = {}
+    for port in sorted(ports, key=lambda one: (int(one.target), one.target_port)):
+        found.setdefault(_key(port), []).append(port)
+    return found
+
+
+def _published(several: Sequence[PublishedPort]) -> dict[Entry, str]:
+    """Return the entries of one port of an address: an element for one target, else a chain and what leads there."""
+    first, key = several[0], _key(several[0])
+    if len(several) == 1 and first.affinity is None:
+        return _leading(first, PUBLISHED, PUBLISHED_TO, _target(first))
+    found = _leading(first, SPREAD, SPREAD_TO, f"goto {chain_of(key)}")
+    if found:
+        stays = "" if first.affinity is None else f"{first.affinity}:"
+        found[Entry(ENDS[first.address.version], key)] = stays + ",".join(map(_target, several))
+    return found
+
+
+def _leading(port: PublishedPort, flat: Mapping[int, str], ranged: Mapping[int, str], where: str) -> dict[Entry, str]:
+    """Return the entry by which a port leads somewhere, for everybody or for its clients; none where it has none."""
+    version = port.address.version
+    clients = _clients(port.clients, version)
+    if clients is None:
+        return {Entry(flat[version], _key(port)): where}
+    if not clients:
+        return {}
+    return {Entry(ranged[version], _key(port)): ",".join(f"{network} : {where}" for network in clients)}
+
+
+def _key(port: PublishedPort) -> str:
+    return f"{port.address} . {port.protocol.lower()} . {port.port}"
+
+
+def _target(port: PublishedPort) -> str:
+    return f"{port.target} . {port.target_port}"
 
 
 def _reverse(address: Address) -> str:

@@ -20,6 +20,7 @@ _KINDS: Final = {
     entries.BRIDGE: "bridge",
     entries.ROUTE: "route to",
     **dict.fromkeys((*entries.PUBLISHED.values(), *entries.PUBLISHED_TO.values()), "published port"),
+    **dict.fromkeys((*entries.SPREAD.values(), *entries.SPREAD_TO.values(), *entries.ENDS.values()), "published port"),
     **dict.fromkeys((*entries.WITHHELD.values(), *entries.WITHHELD_TO.values()), "withheld port"),
     **dict.fromkeys(entries.ANNOUNCED.values(), "announced address"),
     **dict.fromkeys(

@@ -229,6 +229,8 @@ class LinkKey(NamedTuple):
 class PublishedPort:
     """Traffic to one port of an address goes to a guest's port, with its source kept.
 
+    Of several that differ in their target only, each takes its share of new connections.
+
     Attributes:
         address: A LoadBalancer address or a ClusterIP.
         port: 1..65535.
@@ -237,6 +239,8 @@ class PublishedPort:
         target_port: 1..65535.
         clients: From where the port may be called, networks of either family; those of the address's own family count.
             None: from everywhere.
+        affinity: For so many seconds after its last new connection a client's next one goes to the same target. None:
+            each goes where its turn is.
     """
 
     address: Address
@@ -245,6 +249,7 @@ class PublishedPort:
     target: Address
     target_port: int
     clients: tuple[Network, ...] | None = None
+    affinity: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.fabric.desired.state import CARRIED
-from virtualserver.fabric.kernel import answering, neighbours, routing, ruleset, settings, uplinks
+from virtualserver.fabric.kernel import answering, elements, neighbours, routing, ruleset, settings, uplinks
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.host_ports import HostPorts
 from virtualserver.fabric.kernel.loaded import LoadedRules
@@ -85,7 +85,7 @@ class Attachment:
         """The machine's own address, where a pool is that and as it was last seen; None: it has none."""
         self._run = run_folder
         self._ports = HostPorts(run_folder / "host-ports.json")
-        self._rules_inside = LoadedRules(run_folder, "namespace", ruleset.TABLES)
+        self._rules_inside = LoadedRules(run_folder, "namespace", ruleset.TABLES, again=elements.chains_again)
         self._rules_in_host = LoadedRules(run_folder, "host", [("inet", table)])
         self._answered = answering.Answered(run_folder / "answered.json", ranges.uplink)
         self._record = record

@@ -44,6 +44,7 @@ class Flows:
         protocol: ``tcp`` or ``udp``.
         port: That the opener called; None with `to`: any, of any protocol.
         spared: Flows that were opened from these networks do not count.
+        kept: Nor do flows that these answer.
     """
 
     by: Address | None = None
@@ -53,6 +54,7 @@ class Flows:
     protocol: str = "tcp"
     port: int | None = None
     spared: tuple[Network, ...] = ()
+    kept: tuple[Address, ...] = ()
 
 
 def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
@@ -74,6 +76,8 @@ def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
         for found in _ask(netfilter.socket, _message(flows, original, reply), _GET, _DUMP):
             opened = _tuple(flows, found.get_attr("CTA_TUPLE_ORIG"))
             if any(ip_address(opened.saddr) in network for network in flows.spared):
+                continue
+            if flows.kept and ip_address(_tuple(flows, found.get_attr("CTA_TUPLE_REPLY")).saddr) in flows.kept:
                 continue
             message = _message(flows, opened, None)
             _ask(netfilter.socket, message, _DELETE, _ACKNOWLEDGE)

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["change", "fit", "read"]
 
-_FLAT: Final = frozenset((*entries.PUBLISHED.values(), *entries.WITHHELD.values(), *entries.FLOATING.values()))
+_FLAT: Final = frozenset(
+    (*entries.PUBLISHED.values(), *entries.WITHHELD.values(), *entries.SPREAD.values(), *entries.FLOATING.values())
+)
 _FLOATING: Final = frozenset((*entries.FLOATING.values(), *entries.FLOATING_TO.values()))
-_PORTS: Final = (_FLAT | frozenset((*entries.PUBLISHED_TO.values(), *entries.WITHHELD_TO.values()))) - _FLOATING
+_PORTS: Final = frozenset({*entries.OPEN, *entries.WITHHELD.values(), *entries.WITHHELD_TO.values()})
+_ENDS: Final = frozenset(entries.ENDS.values())
 
 _DEVICES: Final = frozenset((entries.BRIDGE, entries.TAP, entries.TAP_UP, entries.PORT, entries.ROUTE))
 
@@ -118,24 +121,16 @@ def cuts(delta: Delta) -> list[conntrack.Flows]:
 
     So are those of clients that may not call it any more.
     A port that leads elsewhere, or to nobody for a while, is still there: its TCP connections stay where they are until
-    they end, or their guest does. A UDP flow, which never ends by itself, follows the port to another guest.
+    they end, or their guest does. A UDP flow, which never ends by itself, follows the port to another guest, unless its
+    own is still one of several.
     Source: kube-proxy, which clears the UDP flows of an endpoint that is no longer ready, and no TCP flows.
 
     A floating address that goes to another guest, or to none, takes no flow along: those that came to it end, and those
     that left with it. So do those to a port of it that is published from now on.
     """
-    stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _PORTS}
-    found: list[conntrack.Flows] = []
+    found = [*_of_ports(delta)]
     for entry, value in delta.removed.items():
-        if entry.kind in _PORTS:
-            address, protocol, port = entry.key.split(" . ")
-            before, after = _port(entry, value), stays.get(entry.key)
-            flows = conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port))
-            if after is None or (protocol == "udp" and after.target != before.target):
-                found.append(flows)
-            elif after.clients is not None and after.clients != before.clients:
-                found.append(dataclasses.replace(flows, spared=after.clients))
-        elif entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
+        if entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
             found.append(conntrack.Flows(by=ip_address(entry.key)))
             found.append(conntrack.Flows(answered_by=ip_address(entry.key)))
     found += _floated(delta)
@@ -149,6 +144,42 @@ def cuts(delta: Delta) -> list[conntrack.Flows]:
         conntrack.Flows(to=ip_address(address), spared=_admitted(address, delta.added))
         for address in _newly_restricted(delta)
     ]
+
+
+def _of_ports(delta: Delta) -> Iterator[conntrack.Flows]:
+    """Yield the flows of ports that are gone, that some may not call any more, or of which a target is gone."""
+    ports = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _PORTS}
+    targets = _targets(delta.added)
+    left = _targets(delta.removed)
+    for entry, value in delta.removed.items():
+        if entry.kind in _PORTS:
+            before, after = _port(entry, value), ports.get(entry.key)
+            if after is None:
+                left.pop(entry.key, None)
+                yield _flows(entry.key)
+            elif after.clients is not None and after.clients != before.clients:
+                yield dataclasses.replace(_flows(entry.key), spared=after.clients)
+    for key, several in left.items():
+        flows = _flows(key)
+        if flows.protocol == "udp" and key in targets and several - targets[key]:
+            stay = sorted(ip_address(one.partition(" . ")[0]) for one in several & targets[key])
+            yield dataclasses.replace(flows, kept=tuple(stay))
+
+
+def _targets(changed: Entries) -> dict[str, set[str]]:
+    """Return whom ports lead to, by the port; of one that is spread, what its chain says."""
+    found: dict[str, set[str]] = {}
+    for entry, value in changed.items():
+        if entry.kind in _ENDS:
+            found[entry.key] = set(value.rpartition(":")[2].split(","))
+        elif entry.kind in _PORTS and not (target := _port(entry, value).target).startswith("goto "):
+            found[entry.key] = {target}
+    return found
+
+
+def _flows(port: str) -> conntrack.Flows:
+    address, protocol, number = port.split(" . ")
+    return conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(number))
 
 
 def _floated(delta: Delta) -> Iterator[conntrack.Flows]:
@@ -166,10 +197,8 @@ def _floated(delta: Delta) -> Iterator[conntrack.Flows]:
     begins = {entry.key for entry in delta.added if entry.kind in _FLOATING}
     begins -= {entry.key for entry in delta.removed if entry.kind in _FLOATING}
     for entry in delta.added:
-        if entry.kind in entries.DECIDED.values():
-            address, protocol, port = entry.key.split(" . ")
-            if address not in begins:
-                yield conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(port))
+        if entry.kind in entries.DECIDED.values() and entry.key.partition(" . ")[0] not in begins:
+            yield _flows(entry.key)
 
 
 def _newly_restricted(delta: Delta) -> list[str]:

@@ -1,4 +1,7 @@
-"""From entries to elements of the namespace's sets and maps and back, in the language of nft; pure."""
+"""From entries to elements of the namespace's sets and maps and back, in the language of nft; pure.
+
+The chains to which elements lead stand with them, as they are not the same for every installation either.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
+from virtualserver.fabric.kernel import spreading
 from virtualserver.fabric.kernel.ruleset import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["SETS", "Set", "elements", "transaction"]
+__all__ = ["SETS", "Set", "chains_again", "elements", "transaction"]
 
 
 class Set(NamedTuple):
@@ -49,27 +53,41 @@ SETS: Final[Mapping[str, Set]] = {
         (*entries.FLOATING.values(), *entries.FLOATING_SOURCE.values(), *entries.DECIDED.values()), Set("inet", 0)
     ),
     **dict.fromkeys(entries.FLOATING_TO.values(), Set("inet", 0, several=True)),
+    **dict.fromkeys(entries.SPREAD.values(), Set("inet", 0)),
+    **dict.fromkeys(entries.SPREAD_TO.values(), Set("inet", 0, several=True)),
     **dict.fromkeys(entries.RESTRICTED.values(), Set("inet", 0)),
     **dict.fromkeys(entries.ADMITTED.values(), Set("inet", 0, several=True)),
 }
 """Each set and map by its name, which is that of the kind of entries."""
 
-
+_TABLE: Final = f"inet {TABLE}"
 _DIGITS: Final = {entries.GUARD_DHCP: 12, entries.GUARD_OWN: 8}
 """The kinds of which a field is a number, and how many hexadecimal digits it has."""
 _PRINTED: Final = re.compile(
-    r"^table (?P<family>\w+) (?P<table>\S+) \{|^\t(?:set|map) (?P<set>\S+) \{|^\t\telements = \{(?P<elements>[^}]*)\}",
+    r"^table (?P<family>\w+) (?P<table>\S+) \{|^\t(?:set|map) (?P<set>\S+) \{|^\t\telements = \{(?P<elements>[^}]*)\}|"
+    + spreading.CHAIN,
     re.MULTILINE,
 )
 
 
 def transaction(delta: Delta) -> list[str]:
     """Return the commands that change the elements of a delta, taking away before they add; none where it has none."""
-    return [*_commands("delete", delta.removed), *_commands("add", delta.added)]
+    gone = {entry: value for entry, value in delta.removed.items() if entry not in delta.added}
+    return [
+        *_commands("delete", delta.removed),
+        *spreading.removed(_TABLE, gone),
+        *spreading.filled(_TABLE, delta.added),
+        *_commands("add", delta.added),
+    ]
+
+
+def chains_again(text: str) -> list[str]:
+    """Return the commands that fill the chains which nft prints among our sets and maps anew, as they are."""
+    return [*spreading.filled(_TABLE, {entry: value for entry, value in elements(text).items() if value})]
 
 
 def elements(text: str) -> dict[Entry, str]:
-    """Return the elements that nft prints in our sets and maps, as entries."""
+    """Return the elements that nft prints in our sets and maps, and the chains they lead to, as entries."""
     found: dict[Entry, str] = {}
     several: dict[Entry, list[str]] = {}
     family, kind = "", ""
@@ -78,6 +96,9 @@ def elements(text: str) -> dict[Entry, str]:
             family = match["family"] if match["table"] == TABLE else ""
         elif match["set"]:
             kind = match["set"]
+        elif match["chain"]:
+            if family == "inet":
+                found.update([spreading.entry_of(match["chain"], match["body"])])
         elif kind in SETS and SETS[kind].family == family:
             for element in match["elements"].split(","):
                 key, _, value = element.strip().partition(" : ")

@@ -21,14 +21,24 @@ __all__ = ["LoadedRules"]
 class LoadedRules:
     """The rules of some tables."""
 
-    def __init__(self, folder: Path, name: str, tables: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        tables: Iterable[tuple[str, str]],
+        *,
+        again: Callable[[str], list[str]] | None = None,
+    ) -> None:
         """Name them.
 
         Args:
             folder: Where what was loaded is remembered.
             name: Where the tables are, in words.
             tables: By family and name.
+            again: Returns, of what nft prints, the commands that put back in the same transaction what is not of these
+                rules and goes with them while they are loaded anew; None: nothing is.
         """
+        self._again = again
         self._file = folder / f"rules-{name}.json"
         self._name = name
         self._tables = [" ".join(table) for table in tables]
@@ -52,7 +62,7 @@ class LoadedRules:
             return []
         file.unlink(missing_ok=True)  # until what stands is known to be what was loaded
         try:
-            netfilter.load([text])
+            netfilter.load([text, *(self._again(netfilter.tables()) if self._again else ())])
         except KernelError:
             # What stands may be such that nothing can be added to it: a chain of another hook, a set of another type.
             netfilter.load([*(f"add table {table}\ndelete table {table}" for table in self._tables), text])

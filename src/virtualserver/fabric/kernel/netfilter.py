@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
+from virtualserver.fabric.kernel import spreading
 from virtualserver.fabric.kernel.errors import KernelError
 
 if TYPE_CHECKING:
@@ -183,11 +184,11 @@ class Netfilter:
 
 
 def rules_of(text: str, tables: Iterable[tuple[str, str]]) -> str:
-    """Return some tables, by family and name, of what nft prints, without their elements; pure."""
+    """Return some tables, by family and name, of what nft prints, without elements and what they lead to; pure."""
     sections = re.split(r"^(?=table )", text, flags=re.MULTILINE)
     wanted = [f"table {family} {name} {{" for family, name in tables]
     found = [section for begin in wanted for section in sections if section.startswith(begin)]
-    return re.sub(r"\n\t\telements = \{[^}]*\}", "", "".join(found))
+    return spreading.without(re.sub(r"\n\t\telements = \{[^}]*\}", "", "".join(found)))
 
 
 def refused_element(said: str) -> str:

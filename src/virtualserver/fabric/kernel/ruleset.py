@@ -108,6 +108,13 @@ table inet virtualserver {{
   map withheld_to {{
     type ipv4_addr . inet_proto . inet_service . ipv4_addr : ipv4_addr . inet_service; flags interval;
   }}
+  # ports whose new connections are spread over several targets, each by a chain of its own; the same for some clients
+  # only; and with which target a client stays, by that one's address, where its Service says so: the chains fill it
+  map spread {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  map spread_to {{ type ipv4_addr . inet_proto . inet_service . ipv4_addr : verdict; flags interval; }}
+  map affinity {{
+    type ipv4_addr . inet_proto . inet_service . ipv4_addr : mark; size 65535; flags dynamic,timeout;
+  }}
   # floating addresses and the guests that have all of their traffic; the same for some clients only; with which of them
   # what a guest sends leaves; and ports of theirs that are published, or withheld, and float for nobody
   map floating {{ type ipv4_addr : ipv4_addr; }}
@@ -321,6 +328,8 @@ table inet virtualserver {{
     # no port is open to everybody and to some, and no address floats for both
     dnat ip to ip daddr . meta l4proto . th dport map @published
     meta l4proto {{ tcp, udp }} dnat ip to ip daddr . meta l4proto . th dport . ip saddr map @published_to
+    ip daddr . meta l4proto . th dport vmap @spread
+    meta l4proto {{ tcp, udp }} ip daddr . meta l4proto . th dport . ip saddr vmap @spread_to
     ip daddr . meta l4proto . th dport @decided accept
     # what is left of an address that floats goes to its guest, whatever the protocol
     dnat ip to ip daddr map @floating

@@ -230,15 +230,7 @@ class ServiceController:
             del self._uids[key]
         if service is None or uid is None or self._namespace(service) is None:
             return None
-        look = self._look(service, self._sharing(service))
-        wanted = self._rules(service, look)
-        if self._applied.get(uid) != wanted or self._dataplane.why_left_out(uid):
-            self._uids[key] = uid
-            if await self._put(uid, wanted):
-                self._look_at_others_of(look.floats, key)
-                self._look_at_those_that_float(look.sharing, key)
-            for vmi in relations.waiting_vmis(self._cache, service):
-                self._queues.vmis.add(vmi)
+        look = await self._bring(service)
         # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
         is_going = bool(service["metadata"].get("deletionTimestamp"))
         refused = "" if is_going else await self._write_slices(service, look.members)
@@ -249,6 +241,30 @@ class ServiceController:
             return _REFUSED_SECONDS
         granted = look.granted
         return granted.retry_seconds if isinstance(granted, Wait) and granted.reason in PASSING else None
+
+    async def withdraw(self, vmi: Manifest) -> None:
+        """Have the Services that lead to a VMI whose machine has ended lead to others, where others are ready.
+
+        To be done before its link goes, or some of the connections that are opened meanwhile would lead nowhere.
+        """
+        for key in relations.services_of(self._cache, vmi):
+            service = self._cache.get(kinds.SERVICE, key)
+            if service is not None and service["metadata"]["uid"] in self._applied:
+                await self._bring(service)
+
+    async def _bring(self, service: Manifest) -> _Look:
+        """Look at a Service, and bring it into the data plane unless it is there as it should be."""
+        key, uid = key_of(service), service["metadata"]["uid"]
+        look = self._look(service, self._sharing(service))
+        wanted = self._rules(service, look)
+        if self._applied.get(uid) != wanted or self._dataplane.why_left_out(uid):
+            self._uids[key] = uid
+            if await self._put(uid, wanted):
+                self._look_at_others_of(look.floats, key)
+                self._look_at_those_that_float(look.sharing, key)
+            for vmi in relations.waiting_vmis(self._cache, service):
+                self._queues.vmis.add(vmi)
+        return look
 
     async def _put(self, uid: str, wanted: ServiceRules) -> bool:
         """Bring rules into the data plane, and return whether it takes them; else it knows why.

@@ -45,8 +45,19 @@ class Backend:
 
 
 def is_ready(service: Manifest, vmi: Manifest) -> bool:
-    """Return whether a Service sends traffic to a VMI."""
-    return bool(service["spec"].get("publishNotReadyAddresses")) or is_true(vmi, "Ready")
+    """Return whether a Service sends new connections to a VMI: it is ready, and is not told to end."""
+    is_ending = bool(vmi["metadata"].get("deletionTimestamp"))
+    return bool(service["spec"].get("publishNotReadyAddresses")) or (is_true(vmi, "Ready") and not is_ending)
+
+
+def _serving(service: Manifest, running: Sequence[Backend]) -> list[Address]:
+    """Return the addresses of those that new connections go to: all that are ready.
+
+    Where none is, those that are only told to end go on: they answer as long as they can. Source: kube-proxy.
+    """
+    ready = [member for member in running if is_ready(service, member.vmi)]
+    serving = ready or [member for member in running if is_true(member.vmi, "Ready")]
+    return [address for member in serving for address in member.addresses]
 
 
 def named_target_ports(service: Manifest) -> list[str]:
@@ -88,8 +99,7 @@ def rules_of(
         floats: Where the granted addresses float to as a whole; None: each port goes its own way.
     """
     running = sorted((member for member in members if member.addresses), key=lambda member: age_of(member.vmi))
-    # One port of one address goes to one guest: the oldest that is ready.
-    targets = [address for member in running if is_ready(service, member.vmi) for address in member.addresses]
+    targets = _serving(service, running)
     cluster_ips = _cluster_ips(service)
     metadata = service["metadata"]
     own = cluster_ips or list(dict.fromkeys(targets))
@@ -105,11 +115,11 @@ def rules_of(
     if floats is not None:
         fronts = {address: clients for address, clients in fronts.items() if address not in granted}
     ports = frozenset(_ports(service, fronts, targets))
-    of_all = [address for member in running for address in member.addresses]
+    oldest = [address for member in running[:1] for address in member.addresses]
     taken = {_front(port) for port in ports}
     return ServiceRules(
         ports=ports,
-        withheld=frozenset(port for port in _ports(service, fronts, of_all) if _front(port) not in taken),
+        withheld=frozenset(port for port in _ports(service, fronts, oldest) if _front(port) not in taken),
         restricted={} if restricted is None else dict.fromkeys(on_nics, restricted),
         announced=frozenset() if is_attached or on_host else frozenset(granted) - frozenset(on_guests),
         names={name: tuple(own)} if own else {},
@@ -144,16 +154,23 @@ def _numbers(services: Iterable[Manifest]) -> frozenset[tuple[Protocol, int]]:
 def _ports(
     service: Manifest, fronts: Mapping[Address, tuple[Network, ...] | None], targets: Sequence[Address]
 ) -> Iterable[PublishedPort]:
-    """Yield a Service's ports of some addresses, each with its clients."""
+    """Yield a Service's ports of some addresses, each with its clients, once for each target."""
+    affinity = _affinity(service)
     for front, clients in fronts.items():
-        target = next((address for address in targets if address.version == front.version), None)
-        if target is None:
-            continue
+        own = [address for address in targets if address.version == front.version]
         for port in fields.items(service, "spec", "ports"):
             target_port = port.get("targetPort") or port["port"]
             if isinstance(target_port, int):
                 protocol = port.get("protocol", "TCP")
-                yield PublishedPort(front, port["port"], protocol, target, target_port, clients)
+                for target in own:
+                    yield PublishedPort(front, port["port"], protocol, target, target_port, clients, affinity)
+
+
+def _affinity(service: Manifest) -> int | None:
+    """Return for how many seconds a client stays with a guest; None: it does not."""
+    if service["spec"].get("sessionAffinity") != "ClientIP":
+        return None
+    return int(fields.mapping(service, "spec", "sessionAffinityConfig", "clientIP").get("timeoutSeconds") or 10800)
 
 
 def _front(port: PublishedPort) -> tuple[Address, str, int]:
@@ -202,10 +219,10 @@ def _of_family(member: Backend, family: int) -> list[str]:
 def _endpoint(service: Manifest, member: Backend, family: int, node: str) -> dict[str, Any]:
     vmi = member.vmi
     terminating = bool(vmi["metadata"].get("deletionTimestamp"))
-    ready = is_ready(service, vmi)
+    serving = bool(service["spec"].get("publishNotReadyAddresses")) or is_true(vmi, "Ready")
     return {
         "addresses": _of_family(member, family)[:1],
-        "conditions": {"ready": ready and not terminating, "serving": ready, "terminating": terminating},
+        "conditions": {"ready": is_ready(service, vmi), "serving": serving, "terminating": terminating},
         "nodeName": node,
         "targetRef": {
             "kind": "VirtualMachineInstance",

@@ -235,7 +235,8 @@ class VmiController:
             return
         _logger.info("%s: machine ended: %s", machine.spec.name, machine.state.message)
         wanted = status.after_end(vmi, machine.state, now=time.time())
-        await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted)
+        ended = await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted)
+        await self._services.withdraw(ended or vmi)
         await self._clean(vmi["metadata"]["uid"])
 
     async def _release(self, vmi: Manifest) -> None:
@@ -246,6 +247,7 @@ class VmiController:
             # It stays, for whoever has these finalizers, and shows no longer what is about to be free.
             wanted = status.released(vmi, now=time.time())
             vmi = await self._writer.write_status(kinds.VIRTUAL_MACHINE_INSTANCE, vmi, wanted) or vmi
+        await self._services.withdraw(vmi)
         await self._clean(vmi["metadata"]["uid"])
         self._attempts.forget(vmi["metadata"]["uid"])
         if names.NODE_FINALIZER in finalizers:

@@ -113,6 +113,29 @@ def test_fault_16_a_port_is_published_to_its_clients_only(
     assert of_service("uid", ServiceRules(frozenset({port}))) == expected
 
 
+def several(
+    *targets: int, affinity: int | None = None, clients: tuple[IPv4Network | IPv6Network, ...] | None = None
+) -> dict[Entry, str]:
+    """Return the entries of a port with some targets."""
+    address = ip_address("203.0.113.7")
+    ports = [
+        PublishedPort(address, 53, "UDP", ip_address(f"10.42.0.{target}"), 53, clients, affinity) for target in targets
+    ]
+    return of_service("uid", ServiceRules(frozenset(ports)))
+
+
+def test_a_port_with_one_target_is_one_element_and_with_several_a_chain_and_what_leads_there() -> None:
+    key, chain = "203.0.113.7 . udp . 53", "goto spread_203.0.113.7_udp_53"
+    assert several(2) == {Entry("published", key): "10.42.0.2 . 53"}
+    ends = "10.42.0.3 . 53,10.42.0.20 . 53"
+    assert several(20, 3) == {Entry("spread", key): chain, Entry("ends", key): ends}
+    assert several(20, 3, affinity=60) == {Entry("spread", key): chain, Entry("ends", key): f"60:{ends}"}
+    assert several(3, affinity=60)[Entry("ends", key)] == "60:10.42.0.3 . 53", "who it is has to be remembered"
+    some = several(20, 3, clients=clients_of("10.0.0.0/8", "192.0.2.7"))
+    assert some == {Entry("spread_to", key): f"10.0.0.0/8 : {chain},192.0.2.7 : {chain}", Entry("ends", key): ends}
+    assert several(20, 3, clients=()) == {}
+
+
 @pytest.mark.parametrize(
     ("clients", "expected"),
     [

@@ -70,6 +70,51 @@ def test_fault_34_flows_are_cut_where_the_port_goes_and_live_on_where_its_guest_
         assert cuts(difference(entries(before), entries(after))) == cut
 
 
+UDP_PORT = PORT.replace("tcp", "udp")
+
+
+def alone(kind: str = "published") -> dict[Entry, str]:
+    return {Entry(kind, UDP_PORT): "10.42.0.2 . 22"}
+
+
+def spread(*targets: int) -> dict[Entry, str]:
+    ends = ",".join(f"10.42.0.{target} . 22" for target in targets)
+    return {Entry("spread", UDP_PORT): "goto spread_203.0.113.7_udp_22", Entry("ends", UDP_PORT): ends}
+
+
+def kept(*targets: int) -> list[Flows]:
+    return [dataclasses.replace(UDP, kept=tuple(ip_address(f"10.42.0.{target}") for target in targets))]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cut"),
+    [
+        pytest.param(spread(2, 3), spread(2, 3, 4), [], id="one comes"),
+        pytest.param(spread(2, 3, 4), spread(2, 3), kept(2, 3), id="one goes"),
+        pytest.param(alone(), spread(2, 3), [], id="one becomes several"),
+        pytest.param(alone("withheld"), spread(2, 3), [], id="one becomes several that are ready"),
+        pytest.param(spread(2, 3), alone(), kept(2), id="several become one"),
+        pytest.param(spread(2, 3), alone("withheld"), kept(2), id="none is ready"),
+        pytest.param(spread(2, 3), spread(4, 5), kept(), id="all are others"),
+        pytest.param(spread(2, 3), {}, kept(), id="the port goes"),
+    ],
+)
+def test_a_udp_flow_lives_as_long_as_its_own_guest_is_one_of_several(
+    before: dict[Entry, str], after: dict[Entry, str], cut: list[Flows]
+) -> None:
+    assert cuts(difference(before, after)) == cut
+
+
+def test_fault_16_clients_that_may_not_call_several_any_more_are_cut_and_no_others() -> None:
+    chain = "goto spread_203.0.113.7_udp_22"
+    everybody, ends = {Entry("spread", UDP_PORT): chain}, {Entry("ends", UDP_PORT): "10.42.0.2 . 22,10.42.0.3 . 22"}
+    some = {Entry("spread_to", UDP_PORT): f"10.0.0.0/8 : {chain}"}
+    spared = [dataclasses.replace(UDP, spared=(ip_network("10.0.0.0/8"),))]
+    assert cuts(difference(everybody | ends, some | ends)) == spared
+    assert cuts(difference(some | ends, everybody | ends)) == []
+    assert cuts(difference(spread(2, 3, 4), some | ends)) == [*spared, *kept(2, 3)]
+
+
 TEN = "10.0.0.0/8 : 10.42.0.2 . 22"
 TWO = "10.0.0.0/8 : 10.42.0.2 . 22,192.0.2.7 : 10.42.0.2 . 22"
 ELSEWHERE = "10.0.0.0/8 : 10.42.0.3 . 22"

@@ -59,3 +59,11 @@ def test_rules_are_what_is_printed_of_our_tables_without_elements() -> None:
     assert text != rules_of(PRINTED.replace("accept", "drop"), [("inet", "ours"), ("arp", "ours")])
     assert text.startswith("table inet ours {\n\tset direct {\n\t\ttype ipv4_addr\n\t}\n")
     assert text.endswith("table arp ours {\n\tchain guard {\n\t}\n}\n")
+
+
+def test_a_port_that_is_spread_over_several_targets_makes_no_other_rules() -> None:
+    spread = "\n\tchain spread_203.0.113.7_tcp_22 {\n\t\tmeta l4proto tcp dnat ip to 10.42.0.2:22\n\t}\n"
+    ours = [("inet", "ours")]
+    assert rules_of(PRINTED.replace("accept\n\t}\n", f"accept\n\t}}\n{spread}{spread}"), ours) == rules_of(
+        PRINTED, ours
+    )

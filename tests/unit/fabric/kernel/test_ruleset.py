@@ -26,7 +26,7 @@ def test_pools_are_masqueraded_on_uplinks_unless_the_network_beyond_routes_them(
 
 def test_no_set_is_of_intervals_which_do_not_stay_flat_but_where_clients_are_networks() -> None:
     text = namespace_rules(RANGES, [], 1500)
-    assert text.count("interval") == 4
+    assert text.count("interval") == 5
     assert "map published { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }" in text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from virtualserver.fabric.desired.state import PublishedPort
+from virtualserver.fabric.desired.state import PublishedPort, ServiceRules
 from virtualserver.node.services.rules import Backend, endpoint_slices, named_target_ports, rules_of
 
 ip = ipaddress.ip_address
@@ -63,15 +63,34 @@ def test_fault_34_the_ports_of_a_guest_that_is_not_ready_are_withheld_unless_the
     assert rules_of(a_service(publishNotReadyAddresses=True), members).ports
 
 
-def test_one_port_goes_to_one_guest_the_oldest_that_is_ready() -> None:
-    members = [
-        a_member("young", address="10.42.0.4", created="3"),
-        a_member("sick", address="10.42.0.3", created="1", ready=False),
-        a_member("old", address="10.42.0.2", created="2"),
-    ]
-    rules = rules_of(a_service(), members, granted=[PUBLIC])
-    assert {str(port.target) for port in rules.ports} == {"10.42.0.2"}
+def targets_of(rules: ServiceRules) -> set[str]:
+    return {str(port.target) for port in rules.ports}
+
+
+def test_a_port_goes_to_all_guests_that_are_ready_and_not_told_to_end() -> None:
+    ending = a_member("ending", address="10.42.0.5", deletionTimestamp="2026-01-01T00:00:00Z")
+    sick = a_member("sick", address="10.42.0.3", created="0", ready=False)
+    ready = [a_member("young", address="10.42.0.4", created="3"), a_member("old", address="10.42.0.2", created="2")]
+    rules = rules_of(a_service(), [sick, ending, *ready], granted=[PUBLIC])
+    assert targets_of(rules) == {"10.42.0.2", "10.42.0.4"}
+    assert len(rules.ports) == 4, "of both addresses"
     assert not rules.withheld
+    assert targets_of(rules_of(a_service(), [sick, ending])) == {"10.42.0.5"}, "it answers as long as it can"
+    alone = rules_of(a_service(), [sick, a_member("also", address="10.42.0.6", ready=False)])
+    assert not alone.ports
+    assert {str(port.target) for port in alone.withheld} == {"10.42.0.3"}
+    unready = rules_of(a_service(publishNotReadyAddresses=True), [sick, ending, *ready])
+    assert targets_of(unready) == {f"10.42.0.{number}" for number in (2, 3, 4, 5)}
+
+
+def test_a_client_stays_with_a_guest_where_the_service_says_so() -> None:
+    def affinity_of(**spec: Any) -> set[int | None]:
+        return {port.affinity for port in rules_of(a_service(**spec), [a_member()], granted=[PUBLIC]).ports}
+
+    assert affinity_of() == affinity_of(sessionAffinity="None") == {None}
+    assert affinity_of(sessionAffinity="ClientIP") == {10800}
+    minute = {"clientIP": {"timeoutSeconds": 60}}
+    assert affinity_of(sessionAffinity="ClientIP", sessionAffinityConfig=minute) == {60}
 
 
 def test_a_target_port_is_kept() -> None:
