@@ -82,6 +82,24 @@ async def test_a_guest_serves_no_dhcp_and_asks_in_its_own_name_only(village: Vil
     assert (await village.plane.leases())[OTHER_MAC] == lease
 
 
+async def test_fault_24_udp_port_67_is_a_service_like_any_other_where_it_is_published_or_attached(
+    village: Village, make_guest: world.MakeGuest
+) -> None:
+    published, attached = ip_address("203.0.113.7"), "203.0.113.9"
+    port = PublishedPort(published, 67, "UDP", ip_address(OTHER), 67)
+    await village.plane.set_service("web", ServiceRules(frozenset({port}), frozenset({published})))
+    third = await make_guest(village.plane, 4, attached)
+    for address in (str(published), attached):
+        village.internet.run("ip", "route", "add", f"{address}/32", "via", world.HOST_ADDRESS)
+    with village.victim.serving(67, protocol="udp"), third.serving(67, protocol="udp"):
+        for address in (str(published), attached):
+            assert village.internet.udp(address, 67) == world.CLIENT_ADDRESS
+            assert village.liar.udp(address, 67) == OWN
+        with pytest.raises(OSError, match="timed out"):
+            village.liar.udp(OTHER, 67, seconds=0.3)
+    assert village.victim.dhcp()
+
+
 def a_release(*, decline: bool = False) -> bytes:
     """Return a message that gives another's address back, or says that somebody else has it."""
     body = dhcp(4 if decline else 7, mac=OTHER_MAC, ciaddr="0.0.0.0" if decline else OTHER)

@@ -170,6 +170,7 @@ table inet virtualserver {{
   chain forward {{ type filter hook forward priority filter; policy drop; }}
   chain whole {{ }}
   chain udp_from_guest {{ }}
+  chain dhcp_to_others {{ }}
   chain icmp_from_guest {{ }}
   chain new_flow {{ }}
   chain called_from_outside {{ }}
@@ -236,8 +237,10 @@ table inet virtualserver {{
     goto drop_fragments
   }}
   chain to_dhcp {{
+    # what is for somebody else is judged, whole, where it is forwarded or taken in
+    ip daddr != {{ {gateway}, 255.255.255.255 }} accept
     # a request of an Ethernet card of 6 octets that no relay passed on
-    ip daddr {{ {gateway}, 255.255.255.255 }} udp sport != 67 @th,64,24 0x010106 @th,256,32 0x0 goto own_request
+    udp sport != 67 @th,64,24 0x010106 @th,256,32 0x0 goto own_request
     goto drop_dhcp
   }}
   chain own_request {{
@@ -369,10 +372,17 @@ table inet virtualserver {{
     meta l4proto icmp goto icmp_from_guest
   }}
   chain udp_from_guest {{
-    # a guest is no DHCP server, and asks none but the gateway
-    udp dport 67 goto drop_dhcp
+    # a guest is no DHCP server; but it answers who called it, which nobody does who wants an address
+    ct direction reply udp length >= 8 return
+    udp dport 67 goto dhcp_to_others
     udp sport != 67 udp length >= 8 return
     goto drop_dhcp_server
+  }}
+  chain dhcp_to_others {{
+    # a guest asks none but the gateway; what somebody publishes, or attaches, is a service like any other
+    udp sport != 67 udp length >= 8 ct status dnat return
+    udp sport != 67 udp length >= 8 ip daddr @direct return
+    goto drop_dhcp
   }}
   chain icmp_from_guest {{
     icmp type {{ echo-request, echo-reply, timestamp-request, timestamp-reply }} return
