@@ -158,9 +158,9 @@ def _of_service(before: Manifest, after: Manifest) -> Iterator[Event]:
     condition = condition_of(after, names.ADDRESS_ASSIGNED)
     if condition and condition["status"] == "False" and condition["reason"] != _reason(before, names.ADDRESS_ASSIGNED):
         yield Event("Warning", condition["reason"], str(condition.get("message", "")))
-    reason = _reason(after, names.PORTS_PUBLISHED)
-    if reason in (NO_MACHINE, RULES_REFUSED) and reason != _reason(before, names.PORTS_PUBLISHED):
-        yield Event("Warning", reason, str((condition_of(after, names.PORTS_PUBLISHED) or {}).get("message", "")))
+    condition = condition_of(after, names.PORTS_PUBLISHED)
+    if condition and condition["status"] == "False" and condition["reason"] != _reason(before, names.PORTS_PUBLISHED):
+        yield Event("Warning", condition["reason"], str(condition.get("message", "")))
 
 
 def _reason(manifest: Manifest, type: str) -> Any:

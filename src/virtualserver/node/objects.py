@@ -15,7 +15,7 @@ from virtualserver.kube import fields
 from virtualserver.kube.objects import controller_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from virtualserver.api.support.field import Table
     from virtualserver.fabric.desired.state import Address
@@ -95,7 +95,11 @@ def volume_claims(spec: Manifest) -> dict[str, bool]:
 
 
 def partly_applied(
-    table: Table, manifest: Manifest, *, served: Mapping[str, Collection[str]] | None = None
+    table: Table,
+    manifest: Manifest,
+    *,
+    served: Mapping[str, Collection[str]] | None = None,
+    also: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the condition that names what of an object has no effect here, by the table of its kind; none for nothing.
 
@@ -105,10 +109,11 @@ def partly_applied(
         table: Of its kind.
         manifest: The object.
         served: By path of a field: the values that this place serves.
+        also: What belongs to it and has no effect, in words.
     """
     owner = controller_of(manifest)
     is_servers = owner is not None and (owner["apiVersion"], owner["kind"]) == (names.API_VERSION, names.KIND)
-    told = [] if is_servers else without_effect(table, manifest, served=served)
+    told = [] if is_servers else [*without_effect(table, manifest, served=served), *also]
     if not told:
         return []
     message = f"{', '.join(told)}: no effect here"

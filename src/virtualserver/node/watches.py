@@ -10,7 +10,7 @@ from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Key, Manifest, Resource, key_of, owner_uid
 from virtualserver.node.objects import attached_service, volume_claims, vpcs_of
-from virtualserver.node.services import balancing, floating, relations, source_ranges
+from virtualserver.node.services import balancing, by_hand, floating, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
 from virtualserver.node.vmi import macs
 from virtualserver.plan import labels
@@ -36,9 +36,7 @@ WATCHES: Final = {
     kinds.DATA_VOLUME: Watch(),
     kinds.PERSISTENT_VOLUME_CLAIM: Watch(),
     kinds.NETWORK_ATTACHMENT_DEFINITION: Watch(),
-    kinds.ENDPOINT_SLICE: Watch(
-        label_selector=f"{names.MANAGED_BY} in ({names.MANAGED_BY_NODE},{names.OPERATOR_MANAGER})"
-    ),
+    kinds.ENDPOINT_SLICE: Watch(indexes={by_hand.BY_HAND: by_hand.services_by_hand}),
 }
 """The kinds that the node follows."""
 
@@ -128,6 +126,8 @@ class Watches:
             for vmi in (change.old, change.new):
                 for key in relations.services_of(self._cache, vmi) if vmi else ():
                     self._queues.services.add(key)
+            for one in self._cache.by_index(kinds.ENDPOINT_SLICE, by_hand.BY_HAND, change.key[0]):
+                self._queues.services.add((change.key[0], fields.labels_of(one)[SERVICE_NAME]))
         if change.new is None:
             self._queues.sweep_soon()
 

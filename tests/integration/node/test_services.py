@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.node_world import a_machine, a_service, a_volume
+from harness.fabric_world import is_in_time
+from harness.node_world import a_machine, a_service, a_volume, an_empty_machine
 from virtualserver.api import names
 from virtualserver.local import inventory
 
@@ -182,6 +186,59 @@ def test_fault_26_a_quota_on_endpoint_slices_keeps_no_address_back_and_is_told(n
     node.wait_answers(address, 22)
     node.delete("resourcequota", "few")
     node.eventually(lambda: not told())
+
+
+def _led_to(node: NodeWorld, address: str) -> int:
+    """Return how many guests the ports of an address lead to."""
+    listed = node.in_namespace("nft", "list", "table", "inet", "virtualserver")
+    ports = [line for line in listed.splitlines() if f"{address} . tcp . 22 : 10." in line]
+    chain = listed.partition(f"chain spread_{address}_tcp_22 {{")[2].partition("}")[0]
+    return len(ports) or chain.count(" : ")
+
+
+def test_fault_27_of_several_guests_one_that_ends_leaves_no_gap_whoever_has_the_name_of_our_slice(
+    node: NodeWorld,
+) -> None:
+    shop = {names.UID: "shop"}
+    real, empty = a_machine("one"), an_empty_machine("two")
+    for machine in (real, empty):
+        machine["spec"]["template"]["metadata"]["labels"] = shop
+    by_hand = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "late-ipv4", "labels": {"kubernetes.io/service-name": "late"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.96.0.1"]}],
+        "ports": [{"port": 443}],
+    }
+    node.apply(by_hand, a_volume("one"), a_service("late", selects="shop"), real)
+    address = node.address_of("late")
+    node.wait_taken("one")
+    node.wait_answers(address, 22)
+    for type_, reason in ((names.PORTS_PUBLISHED, "EndpointsRefused"), (names.FULLY_APPLIED, "PartlyApplied")):
+        node.eventually(
+            lambda type_=type_, reason=reason: node.condition("service", "late", type_).get("reason") == reason
+        )
+        selector = f"involvedObject.name=late,reason={reason}"
+        node.eventually(
+            lambda selector=selector: node.api.kubectl(
+                "-n", node.namespace, "get", "events", "--field-selector", selector, "-o", "name"
+            )
+        )
+    node.apply(empty)
+    node.eventually(lambda: _led_to(node, address) == 2)
+    os.kill(node.qemu_pid("two"), signal.SIGKILL)
+    began = time.monotonic()
+    while _led_to(node, address) == 2:
+        assert time.monotonic() - began < 2
+    assert is_in_time(time.monotonic() - began, within=0.5)
+    node.eventually(lambda: _led_to(node, address) == 2, what="it was started again")
+    node.api.kubectl("-n", node.namespace, "delete", "vm", "two", "--wait=false")
+    for _ in range(200):
+        assert node.tcp(address, 22, seconds=10), "one that was about to go to it goes to the other"
+    assert _led_to(node, address) == 1
+    node.delete("endpointslice", "late-ipv4")
+    node.eventually(lambda: not node.condition("service", "late", names.PORTS_PUBLISHED))
 
 
 def test_the_address_moves_between_the_services_of_one_server(node: NodeWorld) -> None:

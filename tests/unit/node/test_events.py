@@ -108,6 +108,12 @@ def ended(phase: str) -> dict[str, Any]:
             )
             for kind in (MACHINE, SERVICE, kinds.DATA_VOLUME)
         ),
+        (
+            SERVICE,
+            with_status(),
+            with_status(conditions=[condition(names.PORTS_PUBLISHED, "False", "EndpointsRefused", "a name is taken")]),
+            ("Warning", "EndpointsRefused", "a name is taken"),
+        ),
     ],
 )
 def test_a_change_is_told_once(

@@ -164,6 +164,14 @@ async def test_a_slice_that_somebody_changes_is_looked_at_with_its_service(node:
     assert await keys(node.queues.services) == {"one-tcp"}
 
 
+async def test_endpoints_made_by_hand_are_looked_at_when_a_guest_of_their_namespace_changes(node: Node) -> None:
+    node.know(kinds.ENDPOINT_SLICE, an_object("mine", labels={"kubernetes.io/service-name": "by-hand"}))
+    ours = {"kubernetes.io/service-name": "one", "endpointslice.kubernetes.io/managed-by": "virtualserver-node"}
+    node.know(kinds.ENDPOINT_SLICE, an_object("one-ipv4", labels=ours))
+    node.change(kinds.VIRTUAL_MACHINE_INSTANCE, None, an_object("one"))
+    assert await keys(node.queues.services) == {"by-hand"}
+
+
 SERVER = an_object("one")
 
 

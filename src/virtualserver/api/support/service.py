@@ -60,8 +60,8 @@ SERVICE: Final[Table] = (
     Field("spec.internalTrafficPolicy", Effect.NOW, _ONE_MACHINE),
     Field("spec.trafficDistribution", Effect.NOW, _ONE_MACHINE),
     Field("spec.publishNotReadyAddresses", Effect.NOW),
-    Field("spec.sessionAffinity", Effect.NAMED, usual=("None",)),
-    Field("spec.sessionAffinityConfig", Effect.NAMED),
+    Field("spec.sessionAffinity", Effect.NOW, "for each port by itself"),
+    Field("spec.sessionAffinityConfig", Effect.NOW),
     Field("spec.ports[].port", Effect.NOW),
     Field(
         "spec.ports[].protocol",

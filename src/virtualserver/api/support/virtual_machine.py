@@ -170,7 +170,7 @@ def _machine(path: str) -> Table:
         Field(f"{path}.nodeSelector", Effect.NAMED, "there is one machine"),
         Field(f"{path}.schedulerName", Effect.NAMED, "there is one machine"),
         Field(f"{path}.startStrategy", Effect.NEXT_START, "`Paused`; the machine waits at any other word"),
-        Field(f"{path}.subdomain", Effect.NAMED, "the resolver has names of Services only"),
+        Field(f"{path}.subdomain", Effect.NEXT_START, "a name below a headless Service of that name"),
         Field(f"{path}.terminationGracePeriodSeconds", Effect.NEXT_START),
         Field(f"{path}.tolerations", Effect.NAMED, "there is one machine"),
         *probe_fields(f"{path}.livenessProbe", alone=alone),

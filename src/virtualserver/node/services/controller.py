@@ -5,32 +5,30 @@ What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from virtualserver.api import names
-from virtualserver.api.support.service import SERVICE
 from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, with_conditions
 from virtualserver.kube.controller import Controller
-from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, age_of, key_of
 from virtualserver.kube.patch import merge_patch
 from virtualserver.kube.trouble import FAULTS_OF_CONTENT
 from virtualserver.node.allocation.addresses import PASSING
 from virtualserver.node.allocation.wishes import AddressWish
-from virtualserver.node.events import NO_MACHINE, RULES_REFUSED
-from virtualserver.node.objects import partly_applied
-from virtualserver.node.ownership import is_made_by, server_of
-from virtualserver.node.services import balancing, floating, quotas, relations, rules, source_ranges
+from virtualserver.node.ownership import server_of
+from virtualserver.node.services import balancing, by_hand, floating, quotas, relations, rules
+from virtualserver.node.services.conditions import OWNED, conditions_of
+from virtualserver.node.services.slices import Slices
 from virtualserver.node.waits import Wait
 from virtualserver.plan.floating import places
-from virtualserver.plan.sites.local import floats_message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from virtualserver.controlplane.site import SiteFound
     from virtualserver.fabric.dataplane import DataPlane
@@ -47,16 +45,11 @@ __all__ = ["ServiceController"]
 
 _logger = logging.getLogger(__name__)
 
-_NAMED_FAULTS = 5
-"""So many of a Service's faults are named; the others show when these are mended."""
-
 _REFUSED_SECONDS: Final = 5.0
 """What the API server refused is tried again this often: a quota may leave room, and nobody tells of it."""
 
 _LEFT_OUT_SECONDS: Final = 30.0
 """How often rules are tried again that the data plane refuses."""
-
-_OWNED = (names.ADDRESS_ASSIGNED, names.PORTS_PUBLISHED, names.FLOATS, names.FULLY_APPLIED)
 
 
 class _Sharing(NamedTuple):
@@ -126,7 +119,7 @@ class ServiceController:
         self._held = held
         self._addresses = addresses
         self._dataplane = dataplane
-        self._node = node
+        self._slices = Slices(cache, writer, node=node)
         self._site = site
         self._applied: dict[str, ServiceRules] = {}
         # What rules may stand for, by UID: while a change is written, both what was and what comes.
@@ -233,7 +226,7 @@ class ServiceController:
         look = await self._bring(service)
         # The garbage collector removes the slices of one that is being deleted; it may wait for them to be gone.
         is_going = bool(service["metadata"].get("deletionTimestamp"))
-        refused = "" if is_going else await self._write_slices(service, look.members)
+        refused = "" if is_going else await self._slices.write(service, look.members)
         await self._write_status(service, look, refused=refused)
         if self._dataplane.why_left_out(uid):
             return _LEFT_OUT_SECONDS
@@ -250,7 +243,8 @@ class ServiceController:
         for key in relations.services_of(self._cache, vmi):
             service = self._cache.get(kinds.SERVICE, key)
             if service is not None and service["metadata"]["uid"] in self._applied:
-                await self._bring(service)
+                with contextlib.suppress(*FAULTS_OF_CONTENT):  # which its own pass tells
+                    await self._bring(service)
 
     async def _bring(self, service: Manifest) -> _Look:
         """Look at a Service, and bring it into the data plane unless it is there as it should be."""
@@ -424,40 +418,24 @@ class ServiceController:
             return ()
         return tuple(self._dataplane.called_by_host)
 
-    async def _write_slices(self, service: Manifest, members: list[rules.Backend]) -> str:
-        """Write what the API shows of a Service's endpoints, and return what of it is refused: nothing else waits."""
-        wanted = {key_of(one): one for one in rules.endpoint_slices(service, members, node=self._node)}
-        refused: list[str] = []
-        for key, manifest in wanted.items():
-            try:
-                await self._write_slice(service, self._cache.get(kinds.ENDPOINT_SLICE, key), manifest)
-            except (Forbidden, Invalid) as error:
-                refused.append(f"EndpointSlice {key[1]}: {error.message}")
-        for live in self._cache.by_index(kinds.ENDPOINT_SLICE, "owner", service["metadata"]["uid"]):
-            if key_of(live) not in wanted:
-                await self._writer.delete(kinds.ENDPOINT_SLICE, live)
-        return "; ".join(refused)
-
-    async def _write_slice(self, service: Manifest, live: Manifest | None, manifest: Manifest) -> None:
-        # Of an earlier Service of this name: the garbage collector is about to remove it. Of somebody else: we may not.
-        if live is not None and not is_made_by(service, live):
-            await self._writer.delete(kinds.ENDPOINT_SLICE, live)
-            live = None
-        if live is None:
-            await self._writer.create(kinds.ENDPOINT_SLICE, manifest)
-        elif changes := _slice_changes(live, manifest):
-            await self._writer.patch(kinds.ENDPOINT_SLICE, live, changes)
-
     def _pool_name(self, service: Manifest, granted: tuple[Address, ...] | Wait) -> str | None:
         if isinstance(granted, Wait) or not granted:
             return None
         wish = balancing.wish_of(service)
         return None if isinstance(wish, Wait) else self._addresses.pool_name(wish, granted)
 
+    def _made_by_hand(self, service: Manifest) -> list[str]:
+        """Return what of a Service's endpoints has no effect, in words."""
+        namespace, name = key_of(service)
+        slices = self._cache.by_index(kinds.ENDPOINT_SLICE, by_hand.BY_HAND, f"{namespace}/{name}")
+        vmis = self._cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace) if slices else ()
+        guests = {str(address) for vmi in vmis for address in relations.addresses_on(self._held, vmi)}
+        return by_hand.words_of(service, slices, guests)
+
     async def _write_status(self, service: Manifest, look: _Look, *, refused: str) -> None:
         granted = look.granted
         held = () if isinstance(granted, Wait) else granted
-        conditions = _conditions(
+        conditions = conditions_of(
             service,
             granted,
             look.floats,
@@ -466,11 +444,12 @@ class ServiceController:
             contested={address: who for address in held if (who := self._addresses.contested(address))},
             refused=refused,
             left_out=self._dataplane.why_left_out(service["metadata"]["uid"]),
+            without_effect=self._made_by_hand(service),
         )
-        if not conditions and not any(condition_of(service, type_) for type_ in _OWNED):
+        if not conditions and not any(condition_of(service, type_) for type_ in OWNED):
             return
         wanted: dict[str, Any] = {
-            "conditions": with_conditions(service, conditions, now=time.time(), owned=_OWNED) or None
+            "conditions": with_conditions(service, conditions, now=time.time(), owned=OWNED) or None
         }
         shown = tuple(map(str, held))
         if shown != fields.load_balancer_addresses(service):
@@ -482,76 +461,3 @@ class ServiceController:
             changes["metadata"] = {"annotations": {names.METALLB_ALLOCATED_FROM: pool}}
         if changes["status"] or len(changes) > 1:
             await self._writer.patch(kinds.SERVICE, service, changes, subresource="status")
-
-
-def _conditions(
-    service: Manifest,
-    granted: tuple[Address, ...] | Wait,
-    floats: floating.Floats | None,
-    *,
-    matches_nobody: bool,
-    former: Sequence[Address],
-    contested: Mapping[Address, str],
-    refused: str,
-    left_out: str,
-) -> list[dict[str, Any]]:
-    conditions: list[dict[str, Any]] = []
-    faults: dict[str, str] = {RULES_REFUSED: left_out} if left_out else {}
-    if named := rules.named_target_ports(service):
-        quoted = ", ".join(map(repr, named))
-        faults["NamedTargetPort"] = f"targetPort {quoted}: a machine has no port names, write a number"
-    if balancing.wants_address(service):
-        conditions.append(_address_condition(service, granted, former, contested))
-        if unreadable := source_ranges.clients_of(service).faults:
-            faults["SourceRangeInvalid"] = "; ".join(unreadable[:_NAMED_FAULTS])
-    if matches_nobody:
-        faults[NO_MACHINE] = _nobody(service)
-    if refused:
-        faults["EndpointsRefused"] = f"packets take their way, but the API does not show all endpoints: {refused}"
-    if floats is not None and floats.addresses:
-        message = floats_message(floats.server["metadata"]["name"])
-        conditions.append({"type": names.FLOATS, "status": "True", "reason": "Claimed", "message": message})
-    if faults:
-        reason, message = next(iter(faults)), "; ".join(faults.values())
-        conditions.append({"type": names.PORTS_PUBLISHED, "status": "False", "reason": reason, "message": message})
-    return [*conditions, *partly_applied(SERVICE, service)]
-
-
-def _nobody(service: Manifest) -> str:
-    selector = fields.mapping(service, "spec", "selector")
-    named = [f"{key}={value}" for key, value in list(selector.items())[:_NAMED_FAULTS]]
-    return (
-        f"spec.selector: no machine of this namespace has the labels {','.join(named)}: a machine has those of its "
-        "VirtualServer and vm.kubevirt.io/name, which is its name"
-    )
-
-
-def _address_condition(
-    service: Manifest,
-    granted: tuple[Address, ...] | Wait,
-    former: Sequence[Address],
-    contested: Mapping[Address, str],
-) -> dict[str, Any]:
-    if isinstance(granted, Wait):
-        return {
-            "type": names.ADDRESS_ASSIGNED,
-            "status": "False",
-            "reason": granted.reason,
-            "message": granted.message,
-        }
-    found = {"type": names.ADDRESS_ASSIGNED, "status": "True", "reason": "Assigned", "message": ""}
-    if contested:
-        listed = ", ".join(f"{address} by {who}" for address, who in contested.items())
-        message = f"answered for by another machine on the link too, so that clients may reach that one: {listed}"
-        return {**found, "reason": "AddressContested", "message": message}
-    for address in former:
-        found["reason"] = "FormerPool"
-        found["message"] = (
-            f"{address} is of a network that its pool had before; it stays and works. To have one that the pool has "
-            f"now: {balancing.leaving(key_of(service), address)}"
-        )
-    return found
-
-
-def _slice_changes(live: Manifest, wanted: Manifest) -> dict[str, Any]:
-    return merge_patch(live, {field: wanted[field] for field in ("endpoints", "ports")}, partial=True)

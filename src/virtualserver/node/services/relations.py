@@ -73,9 +73,10 @@ def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
     """Return the VMIs that a Service sends traffic to.
 
     A Service that says that it belongs to a VirtualServer leads to that server's machine only, and to nobody before the
-    server is known to live: anybody may give another machine its labels. Any other leads to whom it selects.
+    server is known to live: anybody may give another machine its labels. Any other leads to whom it selects, but for
+    one of type ExternalName, which is about another name.
     """
-    if not fields.mapping(service, "spec", "selector"):
+    if not fields.mapping(service, "spec", "selector") or service["spec"].get("type") == "ExternalName":
         return []
     vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
     selected = [vmi for vmi in vmis if labels.selects(service, _labels(cache, vmi))]

@@ -50,14 +50,30 @@ def is_ready(service: Manifest, vmi: Manifest) -> bool:
     return bool(service["spec"].get("publishNotReadyAddresses")) or (is_true(vmi, "Ready") and not is_ending)
 
 
-def _serving(service: Manifest, running: Sequence[Backend]) -> list[Address]:
-    """Return the addresses of those that new connections go to: all that are ready.
+def _serving(service: Manifest, running: Sequence[Backend]) -> list[Backend]:
+    """Return those that new connections go to: all that are ready.
 
     Where none is, those that are only told to end go on: they answer as long as they can. Source: kube-proxy.
     """
     ready = [member for member in running if is_ready(service, member.vmi)]
-    serving = ready or [member for member in running if is_true(member.vmi, "Ready")]
-    return [address for member in serving for address in member.addresses]
+    return ready or [member for member in running if is_true(member.vmi, "Ready")]
+
+
+def _names(service: Manifest, cluster_ips: Sequence[Address], serving: Sequence[Backend]) -> dict[str, list[Address]]:
+    """Return what cluster DNS answers for a Service: its ClusterIPs, else whom it leads to.
+
+    Of a headless one, those whose ``subdomain`` it is have names of their own.
+    """
+    metadata = service["metadata"]
+    name = f"{metadata['name']}.{metadata['namespace']}.{_SERVICE_DOMAIN}"
+    found: dict[str, list[Address]] = {name: [*cluster_ips]} if cluster_ips else {}
+    for member in () if cluster_ips else serving:
+        spec = fields.mapping(member.vmi, "spec")
+        host = str(spec.get("hostname") or member.vmi["metadata"]["name"])
+        is_named = spec.get("subdomain") == metadata["name"] and names.DNS_LABEL.fullmatch(host)
+        for one in (name, f"{host}.{name}") if is_named else (name,):
+            found.setdefault(one, []).extend(member.addresses)
+    return found
 
 
 def named_target_ports(service: Manifest) -> list[str]:
@@ -99,11 +115,9 @@ def rules_of(
         floats: Where the granted addresses float to as a whole; None: each port goes its own way.
     """
     running = sorted((member for member in members if member.addresses), key=lambda member: age_of(member.vmi))
-    targets = _serving(service, running)
+    serving = _serving(service, running)
+    targets = [address for member in serving for address in member.addresses]
     cluster_ips = _cluster_ips(service)
-    metadata = service["metadata"]
-    own = cluster_ips or list(dict.fromkeys(targets))
-    name = f"{metadata['name']}.{metadata['namespace']}.{_SERVICE_DOMAIN}"
     clients = source_ranges.clients_of(service).networks
     on_nics = set(granted if is_attached else [address for address in granted if address in on_guests]) | set(attached)
     restricted = source_ranges.of_all([service, *sharing]) if on_nics else None
@@ -122,7 +136,7 @@ def rules_of(
         withheld=frozenset(port for port in _ports(service, fronts, oldest) if _front(port) not in taken),
         restricted={} if restricted is None else dict.fromkeys(on_nics, restricted),
         announced=frozenset() if is_attached or on_host else frozenset(granted) - frozenset(on_guests),
-        names={name: tuple(own)} if own else {},
+        names={name: tuple(several) for name, several in _names(service, cluster_ips, serving).items()},
         floating=frozenset(_floating(floats, granted, on_guests, sharing)) if floats else frozenset(),
     )
 

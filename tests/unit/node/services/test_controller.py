@@ -71,7 +71,10 @@ def allocations(tmp_path: Path) -> Iterator[Allocations]:
 
 def a_service(name: str, **spec: Any) -> Manifest:
     metadata = {"namespace": "ns", "name": name, "uid": f"uid-{name}", "resourceVersion": "7"}
-    return {"metadata": metadata, "spec": {"type": "ClusterIP", "clusterIPs": ["10.43.0.9"], "ports": [], **spec}}
+    return {
+        "metadata": metadata,
+        "spec": {"type": "ClusterIP", "clusterIPs": ["10.43.0.9"], "ports": [], "selector": {"app": name}, **spec},
+    }
 
 
 async def test_a_service_that_cannot_be_read_is_left_out_and_keeps_no_other_from_being_taken_over(

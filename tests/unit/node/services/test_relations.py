@@ -79,6 +79,12 @@ async def test_anybody_elses_service_leads_to_whom_it_selects_in_its_namespace(c
     assert members(cache, service) == ["two", "web"]
 
 
+async def test_an_external_name_leads_to_nobody_whatever_its_selector_matches(cache: Cache) -> None:
+    know_machine(cache, "two", owner=None)
+    spec = {"selector": SELECTOR, "type": "ExternalName", "externalName": "db.example.com"}
+    assert members(cache, know(cache, kinds.SERVICE, "mine", owner=None, spec=spec)) == []
+
+
 @pytest.mark.parametrize(
     ("of_service", "of_machine", "attached"),
     [(SERVER, SERVER, True), (None, None, True), (SERVER, None, False), (None, SERVER, False)],

@@ -112,6 +112,23 @@ def test_a_headless_service_names_the_guests_themselves() -> None:
     assert rules_of(service, []).names == {}
 
 
+def test_a_guest_whose_subdomain_a_headless_service_is_has_a_name_of_its_own() -> None:
+    def in_subdomain(name: str, address: str, **spec: str) -> Backend:
+        member = a_member(name, address=address)
+        return Backend({**member.vmi, "spec": spec}, member.addresses)
+
+    one = in_subdomain("one", "10.42.0.2", subdomain="web-tcp")
+    two = in_subdomain("two", "10.42.0.3", subdomain="web-tcp", hostname="db")
+    others = [
+        in_subdomain("three", "10.42.0.4"),
+        in_subdomain("four", "10.42.0.5", subdomain="web-tcp", hostname="a b"),
+    ]
+    named = rules_of(a_service(clusterIP="None", clusterIPs=["None"]), [one, two, *others]).names
+    assert set(named) == {f"{host}web-tcp.ns.svc.cluster.local" for host in ("", "one.", "db.")}
+    assert named["db.web-tcp.ns.svc.cluster.local"] == (ip("10.42.0.3"),)
+    assert set(rules_of(a_service(), [one]).names) == {"web-tcp.ns.svc.cluster.local"}, "it has an address"
+
+
 def test_an_attached_address_is_neither_announced_nor_published() -> None:
     guest = a_member(address=str(PUBLIC))
     assert rules_of(a_service(), [], granted=[PUBLIC], is_attached=True).announced == frozenset()
