@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from e2e.internet import Internet
     from e2e.product import Product
 
-KEEP = "virtualservers.coreweave.com/keep-disk"
 KINDS = ("vm", "vmi", "datavolume", "pvc", "service", "secret", "endpointslices")
 
 
@@ -115,25 +115,24 @@ def test_a_deleted_server_leaves_nothing_and_its_neighbour_stays(product: Produc
         product.delete("vs", "stays", "goes", "goes-attached")
 
 
-def test_fault_47_a_kept_disk_comes_back_with_what_is_on_it(product: Product) -> None:
-    manifest = a_server("keeper", network={"public": False})
-    manifest["metadata"]["annotations"] = {KEEP: "true"}
-    product.apply(manifest)
+def test_faults_47_and_48_a_kept_disk_comes_back_with_what_is_on_it(product: Product) -> None:
+    product.apply(a_server("keeper", network={"public": False}))
     product.wait_ready("keeper")
     product.guest("keeper").run("echo kept >/dev/vda; sync")
     disk = product.folder / "disks" / f"{product.get('datavolume', 'keeper')['metadata']['uid']}.qcow2"
     assert disk.exists()
-    product.delete("vs", "keeper")
+    asked = product.attempt("delete", "keeper", stdin="n\n")
+    assert asked.returncode == 1 and "goes   its disk (128Mi), with all that is on it" in asked.stderr
+    assert "is there for the next server keeper" in product.vs("delete", "keeper", "--keep-disk", "--yes")
     try:
-        eventually(lambda: not product.get("vm", "keeper"), what="the machine to go", seconds=30)
+        assert not product.get("vm", "keeper"), "it comes back when the machine is gone"
         eventually(lambda: not product.get("vmi", "keeper"), what="the guest to go", seconds=30)
         assert product.get("datavolume", "keeper")["status"]["phase"] == "Succeeded"
         assert product.get("pvc", "keeper")
         product.apply(a_server("keeper", network={"public": False}))
         product.wait_ready("keeper")
         assert product.guest("keeper").run("head -c 4 /dev/vda") == "kept"
-        product.delete("vs", "keeper")
-        eventually(lambda: not product.get("vm", "keeper"), what="the second machine to go", seconds=30)
+        assert json.loads(product.vs("delete", "keeper", "--yes", "-o", "json"))["diskKept"]
         assert product.get("datavolume", "keeper"), "its mark keeps it for the next one too"
     finally:
         product.delete("vs", "keeper")

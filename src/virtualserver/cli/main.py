@@ -15,6 +15,7 @@ from virtualserver import controlplane
 from virtualserver.cli import (
     boot,
     console,
+    delete,
     doctor,
     down,
     image,
@@ -83,6 +84,7 @@ vs.add_command(console.forward)
 vs.add_command(power.start)
 vs.add_command(power.stop)
 vs.add_command(power.restart)
+vs.add_command(delete.command)
 vs.add_command(boot.enable)
 vs.add_command(boot.disable)
 vs.add_command(doctor.command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,35 +12,17 @@ from virtualserver.cli import output, progress, target
 from virtualserver.servers import power
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from virtualserver.servers.access import ApiAccess
     from virtualserver.servers.power import PowerChange
 
 __all__ = ["restart", "start", "stop"]
 
-_SECONDS = 300.0
-
 _force = click.option("--force", is_flag=True, help="Switch it off at once: the guest loses what it has not written.")
-
-
-def _waits(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of waiting, and of printing what came of it."""
-    waits = click.option("--wait/--no-wait", default=True, show_default=True, help="Come back when it is so.")
-    timeout = click.option(
-        "--timeout",
-        type=click.FloatRange(min=0),
-        default=_SECONDS,
-        show_default=True,
-        metavar="S",
-        help="How long to wait at most; what was begun goes on.",
-    )
-    return waits(timeout(output.option(function)))
 
 
 @click.command("start")
 @target.argument
-@_waits
+@target.waits
 def start(access: ApiAccess, name: str, wait: bool, timeout: float, form: str) -> None:
     """Start a server, or let a paused one go on: vs start web."""
     with progress.StepPrinter().step(f"Server {name}") as update:
@@ -52,7 +34,7 @@ def start(access: ApiAccess, name: str, wait: bool, timeout: float, form: str) -
 @click.command("stop")
 @target.argument
 @_force
-@_waits
+@target.waits
 def stop(access: ApiAccess, name: str, force: bool, wait: bool, timeout: float, form: str) -> None:
     """Press a server's power button and wait until the guest has shut down; its disk and addresses stay."""
     with progress.StepPrinter().step(f"Server {name}") as update:
@@ -64,7 +46,7 @@ def stop(access: ApiAccess, name: str, force: bool, wait: bool, timeout: float, 
 @click.command("restart")
 @target.argument
 @_force
-@_waits
+@target.waits
 def restart(access: ApiAccess, name: str, force: bool, wait: bool, timeout: float, form: str) -> None:
     """Shut a running server down and start it again, with all that waits for its next start."""
     with progress.StepPrinter().step(f"Server {name}") as update:

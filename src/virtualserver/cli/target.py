@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from virtualserver.cli import output
 from virtualserver.installation.installation import Installation
 from virtualserver.servers.access import ApiAccess
 from virtualserver.servers.errors import ServerError
@@ -18,9 +19,10 @@ from virtualserver.servers.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["argument"]
+__all__ = ["argument", "waits"]
 
 _COMPLETE_SECONDS: Final = 2.0
+_WAIT_SECONDS: Final = 300.0
 
 _CHOOSING: Final = ("VS_INSTANCE", "VS_STATE")
 
@@ -68,3 +70,17 @@ def argument(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Whose rights are used; else those of VS_INSTANCE's file, KUBECONFIG's, or the instance's.",
     )(named)
     return click.option("--namespace", "-n", help="Where the server is; else the kubeconfig's own namespace.")(named)
+
+
+def waits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of waiting, and of printing what came of it."""
+    waits = click.option("--wait/--no-wait", default=True, show_default=True, help="Come back when it is so.")
+    timeout = click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        default=_WAIT_SECONDS,
+        show_default=True,
+        metavar="S",
+        help="How long to wait at most; what was begun goes on.",
+    )
+    return waits(timeout(output.option(function)))
