@@ -1,4 +1,8 @@
-"""Runs a reconcile function for every key that needs it: several keys at a time, never one key twice at a time."""
+"""Runs a reconcile function for every key that needs it: several keys at a time, never one key twice at a time.
+
+One namespace never has all workers: a pass waits for the API server, for QEMU, for a disk, and who makes that take long
+holds up only its own.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,8 @@ _logger = logging.getLogger(__name__)
 
 _UNAVAILABLE_SECONDS: Final = 5.0
 """The longest delay while the server is away: its return is nobody's fault and reported by nobody."""
+_SPARE_WORKERS: Final = 2
+"""Workers that a namespace which has as many as it may have leaves to others."""
 _TELLING_SECONDS: Final = 1.0
 """Conflicts are told from this delay on; before that they are the ordinary course of things."""
 
@@ -64,7 +70,7 @@ class Controller(Generic[K]):
         reconcile: Looks at everything about a key and does what is missing; may be cancelled or fail anywhere and is
             then called again. Returns the seconds after which to look again, None for not until something changes.
         queue: Where the keys come from; whoever adds to it need not know the controller. It has no other workers.
-        workers: How many keys are worked on at a time.
+        workers: How many keys of one namespace are worked on at a time; some more workers are there for other ones.
         resync_seconds: Look at all keys again this often; None for never.
         all_keys: Names these keys; needed with ``resync_seconds``.
         grace_seconds: How long running passes may take to end when the controller is cancelled.
@@ -101,7 +107,10 @@ class Controller(Generic[K]):
     async def run(self) -> None:
         """Work until cancelled; then no new pass begins, and running ones get ``grace_seconds`` to end."""
         self._is_stopping = False
-        tasks = [asyncio.create_task(self._work(), name=f"{self._name}-{number}") for number in range(self._workers)]
+        number_of_workers = self._workers + _SPARE_WORKERS
+        tasks = [
+            asyncio.create_task(self._work(), name=f"{self._name}-{number}") for number in range(number_of_workers)
+        ]
         resync = asyncio.create_task(self._resync(), name=f"{self._name}-resync")
         try:
             # Not gather: it would cancel the passes at once when it is cancelled itself.
@@ -127,7 +136,7 @@ class Controller(Generic[K]):
         while not self._is_stopping:
             self._idle.add(this)
             try:
-                key = await self._queue.get()
+                key = await self._queue.get(most=self._workers)
             finally:
                 self._idle.discard(this)
             try:

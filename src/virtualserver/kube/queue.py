@@ -1,6 +1,7 @@
 """Work to do, by key: each key waits once, has one worker at a time, and comes back if it changed meanwhile.
 
-Namespaces take turns, so that whoever has thousands of keys waiting holds up nobody who has one.
+Namespaces take turns, so that whoever has thousands of keys waiting holds up nobody who has one. One whose keys are
+worked on by as many workers as it may have waits, so that it cannot hold all of them either, however long they take.
 
 The rules are those of client-go's work queue: a key that is added while it is worked on is handed out again afterwards,
 never at the same time.
@@ -9,7 +10,8 @@ never at the same time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Container, Hashable
 from typing import Final, Generic, TypeVar, cast
 
 __all__ = ["Queue"]
@@ -46,15 +48,19 @@ class _Line(Generic[K]):
         if not keys:
             self._turns.pop(_namespace(key), None)
 
-    def take(self) -> K:
-        """Take out the first key of the namespace whose turn it is; there is one."""
-        namespace = next(iter(self._turns))
+    def take(self, busy: Container[Hashable]) -> tuple[K] | None:
+        """Take out the first key of the namespace whose turn it is; None where there is none but of busy ones."""
+        for namespace in self._turns:
+            if namespace not in busy:
+                break
+        else:
+            return None
         keys = self._turns.pop(namespace)
         key = next(iter(keys))
         del keys[key]
         if keys:
             self._turns[namespace] = keys
-        return key
+        return (key,)
 
 
 def _namespace(key: Hashable) -> Hashable:
@@ -71,6 +77,7 @@ class Queue(Generic[K]):
         self._waiting: _Line[K] = _Line()
         self._background: _Line[K] = _Line()
         self._working: set[K] = set()
+        self._workers: Counter[Hashable] = Counter()
         self._again: dict[K, bool] = {}
         self._delayed: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
@@ -121,18 +128,32 @@ class Queue(Generic[K]):
         """Say that the key succeeded: its next failure starts with the shortest delay."""
         self._failures.pop(key, None)
 
-    async def get(self) -> K:
-        """Wait for a key and take it; ``done`` must follow."""
-        while not (self._waiting or self._background):
+    async def get(self, *, most: int | None = None) -> K:
+        """Wait for a key and take it; ``done`` must follow.
+
+        Args:
+            most: So many keys of a namespace are worked on at a time; None: any number.
+        """
+        while True:
+            busy = () if most is None else {one for one, number in self._workers.items() if number >= most}
+            taken = self._waiting.take(busy) or self._background.take(busy)
+            if taken is not None:
+                break
             self._available.clear()
             await self._available.wait()
-        key = (self._waiting or self._background).take()
+        (key,) = taken
         self._working.add(key)
+        self._workers[_namespace(key)] += 1
         return key
 
     def done(self, key: K) -> None:
         """Say that the work on a key ended; if it was added meanwhile, it is handed out again."""
         self._working.discard(key)
+        namespace = _namespace(key)
+        self._workers[namespace] -= 1
+        if not self._workers[namespace]:
+            del self._workers[namespace]
+        self._available.set()  # its namespace may have been busy
         if key in self._again:
             self.add(key, background=self._again.pop(key))
 

@@ -11,6 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from unit.kube.virtual_time import VirtualTimeLoop, run
 from virtualserver.kube.queue import Queue
 
+Key = tuple[str, str]
+
 
 def test_a_key_added_twice_is_handed_out_once() -> None:
     async def body() -> None:
@@ -48,6 +50,31 @@ def test_a_namespace_with_thousands_of_keys_holds_up_nobody_elses() -> None:
         queue.add(("a", "z"))
         assert [await queue.get() for _ in range(2)] == [("crowd", "2"), ("a", "z")]
         assert len(queue) == 4997
+
+    run(body())
+
+
+def test_a_namespace_that_has_as_many_workers_as_it_may_have_waits_and_keeps_its_turn() -> None:
+    """Also where its keys come again at once, fail, or were to wait in the background."""
+
+    async def body() -> None:
+        queue: Queue[Key] = Queue()
+        for name in "xyz":
+            queue.add(("crowd", name))
+        taken = [await queue.get(most=2) for _ in range(2)]
+        queue.add(taken[0])
+        queue.retry(("crowd", "again"))
+        queue.add(("a", "x"), background=True)
+        assert await queue.get(most=2) == ("a", "x"), "what users wait for in a busy namespace holds it back no longer"
+        waiting = asyncio.create_task(queue.get(most=2))
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        queue.done(taken[0])
+        assert await waiting == ("crowd", "z")
+        queue.done(taken[1])
+        assert await queue.get(most=2) == ("crowd", "again")
+        queue.done(("crowd", "z"))
+        assert await queue.get(most=2) == taken[0]
 
     run(body())
 
@@ -149,16 +176,16 @@ def test_a_cancelled_worker_takes_no_key_with_it() -> None:
 class QueueRules(RuleBasedStateMachine):
     """No key is lost, none is worked on twice at a time, none waits twice, whatever happens in whatever order."""
 
-    keys = st.sampled_from("abcd")
+    keys = st.sampled_from([("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")])
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = VirtualTimeLoop()
-        self.queue: Queue[str] = Queue()
-        self.ready: set[str] = set()
-        self.working: set[str] = set()
-        self.again: set[str] = set()
-        self.due: dict[str, float] = {}
+        self.queue: Queue[Key] = Queue()
+        self.ready: set[Key] = set()
+        self.working: set[Key] = set()
+        self.again: set[Key] = set()
+        self.due: dict[Key, float] = {}
 
     def teardown(self) -> None:
         self.loop.close()
@@ -169,16 +196,25 @@ class QueueRules(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(call())
 
-    def model_add(self, key: str) -> None:
+    async def got(self, most: int | None) -> Key | None:
+        """Return what the queue hands out at once, None where it would wait."""
+        task = asyncio.create_task(self.queue.get(most=most))
+        await asyncio.sleep(0)
+        if task.done():
+            return task.result()
+        task.cancel()
+        return None
+
+    def model_add(self, key: Key) -> None:
         (self.again if key in self.working else self.ready).add(key)
 
     @rule(key=keys, background=st.booleans())
-    def add(self, key: str, background: bool) -> None:
+    def add(self, key: Key, background: bool) -> None:
         self.on_loop(self.queue.add, key, background=background)
         self.model_add(key)
 
     @rule(key=keys, after=st.floats(0.1, 100))
-    def add_later(self, key: str, after: float) -> None:
+    def add_later(self, key: Key, after: float) -> None:
         due = self.loop.time() + after
         self.on_loop(self.queue.add, key, after=after)
         self.due[key] = min(due, self.due.get(key, due))
@@ -191,11 +227,14 @@ class QueueRules(RuleBasedStateMachine):
             del self.due[key]
             self.model_add(key)
 
-    @precondition(lambda self: self.ready)
-    @rule()
-    def get(self) -> None:
-        key = self.loop.run_until_complete(self.queue.get())
-        assert key in self.ready
+    @rule(most=st.sampled_from([1, None]))
+    def get(self, most: int | None) -> None:
+        allowed = {key for key in self.ready if most is None or key[0] not in {one[0] for one in self.working}}
+        key = self.loop.run_until_complete(self.got(most))
+        if key is None:
+            assert not allowed
+            return
+        assert key in allowed
         assert key not in self.working
         self.ready.discard(key)
         self.working.add(key)
