@@ -106,6 +106,21 @@ def test_its_console_and_its_ports_are_reached_by_the_api_server(pair: Product) 
     assert silent.returncode == 1 and "port 23 of the guest: connection refused" in silent.stderr
 
 
+def test_what_its_guest_wrote_to_the_console_is_kept(pair: Product) -> None:
+    """Fault 49: whoever was not there when a guest said why it does not start never learnt it."""
+    pair.guest("alone").run("echo before")
+    assert base64.b64encode(b"before\n").decode() in pair.vs("logs", "alone")
+    with on_terminal(pair.command("logs", "-f", "--tail", "0", "alone"), pair.environment) as terminal:
+
+        def heard() -> bool:
+            pair.guest("alone").run("echo after")
+            terminal.wait_for(base64.b64encode(b"after\n").decode(), seconds=3)
+            return True
+
+        eventually(heard, what="what comes")
+        assert base64.b64encode(b"before\n").decode() not in terminal.heard
+
+
 def test_headless_is_made_on_request_beside_public_without_ports(pair: Product) -> None:
     pair.apply(
         a_server("asked", running=False, network={"public": True, "headless": True}),

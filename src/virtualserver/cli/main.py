@@ -20,6 +20,7 @@ from virtualserver.cli import (
     down,
     image,
     kubectl,
+    logs,
     metrics,
     output,
     power,
@@ -79,6 +80,7 @@ vs.add_command(down.command)
 vs.add_command(status.command)
 vs.add_command(show.command)
 vs.add_command(console.console)
+vs.add_command(logs.command)
 vs.add_command(console.ssh)
 vs.add_command(console.forward)
 vs.add_command(power.start)

@@ -17,7 +17,7 @@ from virtualserver.host.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["as_json", "data", "option", "pairs", "say", "sentence", "table"]
+__all__ = ["as_json", "data", "option", "pairs", "raw", "say", "sentence", "table"]
 
 option = click.option(
     "-o",
@@ -55,6 +55,11 @@ def say(text: str = "", *, heading: str = "", colour: str | None = None, err: bo
 def data(text: str) -> None:
     """Print what a program reads, as it is, on standard output."""
     click.echo(text, nl=False, color=True)  # which changes nothing, whoever reads it
+
+
+def raw(piece: bytes) -> None:
+    """Write bytes as they are on standard output."""
+    click.echo(piece, nl=False)
 
 
 def as_json(value: Any) -> None:

@@ -309,9 +309,11 @@ class Client:
         """
         return await self._connection.request(method, path, query=query, body=body, content_type=content_type)
 
-    def stream(self, path: str, *, protocol: str) -> contextlib.AbstractAsyncContextManager[Stream]:
+    def stream(
+        self, path: str, *, protocol: str, query: Mapping[str, str] | None = None
+    ) -> contextlib.AbstractAsyncContextManager[Stream]:
         """Open a stream of bytes, such as a console's, which ends with the context; see `Connection.stream`."""
-        return self._connection.stream(path, protocol=protocol)
+        return self._connection.stream(path, protocol=protocol, query=query)
 
     def _ingest(self, manifest: dict[str, Any]) -> Manifest:
         """Drop what nobody here reads."""

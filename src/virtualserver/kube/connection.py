@@ -160,11 +160,14 @@ class Connection:
             response.close()
 
     @contextlib.asynccontextmanager
-    async def stream(self, path: str, *, protocol: str) -> AsyncGenerator[Stream]:
+    async def stream(
+        self, path: str, *, protocol: str, query: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Stream]:
         """Yield a stream of bytes, which ends with the context.
 
         Args:
             path: Below the server's address.
+            query: Parameters; empty ones are left out.
             protocol: The websocket's subprotocol, in which each message is a piece of the stream.
 
         Raises:
@@ -177,7 +180,7 @@ class Connection:
         headers = {"Authorization": authorization} if authorization else {}
         try:
             socket = await self._session.ws_connect(
-                self._url(path, {}),
+                self._url(path, query or {}),
                 protocols=(protocol,),
                 headers=headers,
                 heartbeat=_PING_SECONDS,
@@ -186,7 +189,7 @@ class Connection:
             )
         except aiohttp.WSServerHandshakeError as error:
             # The refusal's words are not kept; whoever asks the same without a websocket is refused for the same.
-            await self.request("GET", path)
+            await self.request("GET", path, query=query)
             raise error_from_response(error.status, b"", request=f"GET {path}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(

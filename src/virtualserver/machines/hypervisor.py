@@ -113,7 +113,7 @@ class Hypervisor:
         taps: list[int] = []
         try:
             marks = (files.dismissed, files.frozen, files.paused, files.rebooting)
-            for earlier in (files.process, files.end, *marks, files.pid, files.log):
+            for earlier in (files.process, files.end, *marks, files.pid, *files.logs):
                 earlier.unlink(missing_ok=True)
             write_atomically(files.spec, launch.encode_spec(spec))
             if paused:
@@ -345,7 +345,9 @@ async def _to_its_end(work: Callable[..., None], *arguments: object) -> None:
 
 
 def _prepare(spec: MachineSpec, files: Files) -> None:
-    """Make what only this launch writes: overlays of ephemeral disks, UEFI variables."""
+    """Make what only this launch writes: overlays of ephemeral disks, UEFI variables, the console's log."""
+    files.console_log.touch()
+    _hand_over(files.console_log, spec.user)
     for disk in spec.disks:
         if disk.ephemeral:
             overlay = files.overlay(disk)

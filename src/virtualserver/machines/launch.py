@@ -212,6 +212,21 @@ class Files:
         return self.machine / "qemu.log"
 
     @property
+    def console_log(self) -> Path:
+        """The last of what the guest wrote to its first serial port; what came before is in `console_log_before`."""
+        return self.machine / "console.log"
+
+    @property
+    def console_log_before(self) -> Path:
+        """Where `logs.bound` moves the end of `console_log` when that has grown."""
+        return self.machine / "console.log.1"
+
+    @property
+    def logs(self) -> tuple[Path, ...]:
+        """All that is written about a launch, or by its guest, in lines."""
+        return self.log, self.console_log, self.console_log_before
+
+    @property
     def uefi_variables(self) -> Path:
         """The machine's copy of the UEFI variables."""
         return self.machine / "uefi-variables.fd"
@@ -307,13 +322,19 @@ def qemu_arguments(
         *_board(spec, files),
         *("-pidfile", str(files.pid)),
         *("-chardev", f"socket,id=qmp,path={files.qmp},server=on,wait=off", "-mon", "chardev=qmp,mode=control"),
-        *("-chardev", f"socket,id=console,path={files.console},server=on,wait=off", "-serial", "chardev:console"),
+        *("-chardev", _console(files), "-serial", "chardev:console"),
         *("-vga", "std", "-vnc", f"unix:{files.vnc}"),
         *("-object", "rng-builtin,id=rng0", "-device", _device(spec, "rng", rng="rng0")),
         *_disks(spec, files),
         *_nics(spec, taps),
         *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
     ]
+
+
+def _console(files: Files) -> str:
+    """Return the serial port's host side: a socket for one client, and a file to whose end all of it goes."""
+    log = _escaped(str(files.console_log))
+    return f"socket,id=console,path={files.console},server=on,wait=off,logfile={log},logappend=on"
 
 
 def _board(spec: MachineSpec, files: Files) -> list[str]:

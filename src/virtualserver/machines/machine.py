@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from virtualserver.machines.launch import Files, MachineSpec
 
-__all__ = ["EndReason", "Ended", "Machine", "MachineState", "Running"]
+__all__ = ["CONSOLE_BYTES", "EndReason", "Ended", "Machine", "MachineState", "Running"]
 
 _LOG: Final = logging.getLogger(__name__)
 _COMMAND_SECONDS: Final = 10.0
@@ -40,6 +40,8 @@ _LEAVE_SECONDS: Final = 5.0
 _SPACE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 1.0
 _LOG_BYTES: Final = 1 << 20
+CONSOLE_BYTES: Final = 64 << 10
+"""So much of what a guest wrote to its console is kept at least, and twice as much at most."""
 _STOPPED: Final = (
     "QEMU itself was stopped on the host (SIGSTOP): the guest stands still until somebody continues it (kill -CONT), "
     "or it is restarted"
@@ -104,6 +106,11 @@ class Machine:
     def vnc(self) -> Path:
         """The socket of the graphical console."""
         return self._files.vnc
+
+    @property
+    def console_logs(self) -> tuple[Path, Path]:
+        """What the guest wrote to its serial console: what came before, which may not be there, and the last of it."""
+        return self._files.console_log_before, self._files.console_log
 
     @property
     def log(self) -> Path:
@@ -322,13 +329,14 @@ class Machine:
     async def _look(self) -> None:
         """Say when somebody has stopped QEMU itself, and when it goes on: meanwhile it answers nothing.
 
-        Its log is kept from growing.
+        Its logs are kept from growing.
         """
         seen = False
         while self._process is not None:
             was, seen = seen, self._process.is_stopped()
             # Two looks, since who is stopped together with everything else goes on together with it too.
             bound(self._files.log, _LOG_BYTES)  # a guest can have QEMU complain as often as it likes
+            bound(self._files.console_log, CONSOLE_BYTES)
             if (is_stopped := was and seen) != self._is_stopped:
                 self._is_stopped = is_stopped
                 _LOG.warning("machine %s: QEMU, PID %d, %s", self.spec.name, self._process.pid, _word(is_stopped))

@@ -17,7 +17,7 @@ _NEXT: Final[Mapping[str, str]] = {
     Reason.RESTART_REQUIRED: "vs restart {name}{where}",
     Reason.ROOT_DISK_RESIZE_IN_PROGRESS: "vs restart {name}{where}",
     Reason.PROVISIONING: "wait; kubectl describe datavolume {name}{where} says how far the disk is",
-    Reason.WAITING_FOR_GUEST: "wait while it boots; what it says: vs console {name}{where}",
+    Reason.WAITING_FOR_GUEST: "wait while it boots; what it says: vs logs {name}{where}",
     Reason.PROBE_FAILING: "look in the guest whether what is asked for listens: vs ssh {name}{where} -- ss -ltn",
     Reason.FAILED: "mend what is named; it is tried again by itself",
     Reason.POOL_EXHAUSTED: "delete a server or Service that holds an address, or ask an administrator",

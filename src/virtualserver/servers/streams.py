@@ -1,4 +1,4 @@
-"""Streams between the one who asks and a guest: its serial console, and ports of its own address."""
+"""Streams between the one who asks and a guest: its serial console and what came by it, ports of its own address."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from virtualserver.servers.errors import ServerError, StateError
 from virtualserver.servers.subresources import INSTANCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from virtualserver.kube.client import Client
     from virtualserver.kube.stream import Stream
     from virtualserver.servers.access import ApiAccess
 
-__all__ = ["ESCAPE", "console", "forward"]
+__all__ = ["ESCAPE", "console", "forward", "log"]
 
 ESCAPE: Final = b"\x1d"
 """Ctrl-]: leaves the console."""
 
 _LINGER_SECONDS: Final = 2.0
 """After our side's end, so long the guest may say nothing before it counts as having said all."""
+
+_WITH_MACHINE: Final = ("Running", "Succeeded", "Failed")
+"""Phases of an instance that has, or had, a machine: of one that has ended the node knows what it wrote."""
 
 _PROTOCOL: Final = "plain.kubevirt.io"
 
@@ -69,13 +72,33 @@ async def forward(access: ApiAccess, name: str, port: int, *, reads: int, writes
         await _relay(stream, reads=reads, writes=writes)
 
 
+async def log(access: ApiAccess, name: str, *, follows: bool) -> AsyncGenerator[bytes]:
+    """Yield what a guest wrote to its serial console: first the end that is kept, in one piece.
+
+    Args:
+        access: Of the caller.
+        name: The server's.
+        follows: Whether what comes is yielded too, until the guest ends.
+
+    Raises:
+        StateError: The guest does not run.
+    """
+    query = {"follow": "true"} if follows else {}
+    async with access.client() as client, _opened(access, client, name, "console/log", query) as stream:
+        while data := await stream.read():
+            yield data
+
+
 @contextlib.asynccontextmanager
-async def _opened(access: ApiAccess, client: Client, name: str, subresource: str) -> AsyncGenerator[Stream]:
+async def _opened(
+    access: ApiAccess, client: Client, name: str, subresource: str, query: Mapping[str, str] | None = None
+) -> AsyncGenerator[Stream]:
+    """Yield a stream of a guest that runs; errors as for `forward`."""
     server = await access.server(client, name)
     path = INSTANCE.path(namespace=access.namespace, name=name, subresource=subresource)
     try:
         instance = await client.get(kinds.VIRTUAL_MACHINE_INSTANCE, name, namespace=access.namespace)
-        runs = fields.status_of(instance).get("phase") == "Running"
+        runs = fields.status_of(instance).get("phase") in _WITH_MACHINE
     except NotFound:
         runs = False
     if not runs:
@@ -84,7 +107,7 @@ async def _opened(access: ApiAccess, client: Client, name: str, subresource: str
         )
     async with contextlib.AsyncExitStack() as stack:
         try:
-            stream = await stack.enter_async_context(client.stream(path, protocol=_PROTOCOL))
+            stream = await stack.enter_async_context(client.stream(path, protocol=_PROTOCOL, query=query))
         except (Conflict, NotFound) as error:
             raise StateError(
                 f"{name}: {error.message}", remedy=f"All about it: {access.command('show', name)}"

@@ -22,7 +22,7 @@ import pytest
 
 from virtualserver.machines.ends import Ended, Running
 from virtualserver.machines.launch import Files, MachineSpec
-from virtualserver.machines.machine import Machine
+from virtualserver.machines.machine import CONSOLE_BYTES, Machine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -153,9 +153,12 @@ async def test_a_machine_that_was_stopped_is_adopted_at_once_and_ends() -> None:
 async def test_what_a_guest_has_qemu_complain_of_does_not_fill_the_disk() -> None:
     """A brother of fault 43: no disk of the guest's grows by it, so it was not the guest that stood still."""
     async with machines(1, "answers") as (machine,):
-        with machine.log.open("ab") as complains:
+        before, console = machine.console_logs
+        with machine.log.open("ab") as complains, console.open("ab") as says:
             complains.write(b"virtio: zero sized buffers are not allowed\n" * 100_000)
+            says.write(b"[    0.000000] Linux version\n" * 100_000)
         async with asyncio.timeout(60):
-            while machine.log.stat().st_size > 1 << 20:
+            while machine.log.stat().st_size > 1 << 20 or console.stat().st_size > CONSOLE_BYTES:
                 await asyncio.sleep(0.02)
         assert machine.log.with_name("qemu.log.1").stat().st_size == 1 << 20
+        assert before.stat().st_size == CONSOLE_BYTES

@@ -36,7 +36,21 @@ def run(*arguments: str) -> int:
 
 @pytest.mark.parametrize(
     "name",
-    ["up", "down", "status", "stop", "show", "console", "ssh", "doctor", "image", "user", "version", "completion"],
+    [
+        "up",
+        "down",
+        "status",
+        "stop",
+        "show",
+        "console",
+        "logs",
+        "ssh",
+        "doctor",
+        "image",
+        "user",
+        "version",
+        "completion",
+    ],
 )
 def test_every_command_explains_itself(name: str) -> None:
     done = CliRunner().invoke(main.vs, [name, "--help"])
@@ -45,7 +59,7 @@ def test_every_command_explains_itself(name: str) -> None:
 
 
 def test_every_command_that_prints_something_can_print_json() -> None:
-    silent = {"completion", "console", "forward", "kubectl", "image", "ssh", "user"}
+    silent = {"completion", "console", "forward", "kubectl", "image", "logs", "ssh", "user"}
     for name, command in main.vs.commands.items():
         if name not in silent:
             assert "form" in {parameter.name for parameter in command.params}, name

@@ -51,6 +51,18 @@ class Guests:
             raise answers.vmi_not_running(request.match_info["namespace"], request.match_info["name"])
         return machine
 
+    def last(self, request: web.Request) -> Machine:
+        """Return the machine of the VMI that a request names, which may have ended.
+
+        Raises:
+            HTTPNotFound: There is no such VMI.
+            HTTPConflict: It has no machine.
+        """
+        machine = self._held.machine(self.vmi(request)["metadata"]["uid"])
+        if machine is None:
+            raise answers.vmi_not_running(request.match_info["namespace"], request.match_info["name"])
+        return machine
+
     def address(self, request: web.Request) -> Address:
         """Return the address at which the node reaches the guest that a request names: always the guest's own.
 

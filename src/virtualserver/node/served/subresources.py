@@ -19,6 +19,7 @@ from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
 from virtualserver.node.served import answers, bodies, definitions, power
+from virtualserver.node.served.console_log import ConsoleLogs
 from virtualserver.node.served.consoles import Consoles
 from virtualserver.node.served.forwarding import Forwarding
 from virtualserver.node.served.guests import Guests
@@ -80,6 +81,7 @@ class Subresources:
         self._pki = pki
         guests, streams = Guests(cache, held), Streams()
         self._consoles = Consoles(guests, streams)
+        self._console_logs = ConsoleLogs(guests, streams)
         self._forwarding = Forwarding(guests, streams, open_socket)
         self._power = power.Power(guests)
 
@@ -120,6 +122,8 @@ class Subresources:
                 application.router.add_put(f"{vm}/{verb}", self._change)
             vmi = root + "/namespaces/{namespace}/virtualmachineinstances/{name}"
             application.router.add_get(f"{vmi}/console", self._consoles.serial)
+            # Of the same resource for kube-apiserver: who may use the console may read what came by it.
+            application.router.add_get(f"{vmi}/console/log", self._console_logs.serve)
             application.router.add_get(f"{vmi}/vnc", self._consoles.vnc)
             for verb in power.VERBS:
                 application.router.add_put(f"{vmi}/{verb}", self._power.ask)

@@ -192,7 +192,10 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
     for type_, reason, message in (*awaited, probe):
         found = _condition(running, type_)
         if found.get("status") != "True":
-            yield Verdict("False", _reason_of(situation, found, reason), str(found.get("message") or message))
+            told = str(found.get("message") or message)
+            if reason is Reason.WAITING_FOR_GUEST:
+                told = f"{told}; what it says: {driver.command(situation.server, 'logs')}"
+            yield Verdict("False", _reason_of(situation, found, reason), told)
     for one in situation.floating:
         if not driver.floats_to(_service(situation, one), situation.server):
             message = f"Service {one.service}: its address does not lead to the guest yet"

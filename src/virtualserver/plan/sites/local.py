@@ -146,8 +146,8 @@ class Local:
         """Return the Service whose address the cluster NIC of an instance has, None for none."""
         return fields.annotations_of(instance or {}).get(names.ATTACH_LOAD_BALANCER)
 
-    def command(self, server: VirtualServer, verb: Literal["start", "restart"]) -> str:
-        """Return what a person types to start or restart the machine; a start lets a paused one go on."""
+    def command(self, server: VirtualServer, verb: Literal["start", "restart", "logs"]) -> str:
+        """Return what a person types to start or restart the machine, or to read its console; a start ends a pause."""
         where = "" if server.namespace == _DEFAULT_NAMESPACE else f" -n {server.namespace}"
         return f"vs {verb} {server.name}{where}"
 
