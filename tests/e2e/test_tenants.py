@@ -184,7 +184,7 @@ REFUSED: list[tuple[str, str, str, Any]] = [
             SUBRESOURCES.format("{victim}") + f"/virtualmachineinstances/wanted/{what}",
             None,
         )
-        for what in ("console", "vnc")
+        for what in ("console", "console/log", "vnc")
     ],
     ("delete another's server", "DELETE", SERVERS.format("{victim}") + "/wanted", None),
     # What only the operator and the node write.
