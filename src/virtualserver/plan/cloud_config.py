@@ -7,7 +7,7 @@ entries merge, and users in cloud-init's other forms are added too; in all other
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -16,29 +16,7 @@ from virtualserver.plan import bounded_yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["dump", "dump_plain", "format_of", "load", "merge"]
-
-_FORMATS: Final = {
-    "## template:": "a template",
-    "#include": "a list of addresses to include",
-    "#cloud-config-archive": "a cloud-config archive",
-    "#cloud-config-jsonp": "a JSON patch of cloud-config",
-    "#cloud-boothook": "a boothook",
-    "#part-handler": "a part handler",
-    "#upstart-job": "an Upstart job",
-    "#!": "a script",
-    "#ps1": "a PowerShell script",
-    "rem cmd": "a batch file",
-    "content-type:": "a MIME message",
-    "mime-version:": "a MIME message",
-}
-"""What begins so is no cloud-config, whatever YAML makes of it. Source: cloud-init, "User data formats"."""
-
-
-def format_of(text: str) -> str:
-    """Return which of cloud-init's other formats a text has, as its first line says; ``""``: none of them."""
-    begins = text.lstrip("\ufeff").lstrip()[:40].lower()
-    return next((name for beginning, name in _FORMATS.items() if begins.startswith(beginning)), "")
+__all__ = ["dump", "dump_plain", "load", "merge"]
 
 
 def load(text: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import msgspec
 
 from virtualserver.api import names
 from virtualserver.kube import fields
-from virtualserver.plan import bounded_yaml, cloud_config, dns, ownership
+from virtualserver.plan import bounded_yaml, cloud_config, dns, files_of_users, formats, ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,8 +113,9 @@ def _is_by_secret(user: User, part: str) -> bool:
 @functools.lru_cache(maxsize=256)
 def _digests(text: str) -> Mapping[str, str]:
     """Return a digest of each thing that a cloud-config of ours says."""
+    told, documents = formats.split(text)
     try:
-        config = cloud_config.load(text)
+        config = cloud_config.load(told)
     except bounded_yaml.YAMLFault:
         return {_ALL: _digest(text)}
     found = {_ALL: _digest(text)}
@@ -133,6 +134,8 @@ def _digests(text: str) -> Mapping[str, str]:
     rest = {key: value for key, value in config.items() if key not in ("users", "ssh_pwauth", *_EVERY_START)}
     if others:
         rest["users"] = others
+    if files := _list(rest, "write_files"):
+        rest["write_files"] = [_at_any_time(file) for file in files]
     hook = [one for one in _list(rest, "write_files") if _is_hook(one)]
     if hook:
         found[_HOOK] = _digest(hook)
@@ -141,9 +144,15 @@ def _digests(text: str) -> Mapping[str, str]:
         rest = {key: value for key, value in rest.items() if value or key not in ("write_files", "runcmd")}
     short = {key: value for key, value in rest.items() if len(key) <= _LONGEST} if len(rest) <= _MOST else {}
     found |= {f"{_KEY}{key}": _digest(value) for key, value in short.items()}
-    if unnamed := {key: value for key, value in rest.items() if key not in short}:
-        found[_KEY] = _digest(unnamed)
+    unnamed = {key: value for key, value in rest.items() if key not in short}
+    if unnamed or documents:
+        found[_KEY] = _digest((unnamed, documents) if documents else unnamed)
     return found
+
+
+def _at_any_time(file: Any) -> Any:
+    """Return a file without when it is written, which an earlier version left to cloud-init."""
+    return {key: value for key, value in file.items() if key != "defer"} if files_of_users.is_deferred(file) else file
 
 
 def _is_hook(file: Any) -> bool:

@@ -17,6 +17,8 @@ from virtualserver.plan import (
     cloud_config,
     cloud_config_keys,
     dns,
+    files_of_users,
+    formats,
     passwords,
     public_keys,
     references,
@@ -73,7 +75,7 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     messages = (_missing(reference, secrets) for reference in references.references(server))
     missing = tuple(message for message in messages if message)
     bad_passwords = tuple(_password_faults(server, secrets))
-    parts = [_Part.read(source) for source in _sources(server, secrets)]
+    parts = [_Part.read(source, is_linux=_is_linux(server)) for source in _sources(server, secrets)]
     bad_parts = tuple(part.fault for part in parts if part.fault)
     if missing or bad_passwords or bad_parts:
         return UserData(missing=missing, bad_passwords=bad_passwords, bad_cloud_init=bad_parts)
@@ -84,7 +86,8 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     if network is not None and not isinstance(network, dict):
         message = "network is no mapping: write cloud-init's network configuration, version 1 or 2"
         return UserData(bad_cloud_init=(Fault("spec.cloudInit", message),))
-    text = cloud_config.dump(config)
+    documents = [part.document for part in parts if part.document]
+    text = formats.message(cloud_config.dump(files_of_users.deferred(config)), documents)
     told = None if network is None else cloud_config.dump_plain(cast("dict[str, Any]", network))
     if len(text.encode()) + len((told or "").encode()) > _SECRET_LIMIT:
         message = "with the users it does not fit in a Secret of 1 MiB: let the guest fetch the rest itself"
@@ -157,18 +160,30 @@ def _sources(server: VirtualServer, secrets: Secrets) -> Iterator[_Source]:
 
 
 class _Part(NamedTuple):
-    """What a part says, or why it cannot be read."""
+    """What a part says, or why it cannot be read.
+
+    Attributes:
+        config: What is merged with ours.
+        fault: Why it cannot be read.
+        doubtful: What would be lost without a word.
+        document: What travels beside ours instead, in another of cloud-init's formats.
+    """
 
     config: Mapping[str, Any]
     fault: Fault | None = None
     doubtful: tuple[Fault, ...] = ()
-    remarks: tuple[Fault, ...] = ()
+    document: formats.Document | None = None
 
     @classmethod
-    def read(cls, source: _Source) -> _Part:
-        format = cloud_config.format_of(source.text)
-        remedy = "write it as cloud-config, a script as write_files and runcmd"
-        other = source.fault(f"is {format}, as its first line says, and cannot be merged with the users: {remedy}")
+    def read(cls, source: _Source, *, is_linux: bool) -> _Part:
+        document = formats.document_of(source.text, is_linux=is_linux)
+        if document:
+            return cls({}, source.fault(document.fault) if document.fault else None, document=document)
+        format = formats.format_of(source.text)
+        reader = "a Linux guest's cloud-init" if is_linux else "a Windows guest's cloudbase-init"
+        name = format.name if format else ""
+        told = f"is {name}, as its first line says, which {reader} does not read"
+        other = source.fault(f"{told}: write it as cloud-config")
         try:
             config = cloud_config.load(source.text)
         except bounded_yaml.YAMLFault as fault:
@@ -194,6 +209,8 @@ def _doubts(source: _Source, config: Mapping[str, Any]) -> Iterator[Fault]:
 def _unknown_keys(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]:
     """Yield the parts with keys that the cloud-init of a Linux guest passes over without a word."""
     for source in _sources(server, secrets) if _is_linux(server) else ():
+        if formats.format_of(source.text):
+            continue
         found = cloud_config_keys.unknown(cloud_config.load(source.text))
         if found and source.secret:
             yield source.fault(f"has {len(found)} keys that cloud-init does not know, which have no effect")

@@ -139,3 +139,25 @@ def test_an_annotation_that_somebody_broke_counts_as_none() -> None:
     for broken in ("{", "[]", '{"all": 1}', ""):
         secret["metadata"]["annotations"][names.FIRST_START] = broken
         assert unheard(SPEC, secret) == ""
+
+
+def test_a_script_beside_the_users_is_named_as_cloud_init_and_the_users_are_not() -> None:
+    told = started()
+    script = "#!/bin/sh\necho\n"
+    assert unheard({"users": SPEC["users"], "cloudInit": script}, told) == "spec.cloudInit"
+    spec = {"users": SPEC["users"], "cloudInit": script}
+    told = secret_of(plan_of(spec, secret_of(plan_of(spec, None, phase=""))))
+    assert unheard(spec, told) == ""
+    assert unheard({**spec, "cloudInit": f"{script}date\n"}, told) == "spec.cloudInit"
+    assert unheard({**spec, "users": SPEC["users"][:1]}, told) == "spec.users (without bob)"
+
+
+def test_a_file_that_waits_for_its_owner_is_no_change() -> None:
+    """An earlier version left to cloud-init when it writes a file."""
+    file = "write_files: [{path: /srv/a, owner: ada%s}]"
+    spec = changed(cloudInit=file % ", defer: false")
+    told = secret_of(plan_of(spec, secret_of(plan_of(spec, None, phase=""))))
+    assert unheard(changed(cloudInit=file % ""), told) == "spec.cloudInit (write_files)"
+    spec = changed(cloudInit=file % ", defer: true")
+    told = secret_of(plan_of(spec, secret_of(plan_of(spec, None, phase=""))))
+    assert unheard(changed(cloudInit=file % ""), told) == ""

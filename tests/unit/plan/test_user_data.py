@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import email
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
@@ -10,7 +11,10 @@ from passlib.handlers.sha2_crypt import sha512_crypt
 
 from harness.virtualservers import a_secret, a_server
 from virtualserver.plan import passwords
-from virtualserver.plan.user_data import passwords_of, user_data_of
+from virtualserver.plan.user_data import UserData, passwords_of, user_data_of
+
+if TYPE_CHECKING:
+    from virtualserver.api.faults import Fault
 
 
 def config(secrets: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -110,6 +114,86 @@ def test_fault_22_what_is_no_public_key_is_named_and_a_private_one_doubted() -> 
     assert found.text is not None and "Z2Vo" not in found.text
 
 
+def faults_of(found: UserData) -> tuple[Fault, ...]:
+    return (*found.doubtful, *found.bad_cloud_init)
+
+
+def parts_of(found: UserData) -> list[tuple[str, str]]:
+    """Return the parts of user data that are a MIME message, each as its type and what it says."""
+    assert found.text is not None and not faults_of(found)
+    parts = [part for part in email.message_from_string(found.text).walk() if not part.is_multipart()]
+    assert all(isinstance(part.get_payload(decode=True), bytes) for part in parts)
+    return [(part.get_content_type(), cast("bytes", part.get_payload(decode=True)).decode()) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("#!/bin/sh\necho: value", "text/x-shellscript"),
+        ("\ufeff\n#!/bin/sh\nécho", "text/x-shellscript"),
+        ("## template: jinja\n#cloud-config\nhostname: x{{ v1.region }}", "text/jinja2"),
+        ("#include https://192.0.2.1/x", "text/x-include-url"),
+        ("#include-once\nhttps://192.0.2.1/x", "text/x-include-once-url"),
+        ("#cloud-boothook\nkey: value", "text/cloud-boothook"),
+        ("#Part-Handler\nkey: value", "text/part-handler"),
+        ("#cloud-config-archive\n- {type: text/x-shellscript, content: 1}", "text/cloud-config-archive"),
+        ("Content-Type: text/x-shellscript\n\n#!/bin/sh\n", "text/x-shellscript"),
+        (
+            'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n'
+            "Content-Type: text/x-shellscript\n\n#!/bin/sh\n--b--\n",
+            "text/x-shellscript",
+        ),
+    ],
+)
+def test_fault_18_other_formats_travel_beside_the_users(text: str, kind: str) -> None:
+    users = [{"username": "ada"}]
+    found = user_data_of(a_server(cloudInit=text, users=users), {})
+    (other, told), (own, config) = parts_of(found)
+    assert (other, own) == (kind, "text/cloud-config")
+    assert told.strip() == text.lstrip("\ufeff\n").rpartition("\n\n")[2].partition("\n--b--")[0].strip()
+    assert yaml.safe_load(config)["users"][0]["name"] == "ada"
+    assert user_data_of(a_server(cloudInit=text, users=users), {}) == found, "the same text in each pass"
+    # Of both sources, one may be a cloud-config and one not.
+    server = a_server(cloudInit="packages: [é]", cloudInitSecretRef={"name": "setup"}, users=users)
+    *_, (_, config) = parts_of(user_data_of(server, {"setup": a_secret("setup", userdata=text)}))
+    assert yaml.safe_load(config)["packages"] == ["é"]
+
+
+def test_fault_18_a_windows_guest_has_its_own_scripts() -> None:
+    windows = a_server(cloudInit="#ps1\nWrite-Host", os={"type": "windows"})
+    assert parts_of(user_data_of(windows, {}))[0] == ("text/x-shellscript", "#ps1\nWrite-Host")
+    (fault,) = faults_of(user_data_of(a_server(cloudInit="#include x", os={"type": "windows"}), {}))
+    assert "which a Windows guest's cloudbase-init does not read" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("file", "is_deferred"),
+    [
+        ({"path": "/srv/a", "owner": "ada:ada"}, True),
+        ({"path": "/srv/a", "owner": "root:web"}, True),
+        ({"path": "/srv/a", "owner": "bob"}, True),
+        ({"path": "/home/ada/.bashrc"}, True),
+        ({"path": "/srv/a", "owner": "root:root"}, False),
+        ({"path": "/home/other/.bashrc"}, False),
+        ({"path": "/home/ada"}, False),
+        ({"path": "/srv/a"}, False),
+        ({"path": "/srv/a", "owner": "ada", "defer": False}, False),
+    ],
+)
+def test_fault_19_a_file_waits_for_the_user_whose_it_is(file: dict[str, Any], is_deferred: bool) -> None:
+    text = yaml.safe_dump({"write_files": [file], "groups": ["bob", {"web": ["ada"]}]})
+    (told,) = config(cloudInit=text, users=[{"username": "ada"}])["write_files"]
+    assert told == ({**file, "defer": True} if is_deferred else file)
+
+
+def test_fault_19_the_users_of_an_image_are_waited_for_where_no_other_is_made() -> None:
+    text = "write_files: [{path: /srv/a, owner: 'ubuntu:ubuntu'}, odd]"
+    assert config(cloudInit=text)["write_files"] == [{"path": "/srv/a", "owner": "ubuntu:ubuntu", "defer": True}, "odd"]
+    assert "defer" not in config(cloudInit=text, users=[{"username": "ada"}])["write_files"][0]
+    (told,) = config(cloudInit="user: {name: eve}\nwrite_files: [{path: /srv/a, owner: eve}]")["write_files"]
+    assert told["defer"] is True
+
+
 def test_without_users_the_images_own_user_stays() -> None:
     assert "users" not in config()
 
@@ -120,9 +204,7 @@ def test_keys_of_both_fields_are_joined_without_repeats() -> None:
     assert config(secrets, users=[user])["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 A", "ssh-ed25519 B"]
 
 
-@pytest.mark.parametrize(
-    "text", ["#!/bin/sh\necho", "- a", "a: [", "a: 2020-99-99", "a: !!python/object:os.system {}", "[" * 5000]
-)
+@pytest.mark.parametrize("text", ["- a", "a: [", "a: 2020-99-99", "a: !!python/object:os.system {}", "[" * 5000])
 def test_cloud_init_that_cannot_be_merged_is_refused_with_its_field(text: str) -> None:
     found = user_data_of(a_server(cloudInit=text), {})
     assert found.text is None
@@ -132,13 +214,13 @@ def test_cloud_init_that_cannot_be_merged_is_refused_with_its_field(text: str) -
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("## template: jinja\n#cloud-config\nhostname: x{{ v1.region }}", "is a template, as its first line says"),
-        ("#include http://192.0.2.1/x", "is a list of addresses to include"),
-        ("#cloud-boothook\nkey: value", "is a boothook"),
-        ("#Part-Handler\nkey: value", "is a part handler"),
-        ("\ufeff\n#!/bin/sh\necho: value", "is a script"),
-        ("#ps1\nkey: value", "is a PowerShell script"),
-        ("MIME-Version: 1.0", "is a MIME message"),
+        (
+            "#ps1\nkey: value",
+            "is a PowerShell script, as its first line says, which a Linux guest's cloud-init does not",
+        ),
+        ("#upstart-job\nkey: value", "is an Upstart job"),
+        ("#cloud-config-jsonp\n- {op: add}", "is a JSON patch"),
+        ("Content-Type: multipart/mixed; boundary=x\n\nkey: value", "whose parts are not told apart"),
         ('{"ignition": {"version": "3.3.0"}}', "is a configuration of Ignition"),
         ("# one\n# two\n", "holds comments only"),
         ("runcmd: [a]\npackages: []\nruncmd: [b]\n", "has the key 'runcmd' twice, in lines 1 and 3"),
@@ -146,10 +228,10 @@ def test_cloud_init_that_cannot_be_merged_is_refused_with_its_field(text: str) -
     ],
 )
 def test_fault_18_what_would_be_lost_is_named(text: str, words: str) -> None:
-    (fault,) = user_data_of(a_server(cloudInit=text), {}).doubtful
+    (fault,) = faults_of(user_data_of(a_server(cloudInit=text), {}))
     assert fault.path == "spec.cloudInit" and words in fault.message
     secrets = {"setup": a_secret("setup", userdata=text)}
-    (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "setup"}), secrets).doubtful
+    (fault,) = faults_of(user_data_of(a_server(cloudInitSecretRef={"name": "setup"}), secrets))
     assert fault.message.startswith("the key userdata of Secret setup ") and "runcmd'" not in fault.message
 
 
@@ -165,11 +247,6 @@ def test_fault_18_what_would_be_lost_is_named(text: str, words: str) -> None:
 )
 def test_what_means_what_it_says_is_not_doubted(text: str) -> None:
     assert user_data_of(a_server(cloudInit=text), {}).doubtful == ()
-
-
-def test_fault_18_a_script_is_called_so_and_not_bad_yaml() -> None:
-    (fault,) = user_data_of(a_server(cloudInit="#!/bin/sh\necho"), {}).bad_cloud_init
-    assert "is a script, as its first line says" in fault.message and "runcmd" in fault.message
 
 
 def test_what_is_wrong_with_a_secret_is_told_with_its_place_and_without_a_word_of_it() -> None:

@@ -1,0 +1,63 @@
+"""What the real cloud-init reads in the user data that we write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import cloud_init
+from harness.virtualservers import a_secret, a_server
+from virtualserver.plan.user_data import user_data_of
+
+ADA: dict[str, Any] = {"username": "ada", "sshpublickey": "ssh-ed25519 A"}
+SCRIPT = "#!/bin/sh\necho grüße: value\n"
+
+
+def told(text: str, secret: str = "") -> cloud_init.Told:
+    """Return what a guest does with a `cloudInit`, and with one by a Secret, beside the manifest's user."""
+    spec = {"cloudInit": text, "users": [ADA], **({"cloudInitSecretRef": {"name": "setup"}} if secret else {})}
+    found = user_data_of(a_server(**spec), {"setup": a_secret("setup", userdata=secret)})
+    assert found.text is not None and not found.doubtful, found
+    return cloud_init.read(found.text)
+
+
+CONFIG = "hostname: mine\nusers: [{name: eve}]\nruncmd: [[one]]\n"
+ARCHIVE = "#cloud-config-archive\n" + yaml.safe_dump(
+    [{"type": "text/cloud-config", "content": CONFIG}, {"type": "text/x-shellscript", "content": "#!/bin/sh\n"}]
+)
+MIME = (
+    'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="their own"\n\n'
+    "--their own\nContent-Type: text/x-shellscript\n\n#!/bin/sh\n"
+    f"--their own\nContent-Type: text/cloud-config\n\n{CONFIG}--their own--\n"
+)
+
+
+@pytest.mark.parametrize("text", [SCRIPT, f"\ufeff\n{SCRIPT}"])
+def test_fault_18_a_script_is_run_as_it_is_and_the_users_are_made(text: str) -> None:
+    found = told(text, "packages: [nginx]")
+    assert found.files == [SCRIPT]
+    assert [user["name"] for user in found.config["users"]] == ["ada"]
+    assert (found.config["hostname"], found.config["packages"]) == ("web", ["nginx"])
+
+
+@pytest.mark.parametrize("text", [ARCHIVE, MIME], ids=["an archive", "a MIME message"])
+def test_fault_18_parts_win_over_ours_and_drop_no_user(text: str) -> None:
+    found = told(text, "runcmd: [[two]]")
+    assert [script.strip() for script in found.files] == ["#!/bin/sh"]
+    assert [user["name"] for user in found.config["users"]] == ["ada", "eve"]
+    assert found.config["hostname"] == "mine"
+    assert found.config["runcmd"] == [["two"], ["one"]]
+
+
+def test_fault_18_a_boothook_is_run() -> None:
+    found = told("#cloud-boothook\n#!/bin/sh\nkey: value\n")
+    assert found.files == ["#!/bin/sh\nkey: value\n"]
+    assert [user["name"] for user in found.config["users"]] == ["ada"]
+
+
+def test_fault_19_files_of_users_are_written_after_the_users_are_made() -> None:
+    text = "write_files: [{path: /etc/a}, {path: /srv/b, owner: 'ada:ada'}, {path: /home/ada/c}]"
+    config = yaml.safe_load(user_data_of(a_server(cloudInit=text, users=[ADA]), {}).text or "")
+    assert cloud_init.deferral(config) == [["/etc/a"], ["/srv/b", "/home/ada/c"]]
