@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import errno
 import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,12 +23,12 @@ import msgspec
 
 from virtualserver.host import locks
 from virtualserver.host.files import make_folder, write_atomically
-from virtualserver.storage import qemu_img
+from virtualserver.storage import qemu_img, recognition
 from virtualserver.storage.kernel import Kernel
 from virtualserver.storage.qemu_img import QemuImgError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from virtualserver.host.progress import Update
@@ -36,8 +38,8 @@ __all__ = ["Image", "ImageError", "ImageStore"]
 _IMAGE_VERSION: Final = 1
 _CHUNK_BYTES: Final = 4 << 20
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_FOREIGN: Final = {b"KDMV": "vmdk", b"vhdxfile": "vhdx", b"conectix": "vpc", b"<<< ": "vdi", b"QED\0": "qed"}
-_QCOW2_MAGIC: Final = b"QFI\xfb"
+_BLOCK_BYTES: Final = 1 << 20
+"""What of a raw disk is read at a time, and left out where it is zeros only."""
 
 
 class ImageError(Exception):
@@ -240,16 +242,13 @@ def _silent(_step: str, _done: float | None) -> None:
 
 def _add_disk(source: Path, target: Path, name: str, progress: Update) -> str:
     """Copy a disk as qcow2, refuse what refers to other files, and return the digest of what was given."""
+    if foreign := recognition.recognise(source):
+        remedy = foreign.remedy.format(shlex.quote(str(source)))
+        raise ImageError(f"image {name}: {source} is {foreign.name}: {remedy}")
     with source.open("rb") as file:
-        head = file.read(64)
-    for magic, kind in _FOREIGN.items():
-        if head.startswith(magic):
-            raise ImageError(
-                f"image {name}: {source} is a {kind} disk; "
-                f"turn it into one that is known with `qemu-img convert -O qcow2 {source} new.qcow2`"
-            )
-    if not head.startswith(_QCOW2_MAGIC):
-        digest = _copy(source, None, "reading the disk", progress)
+        is_raw = file.read(len(recognition.QCOW2_MAGIC)) != recognition.QCOW2_MAGIC
+    if is_raw:
+        digest = _digest_of_raw(source, progress)
         progress("turning the disk into qcow2", None)
         try:
             qemu_img.run(qemu_img.convert(source, target))
@@ -270,26 +269,68 @@ def _add_disk(source: Path, target: Path, name: str, progress: Update) -> str:
             )
     if information.get("encrypted") or details.get("corrupt"):
         raise ImageError(f"image {name}: {source} is encrypted or marked corrupt: it cannot be used")
+    _check_whole(source, target, name)
     return digest
 
 
-def _copy(source: Path, target: Path | None, step: str, progress: Update) -> str:
-    """Read a file, copy it if there is a target, and return its SHA-256."""
+def _check_whole(source: Path, copy: Path, name: str) -> None:
+    """Refuse a qcow2 disk of which a part is missing: its guest would read errors there."""
+    try:
+        qemu_img.run(qemu_img.check(copy))
+    except QemuImgError as error:
+        if error.status in qemu_img.SOUND:
+            return
+        if error.missing or error.status != qemu_img.CORRUPT:
+            raise _refusal(name, error) from None
+        told = error.complaint.partition("\n")[0]
+        raise ImageError(
+            f"image {name}: {source} is cut off or damaged ({told}): download it again, and compare its checksum"
+        ) from None
+
+
+def _digest_of_raw(source: Path, progress: Update) -> str:
+    """Return a SHA-256 of where a raw disk has what: holes are not read, and blocks of zeros are as good as holes."""
     digest = hashlib.sha256()
-    with contextlib.ExitStack() as stack:
-        reader = stack.enter_context(source.open("rb"))
-        writer = stack.enter_context(target.open("xb")) if target else None
+    with source.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        digest.update(b"%d" % size)
+        for start in _blocks(file.fileno(), size):
+            block = os.pread(file.fileno(), _BLOCK_BYTES, start)
+            if block.count(0) < len(block):
+                digest.update(b"@%d:" % start)
+                digest.update(block)
+            progress("reading the disk", min(1.0, (start + len(block)) / size))
+    return digest.hexdigest()
+
+
+def _blocks(descriptor: int, size: int) -> Iterator[int]:
+    """Yield where the blocks of a file begin that are not holes only."""
+    start = 0
+    while start < size:
+        try:
+            data = os.lseek(descriptor, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # nothing but a hole up to the end
+            raise
+        start = data - data % _BLOCK_BYTES
+        yield start
+        start += _BLOCK_BYTES
+
+
+def _copy(source: Path, target: Path, step: str, progress: Update) -> str:
+    """Copy a file, and return its SHA-256."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reader, target.open("xb") as writer:
         size = os.fstat(reader.fileno()).st_size or 1
         done = 0
         while chunk := reader.read(_CHUNK_BYTES):
             digest.update(chunk)
-            if writer is not None:
-                writer.write(chunk)
+            writer.write(chunk)
             done += len(chunk)
             progress(step, min(1.0, done / size))
-        if writer is not None:
-            writer.flush()
-            os.fsync(writer.fileno())
+        writer.flush()
+        os.fsync(writer.fileno())
     return digest.hexdigest()
 
 

@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["QemuImgError", "convert", "copy", "create", "information", "resize", "run"]
+__all__ = ["CORRUPT", "SOUND", "QemuImgError", "check", "convert", "copy", "create", "information", "resize", "run"]
 
 _PROGRAM: Final = "qemu-img"
+
+CORRUPT: Final = 2
+"""Status of `check` where a part of the disk is missing or wrong."""
+
+SOUND: Final = (3, 63)
+"""Statuses of `check` that are no fault: room that nothing uses, and a form that has nothing to check."""
 
 _LIMITS: Final = ("prlimit", "--as=4294967296", "--cpu=60")
 """What qemu-img may use to look at a file that somebody else made. Source: OpenStack's advice on hostile images."""
@@ -29,12 +35,16 @@ class QemuImgError(Exception):
     Attributes:
         missing: The program that is not on PATH; None: it ran.
         complaint: What it wrote; empty where it was ended or did not run.
+        status: How it ended, negative for a signal; None: it did not run.
     """
 
-    def __init__(self, message: str, *, missing: str | None = None, complaint: str = "") -> None:
+    def __init__(
+        self, message: str, *, missing: str | None = None, complaint: str = "", status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.missing = missing
         self.complaint = complaint
+        self.status = status
 
 
 def create(
@@ -77,6 +87,11 @@ def copy(source: Path, target: Path, *, base: Path) -> list[str]:
     return [_PROGRAM, "convert", "-q", *forms, "-B", str(base), str(source), str(target)]
 
 
+def check(disk: Path) -> list[str]:
+    """Return the command that looks whether a qcow2 disk that anybody may have made is whole; see `SOUND`."""
+    return [*_LIMITS, _PROGRAM, "check", "-q", "-f", "qcow2", str(disk)]
+
+
 def information(disk: Path, *, is_foreign: bool = False) -> dict[str, Any]:
     """Return what ``qemu-img info`` says about a qcow2 disk; what the disk refers to is not followed.
 
@@ -110,5 +125,5 @@ def run(command: Sequence[str]) -> str:
     if done.returncode:
         complaint = done.stderr.strip()
         verb = command[command.index(_PROGRAM) + 1]
-        raise QemuImgError(f"{_PROGRAM} {verb}: {complaint}", complaint=complaint)
+        raise QemuImgError(f"{_PROGRAM} {verb}: {complaint}", complaint=complaint, status=done.returncode)
     return done.stdout

@@ -17,7 +17,11 @@ SCRIPT = "#!/bin/sh\necho grüße: value\n"
 
 def told(text: str, secret: str = "") -> cloud_init.Told:
     """Return what a guest does with a `cloudInit`, and with one by a Secret, beside the manifest's user."""
-    spec = {"cloudInit": text, "users": [ADA], **({"cloudInitSecretRef": {"name": "setup"}} if secret else {})}
+    spec: dict[str, Any] = {
+        "cloudInit": text,
+        "users": [ADA],
+        **({"cloudInitSecretRef": {"name": "setup"}} if secret else {}),
+    }
     found = user_data_of(a_server(**spec), {"setup": a_secret("setup", userdata=secret)})
     assert found.text is not None and not found.doubtful, found
     return cloud_init.read(found.text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,6 +104,66 @@ def test_a_broken_disk_is_refused(store: ImageStore, tmp_path: Path) -> None:
     disk.write_bytes(b"QFI\xfb" + bytes(1000))
     with pytest.raises(ImageError, match="cannot be read"):
         store.add(disk=disk, name="x")
+
+
+@pytest.mark.parametrize("left", [65536, 262_144, 1_000_000])
+def test_fault_37_a_qcow2_disk_that_is_cut_off_is_refused(store: ImageStore, tmp_path: Path, left: int) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(os.urandom(2 << 20))
+    whole = tmp_path / "whole"
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(whole)], check=True)
+    cut = tmp_path / "cut"
+    cut.write_bytes(whole.read_bytes()[:left])
+    with pytest.raises(ImageError, match=r"is cut off or damaged .*download it again"):
+        store.add(disk=cut, name="x")
+    assert store.all() == []
+    assert store.add(disk=whole, name="x").virtual_size == 2 << 20
+
+
+def test_fault_37_a_packed_disk_is_refused_with_the_command_that_unpacks_it(store: ImageStore, tmp_path: Path) -> None:
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(bytes(1 << 20))
+    subprocess.run(["xz", "-k", str(raw)], check=True)
+    with pytest.raises(ImageError, match=r"disk\.raw\.xz is packed by xz: unpack it: `xz -dk .*/disk\.raw\.xz`"):
+        store.add(disk=tmp_path / "disk.raw.xz", name="x")
+
+
+def test_fault_37_other_forms_of_qcow2_and_raw_disks_of_odd_size_go_on_working(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(b"\xeb\x63" + os.urandom(70_001))
+    assert store.add(disk=raw, name="odd").virtual_size == 70_144
+    packed = tmp_path / "packed"
+    options = ("-c", "-o", "compression_type=zstd")
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", *options, "-f", "raw", str(raw), str(packed)], check=True)
+    assert store.add(disk=packed, name="zstd").virtual_size == 70_144
+    old = a_disk(tmp_path / "old", "qcow2", "-o", "compat=0.10")
+    assert store.add(disk=old, name="old").virtual_size == 1 << 20
+
+
+def test_fault_38_the_holes_of_a_sparse_disk_are_not_read(store: ImageStore, tmp_path: Path) -> None:
+    raw = tmp_path / "sparse"
+    with raw.open("wb") as file:
+        file.truncate(64 << 30)
+        file.seek(40 << 30)
+        file.write(b"content")
+    before = time.monotonic()
+    image = store.add(disk=raw, name="sparse")
+    assert time.monotonic() - before < 5
+    assert image.virtual_size == 64 << 30
+
+
+def test_fault_38_a_hole_is_as_good_as_zeros_and_its_place_counts(store: ImageStore, tmp_path: Path) -> None:
+    digests: dict[str, str] = {}
+    for name, place, whole in (("sparse", 5 << 20, False), ("whole", 5 << 20, True), ("other", 6 << 20, False)):
+        with (tmp_path / name).open("wb") as file:
+            file.write(bytes(8 << 20) if whole else b"")
+            file.truncate(8 << 20)
+            file.seek(place)
+            file.write(b"content")
+        digests[name] = store.add(disk=tmp_path / name, name=name).digest
+    assert digests["sparse"] == digests["whole"] != digests["other"]
 
 
 def test_what_an_interrupted_add_left_is_no_image_and_goes_away(store: ImageStore, tmp_path: Path) -> None:
