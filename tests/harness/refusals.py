@@ -11,12 +11,17 @@ __all__ = ["RULES", "Refusal"]
 
 
 class Refusal(NamedTuple):
-    """One thing that is refused: why, the spec's change, parts of the message, and the accepted neighbour."""
+    """One thing that is refused: why, the spec's change, parts of the message, and the accepted neighbour.
+
+    Attributes:
+        is_validated: False where the operator judges it later, so that servers that are older than the rule run on.
+    """
 
     why: str
     refused: dict[str, Any]
     says: list[str]
     accepted: dict[str, Any]
+    is_validated: bool = True
 
 
 _ELEVEN = list(range(1, 12))
@@ -263,6 +268,27 @@ RULES = [
         {"users": [{"username": "a", "password": "p", "passwordSecretRef": {"name": "s"}}]},
         ["spec.users[0].passwordSecretRef", "exclude each other"],
         {"users": [{"username": "a", "sshpublickey": "k", "sshPublicKeysSecretRef": {"name": "s"}}]},
+    ),
+    Refusal(
+        "a name that no account can have (fault 21)",
+        {"users": [{"username": "ada"}, {"username": "a b"}]},
+        ["spec.users", "a b", "an account of a Linux guest cannot have this name"],
+        {"users": [{"username": "ada"}, {"username": "a.b"}]},
+        is_validated=False,
+    ),
+    Refusal(
+        "a name of a system account (fault 21)",
+        {"users": [{"username": "backup"}]},
+        ["spec.users", "backup", "no name of a system account"],
+        {"users": [{"username": "operator"}]},
+        is_validated=False,
+    ),
+    Refusal(
+        "a name that is too long for an account (fault 21)",
+        {"users": [{"username": "ä" * 17}]},
+        ["spec.users", "an account of a Linux guest cannot have this name"],
+        {"users": [{"username": "ä" * 16}]},
+        is_validated=False,
     ),
     Refusal(
         "an unknown run strategy",

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["fault_of", "group_of"]
+__all__ = ["SYSTEM", "fault_of", "group_of"]
 
 _LONGEST: Final = 32
 _NAME: Final = re.compile(r"[^-+~\s:,/\x00-\x1f\x7f][^\s:,/\x00-\x1f\x7f]*")
 
-_SYSTEM: Final = frozenset(
+SYSTEM: Final = frozenset(
     [
         "daemon",
         "bin",
@@ -40,7 +40,10 @@ _SYSTEM: Final = frozenset(
         "systemd-resolve",
     ]
 )
-"""Accounts that a guest has without a shell, so that nobody logs in with them: cloud-init leaves them as they are."""
+"""Accounts that a guest has without a shell, so that nobody logs in with them: cloud-init leaves them as they are.
+
+The CRD has the same list.
+"""
 
 _GROUPS: Final = frozenset(
     [
@@ -90,7 +93,7 @@ def fault_of(name: str) -> str:
             "is no name that an account can have: use letters, digits, dashes, dots and underscores, beginning with a "
             "letter or an underscore"
         )
-    if name in _SYSTEM:
+    if name in SYSTEM:
         return "is an account of the guest's own system, with which nobody can log in: choose another name"
     return ""
 

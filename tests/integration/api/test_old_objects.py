@@ -160,6 +160,7 @@ def test_a_new_fault_in_an_old_object_is_refused(old: OldServer, name: str, rule
         ("no cluster NIC with floating addresses", {"network": {"floatingIPs": ["other"]}}),
         ("a GPU type with a CPU type", {"resources": {"cpu": {"type": "other"}}}),
         ("a UUID in upper case", {"firmware": {"uuid": "X"}}),
+        ("a name of a system account (fault 21)", {"users": [{"username": "backup"}, {"username": "daemon"}]}),
     ],
 )
 def test_another_fault_in_its_place_is_refused(old: OldServer, why: str, change: dict[str, Any]) -> None:
@@ -171,3 +172,8 @@ def test_less_of_what_breaks_a_rule_is_not_more(old: OldServer) -> None:
     name = NAMES[[rule.why for rule in RULES].index("direct attach with TCP ports")]
     assert old.refusal_of_patch(name, {"spec": {"network": {"tcp": {"ports": []}}}}) == ""
     assert old.refusal_of_patch(name, {"spec": {"network": {"directAttachLoadBalancerIP": False}}}) == ""
+
+
+def test_a_user_beside_one_that_is_older_than_the_rule_is_accepted(old: OldServer) -> None:
+    name = NAMES[[rule.why for rule in RULES].index("a name of a system account (fault 21)")]
+    assert old.refusal_of_patch(name, {"spec": {"users": [{"username": "ada"}, {"username": "backup"}]}}) == ""

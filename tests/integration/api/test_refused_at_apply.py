@@ -29,6 +29,11 @@ def test_the_neighbour_of_what_breaks_a_rule_is_accepted(server: Server, accepte
     assert server.refusal_of(a_virtual_server(accepted)) == ""
 
 
+def test_fault_21_a_windows_guest_has_other_names(server: Server) -> None:
+    manifest = a_virtual_server({"os": {"type": "windows"}, "users": [{"username": "Ada Lovelace"}]})
+    assert server.refusal_of(manifest) == ""
+
+
 @pytest.mark.parametrize("field", ["os", "resources", "storage"])
 def test_a_required_field_that_is_missing_is_named(server: Server, field: str) -> None:
     message = server.refusal_of(a_virtual_server({field: None}))

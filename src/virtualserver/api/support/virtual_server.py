@@ -129,7 +129,12 @@ VIRTUAL_SERVER: Final[Table] = (
     Field("spec.storage.additionalDisks", Effect.OBSTACLE),
     Field("spec.storage.filesystems", Effect.OBSTACLE),
     Field("spec.storage.swap", Effect.NAMED, refused="what is no quantity"),
-    Field("spec.users[].username", Effect.NEW_MACHINE, _FIRST_START, refused="an empty one"),
+    Field(
+        "spec.users[].username",
+        Effect.NEW_MACHINE,
+        _FIRST_START,
+        refused="an empty one; with `os.type: linux` what no account can be called, and names of system accounts",
+    ),
     Field("spec.users[].password", Effect.NEW_MACHINE, _FIRST_START, refused="beside `passwordSecretRef`"),
     Field("spec.users[].sshpublickey", Effect.NEW_MACHINE, _FIRST_START),
     Field("spec.users[].passwordSecretRef", Effect.NEW_MACHINE, _FIRST_START, refused=_NO_SUCH_KEY),
