@@ -41,7 +41,7 @@ def test_a_missing_image_is_said_with_the_command_that_mends_it(product: Product
     try:
         message = product.wait_message("old", "vs image alias")
         assert f"spec.storage.root.source.pvc: image vd-images/{old} does not exist" in message
-        command = message[message.index("vs image alias") :].partition(" (")[0]
+        command = message[message.index("vs image alias") :].partition(";")[0]
         assert command == f"vs image alias vd-images/{old} {command.split()[-1]}"
         product.vs(*command.split()[1:])
         product.wait_ready("old")
