@@ -6,6 +6,7 @@ import copy
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness import schema_fields
@@ -17,7 +18,7 @@ from virtualserver.api.faults import InvalidManifest
 from virtualserver.api.support.data_volume import DATA_VOLUME
 from virtualserver.api.support.field import Effect, Field, Limit, Table, field_of, obstacles, without_effect
 from virtualserver.api.support.virtual_machine import INSTANCE, VIRTUAL_MACHINE
-from virtualserver.api.support.virtual_server import VIRTUAL_SERVER, written
+from virtualserver.api.support.virtual_server import STORAGE_CLASS, VIRTUAL_SERVER, written
 from virtualserver.api.virtualserver import decode
 
 TABLES: dict[str, tuple[Table, list[str]]] = {
@@ -92,3 +93,16 @@ def test_a_server_without_wishes_is_written_as_such() -> None:
         without_effect(VIRTUAL_SERVER, written(server), served={"spec.storage.root.storageClassName": {"local"}}) == []
     )
     assert not obstacles(VIRTUAL_SERVER, written(server))
+
+
+def test_what_the_api_server_fills_in_asks_for_nothing() -> None:
+    """Every server had FullyApplied False, because of the definition that its user did not write."""
+    filled = {
+        "os": {"definition": "a", "enableUEFIBoot": False},
+        "resources": {"definition": "a"},
+        "storage": {"root": {"accessMode": "ReadWriteOnce", "volumeMode": "Block", "ephemeral": False}},
+        "network": {"dnsPolicy": "ClusterFirst"},
+    }
+    # Read as the client reads it: a text that equals a default is another object than that.
+    read = msgspec.json.decode(msgspec.json.encode(merged(a_manifest(), {"spec": filled})))
+    assert without_effect(VIRTUAL_SERVER, written(decode(read)), served={STORAGE_CLASS: ["local"]}) == []
