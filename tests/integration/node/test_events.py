@@ -61,7 +61,8 @@ def test_fault_16_what_of_an_object_has_no_effect_is_named_and_told_and_forgotte
     volume = a_volume("disk")
     volume["spec"]["storage"]["storageClassName"] = "block-nvme-ord1"
     ports = [{"name": "web", "port": 80, "appProtocol": "kubernetes.io/h2c"}]
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "app"}, "spec": {"ports": ports}}
+    spec = {"selector": {"app": "web"}, "ports": ports}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "app"}, "spec": spec}
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

@@ -62,7 +62,8 @@ VIRTUAL_SERVER: Final[Table] = (
     Field(
         "spec.region",
         Effect.NOW,
-        "chooses the address pool; one that has no pool here is named, and the default pool serves it",
+        "chooses the address pool, where regions have pools of their own here: one that has none is named, and the "
+        "default pool serves it",
     ),
     Field("spec.affinity", Effect.NAMED, "there is one machine"),
     Field(

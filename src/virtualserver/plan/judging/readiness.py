@@ -303,7 +303,7 @@ def _without_effect(situation: Situation) -> Iterator[str]:
 
 
 def region_without_pool(situation: Situation) -> str:
-    """Say that the region has no pool of addresses here, which is all that depends on it; ``""`` where it has one."""
+    """Say that the region has no pool of addresses here, which is all that depends on it; ``""`` where it is served."""
     spec = situation.server.spec
     pool = situation.site.pool(public=spec.network.public, region=spec.region)
     if pool.region_known:

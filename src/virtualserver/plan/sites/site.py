@@ -23,6 +23,10 @@ DISK_OVERCOMMIT: Final = 10.0
 
 _LOCAL: Final = Local()
 _NO_QUOTAS: Final = Quotas()
+
+_DEFAULT_POOLS: Final = frozenset({"public", "private"})
+"""The pools of a site that is one region."""
+
 _USUAL_ANNOTATIONS: Final = AllowedAnnotations()
 
 
@@ -60,7 +64,7 @@ class PoolChoice:
 
     Attributes:
         name: The pool's name.
-        region_known: False where the region has no pool of its own here, and the default pool serves it.
+        region_known: False where the default pool serves the region, and others have pools of their own here.
     """
 
     name: str
@@ -86,7 +90,7 @@ class Site:
         driver: What is written for, waited for and refused by whoever carries the objects out.
     """
 
-    pools: frozenset[str] = frozenset({"public", "private"})
+    pools: frozenset[str] = _DEFAULT_POOLS
     open_pools: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=_no_pools)
     image_namespaces: tuple[str, ...] = (names.IMAGE_NAMESPACE,)
     storage_classes: frozenset[str] = frozenset({"local"})
@@ -110,10 +114,13 @@ class Site:
     def pool(self, *, public: bool, region: str) -> PoolChoice:
         """Return the pool for a server; regions are written in any case, pool names in lower case.
 
-        An unknown region uses the default pool, never a pool of the other kind.
+        An unknown region uses the default pool, never a pool of the other kind. Where no region has a pool of its own,
+        the site is one region, whatever manifests call it.
         """
         default = "public" if public else "private"
         if not region:
             return PoolChoice(default)
         regional = f"{default}-{region.lower()}"
-        return PoolChoice(regional) if regional in self.pools else PoolChoice(default, region_known=False)
+        if regional in self.pools:
+            return PoolChoice(regional)
+        return PoolChoice(default, region_known=self.pools <= _DEFAULT_POOLS)
