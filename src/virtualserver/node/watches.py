@@ -8,7 +8,7 @@ from virtualserver.api import names
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
-from virtualserver.kube.objects import Key, Manifest, Resource, key_of, owner_uid
+from virtualserver.kube.objects import Key, Manifest, Resource, controller_of, key_of
 from virtualserver.node.objects import attached_service, volume_claims, vpcs_of
 from virtualserver.node.services import balancing, by_hand, floating, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
@@ -113,6 +113,7 @@ class Watches:
         if len(seen) == 2 and seen[0] != seen[1]:
             for key in relations.services_selecting(self._cache, change.key[0], *seen):
                 self._queues.services.add(key)
+            self._queues.vmis.add(change.key)  # it may have waited for one of them
         elif len(seen) == 1:
             # While a machine has no VMI, it only matters to those that would say that they match none.
             for service in self._cache.by_index(kinds.SERVICE, relations.FOR_ANYBODY, change.key[0]):
@@ -147,10 +148,11 @@ class Watches:
             for group in {balancing.group_of(one) for one in (change.old, change.new) if one is not None}:
                 for other in self._cache.by_index(kinds.SERVICE, balancing.GROUP, group):
                     self._queues.services.add(key_of(other))
-        # A machine may have waited for it.
-        if change.old is None and change.new is not None:
-            for key in relations.waiting_vmis(self._cache, change.new):
-                self._queues.vmis.add(key)
+        # A machine may have waited for it, or waits for it no longer.
+        if _spec(change.old) != _spec(change.new):
+            for one in (change.old, change.new):
+                for key in relations.waiting_vmis(self._cache, one) if one else ():
+                    self._queues.vmis.add(key)
 
     def _volume(self, change: Change) -> None:
         self._queues.volumes.add(change.key)
@@ -183,8 +185,10 @@ class Watches:
                 self._queues.services.add((change.key[0], name))
                 self._group_of((change.key[0], name))
             # Which of its floating addresses a server's guest leaves with depends on all of them.
-            if one and (owner := owner_uid(one)):
-                self._claimed_by(owner)
+            if one and (owner := controller_of(one)):
+                self._claimed_by(owner["uid"])
+                if owner["kind"] == VIRTUAL_SERVER.kind:
+                    self._queues.vmis.add((change.key[0], owner["name"]))  # as in `_service`
 
     def _group_of(self, key: Key) -> None:
         """Look again at the Services that share the address of one: whom it floats to concerns all."""
@@ -218,6 +222,10 @@ def _face(vmi: Manifest | None) -> object:
         (status.get("phase"), ready and ready["status"]),
         (vmi["metadata"].get("deletionTimestamp"), fields.labels_of(vmi)),
     )
+
+
+def _spec(manifest: Manifest | None) -> object:
+    return None if manifest is None else manifest["spec"]
 
 
 def _wish(service: Manifest | None) -> object:

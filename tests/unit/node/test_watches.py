@@ -98,6 +98,34 @@ async def test_a_new_service_wakes_the_vmis_that_wait_for_its_address(node: Node
     assert await keys(node.queues.vmis) == {"one"}
 
 
+SELECTING = a_service("one-tcp", selector={"app": "one"})
+
+
+@pytest.mark.parametrize(
+    ("now", "looked_at"),
+    [
+        (None, {"one"}),
+        (a_service("one-tcp", selector={"app": "two"}), {"one"}),
+        ({**SELECTING, "status": {}}, frozenset[str]()),
+    ],
+    ids=["goes", "selects others", "status"],
+)
+async def test_a_service_that_concerns_it_no_longer_wakes_the_vmi_that_waited_for_it(
+    node: Node, now: dict[str, Any] | None, looked_at: set[str]
+) -> None:
+    """It would say for good that its ports are being put in place, of which none is wanted any more."""
+    node.know(kinds.VIRTUAL_MACHINE_INSTANCE, an_object("one", labels={"app": "one"}))
+    node.change(kinds.SERVICE, SELECTING, now)
+    assert await keys(node.queues.vmis) == looked_at
+
+
+async def test_a_claim_that_goes_wakes_the_vmi_that_waited_for_the_address(node: Node) -> None:
+    owner = {"kind": "VirtualServer", "name": "one", "uid": "uid-one", "controller": True}
+    claim = an_object("fip", labels={"kubernetes.io/service-name": "fip"}, ownerReferences=[owner])
+    node.change(kinds.ENDPOINT_SLICE, claim, None)
+    assert await keys(node.queues.vmis) == {"one"}
+
+
 async def test_a_vmi_whose_face_changes_concerns_the_services_that_select_it(node: Node) -> None:
     node.know(kinds.SERVICE, a_service("one-tcp", selector={"app": "one"}))
     node.know(kinds.SERVICE, a_service("two-tcp", selector={"app": "two"}))
@@ -127,6 +155,7 @@ async def test_fault_39_a_machine_that_gets_other_labels_concerns_the_services_o
         node.know(kinds.SERVICE, a_service(name, type="ClusterIP", selector={"app": name}))
     node.change(kinds.VIRTUAL_MACHINE, a_labelled_machine("one", app="old"), a_labelled_machine("one", app="new"))
     assert await keys(node.queues.services) == {"old", "new"}
+    assert await keys(node.queues.vmis) == {"one"}
 
 
 @pytest.mark.parametrize("comes", [True, False])
