@@ -38,6 +38,9 @@ _CLOSING_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 30.0
 _PING_SECONDS: Final = 30.0
 
+_HEADERS: Final = 4096
+"""Of an answer. The server warns of each unknown field in a header of its own, of which there are many in 4 KiB."""
+
 _DEEPEST: Final = 10_100
 """Levels of JSON that an API server lets in, and some. Source: sigs.k8s.io/json."""
 
@@ -85,6 +88,7 @@ class Connection:
             # Packing and unpacking costs both sides more than a local network or loopback does.
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
+            max_headers=_HEADERS,
         )
 
     async def close(self) -> None:

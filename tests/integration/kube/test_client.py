@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from harness.virtualservers import a_manifest
 from integration.kube.gate import through_a_gate
 from integration.kube.world import CONFIG_MAPS, SERVICES, a_config_map, a_service
 from virtualserver.kube.client import Client
 from virtualserver.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from virtualserver.kube.kubeconfig import Credentials
 from virtualserver.kube.objects import Resource, key_of
+from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from harness.control_plane import ControlPlane
@@ -29,6 +31,14 @@ async def test_an_object_is_created_read_changed_and_deleted(client: Client, nam
     with pytest.raises(NotFound):
         await client.get(CONFIG_MAPS, "a", namespace=namespace)
     await client.delete(CONFIG_MAPS, "a", namespace=namespace)
+
+
+async def test_an_object_that_the_server_has_many_warnings_of_is_made_and_returned(
+    client: Client, namespace: str
+) -> None:
+    """The server warns in headers; a client that bounds their number takes a success for no answer."""
+    manifest = a_manifest(namespace=namespace, **{f"k{number}": "" for number in range(200)})
+    assert (await client.create(VIRTUAL_SERVER, manifest, field_manager="test"))["metadata"]["uid"]
 
 
 def _open_sockets() -> set[str]:
