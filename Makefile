@@ -23,7 +23,7 @@ test: ## run every test, with its own set-up (root or sudo)
 unit: ## run the unit tests: no root, under a minute (the first run makes an environment)
 	@sh tools/setup.sh unit $(ARGS)
 
-soak: ## live long lives of the state machines among the unit tests (half an hour; ARGS="--minutes 5", "--seed N")
+soak: ## live long lives of the state machines, and mutate objects (half an hour; ARGS="--minutes 5", "--seed N")
 	@sh tools/setup.sh soak $(ARGS)
 
 check: ## linter, formatter, types, the arrows between the parts

@@ -26,6 +26,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the test of mutated objects live with another seed, and longer."""
+    parser.addoption("--seed", type=int, default=0, help="of the mutated objects (0)")
+    parser.addoption("--seconds", type=float, default=60.0, help="how long objects are mutated (60)")
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[plane.ControlPlane]:
     """A real kube-apiserver with its etcd and controllers, shared by the whole session: use namespaces of your own."""

@@ -43,6 +43,7 @@ JOBS = (
             "tests/e2e/test_guard.py",
             "tests/e2e/test_headless.py",
             "tests/e2e/test_mac_addresses.py",
+            "tests/e2e/test_mutations.py",
             "tests/e2e/test_ports.py",
             "tests/e2e/test_user_services.py",
         ),
