@@ -28,7 +28,7 @@ def test_the_committed_page_is_current() -> None:
 def test_a_line_has_what_becomes_of_its_field_what_to_know_and_what_is_refused() -> None:
     lines = docs.page().splitlines()
     assert "| `spec.resources.cpu.count` | next start | refused: less than 1 |" in lines
-    assert "| `spec.os.definition` | named | there is one, `a` |" in lines
+    assert "| `spec.os.definition` | named | there is one; `a` asks for nothing |" in lines
     (told,) = [line for line in lines if line.startswith("| `spec.network.macAddress`")]
     assert "| no effect: with `disableK8sNetworking`; refused: what is no local unicast address" in told
     (told,) = [line for line in lines if line.startswith("| `spec.storage.root.accessMode`")]
