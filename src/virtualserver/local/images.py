@@ -106,6 +106,8 @@ def claim(
     annotations = {names.IMAGE: image.digest}
     if alias_of:
         annotations[names.ALIAS_OF] = alias_of
+    if image.modules is not None:
+        annotations[names.CLOUD_INIT_MODULES] = ",".join(image.modules)
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -151,6 +153,7 @@ def make(installation: Installation, kubectl: Kubectl, kind: str, *, name: str, 
             command_line=built.command_line,
             name=name,
             description=built.description,
+            modules=built.modules,
         )
     except builds.ImageBuildError as error:
         raise LocalError(f"image {kind!r}: {error}", remedy=f"Try again: vs image build {kind}") from error

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["unknown"]
+__all__ = ["KNOWN", "unknown"]
 
-_KNOWN: Final = frozenset(
+KNOWN: Final = frozenset(
     """
     allow_public_ssh_keys allow_userdata ansible apk_repos apt apt_http_proxy apt_https_proxy apt_mirror
     apt_mirror_search apt_pipelining apt_preserve_sources_list apt_proxy apt_reboot_if_required apt_sources apt_update
@@ -38,9 +38,9 @@ def unknown(config: Mapping[Any, Any]) -> dict[str, str]:
 
     Keys that begin with ``x-``, a dot or an underscore are people's own: they hold what aliases stand for.
     """
-    strange = (str(key) for key in config if key not in _KNOWN)
+    strange = (str(key) for key in config if key not in KNOWN)
     return {
-        key: next(iter(difflib.get_close_matches(key[:100], _KNOWN, n=1, cutoff=0.7)), "")
+        key: next(iter(difflib.get_close_matches(key[:100], KNOWN, n=1, cutoff=0.7)), "")
         for key in strange
         if not key.startswith(("x-", ".", "_"))
     }

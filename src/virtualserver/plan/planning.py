@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from virtualserver.plan import cloud_config_modules
 from virtualserver.plan.children import Children
 from virtualserver.plan.judging import refusals, status
 from virtualserver.plan.network import network_of
@@ -44,7 +45,9 @@ def plan(server: VirtualServer, found: Children, surroundings: Surroundings, sit
         found=found,
         children=found.ours(server),
         surroundings=surroundings,
-        user_data=user_data_of(server, surroundings.secrets),
+        user_data=user_data_of(
+            server, surroundings.secrets, modules=cloud_config_modules.modules_of(surroundings.source)
+        ),
     )
     situation = dataclasses.replace(situation, floating=floating_of(situation), refusals=refusals.refusals(situation))
     stages = [[apply for kind in stage for apply in kind.planned(situation)] for stage in STAGES]

@@ -16,6 +16,7 @@ from virtualserver.plan import (
     bounded_yaml,
     cloud_config,
     cloud_config_keys,
+    cloud_config_modules,
     dns,
     files_of_users,
     formats,
@@ -61,12 +62,13 @@ class UserData:
     remarks: tuple[Fault, ...] = ()
 
 
-def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
+def user_data_of(server: VirtualServer, secrets: Secrets, *, modules: frozenset[str] | None = None) -> UserData:
     """Return what the guest of a server is told.
 
     Args:
         server: As decoded.
         secrets: Those that exist of the Secrets that its manifest refers to, by name.
+        modules: What of cloud-init's modules its image has; None: nobody knows.
     """
     beyond = references.beyond(server, secrets, limit=_SECRET_LIMIT)
     if beyond is not None:
@@ -79,6 +81,22 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
     bad_parts = tuple(part.fault for part in parts if part.fault)
     if missing or bad_passwords or bad_parts:
         return UserData(missing=missing, bad_passwords=bad_passwords, bad_cloud_init=bad_parts)
+    return _told(server, secrets, parts, modules)
+
+
+def passwords_of(server: VirtualServer, secrets: Secrets) -> list[passwords.Password]:
+    """Return the passwords that `user_data_of` hashes; whoever has little time hashes them before, one by one."""
+    if references.beyond(server, secrets, limit=_SECRET_LIMIT) or any(_password_faults(server, secrets)):
+        return []
+    found = (
+        passwords.Password(server.uid, user.username, _password(index, user, secrets))
+        for index, user in enumerate(server.spec.users)
+    )
+    return [one for one in found if one.password]
+
+
+def _told(server: VirtualServer, secrets: Secrets, parts: list[_Part], modules: frozenset[str] | None) -> UserData:
+    """Return what the guest is told where all of it can be read."""
     config = _asked_for(server, secrets)
     for part in parts:
         config = cloud_config.merge(config, part.config)
@@ -97,19 +115,12 @@ def user_data_of(server: VirtualServer, secrets: Secrets) -> UserData:
         text,
         told,
         doubtful=(*_name_faults(server), *_key_faults(server, secrets, private=True), *doubtful),
-        remarks=(*_key_faults(server, secrets, private=False), *_unknown_keys(server, secrets)),
+        remarks=(
+            *_key_faults(server, secrets, private=False),
+            *_unknown_keys(server, secrets),
+            *_idle_keys(server, secrets, modules),
+        ),
     )
-
-
-def passwords_of(server: VirtualServer, secrets: Secrets) -> list[passwords.Password]:
-    """Return the passwords that `user_data_of` hashes; whoever has little time hashes them before, one by one."""
-    if references.beyond(server, secrets, limit=_SECRET_LIMIT) or any(_password_faults(server, secrets)):
-        return []
-    found = (
-        passwords.Password(server.uid, user.username, _password(index, user, secrets))
-        for index, user in enumerate(server.spec.users)
-    )
-    return [one for one in found if one.password]
 
 
 def _missing(reference: Reference, secrets: Secrets) -> str:
@@ -218,6 +229,21 @@ def _unknown_keys(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]:
             some = [f"{key[:100]!r}{f' (did you mean {like}?)' if like else ''}" for key, like in found.items()]
             told = ", ".join(some[:_NAMED]) + (f" and {len(some) - _NAMED} more" if len(some) > _NAMED else "")
             yield source.fault(f"cloud-init knows no key {told}: it has no effect")
+
+
+def _idle_keys(server: VirtualServer, secrets: Secrets, modules: frozenset[str] | None) -> Iterator[Fault]:
+    """Yield what no module of the image's cloud-init carries out."""
+    if modules is None:
+        return
+    if server.spec.users and cloud_config_modules.without_effect(["users"], modules):
+        yield Fault("spec.users", "the image's cloud-init makes no users: take another image")
+    for source in _sources(server, secrets):
+        if formats.format_of(source.text):
+            continue
+        idle = cloud_config_modules.without_effect(cloud_config.load(source.text), modules)
+        if idle:
+            what = f"{len(idle)} keys" if source.secret else ", ".join(idle[:_NAMED])
+            yield source.fault(f"has {what}, for which the image's cloud-init has no module: it has no effect")
 
 
 def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:

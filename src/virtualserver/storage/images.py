@@ -58,6 +58,7 @@ class Image:
         virtual_size: Bytes of the disk as a guest sees it; a server's root disk is at least as large.
         kernel: What is booted directly; None: the disk boots by itself.
         added: When it was added, RFC 3339 in UTC.
+        modules: What of cloud-init's modules its guests run; None: nobody knows.
     """
 
     digest: str
@@ -67,6 +68,7 @@ class Image:
     virtual_size: int
     kernel: Kernel | None
     added: str
+    modules: tuple[str, ...] | None = None
 
 
 class _Record(msgspec.Struct, rename="camel"):
@@ -81,6 +83,7 @@ class _Record(msgspec.Struct, rename="camel"):
     has_kernel: bool
     has_initrd: bool
     command_line: str
+    modules: tuple[str, ...] | None = None
 
 
 class ImageStore:
@@ -103,6 +106,7 @@ class ImageStore:
         command_line: str = "",
         name: str,
         description: str = "",
+        modules: tuple[str, ...] | None = None,
         progress: Update | None = None,
     ) -> Image:
         """Copy files into the store and return the image; one of the same content stays as it is and is returned.
@@ -114,6 +118,7 @@ class ImageStore:
             command_line: What the kernel is told.
             name: What people call it.
             description: One sentence for people.
+            modules: What of cloud-init's modules its guests run; None: nobody knows.
             progress: Told each step.
 
         Raises:
@@ -130,7 +135,19 @@ class ImageStore:
             digest = f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
             target = self._path(digest)
             if not target.exists():
-                self._finish(temporary, target, digest, name, description, kernel, initrd, command_line)
+                record = _Record(
+                    format_version=_IMAGE_VERSION,
+                    digest=digest,
+                    name=name,
+                    description=description,
+                    virtual_size=_information(temporary / "disk.qcow2", name)["virtual-size"],
+                    added=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                    has_kernel=kernel is not None,
+                    has_initrd=initrd is not None,
+                    command_line=command_line,
+                    modules=modules,
+                )
+                _finish(temporary, target, record)
         return self.get(digest)
 
     def get(self, digest: str) -> Image:
@@ -161,6 +178,7 @@ class ImageStore:
             virtual_size=record.virtual_size,
             kernel=kernel,
             added=record.added,
+            modules=record.modules,
         )
 
     def all(self) -> list[Image]:
@@ -196,33 +214,13 @@ class ImageStore:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 
-    def _finish(
-        self,
-        temporary: Path,
-        target: Path,
-        digest: str,
-        name: str,
-        description: str,
-        kernel: Path | None,
-        initrd: Path | None,
-        command_line: str,
-    ) -> None:
-        """Write the record and give the folder its name."""
-        record = _Record(
-            format_version=_IMAGE_VERSION,
-            digest=digest,
-            name=name,
-            description=description,
-            virtual_size=_information(temporary / "disk.qcow2", name)["virtual-size"],
-            added=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            has_kernel=kernel is not None,
-            has_initrd=initrd is not None,
-            command_line=command_line,
-        )
-        write_atomically(temporary / "image.json", msgspec.json.format(msgspec.json.encode(record)))
-        for path in temporary.iterdir():
-            path.chmod(0o444)
-        temporary.rename(target)
+
+def _finish(temporary: Path, target: Path, record: _Record) -> None:
+    """Write the record and give the folder its name."""
+    write_atomically(temporary / "image.json", msgspec.json.format(msgspec.json.encode(record)))
+    for path in temporary.iterdir():
+        path.chmod(0o444)
+    temporary.rename(target)
 
 
 def _check_files(name: str, disk: Path, kernel: Path | None, initrd: Path | None) -> None:

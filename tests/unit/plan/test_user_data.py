@@ -9,8 +9,13 @@ import pytest
 import yaml
 from passlib.handlers.sha2_crypt import sha512_crypt
 
-from harness.virtualservers import a_secret, a_server
-from virtualserver.plan import passwords
+from harness.virtualservers import a_secret, a_server, an_image
+from virtualserver.api import names
+from virtualserver.api.conditions import ConditionType
+from virtualserver.plan import cloud_config_keys, cloud_config_modules, passwords, planning
+from virtualserver.plan.children import Children
+from virtualserver.plan.sites.site import Site
+from virtualserver.plan.situation import Surroundings
 from virtualserver.plan.user_data import UserData, passwords_of, user_data_of
 
 if TYPE_CHECKING:
@@ -79,6 +84,35 @@ def test_fault_20_keys_that_cloud_init_does_not_know_are_named() -> None:
     (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "setup"}), secrets).remarks
     assert fault.path == "spec.cloudInitSecretRef" and "geheim" not in fault.message
     assert user_data_of(a_server(cloudInit=text, os={"type": "windows"}), {}).remarks == ()
+
+
+def test_fault_20_what_the_image_has_no_module_for_is_named() -> None:
+    modules = frozenset({"runcmd", "users-groups"})
+    server = a_server(
+        cloudInit="runcmd: []\nkeyboard: {layout: de}\nntp: {}\nmerge_how: []", users=[{"username": "ada"}]
+    )
+    (fault,) = user_data_of(server, {}, modules=modules).remarks
+    assert str(fault) == (
+        "spec.cloudInit: has keyboard, ntp, for which the image's cloud-init has no module: it has no effect"
+    )
+    (users, *_) = user_data_of(server, {}, modules=frozenset()).remarks
+    assert str(users) == "spec.users: the image's cloud-init makes no users: take another image"
+    secrets = {"setup": a_secret("setup", userdata="keyboard: {layout: geheim}")}
+    (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "setup"}), secrets, modules=modules).remarks
+    assert fault.message.startswith("the key userdata of Secret setup has 1 keys")
+    script = a_server(cloudInit="#!/bin/sh\n")
+    assert user_data_of(script, {}, modules=modules).remarks == user_data_of(server, {}).remarks == ()
+
+
+def test_fault_20_an_image_says_by_an_annotation_which_modules_it_has() -> None:
+    image = an_image()
+    assert cloud_config_modules.modules_of(None) is cloud_config_modules.modules_of(image) is None
+    image["metadata"]["annotations"][names.CLOUD_INIT_MODULES] = "runcmd"
+    server = a_server(cloudInit="keyboard: {layout: de}")
+    told = planning.plan(server, Children.of([]), Surroundings(source=image), Site()).status
+    condition = told.condition(ConditionType.FULLY_APPLIED)
+    assert condition and "has keyboard, for which the image's cloud-init has no module" in condition.message
+    assert set(" ".join(cloud_config_modules.MODULES.values()).split()) <= cloud_config_keys.KNOWN
 
 
 def test_fault_21_an_impossible_user_is_doubted_and_locks_nobody_out() -> None:

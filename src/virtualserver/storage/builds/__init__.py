@@ -41,6 +41,7 @@ class BuiltImage:
         command_line: The kernel's command line; empty without a kernel.
         name: What the image is called by default, a DNS label.
         description: One sentence for people.
+        modules: What of cloud-init's modules its guests run.
     """
 
     disk: Path
@@ -49,6 +50,7 @@ class BuiltImage:
     command_line: str
     name: str
     description: str
+    modules: tuple[str, ...] = ()
 
 
 def require_programs(packages: Mapping[str, str]) -> None:

@@ -16,6 +16,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import yaml
+
 from virtualserver.storage import builds, qemu_img
 from virtualserver.storage.builds import BuiltImage, ImageBuildError, cpio, kernel
 
@@ -30,6 +32,7 @@ __all__ = [
     "PROGRAMS",
     "apt_options",
     "build",
+    "modules",
     "sources_from",
 ]
 
@@ -41,6 +44,7 @@ DISK_BYTES: Final = 2 << 30
 
 PACKAGES: Final = (
     *("systemd-sysv", "udev", "dbus", "kmod", "systemd-timesyncd", "e2fsprogs", "ca-certificates"),
+    *("locales", "mount", "tzdata"),
     *("cloud-init", "openssh-server", "sudo", "passwd", "login"),
     *("ifupdown", "isc-dhcp-client", "iproute2", "iputils-ping", "netbase", "nftables"),
     *("procps", "less", "nano", "busybox"),
@@ -65,11 +69,22 @@ _MASKED = (
 )
 """Units that cost time at each start and do nothing that a guest here needs."""
 
+LOCALE_GEN: Final = """\
+#!/bin/sh
+# cloud-init names the locale that it wants, and Debian's program makes those of its list only.
+for locale in "$@"; do
+  sed -i "s/^# *\\($locale\\( .*\\)\\?\\)$/\\1/" /etc/locale.gen
+done
+exec /usr/sbin/locale-gen
+"""
+"""Makes a locale that `cloudInit` asks for, at the first start: all of them would fill the image."""
+
 _FILES = {
     "etc/fstab": "/dev/vda / ext4 errors=remount-ro,discard 0 1\n",
     "etc/hostname": "debian\n",
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     "etc/default/locale": "LANG=C.UTF-8\n",
+    "usr/local/sbin/locale-gen": LOCALE_GEN,
     "etc/machine-id": "",
     "etc/network/interfaces": "auto lo\niface lo inet loopback\nsource /etc/network/interfaces.d/*\n",
 }
@@ -158,7 +173,18 @@ async def build(workdir: Path, *, progress: Update) -> BuiltImage:
         command_line=COMMAND_LINE,
         name="debian",
         description=f"Debian {codename().capitalize()} with cloud-init and ssh, no password",
+        modules=modules(),
     )
+
+
+def modules() -> tuple[str, ...]:
+    """Return the modules of cloud-init that guests of the image run."""
+    cloud = yaml.safe_load(_cloud_configuration())
+    return tuple(name for stage in ("init", "config", "final") for name in cloud[f"cloud_{stage}_modules"])
+
+
+def _cloud_configuration() -> str:
+    return resources.files(builds).joinpath("debian.cloud.cfg").read_text()
 
 
 def codename() -> str:
@@ -236,6 +262,7 @@ def _write_files(root: Path, modules: Path) -> str:
         key.unlink()
     for name, content in _FILES.items():
         (root / name).write_text(content)
+        (root / name).chmod(0o755 if "sbin" in name else 0o644)
     for name, content in OPTIONAL_CARDS.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
@@ -247,8 +274,7 @@ def _write_files(root: Path, modules: Path) -> str:
     for name in _MASKED:
         # As `systemctl mask` does it; the machine that builds may have no systemd.
         (root / "etc/systemd/system" / name).symlink_to("/dev/null")
-    cloud = resources.files(builds).joinpath("debian.cloud.cfg").read_text()
-    (root / "etc/cloud/cloud.cfg").write_text(cloud)
+    (root / "etc/cloud/cloud.cfg").write_text(_cloud_configuration())
     for folder in ("var/cache/apt", "var/lib/apt/lists", "var/log"):
         for path in (root / folder).rglob("*"):
             if path.is_file():

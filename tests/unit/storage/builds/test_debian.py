@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from importlib import resources
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import yaml
 
+from virtualserver.plan.cloud_config_modules import MODULES
 from virtualserver.storage import builds
 from virtualserver.storage.builds import debian
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_only_debians_own_archives_are_used_each_once() -> None:
@@ -48,6 +47,25 @@ def test_the_image_asks_no_metadata_service_and_makes_one_host_key() -> None:
     assert cloud["datasource_list"] == ["NoCloud", "None"]
     assert cloud["ssh_genkeytypes"] == ["ed25519"]
     assert cloud["system_info"]["default_user"]["lock_passwd"] is True
+
+
+def test_fault_20_the_page_lists_what_the_image_does_of_cloud_init() -> None:
+    page = Path(__file__).parents[4].joinpath("docs", "guests.md").read_text()
+    listed = [set(re.findall(r"`([^`]+)`", line)) for line in re.findall(r"^\* \*\*.*`$", page, re.MULTILINE)]
+    known = {key: module for module, keys in MODULES.items() for key in keys.split()}
+    carried_out = {key for key, module in known.items() if module in debian.modules()}
+    assert listed == [carried_out, set(known) - carried_out | {"FullyApplied"}]
+    assert {"locale", "ntp", "ca_certs", "swap", "timezone", "packages"} <= carried_out
+
+
+def test_fault_20_a_locale_is_taken_from_debians_list_when_it_is_asked_for(tmp_path: Path) -> None:
+    listed = tmp_path / "locale.gen"
+    listed.write_text("# This file\n# de_DE.UTF-8 UTF-8\n# de_DE@euro ISO-8859-15\n# en_US.UTF-8 UTF-8\n")
+    script = debian.LOCALE_GEN.replace("/etc/locale.gen", str(listed)).replace("/usr/sbin/locale-gen", "true")
+    for _ in range(2):
+        subprocess.run(["sh", "-c", script, "locale-gen", "de_DE.UTF-8", "en_US.UTF-8"], check=True)
+    changed = [line for line in listed.read_text().splitlines() if not line.startswith("#")]
+    assert changed == ["de_DE.UTF-8 UTF-8", "en_US.UTF-8 UTF-8"]
 
 
 RENDERED = """\
