@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
     from virtualserver.local.images import NamedImage
 
-__all__ = ["group"]
+__all__ = ["group", "size_in_words"]
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -115,4 +115,9 @@ def _show(found: Sequence[NamedImage], form: str) -> None:
 
 
 def _size(named: NamedImage) -> str:
-    return f"{named.image.virtual_size / 2**30:.1f} GiB" if named.image else "missing in the store"
+    return size_in_words(named.image.virtual_size) if named.image else "missing in the store"
+
+
+def size_in_words(size: int) -> str:
+    """Return bytes as people write them: of a small image, not 0.0 GiB."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{-(-size // 2**20)} MiB"

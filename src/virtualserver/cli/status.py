@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
     from virtualserver.local.status import InstallationStatus, PoolUse
 
-__all__ = ["command", "encode", "incidents"]
+__all__ = ["command", "encode", "incidents", "say_servers"]
 
 _INCIDENTS = 3
 """So many of the last moments at which something was put back are shown; `-o json` has all that are known."""
+
+_SERVERS = 50
+"""So many servers, and addresses of users' own Services, are shown; `-o json` has all."""
 
 _INVENTORY_HELP = "List everything on this host that is there because of the instance."
 
@@ -42,6 +45,8 @@ def encode(found: InstallationStatus) -> dict[str, Any]:
         "supervisor": now.supervisor_pid,
         "components": [_component(part) for part in now.components],
         "pools": [_pool(pool) for pool in found.pools],
+        "servers": [dataclasses.asdict(server) for server in found.servers],
+        "addresses": [dataclasses.asdict(holder) for holder in found.holders],
         "accelerator": dataclasses.asdict(found.accelerator),
         "blockers": [dataclasses.asdict(blocker) for blocker in found.blockers],
         "site": {
@@ -81,6 +86,7 @@ def _print(found: InstallationStatus) -> None:
     if found.listen:
         output.say(f"listens on    {found.listen.url}" + (f": {found.listen.fault}" if found.listen.fault else ""))
     output.say(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
+    output.say(f"logs          {found.installation.logs}, a file for each component; a server's: vs logs NAME")
     if now.database:
         output.say(f"database      {now.database}")
     for blocker in found.blockers:
@@ -105,6 +111,22 @@ def _print(found: InstallationStatus) -> None:
         for p in found.pools
     ]
     output.table(("POOL", "NETWORKS", "SIZE", "IN USE"), pools)
+    say_servers(found)
+
+
+def say_servers(found: InstallationStatus) -> None:
+    """Print how servers are, and whose the other addresses are."""
+    servers = [
+        (f"{one.namespace}/{one.name}", one.reason or "-", one.external or "-", one.internal or "-")
+        for one in found.servers[:_SERVERS]
+    ]
+    others = [(one.service, one.address) for one in found.holders if not one.server][:_SERVERS]
+    for headings, rows in ((("SERVER", "STATUS", "ADDRESS", "OWN ADDRESS"), servers), (("SERVICE", "ADDRESS"), others)):
+        if rows:
+            output.say()
+            output.table(headings, rows)
+    if len(found.servers) > _SERVERS:
+        output.say(f"and {len(found.servers) - _SERVERS} more: kubectl get vs -A")
 
 
 def incidents(repairs: Iterable[RecordedRepair]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,19 @@ if TYPE_CHECKING:
     from virtualserver.fabric.repairs import RecordedRepair
     from virtualserver.installation.installation import Installation
 
-__all__ = ["AcceleratorFound", "InstallationStatus", "PoolUse", "accelerator_of", "of", "pools_of", "require"]
+__all__ = [
+    "AcceleratorFound",
+    "Holder",
+    "InstallationStatus",
+    "PoolUse",
+    "ServerFound",
+    "accelerator_of",
+    "holders_of",
+    "of",
+    "pools_of",
+    "require",
+    "servers_of",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +57,40 @@ class PoolUse:
     networks: tuple[Network, ...]
     size: int
     in_use: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerFound:
+    """One VirtualServer.
+
+    Attributes:
+        namespace: Its namespace.
+        name: Its name.
+        reason: Of its Ready; ``""`` before the operator has seen it.
+        external: The address at which clients reach it, ``""`` for none.
+        internal: Its own, ``""`` for none.
+    """
+
+    namespace: str
+    name: str
+    reason: str
+    external: str
+    internal: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose a load balancer address is.
+
+    Attributes:
+        address: The address.
+        service: ``NAMESPACE/NAME`` of the Service that shows it.
+        server: ``NAMESPACE/NAME`` of the VirtualServer that the Service was made for, ``""`` for a user's own.
+    """
+
+    address: str
+    service: str
+    server: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,6 +119,8 @@ class InstallationStatus:
         listen: Where the API server is reached from other machines; None: nowhere.
         repairs: What others took away of the data plane lately and the node put back, the last one last.
         site_faults: What is wrong with the administrator's ``site.yaml``: what held before it goes on holding.
+        servers: All VirtualServers, by namespace and name; none while the API server does not answer.
+        holders: Whose each load balancer address is, likewise.
     """
 
     installation: Installation
@@ -82,6 +131,8 @@ class InstallationStatus:
     listen: listening.Listening | None
     repairs: tuple[RecordedRepair, ...]
     site_faults: tuple[Fault, ...]
+    servers: tuple[ServerFound, ...] = ()
+    holders: tuple[Holder, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -120,7 +171,9 @@ def of(installation: Installation) -> InstallationStatus:
     require(installation)
     found = controlplane.status(installation)
     readable = os.access(installation.kubeconfig, os.R_OK)
-    services = Kubectl(installation).list("services") if found.ready and readable else []
+    is_asked = found.ready and readable
+    services = Kubectl(installation).list("services") if is_asked else []
+    servers = Kubectl(installation).list("virtualservers") if is_asked else []
     return InstallationStatus(
         installation=installation,
         control_plane=found,
@@ -130,7 +183,43 @@ def of(installation: Installation) -> InstallationStatus:
         listen=listening.now(installation),
         repairs=tuple(repairs.read(installation.fabric_run)),
         site_faults=site.faults(installation),
+        servers=servers_of(servers),
+        holders=holders_of(services),
     )
+
+
+def servers_of(servers: Iterable[dict[str, Any]]) -> tuple[ServerFound, ...]:
+    """Return how VirtualServers are, by namespace and name; pure."""
+    return tuple(sorted(map(_server, servers), key=lambda one: (one.namespace, one.name)))
+
+
+def _server(server: dict[str, Any]) -> ServerFound:
+    metadata, network = server["metadata"], fields.mapping(server, "status", "network")
+    reasons = [str(condition.get("reason", "")) for condition in fields.items(server, "status", "conditions")]
+    return ServerFound(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        reason=reasons[0] if reasons else "",
+        external=str(network.get("externalIP", "")),
+        internal=str(network.get("internalIP", "")),
+    )
+
+
+def holders_of(services: Iterable[dict[str, Any]]) -> tuple[Holder, ...]:
+    """Return whose the load balancer addresses are that Services show, in the order of the addresses; pure."""
+    found = [
+        Holder(address, f"{service['metadata']['namespace']}/{service['metadata']['name']}", _server_of(service))
+        for service in services
+        for address in fields.load_balancer_addresses(service)
+    ]
+    return tuple(sorted(found, key=lambda one: (ipaddress.ip_address(one.address).packed, one.service)))
+
+
+def _server_of(service: dict[str, Any]) -> str:
+    """Return the VirtualServer that a Service was made for, ``""`` for none."""
+    owners = fields.items(service, "metadata", "ownerReferences")
+    names = (owner["name"] for owner in owners if owner.get("kind") == "VirtualServer")
+    return next((f"{service['metadata']['namespace']}/{name}" for name in names), "")
 
 
 def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> tuple[PoolUse, ...]:

@@ -111,3 +111,7 @@ def test_the_list_of_images_shows_names_as_text(capsys: pytest.CaptureFixture[st
     named = images.NamedImage("debian", "vd-images", f"sha256:{EVIL}", EVIL, None)
     image._show([named], "text")  # pyright: ignore[reportPrivateUsage]
     assert EVIL not in capsys.readouterr().out
+
+
+def test_fault_57_a_small_image_has_its_size_in_mebibytes() -> None:
+    assert [image.size_in_words(size) for size in (1, 44 << 20, 2 << 30)] == ["1 MiB", "44 MiB", "2.0 GiB"]

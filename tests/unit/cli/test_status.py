@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from virtualserver.cli.status import incidents
+from typing import TYPE_CHECKING, Any, cast
+
+from virtualserver.cli.status import incidents, say_servers
 from virtualserver.fabric.repairs import RecordedRepair
+from virtualserver.local.status import Holder, InstallationStatus, ServerFound
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_what_was_put_back_at_one_moment_is_one_line_with_what_came_first() -> None:
@@ -15,3 +21,15 @@ def test_what_was_put_back_at_one_moment_is_one_line_with_what_came_first() -> N
         "2026-11-26T04:00:01Z  namespace vs-a: nftables rules, and 2 more: missing or changed by somebody else",
         "2026-11-26T04:00:05Z  host: route to 203.0.113.0/24: missing or changed by somebody else",
     ]
+
+
+def test_fault_57_servers_and_addresses_of_others_are_shown_and_many_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    servers = tuple(ServerFound("team", f"s{number:02}", "VirtualServerReady", "", "") for number in range(51))
+    holders = (Holder("203.0.113.9", "team/s00-tcp", "team/s00"), Holder("203.0.113.10", "team/own", ""))
+    found: Any = type("Found", (), {"servers": servers, "holders": holders})()
+    say_servers(cast("InstallationStatus", found))
+    shown = capsys.readouterr().out
+    assert "team/s49" in shown and "team/s50" not in shown and "and 1 more: kubectl get vs -A" in shown
+    assert "team/own" in shown and "203.0.113.9" not in shown
