@@ -65,7 +65,7 @@ def _server_lines(summary: up.Summary) -> Iterator[str]:
         return
     yield ""
     if server.answers:
-        yield f"Server {server.name} answers (its address is reachable from this machine only):"
+        yield f"Server {server.name} answers (its address is reachable from {summary.reach}):"
         yield f"  address   {server.address}"
         yield f"  log in    {summary.login}"
         yield f"  page      {server.url}"

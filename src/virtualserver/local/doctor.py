@@ -21,11 +21,21 @@ from virtualserver.local import inventory, listening, networks
 from virtualserver.machines import accelerator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from virtualserver.installation.installation import Installation
 
-__all__ = ["IMAGE_PROGRAMS", "PROGRAMS", "Finding", "Level", "closed_folder", "findings", "judged", "prerequisites"]
+__all__ = [
+    "IMAGE_PROGRAMS",
+    "PROGRAMS",
+    "Finding",
+    "Level",
+    "cards",
+    "closed_folder",
+    "findings",
+    "judged",
+    "prerequisites",
+]
 
 PROGRAMS = {
     "nft": "nftables",
@@ -54,6 +64,7 @@ _VERSIONS = {
     "qemu-system-x86_64": ("--version",),
 }
 _GIB = 2**30
+_FORWARDING = Path("/proc/sys/net/ipv4/conf")
 
 
 class Level(enum.StrEnum):
@@ -88,7 +99,7 @@ def findings(installation: Installation) -> Iterator[Finding]:
     yield from prerequisites(installation)
     yield from _image_programs()
     yield judged(asyncio.run(accelerator.probe()), is_there=Path("/dev/kvm").exists())
-    for look in (_ports, _listening, _ranges, _firewalls, _left_behind):
+    for look in (_ports, _listening, _ranges, _cards, _firewalls, _left_behind):
         yield from look(installation)
 
 
@@ -276,6 +287,35 @@ def _ranges(installation: Installation) -> Iterator[Finding]:
         )
     if not clashes:
         yield Finding("networks", Level.OK, ", ".join(map(str, own)))
+
+
+def _cards(installation: Installation) -> Iterator[Finding]:
+    recorded = installation.record().ranges
+    chosen = ranges.decode(recorded) if recorded else None
+    if chosen is None or not chosen.routed:
+        return
+    others = (network for several in networks.of_other_installations(installation).values() for network in several)
+    ours = {*chosen.link, *others}
+    links = [link for link, several in networks.on_links().items() if ours.isdisjoint(several)]
+    yield from cards({link: _FORWARDING.joinpath(link, "forwarding").read_text().strip() == "1" for link in links})
+
+
+def cards(forwarding: Mapping[str, bool]) -> Iterator[Finding]:
+    """Judge the links by which clients may come; pure.
+
+    Args:
+        forwarding: Of each link with an address, whether packets that come by it are passed on.
+    """
+    closed = [link for link, passes in forwarding.items() if not passes]
+    for link in closed:
+        yield Finding(
+            f"link {link}",
+            Level.WARNING,
+            "passes no packets on, so that nobody behind it reaches a server.",
+            f"Where somebody there shall: sysctl -w net.ipv4.conf.{link}.forwarding=1, or vs up --uplink {link}",
+        )
+    if forwarding and not closed:
+        yield Finding("links", Level.OK, f"clients reach servers by {', '.join(forwarding)}")
 
 
 def _firewalls(installation: Installation) -> Iterator[Finding]:

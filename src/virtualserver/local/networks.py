@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from virtualserver.fabric.kernel import namespace
+from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 from virtualserver.host import resolv_conf
 from virtualserver.installation import ranges
 
@@ -30,6 +32,7 @@ __all__ = [
     "choosing",
     "hosts_of",
     "of_other_installations",
+    "on_links",
     "peers_of",
     "servers_in_use",
     "taken",
@@ -84,6 +87,22 @@ def taken(installation: Installation) -> list[state.Network]:
     others = [network for networks in of_other_installations(installation).values() for network in networks]
     beyond = [ipaddress.ip_network(address) for address in servers_in_use()]
     return [*asyncio.run(ranges.networks_in_use()), *others, *beyond]
+
+
+def on_links() -> dict[str, list[state.Network]]:
+    """Return the networks that this machine has on each of its links, where neighbours look for addresses by ARP."""
+    return asyncio.run(namespace.apart(_on_links))
+
+
+def _on_links() -> dict[str, list[state.Network]]:
+    with Rtnetlink() as kernel:
+        names = {link.index: link.name for link in kernel.links()}
+        ends = [(index, end.network) for index, several in kernel.addresses().items() for end in several]
+    found: dict[str, list[state.Network]] = {}
+    for index, network in ends:
+        if names.get(index, "lo") != "lo" and network.prefixlen < network.max_prefixlen:
+            found.setdefault(names[index], []).append(network)
+    return found
 
 
 def servers_in_use() -> set[state.Address]:

@@ -14,12 +14,12 @@ from virtualserver.node.allocation import allocations
 from virtualserver.node.services import balancing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from virtualserver.fabric.desired.state import Address, Network, Ranges
     from virtualserver.installation.installation import Installation
 
-__all__ = ["Staying", "changed", "check", "networks_of", "staying"]
+__all__ = ["Staying", "changed", "check", "check_links", "networks_of", "reach", "staying"]
 
 _LINKS = Path("/sys/class/net")
 
@@ -61,6 +61,42 @@ def check(public: Sequence[Network | Literal["host"]], uplink: str | None) -> No
     if uplink and (uplink == "lo" or not (_LINKS / uplink).exists()):
         there = ", ".join(sorted(link.name for link in _LINKS.iterdir() if link.name != "lo"))
         raise ConflictError(f"--uplink {uplink}: this machine has no such link.", remedy=f"Name one of {there}.")
+
+
+def reach(chosen: Ranges, address: Address) -> str:
+    """Return from where an address of a pool is reached, as a part of a sentence; pure."""
+    network = next((one for one in chosen.routed if one.version == address.version and address in one), None)
+    if network is None:
+        return "this machine only"
+    if network in chosen.answered(network.version):
+        return f"this machine and those on link {chosen.uplink}"
+    return f"this machine, and from where routes to {network} lead to it"
+
+
+def check_links(
+    public: Sequence[Network], private: Sequence[Network], uplink: str, links: Mapping[str, Sequence[Network]]
+) -> None:
+    """Refuse a pool in a network that this machine has on a link, where nobody would answer for its addresses; pure.
+
+    Args:
+        public: Networks that were asked for as the public pool.
+        private: The same of the private pool.
+        uplink: The link on which the public pool is answered for, ``""`` for none.
+        links: The networks on each link.
+
+    Raises:
+        ConflictError: The message says which, and what to do.
+    """
+    asked = [("--public-pool", network) for network in public if not uplink]
+    for option, network in [*asked, *(("--private-pool", network) for network in private)]:
+        for link, others in links.items():
+            if any(network.version == other.version and network.overlaps(other) for other in others):  # type: ignore[arg-type]
+                remedy = f"Add --uplink {link}, or name" if option == "--public-pool" else "Name"
+                raise ConflictError(
+                    f"{option} {network}: is a part of the network of link {link}, whose machines look for its "
+                    "addresses by ARP, and nobody would answer.",
+                    remedy=f"{remedy} a network that your router sends to this machine.",
+                )
 
 
 def changed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import ipaddress
 import shutil
 import sys
 from pathlib import Path
@@ -45,11 +46,13 @@ class Summary:
     Attributes:
         status: How the installation is now.
         server: The first server; None where none was asked for.
+        reach: From where its address is reached, as a part of a sentence; ``""`` without a server that has one.
         staying: Who has an address of a network that its pool had before.
     """
 
     status: InstallationStatus
     server: hello.Reachable | None
+    reach: str = ""
     staying: tuple[pools.Staying, ...] = ()
 
     @property
@@ -164,6 +167,8 @@ def choose_ranges(start: Start, update: Update) -> None:
             remedy="Name the public pool too: vs up --uplink IF --public-pool NETWORK.",
         )
     if recorded is None or ranges.encode(chosen) != recorded:
+        asked = pools.networks_of(start.public)
+        pools.check_links(asked, start.private, chosen.uplink, networks.on_links() if asked or start.private else {})
         with start.installation.changing() as record:
             record.ranges = ranges.encode(chosen)
     plane = inventory.data_plane(start.installation)
@@ -286,7 +291,19 @@ def run(start: Start) -> Summary:
         for step in STEPS:
             if start.with_hello or not step.is_for_hello:
                 _take(step, start)
-    return Summary(status.of(start.installation), start.server, tuple(pools.staying(start.installation)))
+    return Summary(
+        status.of(start.installation),
+        start.server,
+        reach=_reach(start),
+        staying=tuple(pools.staying(start.installation)),
+    )
+
+
+def _reach(start: Start) -> str:
+    recorded = start.installation.record().ranges
+    if recorded is None or start.server is None or not start.server.address:
+        return ""
+    return pools.reach(ranges.decode(recorded), ipaddress.ip_address(start.server.address))
 
 
 def _take(step: StartStep, start: Start) -> None:

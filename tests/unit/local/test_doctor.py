@@ -86,3 +86,11 @@ def test_every_package_that_the_doctor_names_is_installed_by_the_set_up() -> Non
     listed = (Path(__file__).parents[3] / "tools" / "debian-packages").read_text().splitlines()
     names = {line.split()[0] for line in listed if line and not line.startswith("#")}
     assert {*doctor.PROGRAMS.values(), *doctor.IMAGE_PROGRAMS.values()} <= names
+
+
+def test_fault_52_links_that_pass_no_packets_on_are_named() -> None:
+    (warning,) = doctor.cards({"eth0": True, "eth1": False})
+    assert (warning.subject, warning.level) == ("link eth1", doctor.Level.WARNING)
+    assert "sysctl -w net.ipv4.conf.eth1.forwarding=1" in warning.remedy and "--uplink eth1" in warning.remedy
+    (fine,) = doctor.cards({"eth0": True})
+    assert fine.level is doctor.Level.OK

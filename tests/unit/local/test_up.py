@@ -68,6 +68,12 @@ def test_a_faulty_site_file_is_refused_with_all_its_faults(tmp_path: Path, monke
     assert "site.defaults.keepdisk: is not known: did you mean keepDisk?" in str(caught.value)
 
 
+@pytest.fixture(autouse=True)
+def without_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever networks the machine has that runs the tests."""
+    monkeypatch.setattr(networks, "on_links", always({}))
+
+
 def test_networks_are_kept_from_others_until_the_control_plane_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +169,30 @@ def test_an_uplink_is_a_link_of_this_machine_and_has_a_named_pool(
     up.choose_ranges(a_start(tmp_path, uplink=""), quiet)
     recorded = start.installation.record().ranges
     assert recorded and recorded.uplink == "" and recorded.public == {"public": ["192.0.2.0/24"]}
+
+
+def test_fault_52_a_pool_in_the_network_of_a_link_needs_somebody_who_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lan, inside = ipaddress.ip_network("192.0.2.0/24"), (ipaddress.ip_network("192.0.2.128/25"),)
+    monkeypatch.setattr(networks, "on_links", always({"eth9": [lan]}))
+    monkeypatch.setattr(pools, "_LINKS", tmp_path)
+    (tmp_path / "eth9").touch()
+    with pytest.raises(ConflictError, match=r"--public-pool 192\.0\.2\.128/25: is a part of the network of link eth9"):
+        up.choose_ranges(a_start(tmp_path, public=inside), quiet)
+    with pytest.raises(ConflictError, match=r"--private-pool 192\.0\.2\.128/25"):
+        up.choose_ranges(a_start(tmp_path, private=inside), quiet)
+    up.choose_ranges(a_start(tmp_path, public=inside, uplink="eth9"), quiet)
+
+
+def test_fault_52_it_is_said_from_where_an_address_is_reached() -> None:
+    own, routed = ipaddress.ip_address("203.0.113.1"), ipaddress.ip_address("192.0.2.130")
+    named = (ipaddress.ip_network("192.0.2.128/25"),)
+    assert pools.reach(ranges.choose([]), own) == "this machine only"
+    chosen = ranges.choose([], public=named)
+    assert pools.reach(chosen, routed) == "this machine, and from where routes to 192.0.2.128/25 lead to it"
+    answered = dataclasses.replace(chosen, uplink="eth9")
+    assert pools.reach(answered, routed) == "this machine and those on link eth9"
 
 
 def test_the_machines_own_address_is_a_pool_without_networks_and_excludes_them(tmp_path: Path) -> None:
