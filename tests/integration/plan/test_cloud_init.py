@@ -40,6 +40,7 @@ MIME = (
 
 @pytest.mark.parametrize("text", [SCRIPT, f"\ufeff\n{SCRIPT}"])
 def test_fault_18_a_script_is_run_as_it_is_and_the_users_are_made(text: str) -> None:
+    """canonical/cloud-init#3170: one letter that is not ASCII, and the script was not run."""
     found = told(text, "packages: [nginx]")
     assert found.files == [SCRIPT]
     assert [user["name"] for user in found.config["users"]] == ["ada"]
@@ -48,11 +49,17 @@ def test_fault_18_a_script_is_run_as_it_is_and_the_users_are_made(text: str) -> 
 
 @pytest.mark.parametrize("text", [ARCHIVE, MIME], ids=["an archive", "a MIME message"])
 def test_fault_18_parts_win_over_ours_and_drop_no_user(text: str) -> None:
+    """canonical/lxd#15015: keys that were added made `users`, which replaced those of the other part."""
     found = told(text, "runcmd: [[two]]")
     assert [script.strip() for script in found.files] == ["#!/bin/sh"]
     assert [user["name"] for user in found.config["users"]] == ["ada", "eve"]
     assert found.config["hostname"] == "mine"
     assert found.config["runcmd"] == [["two"], ["one"]]
+
+
+def test_a_script_with_the_line_ends_of_windows_is_run() -> None:
+    """canonical/cloud-init#2183: ``/bin/bash^M`` was looked for."""
+    assert told(SCRIPT.replace("\n", "\r\n")).files == [SCRIPT]
 
 
 def test_fault_18_a_boothook_is_run() -> None:

@@ -121,6 +121,7 @@ def test_fault_37_a_qcow2_disk_that_is_cut_off_is_refused(store: ImageStore, tmp
 
 
 def test_fault_37_a_packed_disk_is_refused_with_the_command_that_unpacks_it(store: ImageStore, tmp_path: Path) -> None:
+    """harvester/harvester#610: what was packed became an image that does not boot."""
     raw = tmp_path / "disk.raw"
     raw.write_bytes(bytes(1 << 20))
     subprocess.run(["xz", "-k", str(raw)], check=True)
@@ -131,6 +132,7 @@ def test_fault_37_a_packed_disk_is_refused_with_the_command_that_unpacks_it(stor
 def test_fault_37_other_forms_of_qcow2_and_raw_disks_of_odd_size_go_on_working(
     store: ImageStore, tmp_path: Path
 ) -> None:
+    """harvester/harvester#6267: a qcow2 disk packed with zstd never started."""
     raw = tmp_path / "raw"
     raw.write_bytes(b"\xeb\x63" + os.urandom(70_001))
     assert store.add(disk=raw, name="odd").virtual_size == 70_144

@@ -152,6 +152,19 @@ def test_a_script_beside_the_users_is_named_as_cloud_init_and_the_users_are_not(
     assert unheard({**spec, "users": SPEC["users"][:1]}, told) == "spec.users (without bob)"
 
 
+def test_a_change_of_cloud_init_is_named_and_begins_nothing_anew() -> None:
+    """canonical/lxd#17063: each change gave another instance-id, and cloud-init did all of it again."""
+    told = started()
+    changes = changed(cloudInit="packages: [nginx, curl]")
+    assert unheard(changes, told) == "spec.cloudInit (packages)"
+    before, after = plan_of(SPEC, told), plan_of(changes, told)
+    templates = [
+        next(apply.manifest for stage in plan.stages for apply in stage if apply.key[0] == "VirtualMachine")["spec"]
+        for plan in (before, after)
+    ]
+    assert templates[0] == templates[1]
+
+
 def test_a_file_that_waits_for_its_owner_is_no_change() -> None:
     """An earlier version left to cloud-init when it writes a file."""
     file = "write_files: [{path: /srv/a, owner: ada%s}]"

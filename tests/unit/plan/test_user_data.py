@@ -193,6 +193,33 @@ def test_fault_18_other_formats_travel_beside_the_users(text: str, kind: str) ->
     assert yaml.safe_load(config)["packages"] == ["é"]
 
 
+def test_what_an_editor_puts_before_the_first_line_does_not_hide_it() -> None:
+    """hetznercloud/cli#511: PowerShell's byte order mark, and all of the cloud-config was passed over."""
+    text = user_data_of(a_server(cloudInit="\ufeff#cloud-config\r\npackages: [nginx]\r\n"), {}).text
+    assert text is not None and text.startswith("#cloud-config\n")
+    assert yaml.safe_load(text)["packages"] == ["nginx"]
+
+
+def test_the_first_line_is_there_whatever_users_and_keys_are_added() -> None:
+    """harvester/harvester#8230: an added ssh key took ``#cloud-config`` away, and with it all effect."""
+    key = {"username": "ada", "sshpublickey": "ssh-ed25519 A"}
+    for users in ([], [key], [key, {"username": "bob"}]):
+        text = user_data_of(a_server(cloudInit="# mine\npackages: [nginx]", users=users), {}).text
+        assert text is not None and text.startswith("#cloud-config\n")
+
+
+def test_what_is_longer_than_a_field_of_the_machine_may_be_goes_by_a_secret() -> None:
+    """harvester/harvester#760: user data of more than 2,048 bytes were refused."""
+    server = a_server(cloudInit=f"runcmd: [[echo, {'x' * 200_000}]]")
+    plan = planning.plan(server, Children.of([]), Surroundings(source=an_image()), Site())
+    made = {apply.manifest["kind"]: apply.manifest for stage in plan.stages for apply in stage}
+    (seed,) = [
+        one for one in made["VirtualMachine"]["spec"]["template"]["spec"]["volumes"] if "cloudInitNoCloud" in one
+    ]
+    assert seed["cloudInitNoCloud"] == {"secretRef": {"name": "web-cloud-init"}}
+    assert len(made["Secret"]["data"]["userdata"]) > 200_000
+
+
 def test_fault_18_a_windows_guest_has_its_own_scripts() -> None:
     windows = a_server(cloudInit="#ps1\nWrite-Host", os={"type": "windows"})
     assert parts_of(user_data_of(windows, {}))[0] == ("text/x-shellscript", "#ps1\nWrite-Host")
@@ -215,6 +242,7 @@ def test_fault_18_a_windows_guest_has_its_own_scripts() -> None:
     ],
 )
 def test_fault_19_a_file_waits_for_the_user_whose_it_is(file: dict[str, Any], is_deferred: bool) -> None:
+    """canonical/cloud-init#2573: of a group that is made, too; the file was not written, nor those after it."""
     text = yaml.safe_dump({"write_files": [file], "groups": ["bob", {"web": ["ada"]}]})
     (told,) = config(cloudInit=text, users=[{"username": "ada"}])["write_files"]
     assert told == ({**file, "defer": True} if is_deferred else file)
@@ -262,6 +290,7 @@ def test_cloud_init_that_cannot_be_merged_is_refused_with_its_field(text: str) -
     ],
 )
 def test_fault_18_what_would_be_lost_is_named(text: str, words: str) -> None:
+    """A key that is there twice: canonical/lxd#13853."""
     (fault,) = faults_of(user_data_of(a_server(cloudInit=text), {}))
     assert fault.path == "spec.cloudInit" and words in fault.message
     secrets = {"setup": a_secret("setup", userdata=text)}

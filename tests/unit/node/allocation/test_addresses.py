@@ -166,6 +166,7 @@ def test_an_address_stays_when_it_is_asked_for_again_and_after_a_restart(world: 
 
 
 def test_an_exhausted_pool_says_so_and_gives_again_what_is_freed(world: World) -> None:
+    """metallb/metallb#1586: the one that waited went on waiting."""
     services = [world.add(f"s{number}", pool="public-ord1") for number in range(3)]
     assert [world.grant(service) for service in services] == ["203.0.113.17", "203.0.113.18", "PoolExhausted"]
     fault = world.ask(services[2])
@@ -177,9 +178,17 @@ def test_an_exhausted_pool_says_so_and_gives_again_what_is_freed(world: World) -
 
 
 def test_services_of_one_key_share_an_address_while_their_ports_differ(world: World) -> None:
+    """metallb/metallb#788: TCP and UDP of one name server, of which one stayed pending."""
     tcp = world.add("tcp", key="U", ports=(22, 53))
     udp = world.add("udp", key="U", ports=(53,), protocol="UDP")
     assert world.grant(tcp) == world.grant(udp)
+
+
+def test_a_traffic_policy_keeps_nobody_from_sharing(world: World) -> None:
+    """metallb/metallb#2553: with ``Local``, no address was there for them, in a pool with free ones."""
+    tcp = world.add("tcp", key="global", ports=(53,), externalTrafficPolicy="Local")
+    udp = world.add("udp", key="global", ports=(53,), protocol="UDP", externalTrafficPolicy="Local")
+    assert world.grant(tcp) == world.grant(udp) == "203.0.113.1"
 
 
 def test_services_of_one_key_with_a_port_in_common_have_two_addresses(world: World) -> None:

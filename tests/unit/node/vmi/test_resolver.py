@@ -48,6 +48,21 @@ def test_what_is_no_address_or_domain_name_is_left_out_for_a_machine_that_runs_a
     assert resolved(dnsPolicy="None", dnsConfig=config) == (["192.0.2.53"], ["c"])
 
 
+@pytest.mark.parametrize("search", ["DHCP", "HABANA-LABS.COM", "114.114.114.114", "-x", "a_b.test", "x" * 64, "a..b"])
+def test_whatever_the_hosts_resolver_searches_no_machine_is_held_up(search: str) -> None:
+    """kubevirt/kubevirt#3187, kubevirt/kubevirt#4541 and kubevirt/kubevirt#12615: its launcher ended with a panic."""
+    host = ResolvConf(HOST.nameservers, (search, "corp.test"))
+    nameservers, searches = resolved(host, dnsPolicy="Default")
+    assert nameservers == ["192.0.2.1"] and searches[-1] == "corp.test"
+    assert resolved(host) == (CLUSTER, SEARCHES)
+
+
+def test_a_guest_is_told_every_domain_that_a_pod_searches() -> None:
+    """kubevirt/kubevirt#11165: the guest had the first one only."""
+    config = {"searches": ["corp.test", "lab.test"]}
+    assert resolved(dnsConfig=config)[1] == [*SEARCHES, "corp.test", "lab.test"]
+
+
 def test_what_dhcp_has_no_room_for_is_named_with_its_field() -> None:
     config = {"nameservers": [f"192.0.2.{n}" for n in range(1, 63)], "searches": [f"{n}{'x' * 60}" for n in range(9)]}
     told = left_out(resolver_of({"dnsPolicy": "None", "dnsConfig": config}, namespace="ns", host=HOST))
