@@ -232,8 +232,13 @@ class Guest(Node):
         self.run("ip", "route", "replace", "169.254.1.1", "dev", "eth0")
         self.run("ip", "route", "replace", "default", "via", "169.254.1.1", "dev", "eth0")
 
-    def dhcp(self, *, tries: int = 5) -> dict[str, str] | None:
-        """Run a real DHCP client, and return what it was told (as udhcpc names it), None without a lease."""
+    def dhcp(self, *, tries: int = 5, identifier: str = "") -> dict[str, str] | None:
+        """Run a real DHCP client, and return what it was told (as udhcpc names it), None without a lease.
+
+        Args:
+            tries: How often it asks, each second.
+            identifier: The client identifier in hexadecimal; empty: the client's own.
+        """
         told = Path(f"/run/{self.name}.dhcp")
         script = Path(f"/run/{self.name}.sh")
         told.unlink(missing_ok=True)
@@ -241,6 +246,7 @@ class Guest(Node):
         script.chmod(0o755)
         options = [word for option in ("121", "249", "search", "mtu", "hostname") for word in ("-O", option)]
         command = ["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", str(tries), "-T", "1", *options]
+        command += ["-x", f"0x3d:{identifier}"] if identifier else []
         self.run(*command, "-s", str(script), check=False)
         if not told.exists():
             return None

@@ -116,6 +116,26 @@ async def test_attack_a_search_list_as_long_as_a_line_changes_nothing_of_a_neigh
         assert told["search"] == " ".join(searches[:14]), "as many as fit"
 
 
+async def test_the_longest_resolver_leaves_room_for_all_else_in_a_message_of_576_bytes(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    """With 30 servers the guest had no routes, and with 60 no name server; nobody was told."""
+    servers = tuple(ip_address(f"192.0.2.{number}") for number in range(1, 61))
+    longest = tuple(letter * length for letter, length in zip("abcd", (62, 62, 62, 61), strict=True))
+    named = dataclasses.replace(world.a_link(2), hostname="h" * 63, resolver=Resolver(servers, longest))
+    await plane.set_link("guest-2", named)
+    guest = world.Guest("long", named.device, plane.open_tap(named.device), named.mac)
+    try:
+        told = guest.dhcp(identifier="ff" + "ab" * 18)  # as long as systemd's
+    finally:
+        guest.close()
+    assert told is not None
+    assert told["search"] == " ".join(longest) and told["hostname"] == "h" * 63
+    assert told["dns"] == " ".join(map(str, servers[:13]))
+    assert told["staticroutes"] == told["msstaticroutes"] == f"{GATEWAY}/32 0.0.0.0 0.0.0.0/0 {GATEWAY}"
+    assert (told["router"], told["subnet"], told["mtu"]) == (GATEWAY, "255.255.255.255", "1500")
+
+
 async def test_a_directly_attached_address_is_leased_like_any_other(
     plane: DataPlane, make_guest: world.MakeGuest
 ) -> None:

@@ -15,8 +15,10 @@ __all__ = ["LONGEST_LINE", "LineTooLong", "carried", "content"]
 LONGEST_LINE: Final = 1000
 """Characters of a line. dnsmasq 2.90 reads 1,024 at a time, and takes what is left for a line of its own: one without
 the tag of a guest holds for every guest."""
-_MOST_SERVERS: Final = 60
-"""Of 16 characters each, they fit into a line behind the longest tag; option 6 has room for 63 (RFC 2132)."""
+_MOST_SERVERS: Final = 13
+"""Many clients (udhcpc, dhclient) take a message of 576 bytes, of which options have 312, and 192 in fields that have
+no other use. With more than 14 servers beside the longest searches and host name, dnsmasq would leave out the host
+name, the servers or the guest's routes."""
 _MOST_TEXT: Final = 900
 """Characters of the searches together, which leaves room for the longest tag."""
 _MOST_BYTES: Final = 255
