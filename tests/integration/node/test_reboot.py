@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -59,12 +59,39 @@ def reboot(node: NodeWorld, *guests: str, pid_is_now_of: int) -> None:
     accelerator.write_text(json.dumps({**json.loads(accelerator.read_text()), "boot": earlier, "reason": "stale"}))
 
 
+def on(machine: dict[str, Any], *vpcs: str) -> dict[str, Any]:
+    """Return a machine with a network card on each of these VPCs besides, in this order."""
+    spec = machine["spec"]["template"]["spec"]
+    spec["domain"]["devices"]["interfaces"] += [{"name": vpc, "bridge": {}} for vpc in vpcs]
+    spec["networks"] = [*spec["networks"], *({"name": vpc, "multus": {"networkName": vpc}} for vpc in vpcs)]
+    return machine
+
+
+def a_vpc(name: str) -> dict[str, Any]:
+    """Return a VPC."""
+    return {
+        "apiVersion": "k8s.cni.cncf.io/v1",
+        "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": name},
+        "spec": {"config": '{"cniVersion": "0.3.1", "type": "bridge"}'},
+    }
+
+
+def cards(node: NodeWorld, name: str) -> list[str]:
+    """Return the MACs of a guest's network cards in the order of their PCI slots."""
+    seen = node.guest(name).run("for nic in /sys/bus/pci/devices/*/virtio*/net/*; do cat $nic/address; done")
+    return seen.split()
+
+
 def test_what_ran_runs_again_and_what_did_not_does_not(node: NodeWorld, stranger: subprocess.Popen[bytes]) -> None:
-    node.apply(a_service("one-tcp", selects="one"), a_volume("one"), a_machine("one"))
+    node.apply(a_vpc("red"), a_vpc("green"), a_vpc("blue"))
+    node.apply(a_service("one-tcp", selects="one"), a_volume("one"), on(a_machine("one"), "red", "green", "blue"))
     node.apply(a_volume("off"), a_machine("off", strategy="Halted"))
     node.wait_printable("one", "Running")
     node.wait_taken("one")
     address, before = node.address_of("one-tcp"), node.get("vmi", "one")
+    shown = [card["mac"] for card in before["status"]["interfaces"]]
+    assert cards(node, "one") == shown and len(set(shown)) == 4
     # Not `sync`, which does not flush a disk without a file system.
     node.guest("one").run("echo written | dd of=/dev/vda conv=fsync 2>/dev/null")
 
@@ -76,6 +103,7 @@ def test_what_ran_runs_again_and_what_did_not_does_not(node: NodeWorld, stranger
     after = node.get("vmi", "one")
     assert after["metadata"]["uid"] == before["metadata"]["uid"], "it is no new VMI, and no failure is counted"
     assert after["status"]["interfaces"] == before["status"]["interfaces"]
+    assert cards(node, "one") == shown, "the cards of VPCs stand in the list's order, with their MACs"
     assert node.address_of("one-tcp") == address
     node.wait_answers(address, 22)
     assert node.guest("one").run("head -c 7 /dev/vda") == "written"
