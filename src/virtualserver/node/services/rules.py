@@ -220,7 +220,8 @@ def endpoint_slices(service: Manifest, members: Sequence[Backend], *, node: str)
                 },
                 "addressType": f"IPv{family}",
                 "endpoints": endpoints,
-                "ports": [_slice_port(port) for port in fields.items(service, "spec", "ports")],
+                # Null, as the API server stores an empty list: what it has is compared with this.
+                "ports": [_slice_port(port) for port in fields.items(service, "spec", "ports")] or None,
             }
         )
     return slices

@@ -157,6 +157,12 @@ def test_without_guests_there_is_no_slice() -> None:
     assert endpoint_slices(a_service(), [a_member(address=None)], node="host") == []
 
 
+def test_a_slice_of_a_service_without_ports_is_as_the_api_server_stores_it() -> None:
+    """With an empty list, which the API server makes a null, it was written again at each look."""
+    (one,) = endpoint_slices(a_service(ports=[]), [a_member()], node="host")
+    assert one["ports"] is None
+
+
 def test_fault_16_source_ranges_are_for_the_load_balancers_addresses() -> None:
     rules = rules_of(a_service(loadBalancerSourceRanges=["192.0.2.0/24"]), [a_member()], granted=[PUBLIC])
     clients = {port.address: port.clients for port in rules.ports}
