@@ -1,7 +1,7 @@
 """What a command is doing, for people: a moving line on a terminal, a few plain lines anywhere else.
 
 Everything goes to standard error, so that standard output is the command's result alone. The only module that knows
-rich.
+rich, which is loaded once there is something to say: it takes as long as all else of a short command.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ import sys
 import threading
 import time
 from typing import IO, TYPE_CHECKING
-
-import rich.console
-import rich.progress
 
 from virtualserver.cli import output
 
@@ -37,8 +34,10 @@ class StepPrinter:
 
     def __init__(self, stream: IO[str] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Report to a stream, standard error unless another is given."""
+        from rich.console import Console
+
         self._stream = stream if stream is not None else sys.stderr
-        self._console = rich.console.Console(file=self._stream, highlight=False, soft_wrap=True)
+        self._console = Console(file=self._stream, highlight=False, soft_wrap=True)
         self._clock = clock
         self._said = ""
 
@@ -68,14 +67,16 @@ class StepPrinter:
 
     @contextlib.contextmanager
     def _moving(self, title: str, began: float) -> Generator[Update]:
+        from rich import progress
+
         del began  # rich counts the time itself
         columns = (
-            rich.progress.TextColumn("  {task.description}", markup=False),
-            rich.progress.SpinnerColumn("line"),
-            rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("{task.fields[share]} {task.fields[waits_for]}", markup=False),
+            progress.TextColumn("  {task.description}", markup=False),
+            progress.SpinnerColumn("line"),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("{task.fields[share]} {task.fields[waits_for]}", markup=False),
         )
-        with rich.progress.Progress(*columns, console=self._console, transient=True) as live:
+        with progress.Progress(*columns, console=self._console, transient=True) as live:
             task = live.add_task(output.sentence(title), total=None, waits_for="", share="")
 
             def update(waits_for: str, share: float | None = None) -> None:

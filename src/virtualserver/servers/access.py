@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.kube.client import Client
 from virtualserver.kube.errors import ApiError, Forbidden, NotFound, Unavailable
 from virtualserver.kube.kubeconfig import Credentials, KubeconfigError, load_kubeconfig
 from virtualserver.plan.ownership import VIRTUAL_SERVER
@@ -18,6 +17,7 @@ from virtualserver.servers.errors import MissingServerError, ServerError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest
 
 __all__ = ["ApiAccess"]
@@ -87,6 +87,9 @@ class ApiAccess:
         Raises:
             ServerError: It was refused, or nobody answers.
         """
+        # Half of the time that a command takes to start, of which most never come here.
+        from virtualserver.kube.client import Client
+
         async with Client(self.credentials, user_agent=_USER_AGENT) as client:
             try:
                 yield client

@@ -139,3 +139,10 @@ def test_the_kubectl_plugin_completes_command_names(
 def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "virtualserver.cli", "--version"], capture_output=True, text=True)
     assert done.stdout.startswith("vs, version ")
+
+
+def test_a_command_that_needs_neither_loads_no_client_of_the_api_and_no_moving_lines() -> None:
+    """Together they take as long as all else of a command's start."""
+    script = "import sys, virtualserver.cli.main; print({'aiohttp', 'rich'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert loaded == "set()\n"
