@@ -1,14 +1,16 @@
-"""A node with its control plane, shared by the tests of this folder; each test has a namespace of its own."""
+"""A node with its control plane, shared by the tests of this folder.
+
+Each test has a namespace of its own, or takes over the one guest of its module.
+"""
 
 from __future__ import annotations
 
 import os
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.node_world import NodeWorld, a_node
+from harness.node_world import NodeWorld, a_machine, a_namespace, a_node, a_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +26,29 @@ def running_node() -> Iterator[NodeWorld]:
 
 @pytest.fixture
 def node(running_node: NodeWorld) -> Iterator[NodeWorld]:
-    running_node.namespace = f"test-{uuid.uuid4().hex[:6]}"
-    running_node.api.kubectl("create", "namespace", running_node.namespace)
-    try:
+    with a_namespace(running_node) as namespace:
+        running_node.namespace = namespace
         yield running_node
-    finally:
-        # What the node has to do with is awaited; the namespace itself takes five seconds more for nothing.
-        running_node.delete("vm,vmi,dv,service", "--all")
-        running_node.api.kubectl("delete", "namespace", running_node.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def kept_guest(running_node: NodeWorld) -> Iterator[str]:
+    """The namespace of the guest ``one``, which the tests of a module hand on: a boot takes seconds of a processor."""
+    with a_namespace(running_node) as namespace:
+        running_node.namespace = namespace
+        running_node.apply(a_volume("one"), a_machine("one"))
+        yield namespace
+
+
+@pytest.fixture
+def running(running_node: NodeWorld, kept_guest: str) -> Iterator[NodeWorld]:
+    """A node whose guest ``one`` runs and answers, with no Service in its namespace."""
+    running_node.namespace = kept_guest
+    if running_node.status("vm", "one").get("printableStatus") == "Stopped":
+        running_node.ask("one", "start")
+    running_node.wait_printable("one", "Running")
+    running_node.wait_taken("one")
+    running_node.guest("one")
+    yield running_node
+    running_node.namespace = kept_guest
+    running_node.delete("service", "--all")

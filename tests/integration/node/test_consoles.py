@@ -88,14 +88,6 @@ async def ask_shell(socket: aiohttp.ClientWebSocketResponse, script: str) -> str
     return base64.b64decode(answer.partition(b">>")[0]).decode()
 
 
-@pytest.fixture
-def running(node: NodeWorld) -> NodeWorld:
-    node.apply(a_volume("one"), a_machine("one"))
-    node.wait_printable("one", "Running")
-    node.guest("one")
-    return node
-
-
 async def test_what_is_typed_reaches_the_guest_and_its_answer_comes_back(running: NodeWorld) -> None:
     async with console(running, "one") as socket:
         assert socket.protocol == PROTOCOL
@@ -122,14 +114,6 @@ async def test_the_graphical_console_speaks_rfb(running: NodeWorld) -> None:
         await socket.send_bytes(b"RFB 003.008\n")
         # One security type, "none": who may look is kube-apiserver's matter.
         assert await read_until(socket, b"\x01\x01") == b"\x01\x01"
-
-
-async def test_a_console_ends_with_its_guest(running: NodeWorld) -> None:
-    async with console(running, "one") as socket:
-        assert '"code":202' in await asyncio.to_thread(running.ask, "one", "stop")
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while not socket.closed:
-                await socket.receive()
 
 
 async def test_who_asks_for_the_console_of_no_running_guest_is_told_why(node: NodeWorld) -> None:
@@ -262,6 +246,15 @@ async def test_a_paused_guest_stands_still_until_it_is_unpaused(running: NodeWor
     await asyncio.to_thread(running.wait_printable, "one", "Running")
     async with console(running, "one") as socket:
         assert await ask_shell(socket, "echo on") == "on\n"
+
+
+async def test_a_console_ends_with_its_guest(running: NodeWorld) -> None:
+    async with console(running, "one") as socket:
+        assert '"code":202' in await asyncio.to_thread(running.ask, "one", "stop")
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while not socket.closed:
+                await socket.receive()
+    await asyncio.to_thread(running.wait_printable, "one", "Stopped")
 
 
 async def test_a_soft_reboot_presses_the_button_and_starts_the_same_guest_again(running: NodeWorld) -> None:

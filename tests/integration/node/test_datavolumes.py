@@ -22,19 +22,28 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(600)
 
 MIB = 1 << 20
+WRITE = "echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; sync"
+READ = "dd if=/dev/vda bs=4 count=1 2>/dev/null"
 
 
-def test_a_disk_that_is_asked_to_grow_does_so_at_the_next_start(node: NodeWorld) -> None:
+def restart(node: NodeWorld, name: str) -> None:
+    """Restart a machine, and wait until its next guest has its address."""
+    before = node.get("vmi", name)["metadata"]["uid"]
+    node.ask(name, "restart")
+    node.eventually(lambda: node.get("vmi", name).get("metadata", {}).get("uid", before) != before)
+    node.wait_taken(name)
+
+
+def test_a_disk_that_is_asked_to_grow_does_so_at_the_next_start_and_keeps_what_is_written(node: NodeWorld) -> None:
     node.apply(a_volume("one"), a_machine("one"))
     node.wait_taken("one")
     sectors = "cat /sys/class/block/vda/size"
     assert int(node.guest("one").run(sectors)) * 512 == 64 * MIB
+    node.guest("one").run(WRITE)
     node.apply(a_volume("one", size="96Mi"))
-    before = node.get("vmi", "one")["metadata"]["uid"]
-    node.ask("one", "restart")
-    node.eventually(lambda: node.get("vmi", "one").get("metadata", {}).get("uid", before) != before)
-    node.wait_taken("one")
+    restart(node, "one")
     assert int(node.guest("one").run(sectors)) * 512 == 96 * MIB
+    assert node.guest("one").run(READ) == "kept"
     assert node.status("pvc", "one")["capacity"]["storage"] == "96Mi"
 
 
@@ -46,21 +55,14 @@ def test_people_see_the_size_of_images_and_of_disks(node: NodeWorld) -> None:
         assert words[1] == "Bound" and words[3] == size, words
 
 
-def test_what_is_written_stays_over_a_restart_unless_the_disk_is_ephemeral(node: NodeWorld) -> None:
-    ephemeral = [{"name": "root", "ephemeral": {"persistentVolumeClaim": {"claimName": "two"}}}]
-    node.apply(a_volume("one"), a_volume("two"), a_machine("one"), a_machine("two", volumes=ephemeral))
-    for name in ("one", "two"):
-        node.wait_taken(name)
-        node.guest(name).run("echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; sync")
-        before = node.get("vmi", name)["metadata"]["uid"]
-        node.ask(name, "restart")
-        node.eventually(
-            lambda name=name, before=before: node.get("vmi", name).get("metadata", {}).get("uid", before) != before
-        )
-        node.wait_taken(name)
-    read = "dd if=/dev/vda bs=4 count=1 2>/dev/null"
-    assert node.guest("one").run(read) == "kept"
-    assert node.guest("two").run(read) != "kept"
+def test_what_is_written_to_an_ephemeral_disk_is_gone_at_the_next_start(node: NodeWorld) -> None:
+    ephemeral = [{"name": "root", "ephemeral": {"persistentVolumeClaim": {"claimName": "one"}}}]
+    node.apply(a_volume("one"), a_machine("one", volumes=ephemeral))
+    node.wait_taken("one")
+    node.guest("one").run(WRITE)
+    assert node.guest("one").run(READ) == "kept"
+    restart(node, "one")
+    assert node.guest("one").run(READ) != "kept"
 
 
 def test_a_disk_that_another_machine_writes_to_stays_that_machines(node: NodeWorld) -> None:
@@ -78,10 +80,10 @@ def test_a_disk_that_another_machine_writes_to_stays_that_machines(node: NodeWor
     message = node.condition("dv", "three", "Ready")["message"]
     assert f"VirtualMachine one writes to the disk of {node.namespace}/one: stop it" in message
     node.delete("dv", "three")
-    node.guest("one").run("echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; sync")
+    node.guest("one").run(WRITE)
     node.ask("one", "stop")
     node.wait_taken("two")
-    assert node.guest("two").run("dd if=/dev/vda bs=4 count=1 2>/dev/null") == "kept"
+    assert node.guest("two").run(READ) == "kept"
 
 
 def a_copy(name: str, node: NodeWorld, source: str, *, size: str = "64Mi", namespace: str = "") -> dict[str, Any]:

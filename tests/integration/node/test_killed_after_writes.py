@@ -7,7 +7,6 @@ Objects, allocations, elements, links, leases, files and processes are counted b
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import sqlite3
@@ -21,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.node_world import NodeWorld, a_node
 from harness.virtualservers import a_manifest
 from virtualserver.fabric.kernel import elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+
+    from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -34,13 +34,14 @@ NAMESPACE = "killed"
 KINDS = "vs,vm,vmi,dv,pvc,secret,service,endpointslices"
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[NodeWorld]:
-    """A node with the tests' image; its operator is started by each test."""
-    with a_node(f"killed-{os.getpid()}") as world:  # other tests' node goes on beside it
-        world.namespace = NAMESPACE
-        world.api.kubectl("create", "namespace", NAMESPACE)
-        yield world
+@pytest.fixture
+def world(running_node: NodeWorld) -> Iterator[NodeWorld]:
+    """The node that tests share, which runs again afterwards; its operator is started by each test."""
+    running_node.namespace = NAMESPACE
+    running_node.api.kubectl("create", "namespace", NAMESPACE)
+    running_node.stop_node()
+    yield running_node
+    running_node.start_node()
 
 
 class Lives:
@@ -193,7 +194,6 @@ def gone(world: NodeWorld, name: str) -> None:
 
 
 def test_a_life_is_the_same_when_each_write_is_the_last_of_a_process(world: NodeWorld) -> None:
-    world.stop_node()
     with alive(world, "node", killed=False), alive(world, "operator", killed=False):
         nothing = settled(world)
         calm = lived(world, "calm")

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.fabric_world import is_in_time
-from harness.node_world import a_machine, a_service, a_volume, an_empty_machine
+from harness.node_world import a_machine, a_namespace, a_service, a_volume, an_empty_machine
 from virtualserver.api import names
 from virtualserver.local import inventory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
@@ -65,9 +67,9 @@ def test_an_exhausted_pool_is_told_and_waited_for(node: NodeWorld) -> None:
     assert node.address_of("late") == freed
 
 
-def test_fault_4_an_address_is_its_services_until_its_rules_are_gone_whatever_keeps_it(node: NodeWorld) -> None:
-    node.apply(a_volume("one"), a_service("kept", selects="one"), a_machine("one"))
-    node.wait_taken("one")
+def test_fault_4_an_address_is_its_services_until_its_rules_are_gone_whatever_keeps_it(running: NodeWorld) -> None:
+    node = running
+    node.apply(a_service("kept", selects="one"))
     address = node.address_of("kept")
     node.wait_answers(address, 22)
     finalizers = {"metadata": {"finalizers": ["example.com/keep"]}}
@@ -91,9 +93,9 @@ def test_fault_4_an_address_is_its_services_until_its_rules_are_gone_whatever_ke
     node.one_owner()
 
 
-def test_fault_4_a_service_that_is_no_load_balancer_any_more_gives_its_address_back(node: NodeWorld) -> None:
-    node.apply(a_volume("one"), a_service("one-tcp", selects="one"), a_machine("one"))
-    node.wait_taken("one")
+def test_fault_4_a_service_that_is_no_load_balancer_any_more_gives_its_address_back(running: NodeWorld) -> None:
+    node = running
+    node.apply(a_service("one-tcp", selects="one"))
     address = node.address_of("one-tcp")
     node.wait_answers(address, 22)
     node.patch("service", "one-tcp", {"spec": {"type": "ClusterIP", "allocateLoadBalancerNodePorts": None}})
@@ -169,8 +171,8 @@ def test_attack_a_tenant_who_says_himself_which_address_his_service_has_gets_non
     node.one_owner()
 
 
-def test_fault_26_a_quota_on_endpoint_slices_keeps_no_address_back_and_is_told(node: NodeWorld) -> None:
-    slices = "count/endpointslices.discovery.k8s.io"
+def test_fault_26_a_quota_on_endpoint_slices_keeps_no_address_back_and_is_told(running: NodeWorld) -> None:
+    node, slices = running, "count/endpointslices.discovery.k8s.io"
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {slices: "0"}}}
 
     def told() -> dict[str, Any]:
@@ -178,9 +180,8 @@ def test_fault_26_a_quota_on_endpoint_slices_keeps_no_address_back_and_is_told(n
 
     node.apply(quota)
     node.eventually(lambda: node.status("resourcequota", "few").get("used") == {slices: "0"})
-    node.apply(a_volume("one"), a_machine("one"), a_service("one-tcp", selects="one"))
+    node.apply(a_service("one-tcp", selects="one"))
     address = node.address_of("one-tcp")
-    node.wait_taken("one")
     node.eventually(lambda: told().get("reason") == "EndpointsRefused")
     assert f"exceeded quota: few, requested: {slices}=1" in told()["message"]
     node.wait_answers(address, 22)
@@ -197,12 +198,10 @@ def _led_to(node: NodeWorld, address: str) -> int:
 
 
 def test_fault_27_of_several_guests_one_that_ends_leaves_no_gap_whoever_has_the_name_of_our_slice(
-    node: NodeWorld,
+    running: NodeWorld,
 ) -> None:
-    shop = {names.UID: "shop"}
-    real, empty = a_machine("one"), an_empty_machine("two")
-    for machine in (real, empty):
-        machine["spec"]["template"]["metadata"]["labels"] = shop
+    node, empty = running, an_empty_machine("two")
+    empty["spec"]["template"]["metadata"]["labels"] = {names.UID: "one"}
     by_hand = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -211,9 +210,8 @@ def test_fault_27_of_several_guests_one_that_ends_leaves_no_gap_whoever_has_the_
         "endpoints": [{"addresses": ["10.96.0.1"]}],
         "ports": [{"port": 443}],
     }
-    node.apply(by_hand, a_volume("one"), a_service("late", selects="shop"), real)
+    node.apply(by_hand, a_service("late", selects="one"))
     address = node.address_of("late")
-    node.wait_taken("one")
     node.wait_answers(address, 22)
     for type_, reason in ((names.PORTS_PUBLISHED, "EndpointsRefused"), (names.FULLY_APPLIED, "PartlyApplied")):
         node.eventually(
@@ -255,10 +253,26 @@ def test_the_address_moves_between_the_services_of_one_server(node: NodeWorld) -
     node.eventually(lambda: node.address_of("one-udp") != address)
 
 
-def test_an_attached_address_is_the_guests_own_and_stays(node: NodeWorld) -> None:
-    node.apply(a_volume("one"), a_service("one-tcp", ports=(("TCP", 1),)), a_machine("one", attach="one-tcp"))
-    address = node.address_of("one-tcp")
-    node.wait_taken("one")
+@pytest.fixture(scope="module")
+def kept_attached_guest(running_node: NodeWorld) -> Iterator[str]:
+    """The namespace of a guest that has the address of a Service, which tests hand on."""
+    with a_namespace(running_node) as namespace:
+        running_node.namespace = namespace
+        service = a_service("one-tcp", ports=(("TCP", 1),))
+        running_node.apply(a_volume("one"), service, a_machine("one", attach="one-tcp"))
+        yield namespace
+
+
+@pytest.fixture
+def attached(running_node: NodeWorld, kept_attached_guest: str) -> NodeWorld:
+    """A node whose guest ``one`` has the address of the Service ``one-tcp``."""
+    running_node.namespace = kept_attached_guest
+    running_node.wait_taken("one")
+    return running_node
+
+
+def test_an_attached_address_is_the_guests_own_and_stays(attached: NodeWorld) -> None:
+    node, address = attached, attached.address_of("one-tcp")
     assert node.guest("one").address() == address
     assert node.status("vmi", "one")["interfaces"][0]["ipAddress"] == address
     assert node.tcp(address, 22), "any port, not only the Service's"
@@ -292,12 +306,8 @@ def _is_reset(opened: socket.socket) -> bool:
     return False
 
 
-@pytest.mark.parametrize("attached", [True, False], ids=["attached", "published"])
-def test_fault_16_source_ranges_are_carried_out_while_a_guest_runs(node: NodeWorld, attached: bool) -> None:
-    own = a_service("one-tcp", ports=(("TCP", 1),)) if attached else a_service("one-tcp", selects="one")
-    node.apply(a_volume("one"), own, a_machine("one", attach="one-tcp" if attached else None))
+def _follows_source_ranges(node: NodeWorld) -> None:
     address = node.address_of("one-tcp")
-    node.wait_taken("one")
     node.wait_answers(address, 22)
     for by_annotation in (False, True):
         with socket.create_connection((address, 22), timeout=10) as opened:
@@ -315,10 +325,18 @@ def test_fault_16_source_ranges_are_carried_out_while_a_guest_runs(node: NodeWor
     assert "spec.loadBalancerSourceRanges" in node.condition("service", "one-tcp", kind)["message"]
 
 
-def test_a_running_guest_keeps_its_address_when_its_service_goes(node: NodeWorld) -> None:
-    node.apply(a_volume("one"), a_service("one-tcp", ports=(("TCP", 1),)), a_machine("one", attach="one-tcp"))
-    address = node.address_of("one-tcp")
-    node.wait_taken("one")
+def test_fault_16_source_ranges_are_carried_out_while_a_guest_runs(running: NodeWorld) -> None:
+    running.apply(a_service("one-tcp", selects="one"))
+    _follows_source_ranges(running)
+
+
+def test_fault_16_source_ranges_are_carried_out_for_an_address_that_is_attached(attached: NodeWorld) -> None:
+    _follows_source_ranges(attached)
+    _restrict(attached, "one-tcp", "")
+
+
+def test_a_running_guest_keeps_its_address_when_its_service_goes(attached: NodeWorld) -> None:
+    node, address = attached, attached.address_of("one-tcp")
     node.delete("service", "one-tcp")
     node.stop_node()
     node.start_node()
@@ -335,11 +353,11 @@ def test_a_server_that_waits_for_an_address_says_so_and_starts_when_it_has_one(n
     node.wait_taken("one")
 
 
-def test_a_headless_service_names_the_guest_for_others(node: NodeWorld) -> None:
+def test_a_headless_service_names_the_guest_for_others(running: NodeWorld) -> None:
+    node = running
     headless = a_service("one", selects="one", clusterIP="None", publishNotReadyAddresses=True)
     headless["spec"] = {key: headless["spec"][key] for key in ("clusterIP", "publishNotReadyAddresses", "selector")}
-    node.apply(a_volume("one"), headless, a_machine("one"))
-    node.wait_taken("one")
+    node.apply(headless)
     guest = node.guest("one")
     address, question = guest.address(), f"nslookup one.{node.namespace}.svc.cluster.local"
     # A lease is known here before the guest writes down whom it asks.
