@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -73,8 +73,7 @@ def _reconcile_anew(product: Product, *names: str) -> None:
         os.kill(program, signal.SIGKILL)
 
     def back() -> bool:
-        components: list[dict[str, Any]] = json.loads(product.vs("status", "-o", "json"))["components"]
-        now = {entry["name"]: entry["pid"] for entry in components if entry["ready"]}
+        now = {name: entry["pid"] for name, entry in product.components().items() if entry["ready"]}
         return all(now.get(program) not in (None, 0, pid) for program, pid in before.items())
 
     eventually(back, what="operator and node to be back", seconds=180)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from e2e.conftest import IMAGE, add_image
 from e2e.manifests import a_server
-from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from e2e.machine import Machine
-    from e2e.product import Product
 
 _LISTEN = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(); s.accept()"
 
@@ -86,41 +79,6 @@ def test_two_starts_at_once_make_one_instance(machine: Machine) -> None:
     assert found == dict.fromkeys(programs, 1)
     product.vs("down", "--purge", "--yes")
     machine.is_as(before, product.installation)
-
-
-def _users_of(folder: Path) -> list[str]:
-    """Return the processes that work in a folder or were told of it."""
-    found: list[str] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(folder) in line or (process / "cwd").readlink().is_relative_to(folder):
-                found.append(f"{process.name}: {line}")
-    return found
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_build_of_an_image_that_is_interrupted_or_killed_is_done_by_the_next_run(
-    product: Product, number: signal.Signals
-) -> None:
-    before = set(product.folder.iterdir())
-    folder = product.folder / ".build"
-    line = product.command("image", "build", "busybox", "--name", "built")
-    with subprocess.Popen(line, env=product.environment, stderr=subprocess.PIPE, text=True) as build:
-        eventually(lambda: list(folder.glob(".building*/*")), what="the build to be under way", pause=0.02)
-        build.send_signal(number)
-        build.communicate(timeout=60)
-    assert build.returncode == (130 if number is signal.SIGINT else -number)
-    eventually(lambda: not _users_of(folder), what="what the build started to end", seconds=30)
-    assert not product.get("pvc", "built", namespace="vd-images")
-    product.vs("image", "build", "busybox", "--name", "built")
-    try:
-        assert set(product.folder.iterdir()) == before
-        product.apply(a_server("built", image="built", network={"public": False}))
-        product.wait_ready("built")
-    finally:
-        product.delete("vs", "built")
-        product.vs("image", "remove", "built")
 
 
 def test_a_foreign_forward_drop_is_named_with_its_remedy_and_the_start_succeeds(machine: Machine) -> None:

@@ -109,11 +109,6 @@ def _own(product: Product) -> Iterator[tuple[int, str]]:
             yield from ((int(folder.name), kind) for kind in kinds)
 
 
-def _ready(product: Product) -> bool:
-    components = json.loads(product.vs("status", "-o", "json"))["components"]
-    return bool(components) and all(component["ready"] for component in components)
-
-
 def test_each_process_may_be_killed_during_a_download(product: Product, client: Internet) -> None:
     product.apply(a_server("source", network={"public": True, "tcp": {"ports": [22, PORT]}}))
     address = product.wait_ready("source")["status"]["network"]["externalIP"]
@@ -146,7 +141,7 @@ def test_each_process_may_be_killed_during_a_download(product: Product, client: 
                 )
                 print(f"{name} was back after {time.monotonic() - killed:.1f} s")
                 download.goes_on()
-                eventually(lambda: _ready(product), what=f"all to be ready after {name} was killed", seconds=120)
+                eventually(lambda: product.is_ready, what=f"all to be ready after {name} was killed", seconds=120)
                 assert _processes(product) == one_each, f"after {name} was killed"
                 download.goes_on()
             assert _machine_pid(product) == machine, "the guest is the same process"
@@ -179,7 +174,7 @@ def test_all_that_stood_still_for_longer_than_a_lease_goes_on_as_after_a_laptops
                 os.kill(pid, signal.SIGCONT)
             woken = time.monotonic()
             download.goes_on()
-            eventually(lambda: _ready(product) and _processes(product) == one_each, what="all to be ready", seconds=60)
+            eventually(lambda: product.is_ready and _processes(product) == one_each, what="all to be ready", seconds=60)
             print(f"all was ready {time.monotonic() - woken:.1f} s after it went on")
             assert _machine_pid(product) == machine, "the guest is the same process"
             assert _spec_versions(product) == before, "nothing was written again"
@@ -295,18 +290,16 @@ def test_an_operator_that_stands_still_is_told_and_started_again_within_half_a_m
     os.kill(operator, signal.SIGSTOP)
     began = time.monotonic()
 
-    def status() -> dict[str, Any]:
-        return json.loads(product.vs("status", "-o", "json"))
-
     def told() -> str:
-        return next(part["trouble"] for part in status()["components"] if part["name"] == "operator")
+        components = json.loads(product.vs("status", "-o", "json"))["components"]
+        return next(part["trouble"] for part in components if part["name"] == "operator")
 
     try:
         trouble = eventually(told, what="what is wrong with the operator", seconds=60)
         assert trouble.startswith("its event loop has stood still for ")
         eventually(lambda: product.process("operator") not in (0, operator), what="another operator", seconds=120)
         print(f"started again {time.monotonic() - began:.0f} s after it was stopped")
-        eventually(lambda: status()["ready"], what="all to be ready", seconds=120)
+        eventually(lambda: product.is_ready, what="all to be ready", seconds=120)
     finally:
         with suppress(ProcessLookupError):
             os.kill(operator, signal.SIGCONT)

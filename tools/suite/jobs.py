@@ -34,7 +34,27 @@ class Job:
 JOBS = (
     Job("control-plane", ("tests/integration",)),
     Job("node", ("tests/integration/node",)),
-    Job("fabric", ("tests/unit", "tests/integration/fabric"), needs_control_plane=False),
+    Job("product", ("tests/e2e",)),
+    Job("newcomer", ("tests/e2e/test_make.py",)),
+    Job(
+        "power",
+        (
+            "tests/e2e/test_builds.py",
+            "tests/e2e/test_power.py",
+            "tests/e2e/test_probes.py",
+            "tests/e2e/test_survival.py",
+        ),
+    ),
+    Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
+    Job("installations", ("tests/e2e/test_life.py", "tests/e2e/test_sudo.py")),
+    Job(
+        "node-life",
+        (
+            "tests/integration/node/test_agent.py",
+            "tests/integration/node/test_interrupted_stop.py",
+            "tests/integration/node/test_reboot.py",
+        ),
+    ),
     Job(
         "network",
         (
@@ -48,19 +68,7 @@ JOBS = (
             "tests/e2e/test_user_services.py",
         ),
     ),
-    Job("power", ("tests/e2e/test_power.py", "tests/e2e/test_survival.py", "tests/e2e/test_probes.py")),
-    Job("newcomer", ("tests/e2e/test_make.py",)),
-    Job(
-        "node-life",
-        (
-            "tests/integration/node/test_agent.py",
-            "tests/integration/node/test_interrupted_stop.py",
-            "tests/integration/node/test_reboot.py",
-        ),
-    ),
-    Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
-    Job("product", ("tests/e2e",)),
-    Job("installations", ("tests/e2e/test_life.py", "tests/e2e/test_sudo.py")),
+    Job("fabric", ("tests/unit", "tests/integration/fabric"), needs_control_plane=False),
     Job("machines", ("tests/integration/machines", "tests/integration/storage"), needs_control_plane=False),
 )
 """In the order in which they start: the long ones first, so that none is left alone at the end."""
