@@ -14,11 +14,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from virtualserver.storage.builds import BuiltImage, busybox, cpio, kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
 __all__ = ["CACHE", "SSH_PORT", "agent", "build", "build_router", "build_ssh_server"]
 
@@ -99,7 +100,7 @@ def _libraries(program: Path, *folders: Path) -> list[str]:
 
 async def _ssh_server(cache: Path) -> dict[str, cpio.Member]:
     """Return the programs of an ssh server, whose packages are kept in the cache, and the libraries that they need."""
-    hashes = [await kernel.package_hash(package) for package in _SSH_PACKAGES]
+    hashes = [await _package_hash(cache, package) for package in _SSH_PACKAGES]
     kept = cache / f"ssh-{hashlib.sha256(''.join(hashes).encode()).hexdigest()[:16]}"
     if not kept.exists():
         with tempfile.TemporaryDirectory(dir=cache) as folder:
@@ -113,8 +114,8 @@ async def _ssh_server(cache: Path) -> dict[str, cpio.Member]:
 
 async def _modules(cache: Path) -> dict[str, cpio.Member]:
     """Return the modules of the kernel that the image boots, kept in the cache by the kernel's package."""
-    package = await kernel.kernel_package()
-    kept = cache / f"router-{await kernel.package_hash(package)}"
+    package = await _kernel_package(cache)
+    kept = cache / f"router-{await _package_hash(cache, package)}"
     if not kept.exists():
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             await kernel.download(Path(folder), [package], lambda _step, _done: None)
@@ -135,7 +136,11 @@ def build(cache: Path = CACHE) -> BuiltImage:
     with (cache / "lock").open("w") as lock:
         # Of the processes that run tests side by side, the first one builds.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        base = asyncio.run(busybox.build(cache, progress=lambda _step, _done: None))
+        with (
+            mock.patch.object(kernel, "kernel_package", functools.partial(_kernel_package, cache)),
+            mock.patch.object(kernel, "package_hash", functools.partial(_package_hash, cache)),
+        ):
+            base = asyncio.run(busybox.build(cache, progress=lambda _step, _done: None))
     assert base.initrd is not None
     overlay = cpio.archive(
         {"bin/agent": cpio.file(agent(cache).read_bytes(), mode=0o755), "etc/inittab": cpio.file(_INITTAB)}
@@ -148,6 +153,27 @@ def build(cache: Path = CACHE) -> BuiltImage:
     return dataclasses.replace(
         base, initrd=initrd, command_line=command_line, name="test-guest", description="The tests' guest"
     )
+
+
+_ask_kernel_package, _ask_package_hash = kernel.kernel_package, kernel.package_hash
+
+
+async def _kernel_package(cache: Path) -> str:
+    return await _asked(cache, "kernel", _ask_kernel_package)
+
+
+async def _package_hash(cache: Path, package: str) -> str:
+    return await _asked(cache, package, functools.partial(_ask_package_hash, package))
+
+
+async def _asked(cache: Path, question: str, ask: Callable[[], Awaitable[str]]) -> str:
+    """Return what apt knows, kept as long as its lists stay: without an index it reads them each time, for a second."""
+    lists = (path.stat() for path in sorted(Path("/var/lib/apt/lists").glob("*_Packages*")))
+    known = hashlib.sha256(repr([(one.st_size, one.st_mtime_ns) for one in lists]).encode()).hexdigest()[:16]
+    kept = cache / f"apt-{known}-{question}"
+    if not kept.exists():
+        _keep(kept, (await ask()).encode(), 0o644)
+    return kept.read_text()
 
 
 def agent(cache: Path = CACHE) -> Path:
