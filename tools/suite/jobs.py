@@ -35,7 +35,6 @@ JOBS = (
     Job("control-plane", ("tests/integration",)),
     Job("node", ("tests/integration/node",)),
     Job("product", ("tests/e2e",)),
-    Job("newcomer", ("tests/e2e/test_make.py",)),
     Job(
         "power",
         (
@@ -45,7 +44,7 @@ JOBS = (
             "tests/e2e/test_survival.py",
         ),
     ),
-    Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
+    Job("newcomer", ("tests/e2e/test_make.py",)),
     Job("installations", ("tests/e2e/test_life.py", "tests/e2e/test_sudo.py")),
     Job(
         "node-life",
@@ -69,6 +68,7 @@ JOBS = (
         ),
     ),
     Job("fabric", ("tests/unit", "tests/integration/fabric"), needs_control_plane=False),
+    Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
     Job("machines", ("tests/integration/machines", "tests/integration/storage"), needs_control_plane=False),
 )
 """In the order in which they start: the long ones first, so that none is left alone at the end."""
