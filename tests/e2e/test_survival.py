@@ -291,8 +291,7 @@ def test_an_operator_that_stands_still_is_told_and_started_again_within_half_a_m
     began = time.monotonic()
 
     def told() -> str:
-        components = json.loads(product.vs("status", "-o", "json"))["components"]
-        return next(part["trouble"] for part in components if part["name"] == "operator")
+        return product.components()["operator"]["trouble"]
 
     try:
         trouble = eventually(told, what="what is wrong with the operator", seconds=60)
@@ -300,6 +299,8 @@ def test_an_operator_that_stands_still_is_told_and_started_again_within_half_a_m
         eventually(lambda: product.process("operator") not in (0, operator), what="another operator", seconds=120)
         print(f"started again {time.monotonic() - began:.0f} s after it was stopped")
         eventually(lambda: product.is_ready, what="all to be ready", seconds=120)
+        shown = {part["name"]: part for part in json.loads(product.vs("status", "-o", "json"))["components"]}
+        assert (shown["operator"]["pid"], shown["operator"]["trouble"]) == (product.process("operator"), "")
     finally:
         with suppress(ProcessLookupError):
             os.kill(operator, signal.SIGCONT)
