@@ -106,6 +106,22 @@ def test_the_module_works_with_count_for_each_and_depends_on(mocked: Terraform, 
     assert "The configuration is valid" in terraform.run("validate", "-no-color")
 
 
+def test_fault_28_what_the_page_says_of_a_lost_answer_is_valid(
+    mocked: Terraform, checkout: Path, tmp_path: Path
+) -> None:
+    page = (MODULE.parent / "docs" / "terraform.md").read_text()
+    (blocks,) = re.findall(r"```hcl\n(data \"kubernetes_resources\" \"made_before\".*?)```", page, re.DOTALL)
+    server = f'source = "{checkout}"\n  user_namespace = "default"\n  vs_name = "web"\n  vs_username = "someone"\n'
+    (tmp_path / "main.tf").write_text(f'module "server" {{\n  {server}}}\n\n{blocks}')
+    terraform = Terraform(tmp_path, mocked.environment)
+    terraform.init()
+    assert "The configuration is valid" in terraform.run("validate", "-no-color")
+    marked = re.search(r'regex\("([^"]+)"', blocks)
+    assert (
+        marked and re.match(marked[1], "0123456789abcdef-1") and re.match(marked[1], "0123456789abcdef-20261127080000")
+    )
+
+
 def test_the_examples_are_those_that_are_promised() -> None:
     assert set(EXAMPLES) == {"basic", "private", "direct-attach", "headless", "fleet", "floating", "vpc"}
 

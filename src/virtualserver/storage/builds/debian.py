@@ -240,6 +240,7 @@ async def _install(root: Path, progress: Update) -> None:
             *("--aptopt=Apt::Install-Recommends false", "--dpkgopt=force-unsafe-io"),
             *(f"--dpkgopt=path-exclude=/{path}" for path in _UNPACKED_ONLY),
             "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            "--dpkgopt=path-include=/usr/share/locale/locale.alias",
             f"--include={','.join(PACKAGES)}",
             *(codename(), str(root)),
             *sources,
