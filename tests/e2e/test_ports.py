@@ -208,6 +208,7 @@ def test_endpoint_slices_name_the_guest(server: tuple[Product, str, bool]) -> No
 
 
 def test_headless_beside_ports_makes_the_name_resolve_to_the_guest(server: tuple[Product, str, bool]) -> None:
+    """Fault 56: it was accepted, and had no effect."""
     product, name, _public = server
     internal = product.get("vs", name)["status"]["network"]["internalIP"]
     assert f"Address: {internal}\n" in _looked_up(product, name)

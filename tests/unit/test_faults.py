@@ -32,12 +32,28 @@ FAULTS: Final = {
     14: "proposed commands had a tenant's text in them; words that no field knows were accepted",
     15: "who had the operator's key was the cluster's administrator",
     16: "source ranges were accepted, and everybody got in",
+    17: "what a guest hears at its first start only was said to be applied",
+    18: "cloudInit in another format than cloud-config was lost",
+    19: "files of users ended cloud-init's work, or left homes to root",
+    20: "the Debian image did nothing of much that cloudInit asks for, without a word",
+    21: "one impossible user name locked all users out",
+    22: "what is no public key went among the keys",
+    23: "a Secret that changed was not followed",
+    24: "UDP port 67 was published, and its answers dropped",
+    25: "fields were accepted without effect and without a word",
+    26: "why an object was refused stood in a log only",
+    27: "a slice of somebody else's left a Service without its address",
+    28: "a failed apply replaced the server at the next one",
+    29: "faults of a manifest came in two rounds, in words of the schema",
+    30: "the reason was wider than any screen",
     31: "a firewall's reload opened the host to guests, for good",
     32: "a data plane that was half taken away could not be made again",
     33: "another resolver, default route, uplink or MTU of the host was not followed",
     34: "a probe that failed once reset all open connections",
     35: "a restart of kube-apiserver took a minute, and the operator ended with it",
     36: "a guest that declined its address had none for ten minutes",
+    37: "what is no disk became an image",
+    38: "the holes of a sparse disk were read",
     39: "Services found no machine by the labels that clients rely on, and nothing said so",
     40: "the documented default folder was another installation than none named",
     41: "many servers were deleted slowly",
@@ -46,11 +62,24 @@ FAULTS: Final = {
     44: "what an earlier installation left was in no inventory",
     45: "while the node stood still no namespace could be deleted",
     46: "a VirtualMachine with dataVolumeTemplates was refused",
+    47: "a kept disk could not be used again",
+    48: "a server was deleted with its disk, without a word of it",
+    49: "there was no stop, start, console, ssh or log for who has kubectl alone",
+    50: "a server was ready, and nobody said which of its ports answer",
+    51: "a wish to start that came later had no effect",
+    52: "from other computers a server was not reached, and nobody said why",
+    53: "what waits for a restart was not told",
+    54: "any storage class, and memory without its unit, were taken",
+    55: "a misspelt image was met by the wrong advice",
+    56: "headless beside ports had no effect",
+    57: "vs status knew no server, and a small image had no size",
+    58: "a server became ready twice, and a purge did not say what stays",
+    59: "the pages ended after the first server",
 }
-"""What was seen, by number: those that let one tenant at another's, or end the control plane for all."""
+"""What was seen, by number."""
 
 _LAST: Final = 59
-"""There are no more faults than these; others of them have tests too."""
+"""There are no more faults than these."""
 
 _NUMBERS: Final = re.compile(r"\bfaults?[ _](\d+(?:(?:, | and |_and_)\d+)*)", re.IGNORECASE)
 
