@@ -16,8 +16,26 @@ if TYPE_CHECKING:
 
 __all__ = ["HOOK_PATH", "machine_fields", "options", "resolver_hook"]
 
-HOOK_PATH: Final = "/etc/dhcp/dhclient-exit-hooks.d/virtualserver-resolver-options"
+_NAME: Final = "virtualserver-resolver-options"
+
+HOOK_PATH: Final = f"/etc/dhcp/dhclient-exit-hooks.d/{_NAME}"
 """Where dhclient looks for what it shall do after each lease."""
+
+_HOOK: Final = r"""# Sets the options of spec.network.dnsConfig: DHCP has no way to carry them.
+if ! grep -qxF 'options {options}' /etc/resolv.conf; then
+  virtualserver_resolver=$(grep -v '^options ' /etc/resolv.conf)
+  printf '%s\noptions {options}\n' "$virtualserver_resolver" > /etc/resolv.conf
+fi
+if [ -d /run/systemd/resolve ] && [ ! -e {unit}.path ]; then
+  printf '[Path]\nPathChanged=/run/systemd/resolve/stub-resolv.conf\n' > {unit}.path
+  printf '[Install]\nWantedBy=multi-user.target\n' >> {unit}.path
+  printf '[Unit]\nAfter=systemd-resolved.service\n[Service]\nType=oneshot\nExecStart=/bin/sh {hook}\n' > {unit}.service
+  printf '[Install]\nWantedBy=multi-user.target\n' >> {unit}.service
+  systemctl daemon-reload
+  systemctl enable --now {name}.path {name}.service
+fi
+"""
+"""Writes only what is not there, so that it is not called by what it writes itself."""
 
 
 def machine_fields(network: Network) -> dict[str, Any]:
@@ -43,16 +61,17 @@ def resolver_hook(network: Network) -> str:
     """Return the script that sets the resolver options, ``""`` where there are none.
 
     dhclient reads it as a part of its own script after each lease, so it must neither exit nor change the shell; run
-    by itself it does the same.
+    by itself it does the same. systemd-resolved writes the file anew at every start and lease: there the script, which
+    is run once, has systemd run it again whenever the file has changed.
     """
     wanted = options(network)
     if not wanted:
         return ""
-    line = "options " + " ".join(_quotable(option) for option in wanted)
-    return (
-        "# Sets the options of spec.network.dnsConfig: DHCP has no way to carry them.\n"
-        "virtualserver_resolver=$(grep -v '^options ' /etc/resolv.conf)\n"
-        f"printf '%s\\n{line}\\n' \"$virtualserver_resolver\" > /etc/resolv.conf\n"
+    return _HOOK.format(
+        options=" ".join(_quotable(option) for option in wanted),
+        hook=HOOK_PATH,
+        name=_NAME,
+        unit=f"/etc/systemd/system/{_NAME}",
     )
 
 
