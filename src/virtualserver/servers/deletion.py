@@ -136,13 +136,16 @@ async def _wait_gone(client: Client, access: ApiAccess, fate: Fate, *, seconds: 
     end = time.monotonic() + seconds
     while True:
         machine = await _find(client, kinds.VIRTUAL_MACHINE, fate.namespace, fate.name)
-        if machine is None or owner_uid(machine) != fate.uid:
+        # The machine goes at once, and the instance when its guest has shut down.
+        instance = await _find(client, kinds.VIRTUAL_MACHINE_INSTANCE, fate.namespace, fate.name)
+        is_there = machine is not None and owner_uid(machine) == fate.uid
+        if not is_there and (instance is None or fields.labels_of(instance).get(names.UID) != fate.uid):
             return
         update("the guest shuts down", None)
         if time.monotonic() >= end:
             raise UnfinishedError(
                 f"{fate.name} is deleted, and its guest still shuts down after {seconds:.0f} s.",
-                remedy=f"It goes on by itself: kubectl get vm {fate.name}{access.where}",
+                remedy=f"It goes on by itself: kubectl get vmi {fate.name}{access.where}",
             )
         await asyncio.sleep(_LOOK_SECONDS)
 

@@ -206,9 +206,10 @@ def test_fault_3_a_machine_whose_owner_is_gone_ends_whatever_keeps_its_object(no
         started(node, "web", victim)
         node.one_owner()
         node.namespace = tenant
-        node.apply(an_empty_machine("web"))
+        node.apply(an_empty_machine("web", strategy="RerunOnFailure"))
         node.eventually(lambda: node.condition("vm", "web", "Failure").get("reason") == "InstanceNameTaken")
         assert keep in node.condition("vm", "web", "Failure")["message"]
+        assert "VM is not running" in node.ask("web", "stop"), "the instance of its name is not its own"
         node.patch("vmi", "web", {"metadata": {"finalizers": None}})
         node.eventually(lambda: node.status("vm", "web").get("ready"), what=lambda: str(node.get("vm", "web")))
         node.one_owner()

@@ -65,6 +65,7 @@ class Cluster:
 
     def __init__(self, *, operator: bool = True) -> None:
         self.disk = a_disk()
+        self.instance: dict[str, Any] | None = None
         self.done: list[str] = []
         self._operator = operator
 
@@ -73,6 +74,8 @@ class Cluster:
             return the_server()
         if resource.kind == "DataVolume":
             return self.disk
+        if resource.kind == "VirtualMachineInstance" and self.instance is not None:
+            return self.instance
         raise NotFound("there is none", status=404)
 
     async def list(self, resource: Resource, *, namespace: str) -> list[Manifest]:
@@ -158,3 +161,18 @@ async def test_a_server_whose_disk_nobody_sets_aside_is_not_deleted(monkeypatch:
     with pytest.raises(UnfinishedError, match="nothing was deleted"):
         await deletion.delete(an_access(), fate, keep_disk=True, seconds=None, update=quiet)
     assert cluster.done == ["patch web"]
+
+
+async def test_a_deletion_is_over_when_the_guest_has_shut_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine goes before its instance: whoever applied the manifest again met a guest that still shut down."""
+    cluster = use(Cluster(), monkeypatch)
+    cluster.instance = {"metadata": {"name": "web", "labels": {names.UID: UID}}}
+    told: list[str] = []
+
+    def update(text: str, share: float | None) -> None:
+        told.append(text)
+        cluster.instance = {"metadata": {"name": "web", "labels": {names.UID: "another"}}}
+
+    fate = await deletion.look(an_access(), "web")
+    await deletion.delete(an_access(), fate, keep_disk=False, seconds=10, update=update)
+    assert told == ["the guest shuts down"]

@@ -18,6 +18,7 @@ from aiohttp import web
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
+from virtualserver.node.ownership import is_made_by
 from virtualserver.node.served import answers, bodies, definitions, power
 from virtualserver.node.served.console_log import ConsoleLogs
 from virtualserver.node.served.consoles import Consoles
@@ -149,7 +150,7 @@ class Subresources:
         body = await bodies.read(request)
         for attempt in range(_ATTEMPTS):
             vm = await self._get(name, namespace)
-            vmi = await self._vmi(name, namespace)
+            vmi = await self._vmi(vm)
             wish = _wish(verb, vm, vmi, body)
             if isinstance(wish, Rejection):
                 message = f'Operation cannot be fulfilled on virtualmachine.kubevirt.io "{name}": {wish.message}'
@@ -172,11 +173,16 @@ class Subresources:
         except NotFound:
             raise answers.not_found("virtualmachine", name) from None
 
-    async def _vmi(self, name: str, namespace: str) -> Manifest | None:
+    async def _vmi(self, vm: Manifest) -> Manifest | None:
+        """Return a machine's own VMI; one of its name that an earlier machine left takes no wishes for it."""
+        metadata = vm["metadata"]
         try:
-            return await self._client.get(kinds.VIRTUAL_MACHINE_INSTANCE, name, namespace=namespace)
+            found = await self._client.get(
+                kinds.VIRTUAL_MACHINE_INSTANCE, metadata["name"], namespace=metadata["namespace"]
+            )
         except NotFound:
             return None
+        return found if is_made_by(vm, found) else None
 
     async def _write(self, vm: Manifest, vmi: Manifest | None, wish: StateChange) -> None:
         lock = {"resourceVersion": vm["metadata"]["resourceVersion"]}

@@ -78,11 +78,13 @@ def status_of(
 def _taken(foreign: Manifest) -> Mapping[str, Any]:
     """Return the condition that tells what a machine waits for whose VMI's name is taken."""
     name = foreign["metadata"]["name"]
-    finalizers = ", ".join(foreign["metadata"].get("finalizers") or ())
+    others = [one for one in foreign["metadata"].get("finalizers") or () if one != names.NODE_FINALIZER]
     if not foreign["metadata"].get("deletionTimestamp"):
         told = "was not made for this machine: delete it"
+    elif not others:
+        told = "is of an earlier machine, whose guest still shuts down"
     else:
-        told = f"is of an earlier machine and is being deleted, which these finalizers hold up: {finalizers}"
+        told = f"is of an earlier machine and is being deleted, which these finalizers hold up: {', '.join(others)}"
     return {
         "type": "Synchronized",
         "status": "False",

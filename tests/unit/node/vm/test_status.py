@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from virtualserver.api import names
 from virtualserver.node.vm.run_strategy import decide, timestamp
 from virtualserver.node.vm.status import status_of
 from virtualserver.node.waits import Wait
@@ -64,7 +65,11 @@ def test_one_word_says_how_it_is(vm: Any, vmi: Any, volume: Any, expected: str) 
     [
         ({}, "was not made for this machine: delete it"),
         (
-            {"deletionTimestamp": "x", "finalizers": ["example.test/keep"]},
+            {"deletionTimestamp": "x", "finalizers": [names.NODE_FINALIZER]},
+            "is of an earlier machine, whose guest still shuts down",
+        ),
+        (
+            {"deletionTimestamp": "x", "finalizers": ["example.test/keep", names.NODE_FINALIZER]},
             "is of an earlier machine and is being deleted, which these finalizers hold up: example.test/keep",
         ),
     ],
