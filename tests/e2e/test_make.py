@@ -136,11 +136,14 @@ INSIDE = {
     "systemctl --failed --plain --no-legend": "",
     "echo $(($(df --output=size -B1 / | tail -1) > 7 << 29))": "1",
     "cd /etc/ssh && echo ssh_host_*_key": "ssh_host_ed25519_key",
+    "stat -c %U:%G /srv/hello/index.html /home/hello | uniq": "hello:hello",
+    "ls /usr/local/sbin/locale-gen /usr/share/zoneinfo/Europe/Berlin /usr/sbin/swapon | wc -l": "3",
 }
 
 
 @pytest.mark.parametrize("command", INSIDE)
 def test_the_guest_is_in_order(newcomer: Newcomer, first: subprocess.CompletedProcess[str], command: str) -> None:
+    """Faults 19 and 20 too: whose a file is that belongs to a user, and what `cloudInit` needs of the image."""
     assert newcomer.shell(f"{printed(first, 'log in')} '{command}'") == INSIDE[command]
 
 
