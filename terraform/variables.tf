@@ -248,11 +248,11 @@ variable "vs_additional_disks" {
 variable "vs_cloud_init" {
   type        = string
   default     = null
-  description = "A cloud-init configuration (a YAML mapping) that is merged into the guest's. It is in the state and can be read by all who may read VirtualServers."
+  description = "A cloud-config (a YAML mapping) that is merged into the guest's, or by its first line another of cloud-init's formats, such as a script. It is in the state and can be read by all who may read VirtualServers."
 
   validation {
     # Of what cannot be read here, cloud-init and the server's conditions are the judges: Terraform reads a part of YAML only.
-    condition     = var.vs_cloud_init == null || !can(yamldecode(var.vs_cloud_init)) || try(yamldecode(var.vs_cloud_init) == null, false) || can(keys(yamldecode(var.vs_cloud_init)))
+    condition     = var.vs_cloud_init == null || can(regex("(?i)^\\s*(#!|#cloud-boothook|#cloud-config-archive|#include|#part-handler|#ps1|## template:|content-type:|mime-version:|rem cmd)", var.vs_cloud_init)) || !can(yamldecode(var.vs_cloud_init)) || try(yamldecode(var.vs_cloud_init) == null, false) || can(keys(yamldecode(var.vs_cloud_init)))
     error_message = "vs_cloud_init: is no YAML mapping: write keys and values, such as \"packages: [nginx]\"."
   }
 

@@ -133,6 +133,19 @@ run "cloud_init_is_sent_as_written" {
   }
 }
 
+run "a_script_is_sent_as_written" {
+  command = plan
+
+  variables {
+    vs_cloud_init = "#!/bin/sh\necho hello\n"
+  }
+
+  assert {
+    condition     = output.manifest.spec.cloudInit == "#!/bin/sh\necho hello\n"
+    error_message = jsonencode(output.manifest.spec)
+  }
+}
+
 run "an_empty_cloud_init_is_sound" {
   command = plan
 

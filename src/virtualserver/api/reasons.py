@@ -48,7 +48,7 @@ class Reason(Explained):
     PROBE_FAILING = Word("ProbeFailing", "The readiness probe does not succeed.")
     NOT_SUPPORTED_YET = Word("NotSupportedYet", "The manifest asks for something that this version does not carry out.")
     INVALID_SPEC = Word("InvalidSpec", "The manifest contradicts itself or the rules.")
-    INVALID_CLOUD_INIT = Word("InvalidCloudInit", "cloudInit is no YAML mapping that can be read, or too large.")
+    INVALID_CLOUD_INIT = Word("InvalidCloudInit", "cloudInit is nothing that the guest reads, or too large.")
     SERVICE_NAME_TAKEN = Word("ServiceNameTaken", "A Service of a needed name exists that belongs to something else.")
     SECRET_NAME_TAKEN = Word(
         "SecretNameTaken",
