@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AcceleratorFound",
-    "Holder",
+    "AddressHolder",
     "InstallationStatus",
     "PoolUse",
     "ServerFound",
@@ -79,7 +79,7 @@ class ServerFound:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Holder:
+class AddressHolder:
     """Whose a load balancer address is.
 
     Attributes:
@@ -132,7 +132,7 @@ class InstallationStatus:
     repairs: tuple[RecordedRepair, ...]
     site_faults: tuple[Fault, ...]
     servers: tuple[ServerFound, ...] = ()
-    holders: tuple[Holder, ...] = ()
+    holders: tuple[AddressHolder, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -205,10 +205,10 @@ def _server(server: dict[str, Any]) -> ServerFound:
     )
 
 
-def holders_of(services: Iterable[dict[str, Any]]) -> tuple[Holder, ...]:
+def holders_of(services: Iterable[dict[str, Any]]) -> tuple[AddressHolder, ...]:
     """Return whose the load balancer addresses are that Services show, in the order of the addresses; pure."""
     found = [
-        Holder(address, f"{service['metadata']['namespace']}/{service['metadata']['name']}", _server_of(service))
+        AddressHolder(address, f"{service['metadata']['namespace']}/{service['metadata']['name']}", _server_of(service))
         for service in services
         for address in fields.load_balancer_addresses(service)
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from virtualserver.cli.status import incidents, say_servers
 from virtualserver.fabric.repairs import RecordedRepair
-from virtualserver.local.status import Holder, InstallationStatus, ServerFound
+from virtualserver.local.status import AddressHolder, InstallationStatus, ServerFound
 
 if TYPE_CHECKING:
     import pytest
@@ -27,7 +27,7 @@ def test_fault_57_servers_and_addresses_of_others_are_shown_and_many_are_counted
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     servers = tuple(ServerFound("team", f"s{number:02}", "VirtualServerReady", "", "") for number in range(51))
-    holders = (Holder("203.0.113.9", "team/s00-tcp", "team/s00"), Holder("203.0.113.10", "team/own", ""))
+    holders = (AddressHolder("203.0.113.9", "team/s00-tcp", "team/s00"), AddressHolder("203.0.113.10", "team/own", ""))
     found: Any = type("Found", (), {"servers": servers, "holders": holders})()
     say_servers(cast("InstallationStatus", found))
     shown = capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from virtualserver.local.status import Holder, ServerFound, holders_of, servers_of
+from virtualserver.local.status import AddressHolder, ServerFound, holders_of, servers_of
 
 
 def a_service(name: str, *addresses: str, server: str = "") -> dict[str, Any]:
@@ -18,8 +18,8 @@ def a_service(name: str, *addresses: str, server: str = "") -> dict[str, Any]:
 def test_whose_each_address_is_is_told_in_the_order_of_the_addresses() -> None:
     services = [a_service("own", "203.0.113.10"), a_service("web-tcp", "203.0.113.9", server="web"), a_service("none")]
     assert holders_of(services) == (
-        Holder("203.0.113.9", "team/web-tcp", "team/web"),
-        Holder("203.0.113.10", "team/own", ""),
+        AddressHolder("203.0.113.9", "team/web-tcp", "team/web"),
+        AddressHolder("203.0.113.10", "team/own", ""),
     )
 
 
