@@ -166,6 +166,12 @@ class NodeWorld:
         path = self._subresource(name, verb, version, resource)
         return self.api.kubectl("replace", "--raw", path, "-f", "-", stdin=body, check=False)
 
+    def switch_off(self) -> None:
+        """Have the namespace's machines stopped without a word to their guests, which take seconds to shut down."""
+        for vmi in self._reader.all("vmi"):
+            if vmi["metadata"]["namespace"] == self.namespace:
+                self._reader.put(self._subresource(vmi["metadata"]["name"], "stop", "v1"), {"gracePeriod": 0})
+
     def ask_twice(self, name: str, verb: str) -> tuple[str, str]:
         """Ask without a body and with one, in a row over one connection: nothing that takes a while comes between."""
         path = self._subresource(name, verb, "v1")
@@ -376,8 +382,9 @@ def a_namespace(node: NodeWorld) -> Generator[str]:
     try:
         yield name
     finally:
-        # What the node has to do with is awaited; the namespace itself takes five seconds more for nothing.
         node.namespace = name
+        node.switch_off()
+        # What the node has to do with is awaited; the namespace itself takes five seconds more for nothing.
         node.delete("vm,vmi,dv,service", "--all")
         node.api.kubectl("delete", "namespace", name, "--wait=false")
 
