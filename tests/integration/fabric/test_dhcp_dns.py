@@ -67,6 +67,7 @@ async def test_a_guest_is_told_its_address_gateway_routes_resolver_and_name(
     assert told["staticroutes"] == f"{GATEWAY}/32 0.0.0.0 0.0.0.0/0 {GATEWAY}"
     assert told["dns"] == GATEWAY
     assert told["search"] == "team.svc.cluster.local svc.cluster.local"
+    assert told["domain"] == "team.svc.cluster.local", "for who knows no search list"
     assert told["hostname"] == "guest-2"
     assert told["mtu"] == "1500"
     assert "broadcast" not in told
@@ -130,7 +131,8 @@ async def test_the_longest_resolver_leaves_room_for_all_else_in_a_message_of_576
     finally:
         guest.close()
     assert told is not None
-    assert told["search"] == " ".join(longest) and told["hostname"] == "h" * 63
+    assert told["search"] == " ".join(longest) and "domain" not in told
+    assert told["hostname"] == "h" * 63
     assert told["dns"] == " ".join(map(str, servers[:13]))
     assert told["staticroutes"] == told["msstaticroutes"] == f"{GATEWAY}/32 0.0.0.0 0.0.0.0/0 {GATEWAY}"
     assert (told["router"], told["subnet"], told["mtu"]) == (GATEWAY, "255.255.255.255", "1500")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.ledger import Entry
 from virtualserver.fabric.desired.names import BRIDGE_PREFIX, PORT_PREFIX, chain_of
-from virtualserver.fabric.desired.options import carried, content
+from virtualserver.fabric.desired.options import carried, content, domain
 from virtualserver.fabric.desired.state import (
     CARRIED,
     GATEWAYS,
@@ -301,6 +301,8 @@ def _dhcp_options(link: GuestLink) -> str:
         lines.append(f"tag:{link.device},option:dns-server,{','.join(map(str, resolver.nameservers))}")
     if resolver.searches:
         lines.append(f"tag:{link.device},option:domain-search,{','.join(resolver.searches)}")
+    if first := domain(resolver.searches):
+        lines.append(f"tag:{link.device},option:domain-name,{first}")
     return content(lines)
 
 

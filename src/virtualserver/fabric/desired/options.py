@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.fabric.desired.state import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["LONGEST_LINE", "LineTooLong", "carried", "content"]
+__all__ = ["LONGEST_LINE", "LineTooLong", "carried", "content", "domain"]
 
 LONGEST_LINE: Final = 1000
 """Characters of a line. dnsmasq 2.90 reads 1,024 at a time, and takes what is left for a line of its own: one without
@@ -50,6 +50,15 @@ def carried(resolver: Resolver) -> Resolver:
     """Return what DHCP carries of a resolver: the first that fit, in their order."""
     servers = [address for address in resolver.nameservers if isinstance(address, IPv4Address)]
     return Resolver(tuple(servers[:_MOST_SERVERS]), _fitting(resolver.searches))
+
+
+def domain(searches: Sequence[str]) -> str:
+    """Return what clients that know no search list are told, of searches that DHCP carries; ``""`` for nothing.
+
+    It takes no room that the longest list would not take.
+    """
+    first = searches[0] if searches else ""
+    return first if len(first) + 2 + sum(len(name) + 2 for name in searches) <= _MOST_BYTES else ""
 
 
 def _fitting(searches: Iterable[str]) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def test_a_link_is_its_guard_its_tap_its_route_and_its_dhcp_files() -> None:
             "tag:vst-1,12,web\n"
             "tag:vst-1,option:dns-server,169.254.1.1\n"
             "tag:vst-1,option:domain-search,a.svc.cluster.local,cluster.local\n"
+            "tag:vst-1,option:domain-name,a.svc.cluster.local\n"
         ),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from virtualserver.fabric.desired.options import LONGEST_LINE, LineTooLong, carried, content
+from virtualserver.fabric.desired.options import LONGEST_LINE, LineTooLong, carried, content, domain
 from virtualserver.fabric.desired.state import Resolver
 
 
@@ -27,3 +27,10 @@ def test_searches_fill_the_255_bytes_of_an_option_and_shared_ends_count_once() -
 def test_what_has_no_room_is_left_out_from_the_first_on() -> None:
     searches = ("a.test", *(letter * 63 for letter in "bcdef"), "b.test")
     assert carried(Resolver((), searches)).searches == searches[:4]
+
+
+def test_who_knows_no_search_list_is_told_the_first_where_there_is_room() -> None:
+    assert domain(("team.svc.cluster.local", "svc.cluster.local")) == "team.svc.cluster.local"
+    assert domain(()) == ""
+    assert domain(("a" * 62, "b" * 62, "c" * 60)) == "a" * 62
+    assert domain(("a" * 62, "b" * 62, "c" * 62)) == ""

@@ -69,3 +69,8 @@ def test_what_dhcp_has_no_room_for_is_named_with_its_field() -> None:
     assert "dnsConfig.nameservers: DHCP has room for the first 13 of 62, and the guest is not told 192.0.2.14" in told
     assert f"dnsConfig.searches: DHCP has room for the first 4 of 9, and the guest is not told 4{'x' * 60}" in told
     assert left_out(resolver_of({}, namespace="ns", host=HOST)) == ""
+    # More than the 32 searches and 2,048 characters that a pod may have.
+    config = {"nameservers": ["192.0.2.53"], "searches": [f"{number:02}.{'x' * 60}.test" for number in range(40)]}
+    told = left_out(resolver_of({"dnsPolicy": "None", "dnsConfig": config}, namespace="ns", host=HOST))
+    assert "dnsConfig.searches: DHCP has room for the first 13 of 40, and the guest is not told 13.xx" in told
+    assert told.endswith(".test and 22 more: leave some out, or write them into the guest by cloud-init")
