@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import control_plane as plane
+from harness.pages import commands
+from harness.waiting import eventually
 from virtualserver.node.vmi.resolver import CLUSTER_RESOLVER
 
 if TYPE_CHECKING:
@@ -192,6 +194,35 @@ def test_a_second_run_takes_seconds_and_replaces_nothing(
     assert time.monotonic() - began < 30
     assert newcomer.processes() == before
     assert second.stdout == first.stdout
+
+
+def copied(newcomer: Newcomer, first: subprocess.CompletedProcess[str], script: str) -> str:
+    """Run lines of a page as somebody who copies them, in the shell that the last lines of ``make up`` are for."""
+    export = next(line.strip() for line in first.stdout.splitlines() if line.strip().startswith("export "))
+    return newcomer.shell(f"set -e; {export}; cd ~; {script}")
+
+
+def test_the_pages_for_newcomers_are_true(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:
+    """Faults 48, 50 and 59: documentation ended with the first server.
+
+    All shell commands of both pages, on one boot: those that look why nothing answers come while the server runs.
+    """
+    own, why = commands("first-server.md"), commands("why-no-answer.md")
+    said = {heading: [copied(newcomer, first, block) for block in own.pop(heading)] for heading in list(own)[:5]}
+    assert said["It starts"][0].endswith("<h1>My own server</h1>")
+    assert re.search(r"80/TCP +answers", said["It starts"][0])
+    assert said["Log in"] == ["own\nactive"]
+
+    looked = "".join(copied(newcomer, first, block) for blocks in why.values() for block in blocks)
+    assert re.search(r"8080/TCP +refused: nothing in the guest listens", looked)
+    assert "cloud-init" in looked and re.search(r"LISTEN .* 0\.0\.0\.0:80 ", looked)
+    assert re.search(r"restart needed: .*spec.resources.memory", looked)
+
+    kept, gone = (copied(newcomer, first, own.pop(heading)[0]) for heading in list(own))
+    assert "its disk" in kept and re.search(r"disk +6Gi", kept)
+    assert gone and not own
+    left = "kubectl get vs,dv,secret -o name"
+    eventually(lambda: "/own" not in copied(newcomer, first, left), what="all of it to be gone")
 
 
 def test_the_server_shuts_down_when_it_is_asked_to(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:

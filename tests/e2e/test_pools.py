@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from e2e.conftest import add_image
 from e2e.manifests import a_server
+from harness.pages import commands
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -75,12 +76,18 @@ def test_an_exhausted_pool_is_waited_for_and_said_and_a_freed_address_is_used(ma
     product.vs("down", "--purge", "--yes")
 
 
+def _on_the_page(heading: str) -> list[str]:
+    """Return the arguments of ``vs up`` under a heading of docs/another-computer.md, with the words of this machine."""
+    (block,) = commands("another-computer.md")[heading]
+    line = block.replace("eth1", "uplink").replace("192.0.2.128/25", str(ON_UPLINK))
+    return [*line.split()[1:], "--no-hello"]
+
+
 def _other_pools_later(machine: Machine, product: Product) -> None:
     """Change the pool to one on the uplink, and then to the machine's own address; what is held stays and works."""
     former = _address(product, "ports")
     machine.client.run("ip", "address", "add", f"{ON_UPLINK[-2]}/32", "dev", "eth0")
-    options = ("--uplink", "uplink", "--public-pool", str(ON_UPLINK))
-    told = json.loads(product.vs("up", "--no-hello", *options, "-o", "json"))
+    told = json.loads(product.vs(*_on_the_page("A part of the LAN"), "-o", "json"))
     machine.client.run("ip", "route", "add", str(ON_UPLINK), "dev", "eth0")
     assert {one["holder"] for one in told["staying"]} == {
         "VirtualServer default/ports",
@@ -109,7 +116,7 @@ def _other_pools_later(machine: Machine, product: Product) -> None:
     product.delete("service", "holder-99")
 
     product.delete("vs", "attached")
-    product.vs("up", "--no-hello", "--public-pool", "host")
+    product.vs(*_on_the_page("Ports on the machine's own address"))
     assert machine.client.probe("tcp", moved, 22)["result"] == "open", "it is held"
     product.apply(a_server("own", network={"public": True, "tcp": {"ports": [22]}}))
     product.apply(a_server("second", running=False, network={"public": True, "tcp": {"ports": [22]}}))

@@ -18,11 +18,13 @@ import pytest
 
 from e2e.attacks import CLAIMS, Claim, Wanted, a_service, an_endpoint_slice
 from e2e.manifests import a_server
+from harness.pages import commands
 from harness.tenant import Tenant
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from e2e.internet import Internet
     from e2e.product import Product
@@ -103,6 +105,32 @@ def test_users_of_other_machines_come_by_the_address_and_the_certificate_says_it
     for name, other in json.loads((world.product.folder / "instance.json").read_bytes())["ports"].items():
         if other != port:
             assert client.probe("tcp", world.address, other)["result"] == "refused", name
+
+
+def test_the_page_says_how_somebody_on_another_computer_gets_a_part(
+    world: World, client: Internet, tmp_path: Path
+) -> None:
+    """Fault 52: no page said how one gets there from another computer."""
+    ours, theirs = commands("another-computer.md")["Give somebody a part of it"]
+    namespace, file = f"page-{secrets.token_hex(3)}", str(tmp_path / "kubeconfig")
+    replaced = {
+        "192.0.2.7": world.address,
+        "team-a": namespace,
+        "$PWD/": "",
+        "ada.kubeconfig": file,
+        " ada ": f" {namespace} ",
+    }
+    for word, real in replaced.items():
+        ours, theirs = ours.replace(word, real), theirs.replace(word, real)
+    try:
+        for line in ours.splitlines():
+            world.product.vs(*line.split()[1:], *(["--no-hello"] if line.startswith("vs up") else []))
+        program = str(world.product.programs)
+        seen = client.run("sh", "-ec", f"PATH={program}:$PATH; {theirs}")
+        assert seen.returncode == 0 and f"No resources found in {namespace} namespace" in seen.stderr, seen.stderr
+    finally:
+        world.product.vs("user", "remove", namespace)
+        world.product.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 _ASK = r"""
