@@ -22,9 +22,10 @@ _NEXT: Final[Mapping[str, str]] = {
     Reason.FAILED: "mend what is named; it is tried again by itself",
     Reason.POOL_EXHAUSTED: "delete a server or Service that holds an address, or ask an administrator",
     Reason.ADDRESS_QUOTA_EXCEEDED: "delete a server or Service that holds an address, or ask an administrator",
-    Reason.INSUFFICIENT_MEMORY: "stop another server, or ask for less in spec.resources.memory",
+    Reason.INSUFFICIENT_MEMORY: "stop another server (vs stop), or ask for less in spec.resources.memory",
     Reason.MEMORY_EXCEEDS_MACHINE: "ask for less in spec.resources.memory",
-    Reason.FIRST_START_ONLY: "make the change in the guest too, or make the server anew",
+    Reason.FIRST_START_ONLY: "make the change in the guest too: vs ssh {name}{where}. Or make the server anew on its "
+    "disk: vs delete {name}{where} --keep-disk, and apply the manifest",
     Reason.PARTLY_APPLIED: "take what is named out of the manifest, or leave it for a cluster",
     Reason.NOT_SUPPORTED_YET: "take what is named out of the manifest",
     Reason.INVALID_SPEC: "mend the named field",

@@ -102,7 +102,8 @@ def test_what_is_not_as_wished_is_said_once_with_what_to_do() -> None:
     )
     first, second = page(Objects(a_server(*conditions))).concerns
     assert first == Concern("Ready", "False", "VirtualServerStopped", stopped, "")
-    assert second.remedy.startswith("make the change in the guest too")
+    assert second.remedy.startswith("make the change in the guest too: vs ssh web")
+    assert "vs delete web" in second.remedy and "--keep-disk, and apply" in second.remedy
 
 
 def test_a_message_that_has_a_command_needs_no_other() -> None:
