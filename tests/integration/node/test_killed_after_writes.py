@@ -1,5 +1,8 @@
 """Operator or node is killed after each of its writes in turn: what comes out is what an undisturbed life leaves.
 
+A life is: a server is created and deleted; and, of two servers that run, an address floats to the one, moves to the
+other, that one is put onto a VPC, comes onto it with its next start, and all of it is taken back.
+
 The process is started again each time and again killed after its next write, so that it never makes two in one life.
 Objects, allocations, elements, links, leases, files and processes are counted before, between and after.
 """
@@ -20,8 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.node_world import a_service
 from harness.virtualservers import a_manifest
+from virtualserver.api import names
 from virtualserver.fabric.kernel import elements
+from virtualserver.kube import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -32,11 +38,19 @@ pytestmark = pytest.mark.timeout(1200)
 
 NAMESPACE = "killed"
 KINDS = "vs,vm,vmi,dv,pvc,secret,service,endpointslices"
+NAMES = "KIND:.kind,NAME:.metadata.name,OWNER:.metadata.ownerReferences[*].name"
+CARDS = ("spec", "template", "spec", "networks")
+A_VPC = {
+    "apiVersion": "k8s.cni.cncf.io/v1",
+    "kind": "NetworkAttachmentDefinition",
+    "metadata": {"name": "blue"},
+    "spec": {"config": '{"cniVersion": "0.3.1", "type": "bridge"}'},
+}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def world(running_node: NodeWorld) -> Iterator[NodeWorld]:
-    """The node that tests share, which runs again afterwards; its operator is started by each test."""
+    """The node that tests share, which runs again afterwards; operator and node are started by each test."""
     running_node.namespace = NAMESPACE
     running_node.api.kubectl("create", "namespace", NAMESPACE)
     running_node.stop_node()
@@ -134,12 +148,34 @@ def _machines(world: NodeWorld) -> int:
     return found
 
 
-def settled(world: NodeWorld, expected: Counter[str] | None = None) -> Counter[str]:
-    """Return the census once it is as expected, or stays the same for three seconds where nothing is expected."""
+def by_name(world: NodeWorld) -> Counter[str]:
+    """Count as `census`, and name each object with its owner, what floats where, and each network card in its place."""
+    found = census(world)
+    found.update(world.api.kubectl("-n", NAMESPACE, "get", KINDS, "-o", f"custom-columns={NAMES}").splitlines())
+    ruleset = world.in_namespace("nft", "--stateless", "list", "ruleset")
+    found.update(f"{one} {value}" for one, value in elements.elements(ruleset).items() if "floating" in one.kind)
+    told = world.condition("service", "fip", names.FLOATS)
+    found.update([f"fip: {told.get('status')} {told.get('message')}"])
+    for name in ("left", "right"):
+        found.update([f"{name} has {fields.mapping(world.status('vs', name), 'network').get('floatingIPs')}"])
+        cards = fields.items(world.status("vmi", name), "interfaces")
+        found.update([f"{name} has {[(card['name'], card['mac']) for card in cards]}"])
+        found.update([f"{name} is to have {len(fields.items(world.get('vm', name), *CARDS))} cards"])
+        found.update([f"{name} is to be started again: {world.condition('vm', name, 'RestartRequired').get('status')}"])
+    return found
+
+
+def settled(
+    world: NodeWorld,
+    expected: Counter[str] | None = None,
+    *,
+    count: Callable[[NodeWorld], Counter[str]] = census,
+) -> Counter[str]:
+    """Return the count once it is as expected, or stays the same for three seconds where nothing is expected."""
     last: list[Counter[str]] = [Counter()]
 
     def is_so() -> bool:
-        before, last[0] = last[0], census(world)
+        before, last[0] = last[0], count(world)
         if expected is None:
             time.sleep(3)
             return before == last[0]
@@ -153,10 +189,10 @@ def settled(world: NodeWorld, expected: Counter[str] | None = None) -> Counter[s
     return last[0]
 
 
-def a_server(name: str) -> dict[str, Any]:
+def a_server(name: str, **changes: Any) -> dict[str, Any]:
     """Return a server of the tests' image, with a port of TCP and one of UDP."""
     network = {"public": True, "tcp": {"ports": [22]}, "udp": {"ports": [53]}}
-    manifest = a_manifest(name, namespace=NAMESPACE, network=network, initializeRunning=True)
+    manifest = a_manifest(name, namespace=NAMESPACE, **{"network": network, "initializeRunning": True, **changes})
     manifest["spec"]["resources"]["memory"] = "96Mi"
     manifest["spec"]["storage"]["root"] |= {
         "size": "64Mi",
@@ -180,9 +216,9 @@ def lived(world: NodeWorld, name: str) -> Counter[str]:
     return settled(world)
 
 
-def gone(world: NodeWorld, name: str) -> None:
-    """Delete a server and wait until no object of it is there."""
-    world.api.kubectl("-n", NAMESPACE, "delete", "vs", name, "--wait=false")
+def gone(world: NodeWorld, *servers: str) -> None:
+    """Delete servers and wait until no object of them is there."""
+    world.api.kubectl("-n", NAMESPACE, "delete", "vs", *servers, "--wait=false")
     world.eventually(
         lambda: (
             not world.api.kubectl("-n", NAMESPACE, "get", "vs,vm,vmi,dv,pvc,service", "-o", "name").replace(
@@ -213,3 +249,81 @@ def test_a_life_is_the_same_when_each_write_is_the_last_of_a_process(world: Node
             with alive(world, dying, killed=False):
                 settled(world, nothing)
         assert created.deaths >= 2, f"the {dying} was to be killed after each of its writes"
+
+
+def network(world: NodeWorld, name: str, **changed: Any) -> None:
+    """Change the network of a server."""
+    world.patch("vs", name, {"spec": {"network": changed}})
+
+
+def floats(world: NodeWorld) -> None:
+    """An address floats to the left one."""
+    network(world, "left", floatingIPs=[{"serviceName": "fip"}])
+    world.eventually(lambda: has_floating(world, "left"), what=lambda: f"it floats: {world.log[-1500:]}")
+
+
+def moves(world: NodeWorld) -> None:
+    """The address goes to the right one, which has waited for it."""
+    network(world, "right", floatingIPs=[{"serviceName": "fip"}])
+    network(world, "left", floatingIPs=[])
+    world.eventually(lambda: has_floating(world, "right"), what=lambda: f"it moves: {world.log[-1500:]}")
+
+
+def joins(world: NodeWorld) -> None:
+    """The right one is put onto a VPC."""
+    network(world, "right", vpcs=[{"name": "blue"}])
+    is_to_have(world, 2)
+
+
+def leaves(world: NodeWorld) -> None:
+    """All is taken back from the right one."""
+    network(world, "right", vpcs=[], floatingIPs=[])
+    is_to_have(world, 1)
+
+
+def starts(world: NodeWorld) -> None:
+    """The right one starts again."""
+    before = world.get("vmi", "right")["metadata"]["uid"]
+    world.delete("vmi", "right")
+    world.eventually(lambda: world.get("vmi", "right").get("metadata", {}).get("uid") not in (None, before))
+    is_ready(world, "right")
+
+
+def is_to_have(world: NodeWorld, cards: int) -> None:
+    """Wait until the right one's machine has so many network cards from its next start on."""
+    world.eventually(lambda: len(fields.items(world.get("vm", "right"), *CARDS)) == cards, what=f"{cards} cards")
+
+
+def has_floating(world: NodeWorld, name: str) -> bool:
+    """Return whether a server says that it has a floating address."""
+    return bool(fields.mapping(world.status("vs", name), "network").get("floatingIPs"))
+
+
+def test_a_move_is_the_same_when_each_write_is_the_last_of_a_process(world: NodeWorld) -> None:
+    steps = (floats, moves, joins, starts, leaves, starts)
+    with alive(world, "node", killed=False), alive(world, "operator", killed=False):
+        world.apply(A_VPC, a_service("fip", ports=(("TCP", 1),)))
+        servers = [a_server(name, network={"public": False}, runStrategy="Always") for name in ("left", "right")]
+        world.apply(*servers)
+        for name in ("left", "right"):
+            is_ready(world, name)
+        calm = [settled(world, count=by_name)]
+        for step in steps:
+            step(world)
+            calm.append(settled(world, count=by_name))
+    assert calm[-1] == calm[0], "all of it is taken back"
+    assert len({str(sorted(one.items())) for one in calm}) == len(steps), "and each step is seen"
+    whole = list(zip(steps, calm[1:], strict=True))
+    # The operator has no part in a start.
+    for dying, other, life in (("operator", "node", [*whole[:3], (leaves, calm[0])]), ("node", "operator", whole)):
+        with alive(world, other, killed=False), alive(world, dying, killed=True) as lives:
+            for step, expected in life:
+                before = lives.deaths
+                step(world)
+                settled(world, expected, count=by_name)
+                world.one_owner()
+                world.eventually(lambda n=before: lives.deaths > n, seconds=10, what=f"the {dying} to die of a write")
+    with alive(world, "node", killed=False), alive(world, "operator", killed=False):
+        world.delete("service", "fip")
+        world.delete("network-attachment-definitions", "blue")
+        gone(world, "left", "right")
