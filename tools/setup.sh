@@ -58,7 +58,7 @@ as_root() {
     say "'$1' needs root; going on through sudo."
     set -- sh tools/setup.sh "$@"
     for name in VS_STATE VS_INSTANCE VS_CONTROLPLANE NO_COLOR TERM HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy \
-        no_proxy SSL_CERT_FILE PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_CERT GOPROXY GONOSUMDB GOFLAGS GOSUMDB; do
+        no_proxy SSL_CERT_FILE PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_CERT GOPROXY GONOSUMDB GOFLAGS GOSUMDB GOGC GOMEMLIMIT; do
         eval "value=\${$name:-}"
         [ -z "$value" ] || set -- "$name=$value" "$@"
     done

@@ -83,6 +83,11 @@ tokens that end.
 _PYTHON_NEEDS: Final = ("PYTHONPATH", "TZ")
 """What our own processes get of the supervisor's environment."""
 
+_BARE: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
+
+_GO_NEEDS: Final = ("GOGC", "GOMEMLIMIT")
+"""What the others get of it: how much memory they may take in exchange for processor time."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UrlProbe:
@@ -158,13 +163,14 @@ def table(
         ports: By `ports.NAMES`.
         uids: Its users.
         programs: The folder of etcd, kube-apiserver and kube-controller-manager.
-        environment: The supervisor's environment, of which the operator and the node get what Python needs.
+        environment: The supervisor's environment, of which each gets what its language needs.
         host: This machine's name, for what is known beyond it.
     """
+    go = _go_environment(environment)
     every = (
-        _etcd(installation, ports, uids, programs),
-        _kube_apiserver(installation, options, ports, uids, programs),
-        _kube_controller_manager(installation, ports, uids, programs),
+        _etcd(installation, ports, uids, programs, go),
+        _kube_apiserver(installation, options, ports, uids, programs, go),
+        _kube_controller_manager(installation, ports, uids, programs, go),
         _operator(installation, uids.operator, environment, host),
         _node(installation, environment),
         *([_relay(installation, options.listen, ports, uids.relay)] if options.listen else []),
@@ -176,11 +182,17 @@ def _flags(**values: object) -> list[str]:
     return [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
 
 
-def _go_environment() -> dict[str, str]:
-    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
+def _go_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {**_BARE, **{name: environment[name] for name in _GO_NEEDS if name in environment}}
 
 
-def _etcd(installation: Installation, ports: Mapping[str, int], uids: UidRange, programs: Path) -> Component:
+def _etcd(
+    installation: Installation,
+    ports: Mapping[str, int],
+    uids: UidRange,
+    programs: Path,
+    environment: Mapping[str, str],
+) -> Component:
     pki, authority = installation.pki / "etcd", installation.pki / "etcd-ca.crt"
     client, peer = f"https://127.0.0.1:{ports['etcd']}", f"https://127.0.0.1:{ports['etcd-peer']}"
     flags = _flags(
@@ -207,7 +219,7 @@ def _etcd(installation: Installation, ports: Mapping[str, int], uids: UidRange, 
         "etcd",
         ETCD_VERSION,
         (str(programs / "etcd"), *flags),
-        _go_environment(),
+        environment,
         uids.etcd,
         probe,
         database=installation.etcd_data / "member/snap/db",
@@ -215,7 +227,12 @@ def _etcd(installation: Installation, ports: Mapping[str, int], uids: UidRange, 
 
 
 def _kube_apiserver(
-    installation: Installation, options: Options, ports: Mapping[str, int], uids: UidRange, programs: Path
+    installation: Installation,
+    options: Options,
+    ports: Mapping[str, int],
+    uids: UidRange,
+    programs: Path,
+    environment: Mapping[str, str],
 ) -> Component:
     pki, port = installation.pki / "kube-apiserver", ports["kube-apiserver"]
     flags = [
@@ -254,7 +271,7 @@ def _kube_apiserver(
         "kube-apiserver",
         KUBERNETES_VERSION,
         (str(programs / "kube-apiserver"), *flags),
-        _go_environment(),
+        environment,
         uids.kube_apiserver,
         UrlProbe(
             f"https://127.0.0.1:{port}/readyz", installation.pki / "ca.crt", installation.pki / "clients/supervisor"
@@ -295,7 +312,11 @@ def _identity_flags(installation: Installation, pki: Path) -> list[str]:
 
 
 def _kube_controller_manager(
-    installation: Installation, ports: Mapping[str, int], uids: UidRange, programs: Path
+    installation: Installation,
+    ports: Mapping[str, int],
+    uids: UidRange,
+    programs: Path,
+    environment: Mapping[str, str],
 ) -> Component:
     pki, port = installation.pki / "kube-controller-manager", ports["kube-controller-manager"]
     flags = _flags(
@@ -324,7 +345,7 @@ def _kube_controller_manager(
         "kube-controller-manager",
         KUBERNETES_VERSION,
         (str(programs / "kube-controller-manager"), *flags),
-        _go_environment(),
+        environment,
         uids.kube_controller_manager,
         UrlProbe(
             f"https://127.0.0.1:{port}/healthz", installation.pki / "ca.crt", installation.pki / "clients/supervisor"
@@ -359,9 +380,7 @@ def _relay(installation: Installation, listen: Address, ports: Mapping[str, int]
     flags = _flags(listen=listen, port=ports["kube-apiserver"], ready_file=ready)
     # By its path, and nothing of the environment: it is a program of the standard library.
     argv = (sys.executable, "-I", str(Path(relay.__file__)), *flags)
-    return Component(
-        "relay", sources.version(), argv, _go_environment(), uid, FileProbe(ready), after=("kube-apiserver",)
-    )
+    return Component("relay", sources.version(), argv, _BARE, uid, FileProbe(ready), after=("kube-apiserver",))
 
 
 def _ours(name: str, flags: Sequence[str], uid: int, ready: Path, environment: Mapping[str, str]) -> Component:

@@ -26,7 +26,7 @@ def a_table(**chosen: object) -> dict[str, components.Component]:
         ports=PORTS,
         uids=UidRange(1000, 4096),
         programs=Path("/bin"),
-        environment={"PYTHONPATH": "/src", "HOME": "/root", "SECRET": "x"},
+        environment={"PYTHONPATH": "/src", "HOME": "/root", "SECRET": "x", "GOGC": "400"},
         host="myhost",
     )
     return {component.name: component for component in table}
@@ -80,6 +80,13 @@ def test_our_processes_get_only_what_they_need_of_the_environment() -> None:
     assert node["PYTHONPATH"] == "/src"
     assert node["VS_INSTANCE"] == "one"
     assert not {"HOME", "SECRET"} & set(node)
+
+
+@pytest.mark.parametrize("name", ["etcd", "kube-apiserver", "kube-controller-manager"])
+def test_go_is_told_how_much_memory_it_may_take_for_less_processor_time(name: str) -> None:
+    environment = dict(a_table()[name].environment)
+    assert environment.pop("GOGC") == "400"
+    assert environment == {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
 
 
 def test_the_operator_is_told_all_that_it_knows_of_its_place() -> None:
