@@ -44,6 +44,7 @@ JOBS = (
             "tests/e2e/test_survival.py",
         ),
     ),
+    Job("fabric", ("tests/integration/fabric",), needs_control_plane=False),
     Job("newcomer", ("tests/e2e/test_make.py",)),
     Job("installations", ("tests/e2e/test_life.py", "tests/e2e/test_sudo.py")),
     Job(
@@ -67,9 +68,9 @@ JOBS = (
             "tests/e2e/test_user_services.py",
         ),
     ),
-    Job("fabric", ("tests/unit", "tests/integration/fabric"), needs_control_plane=False),
     Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
     Job("machines", ("tests/integration/machines", "tests/integration/storage"), needs_control_plane=False),
+    Job("unit", ("tests/unit",), needs_control_plane=False),
 )
 """In the order in which they start: the long ones first, so that none is left alone at the end."""
 

@@ -116,7 +116,8 @@ async def test_attack_a_guest_that_sends_from_every_low_port_takes_none_of_anoth
             assert asks(guest, 123) >= 1024
         # what the gateway asks for all of them leaves from the ports above
         assert 1024 <= asks(guests[0], 60_000) < GATEWAY_PORTS
-        assert asks(guests[0], 30_000) == 30_000
+        # of the ports between each keeps its own, unless a low one was given it
+        assert any(asks(guests[0], port) == port for port in (30_000, 30_001, 30_002))
 
 
 async def test_on_this_machine_an_attached_address_is_the_source_that_others_see(

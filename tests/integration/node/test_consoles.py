@@ -139,8 +139,9 @@ class Hypervisor:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.clients += 1
         try:
-            writer.write(b"hello")
-            await reader.read()
+            with contextlib.suppress(ConnectionError):  # one that was taken over before it was greeted
+                writer.write(b"hello")
+                await reader.read()
         finally:
             self.clients -= 1
             writer.close()
@@ -177,10 +178,9 @@ async def test_of_many_clients_that_come_at_once_one_has_the_console(tmp_path: P
         relays = [asyncio.create_task(connect()) for _ in range(40)]
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                while sum(relay.done() for relay in relays) < 39:
+                while sum(relay.done() for relay in relays) < 39 or qemu.clients != 1:
                     await asyncio.sleep(0.01)
             assert [relay.result() for relay in relays if relay.done()] == [True] * 39
-            assert qemu.clients == 1
         finally:
             for relay in relays:
                 relay.cancel()

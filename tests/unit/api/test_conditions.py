@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness import situations
 from virtualserver.api.conditions import MOST_LETTERS, brief, in_full, is_cut
 
+EXAMPLES = situations.examples()
 QUOTA = "Service web-tcp: exceeded quota: few, requested: services=1, used: services=3, limited: services=3"
 
 
@@ -37,10 +38,10 @@ def test_no_message_is_longer_and_what_is_cut_is_marked(message: str) -> None:
     assert is_cut(brief(message)) or brief(message) == message
 
 
-@pytest.mark.parametrize("name", situations.table())
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_ready_fits_the_table_in_every_situation_and_fully_applied_has_the_rest(name: str) -> None:
     """Fault 30: it had 300 letters for a server that was merely stopped."""
-    words = situations.examples()[name].conditions
+    words = EXAMPLES[name].conditions
     ready, applied = (words[type_].split(" ", 2)[2] for type_ in ("Ready", "FullyApplied"))
     assert len(ready) <= 100
     assert not is_cut(ready) or applied.startswith(ready.removesuffix(" …"))
