@@ -27,7 +27,7 @@ from virtualserver.plan import (
 from virtualserver.plan.references import Reference, Secrets, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from virtualserver.api.virtualserver import User, VirtualServer
 
@@ -105,6 +105,7 @@ def _told(server: VirtualServer, secrets: Secrets, parts: list[_Part], modules: 
         message = "network is no mapping: write cloud-init's network configuration, version 1 or 2"
         return UserData(bad_cloud_init=(Fault("spec.cloudInit", message),))
     documents = [part.document for part in parts if part.document]
+    configs = [part for part in parts if part.is_config]
     text = formats.message(cloud_config.dump(files_of_users.deferred(config)), documents)
     told = None if network is None else cloud_config.dump_plain(cast("dict[str, Any]", network))
     if len(text.encode()) + len((told or "").encode()) > _SECRET_LIMIT:
@@ -117,8 +118,8 @@ def _told(server: VirtualServer, secrets: Secrets, parts: list[_Part], modules: 
         doubtful=(*_name_faults(server), *_key_faults(server, secrets, private=True), *doubtful),
         remarks=(
             *_key_faults(server, secrets, private=False),
-            *_unknown_keys(server, secrets),
-            *_idle_keys(server, secrets, modules),
+            *_unknown_keys(server, configs),
+            *_idle_keys(server, configs, modules),
         ),
     )
 
@@ -174,22 +175,26 @@ class _Part(NamedTuple):
     """What a part says, or why it cannot be read.
 
     Attributes:
+        source: Where it stands.
         config: What is merged with ours.
         fault: Why it cannot be read.
         doubtful: What would be lost without a word.
         document: What travels beside ours instead, in another of cloud-init's formats.
+        is_config: Whether it is a cloud-config, by its first line too.
     """
 
+    source: _Source
     config: Mapping[str, Any]
     fault: Fault | None = None
     doubtful: tuple[Fault, ...] = ()
     document: formats.Document | None = None
+    is_config: bool = False
 
     @classmethod
     def read(cls, source: _Source, *, is_linux: bool) -> _Part:
         document = formats.document_of(source.text, is_linux=is_linux)
         if document:
-            return cls({}, source.fault(document.fault) if document.fault else None, document=document)
+            return cls(source, {}, source.fault(document.fault) if document.fault else None, document=document)
         format = formats.format_of(source.text)
         reader = "a Linux guest's cloud-init" if is_linux else "a Windows guest's cloudbase-init"
         name = format.name if format else ""
@@ -200,8 +205,9 @@ class _Part(NamedTuple):
         except bounded_yaml.YAMLFault as fault:
             # The API server would show what a message quotes to all who may read the server.
             told = fault.outline if source.secret else str(fault)
-            return cls({}, other if format else source.fault(f"{told}: {fault.remedy}"))
-        return cls(config, None, (other,) if format else tuple(_doubts(source, config)))
+            return cls(source, {}, other if format else source.fault(f"{told}: {fault.remedy}"))
+        doubtful = (other,) if format else tuple(_doubts(source, config))
+        return cls(source, config, doubtful=doubtful, is_config=not format)
 
 
 def _doubts(source: _Source, config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -217,12 +223,10 @@ def _doubts(source: _Source, config: Mapping[str, Any]) -> Iterator[Fault]:
         )
 
 
-def _unknown_keys(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]:
+def _unknown_keys(server: VirtualServer, configs: Sequence[_Part]) -> Iterator[Fault]:
     """Yield the parts with keys that the cloud-init of a Linux guest passes over without a word."""
-    for source in _sources(server, secrets) if _is_linux(server) else ():
-        if formats.format_of(source.text):
-            continue
-        found = cloud_config_keys.unknown(cloud_config.load(source.text))
+    for source, config, *_ in configs if _is_linux(server) else ():
+        found = cloud_config_keys.unknown(config)
         if found and source.secret:
             yield source.fault(f"has {len(found)} keys that cloud-init does not know, which have no effect")
         elif found:
@@ -231,16 +235,14 @@ def _unknown_keys(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]:
             yield source.fault(f"cloud-init knows no key {told}: it has no effect")
 
 
-def _idle_keys(server: VirtualServer, secrets: Secrets, modules: frozenset[str] | None) -> Iterator[Fault]:
+def _idle_keys(server: VirtualServer, configs: Sequence[_Part], modules: frozenset[str] | None) -> Iterator[Fault]:
     """Yield what no module of the image's cloud-init carries out."""
     if modules is None:
         return
     if server.spec.users and cloud_config_modules.without_effect(["users"], modules):
         yield Fault("spec.users", "the image's cloud-init makes no users: take another image")
-    for source in _sources(server, secrets):
-        if formats.format_of(source.text):
-            continue
-        idle = cloud_config_modules.without_effect(cloud_config.load(source.text), modules)
+    for source, config, *_ in configs:
+        idle = cloud_config_modules.without_effect(config, modules)
         if idle:
             what = f"{len(idle)} keys" if source.secret else ", ".join(idle[:_NAMED])
             yield source.fault(f"has {what}, for which the image's cloud-init has no module: it has no effect")
