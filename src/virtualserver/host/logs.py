@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LIMIT", "bound"]
+__all__ = ["LIMIT", "bound", "end_of"]
 
 LIMIT: Final = 16 << 20
 """Bytes of a log before its end becomes ``NAME.log.1``: at most twice as much is kept."""
@@ -23,17 +23,24 @@ def bound(path: Path, limit: int = LIMIT) -> None:
         limit: In bytes.
     """
     try:
-        with path.open("rb") as log:
-            size = os.fstat(log.fileno()).st_size
-            if size <= limit:
-                return
-            log.seek(size - limit)
-            end = log.read(limit)
+        if path.stat().st_size <= limit:
+            return
     except FileNotFoundError:
         return
+    end = end_of(path, limit)
     with contextlib.suppress(OSError):  # the disk is full: all the more reason
         _put(path.with_name(path.name + ".1"), end)
     os.truncate(path, 0)
+
+
+def end_of(path: Path, count: int) -> bytes:
+    """Return the last bytes of a file, so many at most; none where there is no file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - count))
+            return file.read(count)
+    except FileNotFoundError:
+        return b""
 
 
 def _put(path: Path, content: bytes) -> None:

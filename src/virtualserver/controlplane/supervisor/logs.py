@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from virtualserver.host.logs import end_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,10 +17,5 @@ def last_line(path: Path) -> str:
 
     The frame that Python draws around the trace of an exception group says nothing.
     """
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 8192))
-            lines = file.read().decode(errors="replace").split("\n")
-    except FileNotFoundError:
-        return ""
+    lines = end_of(path, 8192).decode(errors="replace").split("\n")
     return next((line.lstrip(" |").rstrip()[:500] for line in reversed(lines) if line.strip(" |+-\t\r")), "")

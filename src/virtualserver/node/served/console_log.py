@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from virtualserver.host.logs import end_of
 from virtualserver.machines.ends import Running
 from virtualserver.machines.machine import CONSOLE_BYTES
 from virtualserver.node.served import answers
@@ -42,7 +43,7 @@ class KeptConsole:
         before, log = self._machine.console_logs
         if self._position < 0:
             self._position = _size(log)
-            kept = (_end(before, CONSOLE_BYTES) + _end(log, self._position))[-CONSOLE_BYTES:]
+            kept = (end_of(before, CONSOLE_BYTES) + end_of(log, self._position))[-CONSOLE_BYTES:]
             if kept or not self._follows:
                 return kept
         while self._follows and not self._is_closed.is_set():
@@ -110,13 +111,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _end(path: Path, count: int) -> bytes:
-    """Return the last bytes of a file, so many at most; none where there is no file."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - count))
-            return file.read(count)
-    except FileNotFoundError:
-        return b""

@@ -46,8 +46,8 @@ class Guests:
             HTTPNotFound: There is no such VMI.
             HTTPConflict: Its guest does not run.
         """
-        machine = self._held.machine(self.vmi(request)["metadata"]["uid"])
-        if machine is None or not isinstance(machine.state, Running):
+        machine = self.last(request)
+        if not isinstance(machine.state, Running):
             raise answers.vmi_not_running(request.match_info["namespace"], request.match_info["name"])
         return machine
 
