@@ -9,7 +9,7 @@ import dataclasses
 import ipaddress
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from virtualserver.controlplane import relay, sources
 
@@ -145,6 +145,16 @@ class Component:
     pulse: Path | None = None
 
 
+class _Upstream(NamedTuple):
+    """What the three upstream programs are told from; attributes as the arguments of `table`."""
+
+    installation: Installation
+    ports: Mapping[str, int]
+    uids: UidRange
+    programs: Path
+    environment: Mapping[str, str]
+
+
 def table(
     installation: Installation,
     *,
@@ -166,11 +176,11 @@ def table(
         environment: The supervisor's environment, of which each gets what its language needs.
         host: This machine's name, for what is known beyond it.
     """
-    go = _go_environment(environment)
+    upstream = _Upstream(installation, ports, uids, programs, _go_environment(environment))
     every = (
-        _etcd(installation, ports, uids, programs, go),
-        _kube_apiserver(installation, options, ports, uids, programs, go),
-        _kube_controller_manager(installation, ports, uids, programs, go),
+        _etcd(upstream),
+        _kube_apiserver(upstream, options),
+        _kube_controller_manager(upstream),
         _operator(installation, uids.operator, environment, host),
         _node(installation, environment),
         *([_relay(installation, options.listen, ports, uids.relay)] if options.listen else []),
@@ -186,13 +196,8 @@ def _go_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**_BARE, **{name: environment[name] for name in _GO_NEEDS if name in environment}}
 
 
-def _etcd(
-    installation: Installation,
-    ports: Mapping[str, int],
-    uids: UidRange,
-    programs: Path,
-    environment: Mapping[str, str],
-) -> Component:
+def _etcd(upstream: _Upstream) -> Component:
+    installation, ports, uids, programs, environment = upstream
     pki, authority = installation.pki / "etcd", installation.pki / "etcd-ca.crt"
     client, peer = f"https://127.0.0.1:{ports['etcd']}", f"https://127.0.0.1:{ports['etcd-peer']}"
     flags = _flags(
@@ -226,14 +231,8 @@ def _etcd(
     )
 
 
-def _kube_apiserver(
-    installation: Installation,
-    options: Options,
-    ports: Mapping[str, int],
-    uids: UidRange,
-    programs: Path,
-    environment: Mapping[str, str],
-) -> Component:
+def _kube_apiserver(upstream: _Upstream, options: Options) -> Component:
+    installation, ports, uids, programs, environment = upstream
     pki, port = installation.pki / "kube-apiserver", ports["kube-apiserver"]
     flags = [
         *_identity_flags(installation, pki),
@@ -311,13 +310,8 @@ def _identity_flags(installation: Installation, pki: Path) -> list[str]:
     )
 
 
-def _kube_controller_manager(
-    installation: Installation,
-    ports: Mapping[str, int],
-    uids: UidRange,
-    programs: Path,
-    environment: Mapping[str, str],
-) -> Component:
+def _kube_controller_manager(upstream: _Upstream) -> Component:
+    installation, ports, uids, programs, environment = upstream
     pki, port = installation.pki / "kube-controller-manager", ports["kube-controller-manager"]
     flags = _flags(
         kubeconfig=pki / "kubeconfig",
