@@ -9,10 +9,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from virtualserver import controlplane
+from virtualserver.api.conditions import ConditionType
 from virtualserver.controlplane import site
 from virtualserver.fabric import repairs
 from virtualserver.installation import ranges
 from virtualserver.kube import fields
+from virtualserver.kube.conditions import condition_of
 from virtualserver.local import inventory, listening
 from virtualserver.local.errors import MissingError
 from virtualserver.local.kubectl import Kubectl
@@ -195,11 +197,11 @@ def servers_of(servers: Iterable[dict[str, Any]]) -> tuple[ServerFound, ...]:
 
 def _server(server: dict[str, Any]) -> ServerFound:
     metadata, network = server["metadata"], fields.mapping(server, "status", "network")
-    reasons = [str(condition.get("reason", "")) for condition in fields.items(server, "status", "conditions")]
+    ready = condition_of(server, ConditionType.READY) or {}
     return ServerFound(
         namespace=metadata["namespace"],
         name=metadata["name"],
-        reason=reasons[0] if reasons else "",
+        reason=str(ready.get("reason", "")),
         external=str(network.get("externalIP", "")),
         internal=str(network.get("internalIP", "")),
     )
