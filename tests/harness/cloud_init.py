@@ -13,24 +13,26 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from harness.guest.image import CACHE
-from virtualserver.storage.builds import kernel
+from harness.guest.image import CACHE, package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Told", "deferral", "read"]
 
-_PACKAGE: Final = "cloud-init"
 _LIBRARIES: Final = "requests requests.exceptions configobj oauthlib oauthlib.oauth1 jsonpatch netifaces"
 """What cloud-init imports for other work than reading."""
 
-_READER: Final = f"""\
-import importlib.util, json, os, sys, traceback, types
+_STAND_INS: Final = f"""\
 for name in {_LIBRARIES!r}.split():
     sys.modules[name] = module = types.ModuleType(name)
     module.__getattr__ = lambda attribute: type(attribute, (Exception,), {{}})
-from cloudinit import handlers, helpers, user_data
+"""
+"""Modules in their place."""
+
+_READER: Final = f"""\
+import importlib.util, json, os, sys, traceback, types
+{_STAND_INS}from cloudinit import handlers, helpers, user_data
 from cloudinit.handlers import boot_hook, cloud_config, shell_script
 boot_hook.subp.subp = lambda *_, **__: None
 def end(*_, **__):
@@ -54,10 +56,7 @@ print(json.dumps(readers[0].cloud_buf))
 
 _DEFERRAL: Final = f"""\
 import json, sys, types
-for name in {_LIBRARIES!r}.split():
-    sys.modules[name] = module = types.ModuleType(name)
-    module.__getattr__ = lambda attribute: type(attribute, (Exception,), {{}})
-from cloudinit.config import cc_write_files, cc_write_files_deferred
+{_STAND_INS}from cloudinit.config import cc_write_files, cc_write_files_deferred
 told = []
 cc_write_files.write_files = lambda _name, files, *_: told.append([file["path"] for file in files])
 cc_write_files_deferred.write_files = cc_write_files.write_files
@@ -115,13 +114,4 @@ def _unpacked(cache: Path = CACHE) -> Path:
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return asyncio.run(_kept(cache)) / "usr/lib/python3/dist-packages"
-
-
-async def _kept(cache: Path) -> Path:
-    kept = cache / f"cloud-init-{await kernel.package_hash(_PACKAGE)}"
-    if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            await kernel.download(Path(folder), [_PACKAGE], lambda _step, _done: None)
-            Path(folder, "root").rename(kept)
-    return kept
+        return asyncio.run(package("cloud-init", cache)) / "usr/lib/python3/dist-packages"

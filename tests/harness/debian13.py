@@ -19,10 +19,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from harness.guest.image import CACHE
+from harness.guest.image import CACHE, package
 from harness.waiting import eventually
 from virtualserver.storage import builds
-from virtualserver.storage.builds import debian, kernel
+from virtualserver.storage.builds import debian
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -159,12 +159,7 @@ async def _system() -> Path:
 
 
 async def _nspawn() -> Path:
-    kept = CACHE / f"nspawn-{await kernel.package_hash('systemd-container')}"
-    if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            await kernel.download(Path(folder), ["systemd-container"], lambda _step, _done: None)
-            Path(folder, "root").rename(kept)
-    return kept / "usr/bin/systemd-nspawn"
+    return await package("systemd-container") / "usr/bin/systemd-nspawn"
 
 
 @contextlib.contextmanager

@@ -9,13 +9,11 @@ import copy
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from harness.schema_fields import fields_of_schema
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from random import Random
 
-__all__ = ["Mutation", "fields_of_manifest", "fields_of_schema", "mutate"]
+__all__ = ["Mutation", "fields_of_manifest", "mutate"]
 
 _NUMBERS: Final[tuple[Any, ...]] = (0, -1, 1, 65536, 2**31, 2**53 + 1, 2**63 - 1, -(2**63), 0.5, 1e308)
 _QUANTITIES: Final = ("0", "-1", "1", "1e30Gi", "0.0001", "1KiB", "64Mi", "9999999999999999999Ei", "1e-9", "٣Gi")

@@ -21,7 +21,7 @@ from virtualserver.storage.builds import BuiltImage, busybox, cpio, kernel
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-__all__ = ["CACHE", "SSH_PORT", "agent", "build", "build_router", "build_ssh_server"]
+__all__ = ["CACHE", "SSH_PORT", "agent", "build", "build_router", "build_ssh_server", "package"]
 
 CACHE = Path(os.environ.get("VS_TEST_CACHE", "/var/cache/virtualserver-dev/guest"))
 """Where what takes long to make is kept between runs, under names of its content."""
@@ -110,6 +110,16 @@ async def _ssh_server(cache: Path) -> dict[str, cpio.Member]:
     libraries = {path for program in programs for path in _libraries(program, kept / "usr/lib/x86_64-linux-gnu")}
     files = {str(program.relative_to(kept)): _program(program) for program in programs}
     return files | {path.removeprefix(str(kept)).lstrip("/"): _program(Path(path)) for path in libraries}
+
+
+async def package(name: str, cache: Path = CACHE) -> Path:
+    """Return the folder of what a package installs, kept in the cache, whose lock is held, by the package's hash."""
+    kept = cache / f"{name}-{await _package_hash(cache, name)}"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            await kernel.download(Path(folder), [name], lambda _step, _done: None)
+            Path(folder, "root").rename(kept)
+    return kept
 
 
 async def _modules(cache: Path) -> dict[str, cpio.Member]:
