@@ -162,9 +162,15 @@ class NodeWorld:
     def ask(
         self, name: str, verb: str, body: str = "{}", *, version: str = "v1", resource: str = "virtualmachines"
     ) -> str:
-        """Ask for start, stop, restart or another verb, and return what the API server answered."""
+        """Ask for start, stop, restart or another verb, and return what the API server answered, a refusal too.
+
+        Raises:
+            AssertionError: Nobody answered for the node, although it says that it is ready.
+        """
         path = self._subresource(name, verb, version, resource)
-        return self.api.kubectl("replace", "--raw", path, "-f", "-", stdin=body, check=False)
+        answer = self.api.kubectl("replace", "--raw", path, "-f", "-", stdin=body, check=False)
+        assert "ServiceUnavailable" not in answer, answer
+        return answer
 
     def switch_off(self) -> None:
         """Have the namespace's machines stopped without a word to their guests, which take seconds to shut down."""

@@ -13,6 +13,7 @@ import functools
 import logging
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.api import names
@@ -83,6 +84,7 @@ _PORT: Final = "subresources-port"
 
 _NODE_NAME: Final = "node-name"
 _REGISTRATION_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.1
 
 _logger = logging.getLogger(__name__)
 
@@ -229,22 +231,31 @@ class Agent:
 
     async def _announce(self, port: int) -> Manifest:
         """Say in the API that the node is there, and to the supervisor that it works."""
-        await registration.register(self._client, port=port, authority=self._authority())
+        await self._register(port)
         node = await nodeobject.write(self._client, name=self._name, accelerator=self._accelerator.name)
         ready = self._installation.ready("node")
         write_atomically(ready, f"{os.getpid()}\n", mode=0o644)
         _logger.info("ready: %d machines run, subresources on port %d", len(self._held.links()), port)
         return node
 
-    def _authority(self) -> bytes:
-        return (self._installation.pki / "ca.crt").read_bytes()
+    async def _register(self, port: int) -> None:
+        """Tell of our API, and wait a while until kube-apiserver hands on what is asked of it."""
+        authority = (self._installation.pki / "ca.crt").read_bytes()
+        end = time.monotonic() + _REGISTRATION_SECONDS
+        while time.monotonic() < end:
+            await registration.register(self._client, port=port, authority=authority, now=time.time())
+            if await registration.is_available(self._client, port=port, authority=authority):
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+        _logger.warning("kube-apiserver does not hand on the API of guests yet")
 
     async def _stay_registered(self, port: int) -> None:
         """Tell of our API again where somebody took it away, as the supervisor does while we do not answer."""
+        authority = (self._installation.pki / "ca.crt").read_bytes()
         while True:
             await asyncio.sleep(_REGISTRATION_SECONDS)
             try:
-                if await registration.register(self._client, port=port, authority=self._authority()):
+                if await registration.register(self._client, port=port, authority=authority, now=time.time()):
                     _logger.warning("the API of guests was not registered any more, and is again")
             except ApiError as error:
                 _logger.debug("looking at the registration of the API of guests: %s", error)
