@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["hold", "holder", "take", "wait_for"]
+__all__ = ["hold", "holder", "take", "take_soon", "wait_for"]
 
 _ASK_SECONDS: Final = 0.2
+_END_SECONDS: Final = 3.0
+"""A process that was killed lets go of its lock within so long, on a busy machine too."""
 
 
 def take(path: Path) -> int | None:
@@ -42,6 +44,27 @@ def take(path: Path) -> int | None:
             if _is_at(descriptor, path):
                 undo.pop_all()
                 return descriptor
+
+
+def take_soon(path: Path, wait: Callable[[int | None], None], *, seconds: float = _END_SECONDS) -> int | None:
+    """Take a lock that a process which is just ending may still hold.
+
+    Args:
+        path: As of `take`.
+        wait: Called once with the holder's PID where somebody holds it; None where the kernel does not show who.
+        seconds: How long its holder may take.
+
+    Returns:
+        As `take`; None where its holder goes on.
+    """
+    end = time.monotonic() + seconds
+    is_told = False
+    while (descriptor := take(path)) is None and time.monotonic() < end:
+        if not is_told:
+            wait(holder(path))
+            is_told = True
+        time.sleep(_ASK_SECONDS)
+    return descriptor
 
 
 @contextlib.contextmanager

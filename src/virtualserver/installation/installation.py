@@ -169,6 +169,11 @@ class Installation:
         return self.state / "supervisor.lock"
 
     @property
+    def node_lock(self) -> Path:
+        """Locked while a node lives; beside the records, disks and machines that two of them would both write to."""
+        return self.state / "node.lock"
+
+    @property
     def logs(self) -> Path:
         """The components' logs."""
         return self.state / "logs"

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.controlplane import ControlPlaneError
 from virtualserver.fabric.orphans import NamespaceTaken
+from virtualserver.host import locks
 from virtualserver.host.process import allow_open_files
 from virtualserver.host.visible import begin_log
 from virtualserver.installation.errors import InstallationError
 from virtualserver.installation.installation import Installation
 from virtualserver.node import agent
 from virtualserver.node.allocation.allocations import AllocationsError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _logger = logging.getLogger("virtualserver.node")
 
@@ -39,11 +44,44 @@ def main() -> int:
     if "--wait" in sys.argv[1:]:
         sys.stdin.buffer.read()  # ends once what we need is there
     try:
-        asyncio.run(agent.run(installation))
+        with _alone(installation):
+            asyncio.run(agent.run(installation))
     except (InstallationError, NamespaceTaken, AllocationsError, ControlPlaneError) as error:
         _logger.error("%s", error)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _alone(installation: Installation) -> Generator[None]:
+    """Keep every other node off an installation: two would start each machine twice, and undo what the other did.
+
+    Raises:
+        InstallationError: There is no such installation, or another node of it runs.
+    """
+    path = installation.node_lock
+
+    def wait(pid: int | None) -> None:
+        _logger.info("%s: %s holds it: waiting until that has ended", path, _whom(pid))
+
+    try:
+        descriptor = locks.take_soon(path, wait)
+    except FileNotFoundError as error:
+        raise InstallationError(f"{installation.state}: there is no instance: start it with `vs up`") from error
+    if descriptor is None:
+        pid = locks.holder(path)
+        raise InstallationError(
+            f"{path}: another node of {installation.name}, {_whom(pid)}, runs already: this one does nothing; "
+            "`vs down` ends that one too"
+        )
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _whom(pid: int | None) -> str:
+    return f"PID {pid}" if pid else "a process that is not to be seen from here"
 
 
 if __name__ == "__main__":

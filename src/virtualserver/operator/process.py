@@ -164,9 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdin.buffer.read()
     begin_log()
     lock_file: Path = options.ready_file.with_name("lock")
-    lock = locks.take(lock_file)
+    lock = locks.take_soon(lock_file, lambda pid: _logger.info("%s: PID %s holds it: waiting", lock_file, pid))
     if lock is None:
-        _logger.error("%s: another operator with the identity %s runs already", lock_file, options.identity)
+        pid = locks.holder(lock_file)
+        said = "%s: another operator with the identity %s, PID %s, runs already"
+        _logger.error(said, lock_file, options.identity, pid)
         return 1
     try:
         mac_key = _mac_key(options.mac_key)

@@ -7,6 +7,7 @@ import datetime
 import os
 import signal
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,29 @@ def test_a_guest_whose_tap_somebody_deletes_goes_on(running: NodeWorld) -> None:
         print(f"reachable after {time.monotonic() - began:.1f} s")
         node.eventually(lambda: node.status("vm", "one").get("ready") is True, seconds=30)
     assert node.qemu_pid("one") == pid
+
+
+def test_a_second_node_says_who_is_there_and_does_nothing(running_node: NodeWorld) -> None:
+    """Two of them would start each machine twice, and undo in the data plane what the other did."""
+    node = running_node
+    installation = node.installation
+
+    def kept() -> list[object]:
+        database = [path.read_bytes() for path in sorted(installation.state.glob("claims.sqlite*"))]
+        taps = asyncio.run(node.data_plane().inventory())
+        return [database, taps, installation.ready("node").read_text(), installation.record_file.read_bytes()]
+
+    moment, before = now(), kept()
+    second = node.run("second", sys.executable, "-m", *node.node_command)
+    assert second.wait(30) == 1
+    said = installation.log("second").read_text().splitlines()[-1]
+    assert f"another node of {installation.name}, PID {node.node_pid}, runs already: this one does nothing" in said
+    assert (kept(), node.writes_since(moment)) == (before, [])
+    assert node.has_node
+    # One that is started the moment that the former is killed takes its place.
+    node.stop_node(signal.SIGKILL)
+    node.start_node()
+    installation.log("second").unlink()
 
 
 def dnsmasq_of(node: NodeWorld) -> int:

@@ -109,3 +109,27 @@ def test_who_has_a_lock_is_seen_without_touching_it(tmp_path: Path, another: sub
     assert locks.holder(tmp_path / "lock") == another.pid
     (tmp_path / "free").touch()
     assert locks.holder(tmp_path / "free") is None
+
+
+def test_a_lock_whose_holder_is_just_ending_is_waited_for_and_the_holder_named(
+    tmp_path: Path, another: subprocess.Popen[str]
+) -> None:
+    path = tmp_path / "lock"
+    told: list[int | None] = []
+
+    def end_it(pid: int | None) -> None:
+        told.append(pid)
+        another.kill()
+
+    descriptor = locks.take_soon(path, end_it)
+    assert descriptor is not None
+    os.close(descriptor)
+    assert told == [another.pid]
+
+
+def test_a_lock_whose_holder_goes_on_is_not_waited_for_without_end(
+    tmp_path: Path, another: subprocess.Popen[str]
+) -> None:
+    told: list[int | None] = []
+    assert locks.take_soon(tmp_path / "lock", told.append, seconds=0.5) is None
+    assert told == [another.pid], "once"

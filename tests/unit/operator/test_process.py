@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,14 @@ def test_a_mac_key_that_cannot_be_used_is_named(tmp_path: Path, caplog: pytest.L
     assert "mac-key.json: is no MAC key" in caplog.text
 
 
-def test_a_second_operator_of_an_identity_ends_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_operator_of_an_identity_ends_and_says_who_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "take_soon", functools.partial(locks.take_soon, seconds=0))
     lock = locks.take(tmp_path / "lock")
     assert lock is not None
     try:
         assert process.main(flags(tmp_path)) == 1
     finally:
         os.close(lock)
-    assert "another operator with the identity me runs already" in caplog.text
+    assert f"another operator with the identity me, PID {os.getpid()}, runs already" in caplog.text

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.controlplane.options import NAMES
-from virtualserver.host import confined
+from virtualserver.host import confined, locks
 from virtualserver.host.files import make_folder, write_atomically
 from virtualserver.host.process import Process, boot_id
 from virtualserver.installation.installation import Installation
@@ -132,7 +132,8 @@ def strays(installation: Installation) -> dict[str, Process]:
     """Return the processes of an installation's control plane by name, whatever has become of its folders and records.
 
     A component bears a token, and is told paths in the installation's folders; the node and the supervisor bear its
-    name and root. Those of another mount namespace are another machine's, as a container is one.
+    name and root, and whoever has the node's lock is its node. Those of another mount namespace are another machine's,
+    as a container is one.
     """
     found: dict[str, Process] = {}
     mounts = os.stat("/proc/self/ns/mnt").st_ino
@@ -149,7 +150,9 @@ def strays(installation: Installation) -> dict[str, Process]:
         process = Process.of(int(path.name)) if _is_of(installation, line, environment) else None
         if process:
             found[name] = process
-    return found
+    pid = locks.holder(installation.node_lock)  # of a node that somebody started by hand, wherever its run folder is
+    node = Process.of(pid) if pid else None
+    return {**found, "node": node} if node else found
 
 
 def _is_of(installation: Installation, line: list[str], environment: Mapping[str, str]) -> bool:

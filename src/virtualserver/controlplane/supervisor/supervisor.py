@@ -339,7 +339,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     descriptor = locks.take(installation.supervisor_lock)
     if descriptor is None:
-        _log.info("a supervisor of %s runs already", installation.name)
+        pid = locks.holder(installation.supervisor_lock)
+        _log.info("a supervisor of %s runs already, PID %s", installation.name, pid)
         return 0
     asyncio.run(_run(installation))
     return 0
