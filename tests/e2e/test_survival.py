@@ -263,7 +263,11 @@ def test_an_instance_of_the_same_name_in_another_folder_leaves_this_one_alone(
 
 def test_a_node_that_stands_still_keeps_no_namespace_from_being_deleted(product: Product) -> None:
     """Fault 45: discovery failed for everybody until the node answered again."""
-    served = {"v1.subresources.kubevirt.io", "v1alpha3.subresources.kubevirt.io"}
+    served = {
+        "v1.subresources.kubevirt.io",
+        "v1alpha3.subresources.kubevirt.io",
+        "v1alpha1.network.virtualservers.coreweave.com",
+    }
 
     def registered() -> set[str]:
         return set(

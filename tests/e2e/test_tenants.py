@@ -33,6 +33,7 @@ PORTS = {"public": True, "tcp": {"ports": [22]}}
 SERVERS = "/apis/virtualservers.coreweave.com/v1alpha1/namespaces/{}/virtualservers"
 KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/{}"
 SUBRESOURCES = "/apis/subresources.kubevirt.io/v1/namespaces/{}"
+NETWORK = "/apis/network.virtualservers.coreweave.com/v1alpha1"
 CDI = "/apis/cdi.kubevirt.io/v1beta1/namespaces/{}/datavolumes"
 CORE = "/api/v1/namespaces/{}"
 
@@ -214,6 +215,8 @@ REFUSED: list[tuple[str, str, str, Any]] = [
         )
         for what in ("console", "console/log", "vnc")
     ],
+    ("read who has which address", "GET", f"{NETWORK}/pools", None),
+    ("read what another has", "GET", NETWORK + "/namespaces/{victim}/namespacepools", None),
     ("delete another's server", "DELETE", SERVERS.format("{victim}") + "/wanted", None),
     # What only the operator and the node write.
     *[

@@ -47,6 +47,7 @@ __all__ = [
     "NAME",
     "NAME_LIMIT",
     "NETWORK_DIFFERS",
+    "NETWORK_GROUP",
     "NODE_FINALIZER",
     "NODE_MANAGER",
     "OPERATOR_MANAGER",
@@ -78,6 +79,9 @@ SINGULAR: Final = "virtualserver"
 WAIT_KIND: Final = "VirtualServerWait"
 """One client's wait for a VirtualServer: an object of its own, so that a wait that fails is nothing of the server's."""
 WAIT_PLURAL: Final = "virtualserverwaits"
+
+NETWORK_GROUP: Final = f"network.{GROUP}"
+"""The API that the node serves of addresses and of the way to servers, in `VERSION`."""
 
 NAME_LIMIT: Final = 59
 """Characters in a server's name: a DNS label less the ``-tcp`` of its Service."""

@@ -54,6 +54,7 @@ from virtualserver.node.published_host import PublishedHost
 from virtualserver.node.queues import Queues
 from virtualserver.node.reserve import Reserve
 from virtualserver.node.served import registration
+from virtualserver.node.served.networking import Networking
 from virtualserver.node.served.subresources import Subresources
 from virtualserver.node.services.controller import ServiceController
 from virtualserver.node.sweep import Sweeper
@@ -171,7 +172,10 @@ class Agent:
         self._vms = VmController(client, cache, writer, queues, overseer)
         self._reserve = Reserve(held, state=installation.state)
         self._sweeper = Sweeper(cache, queues, held, addresses, services, volumes)
-        self._subresources = Subresources(client, cache, writer, held, dataplane.open_socket, pki=installation.pki)
+        network = Networking(cache, allocations, networks, lambda: self._site.value.site)
+        self._subresources = Subresources(
+            client, cache, writer, held, dataplane.open_socket, network, pki=installation.pki
+        )
 
     async def run(self) -> None:
         """Take over, then work until cancelled."""

@@ -33,7 +33,8 @@ def test_every_api_service_is_available_and_discovery_has_no_error(node: NodeWor
         for condition in service["status"]["conditions"]
         if condition["type"] == "Available"
     }
-    assert {"v1.subresources.kubevirt.io", "v1alpha3.subresources.kubevirt.io"} <= verdicts.keys()
+    versions = {"v1.subresources.kubevirt.io", "v1alpha3.subresources.kubevirt.io"}
+    assert versions | {"v1alpha1.network.virtualservers.coreweave.com"} <= verdicts.keys()
     assert {name for name, verdict in verdicts.items() if verdict != "True"} == set()
     text = node.api.kubectl("api-resources", "--no-headers", check=False)
     assert "virtualmachines" in text

@@ -134,7 +134,7 @@ class Pool:
         found = [(ipaddress.ip_address(text), text, release) for text, release in released if text not in used]
         return [(text, release) for address, text, release in found if address.version == family and self.has(address)]
 
-    def used(self, used: Collection[str]) -> int:
+    def used(self, used: Iterable[str]) -> int:
         """Return how many of the pool's addresses are in use."""
         return sum(1 for text in used if self.has(ipaddress.ip_address(text)))
 

@@ -16,7 +16,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of, is_true
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.patch import merge_patch
-from virtualserver.node.served import definitions, subresources
+from virtualserver.node.served import definitions, networking, subresources
 
 if TYPE_CHECKING:
     from virtualserver.kube.client import Client
@@ -46,7 +46,7 @@ def manifests(*, port: int, authority: bytes) -> list[tuple[Resource, dict[str, 
     }
     result: list[tuple[Resource, dict[str, Any]]] = [(kinds.SERVICE, service)]
     served = [(subresources.GROUP, version) for version in subresources.VERSIONS]
-    served.append((definitions.GROUP, definitions.VERSION))
+    served += [(networking.GROUP, networking.VERSION), (definitions.GROUP, definitions.VERSION)]
     for group, version in served:
         api_service: dict[str, Any] = {
             "apiVersion": kinds.API_SERVICE.api_version,
@@ -57,7 +57,7 @@ def manifests(*, port: int, authority: bytes) -> list[tuple[Resource, dict[str, 
                 "version": version,
                 "groupPriorityMinimum": 1000,
                 # Old versions come after the API server's own, so that nobody prefers them.
-                "versionPriority": 15 if group == subresources.GROUP else 1,
+                "versionPriority": 1 if group == definitions.GROUP else 15,
                 "caBundle": base64.b64encode(authority).decode(),
                 "service": {"namespace": _NAMESPACE, "name": _NAME, "port": port},
             },

@@ -19,7 +19,7 @@ from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
 from virtualserver.node.ownership import is_made_by
-from virtualserver.node.served import answers, bodies, definitions, power
+from virtualserver.node.served import answers, bodies, definitions, networking, power
 from virtualserver.node.served.console_log import ConsoleLogs
 from virtualserver.node.served.consoles import Consoles
 from virtualserver.node.served.forwarding import Forwarding
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest
     from virtualserver.node.held import Held
+    from virtualserver.node.served.networking import Networking
     from virtualserver.node.writer import NodeWriter
 
 __all__ = ["GROUP", "VERSIONS", "Subresources"]
@@ -64,6 +65,7 @@ class Subresources:
         writer: NodeWriter,
         held: Held,
         open_socket: Callable[[int, socket.SocketKind], socket.socket],
+        network: Networking,
         *,
         pki: Path,
     ) -> None:
@@ -75,10 +77,12 @@ class Subresources:
             writer: Writes the wishes down.
             held: The machines.
             open_socket: Returns a new socket from which guests can be reached; see `Forwarding`.
+            network: Answers what is asked of addresses.
             pki: The folder of certificates that the control plane made.
         """
         self._client = client
         self._writer = writer
+        self._network = network
         self._pki = pki
         guests, streams = Guests(cache, held), Streams()
         self._consoles = Consoles(guests, streams)
@@ -132,6 +136,7 @@ class Subresources:
                 for path in ("{port}", "{port}/{protocol}"):
                     application.router.add_get(f"{one}/portforward/{path}", self._forwarding.forward)
             application.router.add_route("*", f"{root}/{{rest:.*}}", _not_offered)
+        self._network.add_to(application.router)
         root = f"/apis/{definitions.GROUP}/{definitions.VERSION}"
         application.router.add_get(root, _old_definitions)
         application.router.add_get(f"{root}/customresourcedefinitions/{{name}}", self._definition)
@@ -238,7 +243,11 @@ async def _as_status(
 
 async def _groups(request: web.Request) -> web.Response:
     del request
-    served = [(GROUP, VERSIONS), (definitions.GROUP, (definitions.VERSION,))]
+    served = [
+        (GROUP, VERSIONS),
+        (networking.GROUP, (networking.VERSION,)),
+        (definitions.GROUP, (definitions.VERSION,)),
+    ]
     groups: list[dict[str, Any]] = []
     for name, found in served:
         versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in found]
