@@ -1,13 +1,15 @@
 """Runs a reconcile function for every key that needs it: several keys at a time, never one key twice at a time.
 
-One namespace never has all workers: a pass waits for the API server, for QEMU, for a disk, and who makes that take long
-holds up only its own.
+A pass waits for the API server, for QEMU, for a disk, and who makes that take long holds up only its own: a namespace
+has so many passes at a time, and a pass that takes long does not count among those of all namespaces, however many
+there are of one tenant (docs/adr/0024-places.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -29,8 +31,10 @@ _logger = logging.getLogger(__name__)
 
 _UNAVAILABLE_SECONDS: Final = 5.0
 """The longest delay while the server is away: its return is nobody's fault and reported by nobody."""
-_SPARE_WORKERS: Final = 2
-"""Workers that a namespace which has as many as it may have leaves to others."""
+_SPARE_PLACES: Final = 2
+"""Places that a namespace which has as many as it may have leaves to others."""
+_PLACE_SECONDS: Final = 0.5
+"""A pass that takes longer goes on without a place: it waits for something, and others need not wait with it."""
 _TELLING_SECONDS: Final = 1.0
 """Conflicts are told from this delay on; before that they are the ordinary course of things."""
 
@@ -63,14 +67,14 @@ class Subject(Generic[K]):
 
 
 class Controller(Generic[K]):
-    """Workers that bring the world to what was asked for, key by key.
+    """Passes that bring the world to what was asked for, key by key.
 
     Args:
         name: Names it in the log.
         reconcile: Looks at everything about a key and does what is missing; may be cancelled or fail anywhere and is
             then called again. Returns the seconds after which to look again, None for not until something changes.
         queue: Where the keys come from; whoever adds to it need not know the controller. It has no other workers.
-        workers: How many keys of one namespace are worked on at a time; some more workers are there for other ones.
+        workers: How many keys of one namespace are worked on at a time; a few more begin at a time of all namespaces.
         resync_seconds: Look at all keys again this often; None for never.
         all_keys: Names these keys; needed with ``resync_seconds``.
         grace_seconds: How long running passes may take to end when the controller is cancelled.
@@ -100,49 +104,62 @@ class Controller(Generic[K]):
         self._grace_seconds = grace_seconds
         self._subject = subject
         self._oversight = oversight
-        self._idle: set[asyncio.Task[None]] = set()
-        self._is_stopping = False
+        self._passes: set[asyncio.Task[None]] = set()
+        self._placed: set[K] = set()
+        self._has_place = asyncio.Event()
         self._said: dict[K, str] = {}
 
     async def run(self) -> None:
         """Work until cancelled; then no new pass begins, and running ones get ``grace_seconds`` to end."""
-        self._is_stopping = False
-        number_of_workers = self._workers + _SPARE_WORKERS
-        tasks = [
-            asyncio.create_task(self._work(), name=f"{self._name}-{number}") for number in range(number_of_workers)
-        ]
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        given = asyncio.create_task(self._give(), name=f"{self._name}-queue")
         resync = asyncio.create_task(self._resync(), name=f"{self._name}-resync")
         try:
             # Not gather: it would cancel the passes at once when it is cancelled itself.
-            done, _ = await asyncio.wait([*tasks, resync], return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            done, _ = await asyncio.wait([given, resync, self._failure], return_when=asyncio.FIRST_EXCEPTION)
+            for one in done:
+                one.result()
         finally:
-            self._is_stopping = True
-            resync.cancel()
-            for task in self._idle:
+            for task in (given, resync):
                 task.cancel()
+            await asyncio.gather(given, resync, return_exceptions=True)
+            passes = set(self._passes)
             try:
-                await asyncio.wait(tasks, timeout=self._grace_seconds)
+                if passes:
+                    await asyncio.wait(passes, timeout=self._grace_seconds)
             finally:
-                for task in tasks:
+                for task in passes:
                     task.cancel()
-                await asyncio.gather(*tasks, resync, return_exceptions=True)
+                await asyncio.gather(*passes, return_exceptions=True)
+                self._failure.cancel()
 
-    async def _work(self) -> None:
-        """Take keys and reconcile them, one after the other."""
-        this = asyncio.current_task()
-        assert this is not None  # noqa: S101 - a coroutine that runs has its task
-        while not self._is_stopping:
-            self._idle.add(this)
-            try:
-                key = await self._queue.get(most=self._workers)
-            finally:
-                self._idle.discard(this)
-            try:
-                await self._pass(key)
-            finally:
-                self._queue.done(key)
+    async def _give(self) -> None:
+        """Take keys and have a pass over each, where there is a place for one more."""
+        loop = asyncio.get_running_loop()
+        while True:
+            while len(self._placed) >= self._workers + _SPARE_PLACES:
+                self._has_place.clear()
+                await self._has_place.wait()
+            key = await self._queue.get(most=self._workers)
+            self._placed.add(key)
+            late = loop.call_later(_PLACE_SECONDS, self._give_place, key)
+            task = asyncio.create_task(self._pass(key), name=f"{self._name} {_words(key)}")
+            self._passes.add(task)
+            task.add_done_callback(functools.partial(self._over, key, late))
+
+    def _give_place(self, key: K) -> None:
+        """Leave the place of a pass to another one, unless that is so already."""
+        self._placed.discard(key)
+        self._has_place.set()
+
+    def _over(self, key: K, late: asyncio.TimerHandle, task: asyncio.Task[None]) -> None:
+        """Note that a pass has ended."""
+        late.cancel()
+        self._passes.discard(task)
+        self._give_place(key)
+        self._queue.done(key)
+        if not task.cancelled() and (error := task.exception()) and not self._failure.done():
+            self._failure.set_exception(error)
 
     async def _pass(self, key: K) -> None:
         """Reconcile one key once, and decide when it comes next."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,6 +79,52 @@ def test_a_namespace_whose_passes_take_long_leaves_workers_to_others() -> None:
     run(body())
     assert began[A] == began[B] == 5
     assert len(began) == 2 + 4 * 4, "and has as many workers as before itself"
+
+
+@pytest.mark.parametrize("namespaces", [2, 12, 100])
+def test_a_tenant_whose_namespaces_are_all_full_of_long_passes_holds_up_nobody(namespaces: int) -> None:
+    """The bound of one namespace alone let two of them have all workers: for as long as their objects took."""
+    asked = 60.3
+    began: dict[Key, float] = {}
+    at_once: Counter[str] = Counter()
+    queue: Queue[Key] = Queue()
+
+    async def reconcile(key: Key) -> None:
+        began.setdefault(key, asyncio.get_running_loop().time())
+        at_once[key[0]] += 1
+        assert at_once[key[0]] <= 4
+        await asyncio.sleep(30.0 if key[0] != "n" else 0.1)
+        at_once[key[0]] -= 1
+
+    async def body() -> None:
+        controller = Controller(name="test", reconcile=reconcile, queue=queue, workers=4)
+        for number in range(namespaces * 50):
+            queue.add((f"crowd-{number % namespaces}", str(number)))
+        # Among those that begin again at 60 s, when the second round of all of them ends.
+        asyncio.get_running_loop().call_later(asked, queue.add, A)
+        await for_a_while(controller, 100)
+
+    run(body())
+    # Half a second for each six whose turn comes before.
+    assert began[A] - asked <= 0.5 * (namespaces / 6 + 1)
+
+
+def test_a_failure_of_the_controller_itself_ends_it() -> None:
+    class Unsayable(Exception):
+        def __str__(self) -> str:
+            raise NotImplementedError("no words")
+
+    queue: Queue[Key] = Queue()
+
+    async def reconcile(_: Key) -> None:
+        raise Unsayable
+
+    async def body() -> None:
+        queue.add(A)
+        await for_a_while(Controller(name="test", reconcile=reconcile, queue=queue), 1)
+
+    with pytest.raises(NotImplementedError, match="no words"):
+        run(body())
 
 
 def test_a_pass_that_asks_for_it_comes_again_after_that_time() -> None:

@@ -118,7 +118,7 @@ class VolumeController:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self._controller.run()
+        await asyncio.gather(self._controller.run(), self._copies.run())
 
     async def _reconcile(self, key: Key) -> float | None:
         """Bring the disk, the claim and the status of one DataVolume, or the status of one image claim, in order."""

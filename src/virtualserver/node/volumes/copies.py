@@ -1,10 +1,13 @@
-"""Copies of disks, which take as long as the disks are large: made one after the other, beside all other work."""
+"""Copies of disks, which take as long as the disks are large: made one after the other, beside all other work.
+
+Namespaces take turns, so that who asks for many copies holds up others by two of them.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from virtualserver.kube.queue import Queue
 from virtualserver.node.volumes.data_volume import waits_for
 from virtualserver.storage.disks import DiskError
 
@@ -30,14 +33,23 @@ class Copies:
         """
         self._disks = disks
         self._queues = queues
-        self._going_on: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._going_on: dict[str, tuple[Key, Source, int]] = {}
         self._failed: dict[str, DiskError] = {}
         # Of two that are made at once, each would count the room that the other takes.
-        self._turn = asyncio.Lock()
+        self._turns: Queue[tuple[str, str]] = Queue()
+
+    async def run(self) -> None:
+        """Make what is asked for, until cancelled."""
+        while True:
+            turn = await self._turns.get()
+            try:
+                await self._copy(turn[1])
+            finally:
+                self._turns.done(turn)
 
     def reads(self, disk: str) -> bool:
         """Return whether a disk is being copied, or about to be: no machine may write to it."""
-        return any(source == disk for source, _ in self._going_on.values())
+        return any(source.disk == disk for _, source, _ in self._going_on.values())
 
     def make(self, key: Key, identifier: str, source: Source, size_bytes: int) -> Wait:
         """Begin a copy, unless it goes on, and return what its DataVolume waits for.
@@ -53,15 +65,16 @@ class Copies:
         """
         if error := self._failed.pop(identifier, None):
             raise error
-        if identifier not in self._going_on and source.disk is not None:
-            work = self._copy(key, identifier, source.disk, source, size_bytes)
-            self._going_on[identifier] = source.disk, asyncio.create_task(work, name=f"copy {'/'.join(key)}")
+        if identifier not in self._going_on:
+            self._going_on[identifier] = key, source, size_bytes
+            self._turns.add((key[0], identifier))
         return waits_for("CloneInProgress", "spec.source.pvc: the disk is being copied")
 
-    async def _copy(self, key: Key, identifier: str, disk: str, source: Source, size_bytes: int) -> None:
+    async def _copy(self, identifier: str) -> None:
+        key, source, size_bytes = self._going_on[identifier]
+        assert source.disk is not None  # noqa: S101 - an image is not copied
         try:
-            async with self._turn:
-                await self._disks.copy(identifier, source=disk, base=source.base, size_bytes=size_bytes)
+            await self._disks.copy(identifier, source=source.disk, base=source.base, size_bytes=size_bytes)
         except DiskError as error:
             self._failed[identifier] = error
         finally:
