@@ -18,7 +18,7 @@ from harness.guest.image import CACHE, package
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Told", "deferral", "read"]
+__all__ = ["Told", "deferral", "read", "rendered"]
 
 _LIBRARIES: Final = "requests requests.exceptions configobj oauthlib oauthlib.oauth1 jsonpatch netifaces"
 """What cloud-init imports for other work than reading."""
@@ -67,6 +67,20 @@ for module in (cc_write_files, cc_write_files_deferred):
 print(json.dumps(told))
 """
 
+_RENDERER: Final = f"""\
+import importlib, json, pathlib, sys, types
+{_STAND_INS}from cloudinit.net import network_state
+name, folder, cards = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+network_state.get_interfaces_by_mac = lambda: cards
+network_state.find_interface_name_from_mac = cards.get
+state = network_state.parse_net_config_data(json.load(sys.stdin))
+module = importlib.import_module("cloudinit.net." + name)
+module.util.chownbyname = lambda *_: None
+module.Renderer({{}}).render_network_state(state, target=folder)
+files = [path for path in sorted(pathlib.Path(folder).rglob("*")) if path.is_file()]
+print(json.dumps({{str(path.relative_to(folder)): path.read_text() for path in files}}))
+"""
+
 
 class Told(NamedTuple):
     """What a guest does with user data.
@@ -93,6 +107,18 @@ def read(text: str) -> Told:
 def deferral(config: dict[str, Any]) -> list[Sequence[str]]:
     """Return the paths of the files that cloud-init writes before it makes users, and of those after it."""
     return _run(_DEFERRAL, json.dumps(config))
+
+
+def rendered(config: dict[str, Any], renderer: str, cards: dict[str, str]) -> dict[str, str]:
+    """Return the files that cloud-init writes of a network configuration, by their paths.
+
+    Args:
+        config: As the seed has it.
+        renderer: A module of ``cloudinit.net``.
+        cards: The kernel's names of the guest's cards, by MAC address.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return _run(_RENDERER, json.dumps(config), renderer, folder, json.dumps(cards))
 
 
 def _run(program: str, text: str, *arguments: str) -> Any:

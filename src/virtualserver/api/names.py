@@ -46,6 +46,7 @@ __all__ = [
     "METALLB_LOAD_BALANCER_IPS",
     "NAME",
     "NAME_LIMIT",
+    "NETWORK_DATA",
     "NETWORK_DIFFERS",
     "NETWORK_GROUP",
     "NODE_FINALIZER",
@@ -102,6 +103,8 @@ INITIALIZE_RUNNING: Final = f"{DOMAIN}/initialize-running"
 is a change."""
 ATTACH_LOAD_BALANCER: Final = f"{DOMAIN}/attach-load-balancer"
 """Annotation of the machine's template: the Service whose addresses are the cluster NIC's own."""
+NETWORK_DATA: Final = f"{DOMAIN}/network-data"
+"""Annotation of the machine's template: a digest of the network configuration that the server's cloudInit has."""
 KEEP_DISK: Final = f"{DOMAIN}/keep-disk"
 """Annotation of a VirtualServer: ``"true"`` keeps the root disk when the server is deleted."""
 KEPT_FOR: Final = f"{DOMAIN}/kept-for"

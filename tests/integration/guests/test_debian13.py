@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from harness import debian13
+from harness.planned_seed import planned_seed
 from harness.virtualservers import a_server
 from virtualserver.plan import cloud_config
-from virtualserver.plan.user_data import user_data_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,24 +27,13 @@ write_files:
 - {path: /srv/ours, owner: 'ada:ada', content: x}
 - {path: /home/ada/note, owner: 'ada:ada', content: x}
 """
-NETWORK: Final = {
-    "version": 2,
-    "ethernets": {
-        "default": {"match": {"macaddress": debian13.MACS[0]}, "dhcp4": True},
-        "vpc-0": {
-            "match": {"macaddress": debian13.MACS[1]},
-            "dhcp4": True,
-            "optional": True,
-            "dhcp4-overrides": {"route-metric": 1001, "use-dns": False},
-        },
-    },
-}
-"""As `plan.objects.network_data` writes it of a server with a VPC, at which nobody answers."""
-
 REPORT: Final = """
 exec > /root/report 2>&1
 ip -4 -br address show dev eth0
 resolvectl dns eth0
+resolvectl domain eth0
+grep '^search' /etc/resolv.conf
+ip -4 route show default
 grep '^options' /etc/resolv.conf
 systemctl restart systemd-resolved
 for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 1; grep -q '^options ndots:2$' /etc/resolv.conf && break; done
@@ -59,15 +48,15 @@ echo END
 
 @pytest.fixture(scope="module")
 def report() -> Generator[str]:
-    users = [{"username": "operator"}, {"username": "ada"}]
-    network = {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}}
-    told = user_data_of(a_server(users=users, network=network, cloudInit=CLOUD_INIT), {})
-    assert told.text is not None
-    config = yaml.safe_load(told.text)
+    """Boot the guest of a server with a card on the cluster network, and one on a VPC at which nobody answers."""
+    network = {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}, "vpcs": [{"name": "blue"}]}
+    server = a_server(users=[{"username": "operator"}, {"username": "ada"}], network=network, cloudInit=CLOUD_INIT)
+    told = planned_seed(server, mac=debian13.MACS[0], vpc_macs={"blue": debian13.MACS[1]})
+    config = yaml.safe_load(told["userdata"])
     config["runcmd"].append(["sh", "-c", REPORT])
     with debian13.booted(
         user_data=cloud_config.dump(config),
-        network_config=cloud_config.dump_plain(NETWORK),
+        network_config=told["networkdata"],
         searches="ns.svc.cluster.local,svc.cluster.local",
     ) as guest:
         yield guest.read("/root/report")
@@ -76,6 +65,11 @@ def report() -> Generator[str]:
 def test_it_takes_its_address_and_a_silent_card_holds_nothing_up(report: str) -> None:
     assert "10.42.0.1" in report.partition("\n")[0]
     assert "10.42.0.53" in report
+
+
+def test_it_searches_where_dhcp_says(report: str) -> None:
+    assert "(eth0): ns.svc.cluster.local svc.cluster.local\n" in report
+    assert "\nsearch ns.svc.cluster.local svc.cluster.local\n" in report
 
 
 def test_resolver_options_outlive_what_systemd_resolved_writes(report: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from harness import cloud_init
+from harness.planned_seed import planned_seed
 from harness.virtualservers import a_secret, a_server
 from virtualserver.plan.user_data import user_data_of
 
@@ -72,3 +73,32 @@ def test_fault_19_files_of_users_are_written_after_the_users_are_made() -> None:
     text = "write_files: [{path: /etc/a}, {path: /srv/b, owner: 'ada:ada'}, {path: /home/ada/c}]"
     config = yaml.safe_load(user_data_of(a_server(cloudInit=text, users=[ADA]), {}).text or "")
     assert cloud_init.deferral(config) == [["/etc/a"], ["/srv/b", "/home/ada/c"]]
+
+
+CARDS = ("02:00:00:00:00:01", "02:00:00:00:00:0b")
+
+
+def written(renderer: str, *names: str) -> str:
+    """Return what a renderer writes for a guest with a card on the cluster network and one on a VPC."""
+    seed = planned_seed(a_server(network={"vpcs": [{"name": "blue"}]}), mac=CARDS[0], vpc_macs={"blue": CARDS[1]})
+    files = cloud_init.rendered(yaml.safe_load(seed["networkdata"]), renderer, dict(zip(CARDS, names, strict=True)))
+    return "\n".join(text for path, text in files.items() if "/rules.d/" not in path)
+
+
+@pytest.mark.parametrize("names", [("eth0", "eth1"), ("ens3", "ens4")])
+def test_ifupdown_asks_for_dhcp_on_the_cards_that_the_kernel_has(names: tuple[str, str]) -> None:
+    """A configuration that does not fit its cards leaves a guest without network."""
+    cards = (
+        f"auto {names[0]}\niface {names[0]} inet dhcp\n\nauto {names[1]}\niface {names[1]} inet dhcp\n    metric 1001\n"
+    )
+    assert cards in written("eni", *names)
+
+
+@pytest.mark.parametrize("renderer", ["netplan", "networkd"])
+def test_what_systemd_networkd_is_told_has_the_search_list(renderer: str) -> None:
+    found = written(renderer, "eth0", "eth1")
+    assert ("use-domains: 'true'" if renderer == "netplan" else "UseDomains=true") in found
+    assert ("use-dns: false" if renderer == "netplan" else "UseDNS=False") in found
+    if renderer == "networkd":  # which looks for the kernel's names; the address comes all the same
+        other = written(renderer, "ens3", "ens4")
+        assert "DHCP=ipv4" in other and "UseDomains" not in other

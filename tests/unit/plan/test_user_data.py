@@ -216,7 +216,7 @@ def test_what_is_longer_than_a_field_of_the_machine_may_be_goes_by_a_secret() ->
     (seed,) = [
         one for one in made["VirtualMachine"]["spec"]["template"]["spec"]["volumes"] if "cloudInitNoCloud" in one
     ]
-    assert seed["cloudInitNoCloud"] == {"secretRef": {"name": "web-cloud-init"}}
+    assert seed["cloudInitNoCloud"]["secretRef"] == {"name": "web-cloud-init"}
     assert len(made["Secret"]["data"]["userdata"]) > 200_000
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from virtualserver.api import names
 from virtualserver.api.support.virtual_server import VIRTUAL_SERVER
 from virtualserver.kube import fields
 
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+_NETWORK_DATA: Final = ".networkDataSecretRef"
 _VPCS: Final = "spec.network.vpcs"
 
 _FIELDS: Final = tuple((re.compile(field.template), field.path) for field in VIRTUAL_SERVER if field.template)
@@ -114,12 +116,16 @@ def pending_changes(situation: Situation, template: Mapping[str, Any]) -> list[s
         return []
     has = fields.mapping(running, "spec")
     paths = [*_differing(template["spec"], has, ""), *_left_over(template["spec"], has)]
+    # A guest that an earlier version started goes on without: cloud-init asked for DHCP on its card by itself.
+    paths = [path for path in paths if _NETWORK_DATA not in path]
     changed = [_field_of(path) for path in paths]
     passed = situation.site.annotations.of_machine
     now, then = fields.mapping(template, "metadata", "annotations"), fields.annotations_of(running)
     changed += [
         f"metadata.annotations[{key}]" for key in sorted(passed({**then, **now})) if now.get(key) != then.get(key)
     ]
+    if now.get(names.NETWORK_DATA) != then.get(names.NETWORK_DATA):
+        changed.append("spec.cloudInit (network)")
     if not situation.keeps_its_addresses:
         changed.append("spec.network.directAttachLoadBalancerIP")
     if not situation.keeps_its_cluster_nic:

@@ -39,6 +39,8 @@ def _template_metadata(situation: Situation) -> dict[str, Any]:
     server, nic = situation.server, situation.network.cluster_nic
     annotations = situation.site.annotations.of_machine(server.metadata.annotations)
     annotations |= situation.site.driver.template_annotations(attached_to=nic.attached_to if nic else None)
+    if digest := network_data.digest(situation):
+        annotations[names.NETWORK_DATA] = digest
     result: dict[str, Any] = {"labels": ownership.machine_labels(server)}
     if annotations:
         result["annotations"] = annotations
