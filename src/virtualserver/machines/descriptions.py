@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from virtualserver.machines.launch import Files, MachineSpec, NewerSpecError, SpecError, decode_spec
+from virtualserver.machines.files import Files
+from virtualserver.machines.spec import MachineSpec, NewerSpecError, SpecError, decode_spec
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.host.process import Process
-    from virtualserver.machines.launch import Files
+    from virtualserver.machines.files import Files
 
 __all__ = ["EndRecord", "last_lines"]
 

@@ -22,8 +22,9 @@ from virtualserver.host.process import Process, end
 from virtualserver.machines import descriptions, launch
 from virtualserver.machines.cgroup import group_of, groups, leave_group, remove_empty
 from virtualserver.machines.end_record import last_lines
-from virtualserver.machines.launch import Disk, Files, Kernel, MachineSpec, Nic
+from virtualserver.machines.files import Files
 from virtualserver.machines.machine import Ended, Machine
+from virtualserver.machines.spec import Disk, Kernel, MachineSpec, Nic, SpecError, encode_spec
 from virtualserver.storage import qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
 
@@ -115,7 +116,7 @@ class Hypervisor:
             marks = (files.dismissed, files.frozen, files.paused, files.rebooting)
             for earlier in (files.process, files.end, *marks, files.pid, *files.logs):
                 earlier.unlink(missing_ok=True)
-            write_atomically(files.spec, launch.encode_spec(spec))
+            write_atomically(files.spec, encode_spec(spec))
             if paused:
                 write_atomically(files.paused, b"")
             await _to_its_end(_prepare, spec, files)
@@ -129,7 +130,7 @@ class Hypervisor:
                 supplementary=kvm_group() if spec.accelerator == "kvm" else None,
             )
             await _to_its_end(_spawn, arguments, files.log, (lock, *taps))
-        except launch.SpecError as error:
+        except SpecError as error:
             raise HypervisorError(f"{spec.name}: {error}") from None
         finally:
             for descriptor in (lock, *taps):
@@ -150,7 +151,7 @@ class Hypervisor:
             cannot be looked after, because its description cannot be read, is logged and left out.
 
         Raises:
-            launch.NewerSpecError: A newer program wrote a description.
+            NewerSpecError: A newer program wrote a description.
         """
         described = descriptions.read(self._machines, self._run)
         self._left_out = described.unread
@@ -183,7 +184,7 @@ class Hypervisor:
             Identifier -> machine, whose state is that of the moment; close each.
 
         Raises:
-            launch.NewerSpecError: A newer program wrote a description.
+            NewerSpecError: A newer program wrote a description.
         """
         described = descriptions.read(self._machines, self._run)
         return {files.machine.name: Machine(spec, files, group=None) for files, spec in described.machines}

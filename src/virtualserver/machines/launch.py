@@ -1,41 +1,23 @@
-"""What a machine is, in our words, and as QEMU's command line. Pure: nothing here touches the host.
+"""A machine as QEMU's command line. Pure: nothing here touches the host.
 
-The words are written to the machine's folder before QEMU starts, so that whoever comes later knows what runs.
 Source: QEMU 7.2 manual; what was measured about its sandbox and its ends is told in ``docs/guests.md``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from virtualserver.storage.kernel import Kernel
+from virtualserver.machines.spec import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "SPEC_VERSION",
-    "Disk",
-    "Files",
-    "Kernel",
-    "MachineSpec",
-    "NewerSpecError",
-    "Nic",
-    "SpecError",
-    "decode_spec",
-    "encode_spec",
-    "environment",
-    "qemu_arguments",
-    "wrapped",
-]
+    from virtualserver.machines.files import Files
+    from virtualserver.machines.spec import MachineSpec
 
-SPEC_VERSION: Final = 1
-"""The version of ``spec.json`` that this code writes."""
+__all__ = ["environment", "qemu_arguments", "wrapped"]
 
 SOCKET_PATH_LIMIT: Final = 107
 """Bytes that the path of a unix socket may have. Source: unix(7)."""
@@ -66,232 +48,6 @@ The /proc of whoever launches knows it by that one's number: here it is number 1
 else is; a container may refuse that, and the machine starts all the same. Other network namespaces must not live as
 long as the machine for being mounted here too.
 """
-
-
-class SpecError(Exception):
-    """A ``spec.json`` cannot be read; the message names the file and what to do."""
-
-
-class NewerSpecError(SpecError):
-    """A newer program wrote it."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Disk:
-    """One disk of a machine.
-
-    Attributes:
-        path: The file; readable, and unless read_only writable, by the machine's user.
-        format: How the file is to be read; never guessed from what a guest may have written.
-        name: What the disk is called in the machine's specification, unique in it.
-        read_only: True where the guest cannot write.
-        serial: The serial number that the guest sees; None: none.
-        ephemeral: True where each launch starts from `path` again and what the guest writes is lost with the machine.
-    """
-
-    path: Path
-    format: Literal["qcow2", "raw"]
-    name: str
-    read_only: bool = False
-    serial: str | None = None
-    ephemeral: bool = False
-
-    @property
-    def is_written(self) -> bool:
-        """Whether the guest's writes go to `path`."""
-        return not (self.read_only or self.ephemeral)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Nic:
-    """One network card.
-
-    Attributes:
-        device: The tap's name in the data plane.
-        mac: Six octets in lower case with colons.
-        mtu: What the guest is told by the card itself, in bytes; None: nothing, so that DHCP tells it.
-    """
-
-    device: str
-    mac: str
-    mtu: int | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class MachineSpec:
-    """All that QEMU is told about one machine.
-
-    Attributes:
-        identifier: Names the machine for ever, and its folders; whoever launches it chooses it.
-        name: ``namespace/name``, for people: in the process list and in logs.
-        cpus: 1 or more.
-        memory_bytes: A multiple of 1 KiB.
-        accelerator: ``kvm`` or ``tcg``, as `accelerator.probe` found.
-        user: The UID and GID that QEMU runs under, of no other machine; recorded before use.
-        disks: The first one boots.
-        nics: In the order in which the guest sees them.
-        kernel: Booted directly; None: the first disk boots.
-        seed: The NoCloud ISO that `seed.write_seed` wrote; None: none.
-        uefi: True: UEFI firmware; False: BIOS.
-        uuid: The SMBIOS UUID, lower case; None: QEMU's default.
-        serial: The SMBIOS serial number; None: none.
-        virtio_transitional: True: virtio devices also speak the protocol before version 1, for old guests.
-    """
-
-    identifier: str
-    name: str
-    cpus: int
-    memory_bytes: int
-    accelerator: Literal["kvm", "tcg"]
-    user: int
-    disks: tuple[Disk, ...] = ()
-    nics: tuple[Nic, ...] = ()
-    kernel: Kernel | None = None
-    seed: Path | None = None
-    uefi: bool = False
-    uuid: str | None = None
-    serial: str | None = None
-    virtio_transitional: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Files:
-    """Where a machine's files lie.
-
-    Attributes:
-        machine: Its folder among the installation's state: ``spec.json``, ``qemu.log``, what only this launch writes.
-        run: Its folder of sockets, which only its user may enter.
-    """
-
-    machine: Path
-    run: Path
-
-    @property
-    def spec(self) -> Path:
-        """What the machine is, written before the launch."""
-        return self.machine / "spec.json"
-
-    @property
-    def process(self) -> Path:
-        """Boot and process that run it, written by that process before it becomes QEMU."""
-        return self.machine / "process"
-
-    @property
-    def end(self) -> Path:
-        """How it ended."""
-        return self.machine / "end.json"
-
-    @property
-    def dismissed(self) -> Path:
-        """There while the machine's end is ours, whoever of us lives to see it."""
-        return self.machine / "dismissed"
-
-    @property
-    def frozen(self) -> Path:
-        """Why we stopped the guest's processors; there while they stand still."""
-        return self.machine / "frozen"
-
-    @property
-    def paused(self) -> Path:
-        """There while a user has the guest's processors stand still."""
-        return self.machine / "paused"
-
-    @property
-    def rebooting(self) -> Path:
-        """Until when a guest that powers off is started again, in seconds since the epoch."""
-        return self.machine / "rebooting"
-
-    @property
-    def lock(self) -> Path:
-        """Held by QEMU as long as it lives."""
-        return self.machine / "lock"
-
-    @property
-    def log(self) -> Path:
-        """What QEMU wrote to standard output and error."""
-        return self.machine / "qemu.log"
-
-    @property
-    def console_log(self) -> Path:
-        """The last of what the guest wrote to its first serial port; what came before is in `console_log_before`."""
-        return self.machine / "console.log"
-
-    @property
-    def console_log_before(self) -> Path:
-        """Where `logs.bound` moves the end of `console_log` when that has grown."""
-        return self.machine / "console.log.1"
-
-    @property
-    def logs(self) -> tuple[Path, ...]:
-        """All that is written about a launch, or by its guest, in lines."""
-        return self.log, self.console_log, self.console_log_before
-
-    @property
-    def uefi_variables(self) -> Path:
-        """The machine's copy of the UEFI variables."""
-        return self.machine / "uefi-variables.fd"
-
-    def overlay(self, disk: Disk) -> Path:
-        """Return where the writes to an ephemeral disk go."""
-        return self.machine / f"{disk.name}.qcow2"
-
-    @property
-    def pid(self) -> Path:
-        """QEMU's own PID file: it removes it unless it crashes."""
-        return self.run / "pid"
-
-    @property
-    def qmp(self) -> Path:
-        """The socket that controls QEMU; it serves one client at a time."""
-        return self.run / "qmp.sock"
-
-    @property
-    def console(self) -> Path:
-        """The socket of the first serial port."""
-        return self.run / "serial.sock"
-
-    @property
-    def vnc(self) -> Path:
-        """The socket of the graphical console."""
-        return self.run / "vnc.sock"
-
-
-def encode_spec(spec: MachineSpec) -> bytes:
-    """Return the content of ``spec.json``."""
-    return msgspec.json.format(
-        msgspec.json.encode({"formatVersion": SPEC_VERSION, "spec": spec}, enc_hook=str), indent=2
-    )
-
-
-def decode_spec(content: bytes, *, path: Path) -> MachineSpec:
-    """Read the content of ``spec.json``.
-
-    Args:
-        content: What the file holds.
-        path: Where it lies, for the error.
-
-    Raises:
-        SpecError: It is none.
-        NewerSpecError: A newer program wrote it.
-    """
-    try:
-        document = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        version = msgspec.json.decode(document["formatVersion"], type=int)
-        if version > SPEC_VERSION:
-            raise NewerSpecError(
-                f"{path}: formatVersion {version} is newer than this program, which knows {SPEC_VERSION}: "
-                "install the newer program again"
-            )
-        return msgspec.json.decode(document["spec"], type=MachineSpec, dec_hook=_decode_path)
-    except (msgspec.MsgspecError, KeyError) as error:
-        raise SpecError(f"{path}: no description of a machine ({error}): restore the file from a backup") from None
-
-
-def _decode_path(kind: type, value: object) -> object:
-    """Turn the text of a path into a path."""
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError(kind)
 
 
 def qemu_arguments(

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
     from pathlib import Path
 
-    from virtualserver.machines.launch import Files, MachineSpec
+    from virtualserver.machines.files import Files
+    from virtualserver.machines.spec import MachineSpec
 
 __all__ = ["CONSOLE_BYTES", "EndReason", "Ended", "Machine", "MachineState", "Running"]
 

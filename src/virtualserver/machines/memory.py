@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from virtualserver.machines.launch import MachineSpec
+    from virtualserver.machines.spec import MachineSpec
 
 __all__ = [
     "OVERHEAD_BYTES",

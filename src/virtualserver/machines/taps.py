@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from virtualserver.machines.launch import Nic
+    from virtualserver.machines.spec import Nic
 
 __all__ = ["deleted", "device_of", "numbers_of", "opened"]
 

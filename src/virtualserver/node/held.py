@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from virtualserver.fabric.desired.state import Address, Link
     from virtualserver.kube.objects import Key
-    from virtualserver.machines.launch import MachineSpec
     from virtualserver.machines.machine import Machine
     from virtualserver.machines.memory import Footprint
+    from virtualserver.machines.spec import MachineSpec
     from virtualserver.node.queues import Queues
 
 __all__ = ["Held", "key_of_machine"]

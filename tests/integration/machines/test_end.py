@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from virtualserver.machines.ends import Ended, Running
-from virtualserver.machines.launch import Files, MachineSpec
+from virtualserver.machines.files import Files
 from virtualserver.machines.machine import CONSOLE_BYTES, Machine
+from virtualserver.machines.spec import MachineSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -21,9 +21,11 @@ from harness import proc
 from harness.guest import image as guest_image
 from harness.guest.machines import Bench, a_bench, guest_of, no_tap
 from virtualserver.machines import cgroup, launch
+from virtualserver.machines.files import Files
 from virtualserver.machines.hypervisor import Disk, HypervisorError, Nic
 from virtualserver.machines.machine import Ended, EndReason, Machine, Running
 from virtualserver.machines.seed import write_seed
+from virtualserver.machines.spec import decode_spec, encode_spec
 from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:
@@ -106,14 +108,15 @@ async def test_a_machine_has_a_cgroup_of_its_own_which_goes_with_it(bench: Bench
 
 async def test_a_machine_outlives_a_killed_launcher_and_is_found_again(bench: Bench, tmp_path: Path) -> None:
     spec_file = tmp_path / "spec.json"
-    spec_file.write_bytes(launch.encode_spec(bench.spec()))
+    spec_file.write_bytes(encode_spec(bench.spec()))
     script = textwrap.dedent(
         f"""
         import asyncio, pathlib
-        from virtualserver.machines import hypervisor, launch
+        from virtualserver.machines import hypervisor
+        from virtualserver.machines.spec import decode_spec
         async def main():
             path = pathlib.Path({str(spec_file)!r})
-            spec = launch.decode_spec(path.read_bytes(), path=path)
+            spec = decode_spec(path.read_bytes(), path=path)
             folders = dict(machines=pathlib.Path({str(bench.machines)!r}), run=pathlib.Path({str(bench.run)!r}))
             machines = hypervisor.Hypervisor(installation={bench.installation!r}, **folders)
             machine = await machines.launch(spec, open_tap=None)
@@ -132,7 +135,7 @@ async def test_a_machine_outlives_a_killed_launcher_and_is_found_again(bench: Be
     found = await bench.hypervisor.adopt()
     assert list(found) == ["one"]
     assert (found["one"].pid, found["one"].state) == (pid, Running())
-    assert found["one"].spec == launch.decode_spec(spec_file.read_bytes(), path=spec_file)
+    assert found["one"].spec == decode_spec(spec_file.read_bytes(), path=spec_file)
     guest = await asyncio.to_thread(guest_of(found["one"]).wait_ready)
     assert await asyncio.to_thread(guest.run, "echo there") == "there"
 
@@ -319,7 +322,7 @@ async def test_two_machines_run_and_end_apart(bench: Bench) -> None:
 async def test_a_machine_of_an_earlier_boot_has_crashed_and_no_stranger_is_taken_for_it(bench: Bench) -> None:
     machine = await bench.launch()
     await machine.quit()
-    files = launch.Files(machine=bench.machines / "one", run=bench.run / "one")
+    files = Files(machine=bench.machines / "one", run=bench.run / "one")
     files.end.unlink()
     _, stat = files.process.read_text().splitlines()[:2]
     ours = Path("/proc/self/stat").read_text()
@@ -336,7 +339,7 @@ async def test_a_machine_of_an_earlier_boot_has_crashed_and_no_stranger_is_taken
 async def test_a_start_that_was_interrupted_before_qemu_is_found_as_such(bench: Bench) -> None:
     folder = bench.machines / "one"
     folder.mkdir(parents=True)
-    (folder / "spec.json").write_bytes(launch.encode_spec(bench.spec()))
+    (folder / "spec.json").write_bytes(encode_spec(bench.spec()))
     found = (await bench.hypervisor.adopt())["one"]
     assert found.state == Ended(EndReason.CRASH, "the start was interrupted before QEMU ran")
     assert (await bench.launch()).state == Running()

@@ -10,7 +10,7 @@ import pytest
 from virtualserver.host.process import Process
 from virtualserver.machines.end_record import EndRecord, last_lines
 from virtualserver.machines.ends import Ended, EndReason
-from virtualserver.machines.launch import Files
+from virtualserver.machines.files import Files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""The description of a machine, and QEMU's command line."""
+"""QEMU's command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from virtualserver.machines import launch
-from virtualserver.machines.launch import Disk, Files, Kernel, MachineSpec, Nic, SpecError
+from virtualserver.machines.files import Files
+from virtualserver.machines.spec import (
+    Disk,
+    Kernel,
+    MachineSpec,
+    Nic,
+    SpecError,
+)
 
 FILES = Files(machine=Path("/state/m/one"), run=Path("/run/m/one"))
 
@@ -28,33 +35,6 @@ def arguments_of(spec: MachineSpec, *, taps: tuple[int, ...] = ()) -> list[str]:
 
 def values_of(arguments: list[str], option: str) -> list[str]:
     return [value for name, value in itertools.pairwise(arguments) if name == option]
-
-
-def test_a_description_survives_the_file() -> None:
-    spec = a_spec(
-        disks=(Disk(path=Path("/d/root.qcow2"), format="qcow2", name="root", serial="abc", ephemeral=True),),
-        nics=(Nic(device="tap0", mac="02:00:00:00:00:01"),),
-        kernel=Kernel(Path("/i/kernel"), None, "console=ttyS0"),
-        seed=Path("/s/seed.iso"),
-        uuid="5d307ca9-b3ef-428c-8861-06e72d69f223",
-    )
-    assert launch.decode_spec(launch.encode_spec(spec), path=FILES.spec) == spec
-
-
-def test_a_description_says_the_version_of_its_format() -> None:
-    assert json.loads(launch.encode_spec(a_spec()))["formatVersion"] == launch.SPEC_VERSION
-
-
-def test_a_newer_description_is_refused_with_the_file_and_the_way_out() -> None:
-    content = json.dumps({"formatVersion": launch.SPEC_VERSION + 1, "spec": {"words": "of the future"}}).encode()
-    with pytest.raises(SpecError, match=r"/state/m/one/spec\.json: formatVersion 2 .* install the newer"):
-        launch.decode_spec(content, path=FILES.spec)
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"formatVersion": 1, "spec": {"identifier": 7}}'])
-def test_a_broken_description_is_refused_with_the_file(content: bytes) -> None:
-    with pytest.raises(SpecError, match=r"/state/m/one/spec\.json"):
-        launch.decode_spec(content, path=FILES.spec)
 
 
 def test_a_guest_that_powers_off_leaves_qemu_to_tell_it() -> None:

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from virtualserver.machines import memory
-from virtualserver.machines.launch import MachineSpec
 from virtualserver.machines.memory import OVERHEAD_BYTES, RESERVE_BYTES, Footprint
+from virtualserver.machines.spec import MachineSpec
 
 GIB = 1 << 30
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from virtualserver.machines import taps
-from virtualserver.machines.launch import Nic
+from virtualserver.machines.spec import Nic
 
 NICS = [Nic("vst-1", "02:00:00:00:00:01"), Nic("vst-2", "02:00:00:00:00:02")]
 

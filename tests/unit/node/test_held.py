@@ -6,8 +6,8 @@ import ipaddress
 from typing import TYPE_CHECKING, cast
 
 from virtualserver.fabric.desired.state import GuestLink, Resolver
-from virtualserver.machines.launch import MachineSpec
 from virtualserver.machines.memory import OVERHEAD_BYTES
+from virtualserver.machines.spec import MachineSpec
 from virtualserver.node.held import Held
 from virtualserver.node.queues import Queues
 

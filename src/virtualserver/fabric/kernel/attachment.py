@@ -11,6 +11,7 @@ from virtualserver.fabric.desired.state import CARRIED
 from virtualserver.fabric.kernel import answering, elements, neighbours, routing, ruleset, settings, uplinks
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.host_ports import HostPorts
+from virtualserver.fabric.kernel.host_ruleset import host_ports, host_rules
 from virtualserver.fabric.kernel.loaded import LoadedRules
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.netfilter import Netfilter, rules_of
@@ -334,9 +335,9 @@ class Attachment:
         """Make the host's part so; return what was not, in words."""
         made = settings.write(settings.of_host_end(self.device))
         with Rtnetlink() as kernel:
-            text = ruleset.host_rules(self.table, self.device, self.ranges, self.uplinks)
+            text = host_rules(self.table, self.device, self.ranges, self.uplinks)
             if self.ranges.host:
-                text += ruleset.host_ports(self.table, self.ranges, self.own, self._ports.known)
+                text += host_ports(self.table, self.ranges, self.own, self._ports.known)
             with Netfilter() as netfilter:
                 made += self._rules_in_host.ensure(netfilter, text, lambda: netfilter.rules([("inet", self.table)]))
             made += self._host_settings({*self.uplinks, *filter(None, [self.ranges.uplink])})

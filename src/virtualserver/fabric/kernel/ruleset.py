@@ -1,4 +1,4 @@
-"""The nftables rules of the namespace and of the host: one rule a purpose, whatever the number of guests; pure.
+"""The nftables rules of the namespace: one rule a purpose, whatever the number of guests; pure.
 
 What differs from guest to guest and from Service to Service stands in sets and maps, whose elements are entries of
 `virtualserver.fabric.desired.entries`; `virtualserver.fabric.kernel.elements` puts them there.
@@ -9,15 +9,13 @@ from __future__ import annotations
 from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.desired.names import LINK_PREFIX
-from virtualserver.fabric.desired.state import GATEWAY_PORTS, GATEWAYS, Address, Network, Ranges
+from virtualserver.fabric.desired.state import GATEWAY_PORTS, GATEWAYS, Network, Ranges
 from virtualserver.fabric.kernel import drops
-from virtualserver.fabric.kernel.settings import TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BOUNDED", "ETHERNET", "MARK", "TABLE", "TABLES", "host_ports", "host_rules", "namespace_rules"]
+__all__ = ["BOUNDED", "ETHERNET", "LEAST_PORT", "MARK", "TABLE", "TABLES", "VERSION", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
 """The name of the tables in the namespace, of the families inet, arp and bridge."""
@@ -28,7 +26,7 @@ TABLES: Final = (("inet", TABLE), ("arp", TABLE), ("bridge", TABLE))
 MARK: Final = 0x5653
 """What the guard lets pass bears this mark, and without it nothing is routed in the namespace."""
 
-_VERSION: Final = 4
+VERSION: Final = 4
 """The IP version of these rules; those of another are to stand beside them."""
 
 _LINK_LOCAL: Final = IPv4Network("169.254.0.0/16")
@@ -72,7 +70,7 @@ _FIT: Final = """\
 _HEADERS: Final = 40
 """Bytes of the headers of IP and TCP without options, which are not of a segment. Source: RFC 9293, 3.7.1."""
 
-_LEAST_PORT: Final = 1024
+LEAST_PORT: Final = 1024
 """The least port from which anybody leaves under an address that many share. A sender below 512 would be given one of
 511, the privileged ones, and one guest can hold all of them. Source: nf_nat_core.c."""
 
@@ -463,79 +461,6 @@ table bridge virtualserver {{
 }}
 """
 
-_HOST: Final = """\
-table inet {table} {{
-  ct timeout guests {{ protocol tcp; l3proto ip; policy = {{ {timeouts} }}; }}
-  chain from_guests {{ type filter hook prerouting priority -150; }}
-  chain from_guest {{ }}
-  chain own_source {{ }}
-  chain to_machine {{ }}
-  chain to_guest {{ }}
-  chain input {{ type filter hook input priority -10; }}
-  chain forward {{ type filter hook forward priority -10; }}
-  chain translate_source {{ type nat hook postrouting priority srcnat; }}
-}}
-flush table inet {table}
-table inet {table} {{
-  chain from_guests {{
-    # before any DNAT of the host's, so that no published port of the machine is a way around
-    iifname "{device}" goto from_guest
-  }}
-  chain from_guest {{
-    ip saddr {{ {sources} }} goto own_source
-    drop
-  }}
-  chain own_source {{
-    ct state established,related accept
-    # the machine's own table is to hold no flow of theirs longer than the namespace's does
-    ct state new meta l4proto tcp ct timeout set "guests"
-    fib daddr type unicast accept
-    drop
-  }}
-  chain input {{
-    iifname "{device}" goto to_machine
-  }}
-  chain to_machine {{
-    ct state established,related accept
-    drop
-  }}
-  chain forward {{
-    ct state established,related accept
-    oifname "{device}" goto to_guest
-  }}
-  chain to_guest {{
-    ct state new meta l4proto tcp ct timeout set "guests"
-    ip daddr {{ {pools} }} accept{called}
-    drop
-  }}
-  chain translate_source {{
-    ip saddr {node} oifname != "{links}" masquerade{masquerade}
-  }}
-}}
-"""
-
-_HOST_PORTS: Final = """\
-table inet {table} {{
-  # after the host's own, so that what another program leads elsewhere stays its
-  chain called {{ type nat hook prerouting priority -90; }}
-  chain called_by_machine {{ type nat hook output priority -90; }}
-}}
-flush chain inet {table} called
-flush chain inet {table} called_by_machine
-"""
-
-_HOST_PORTS_LEAD: Final = """\
-table inet {table} {{
-  # a published port of the machine's own address is the namespace's; no other port is touched
-  chain called {{
-    ip daddr {own} meta l4proto . th dport {{ {ports} }} dnat ip to {node}
-  }}
-  chain called_by_machine {{
-    ip daddr {own} meta l4proto . th dport {{ {ports} }} dnat ip to {node}
-  }}
-}}
-"""
-
 
 def namespace_rules(ranges: Ranges, machine: Iterable[Network], mtu: int) -> str:
     """Return the commands that make the namespace's sets and rules so; elements stay as they are.
@@ -546,14 +471,14 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network], mtu: int) -> str
         mtu: Of each link of the namespace.
     """
     own = [network for network in machine if isinstance(network, IPv4Network)]
-    own.append(IPv4Network(f"{ranges.host_end(_VERSION).ip}"))
+    own.append(IPv4Network(f"{ranges.host_end(VERSION).ip}"))
     return _NAMESPACE.format(
-        service=_set(network for network in ranges.service if network.version == _VERSION),
+        service=_set(network for network in ranges.service if network.version == VERSION),
         former="\n".join(f"add chain inet {TABLE} {name}\ndelete chain inet {TABLE} {name}" for name in _FORMER),
-        gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == _VERSION),
-        node=ranges.node_end(_VERSION).ip,
-        ports=f"{_LEAST_PORT}-{GATEWAY_PORTS - 1}",
-        guests=_listed(network for network in ranges.guest if network.version == _VERSION),
+        gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == VERSION),
+        node=ranges.node_end(VERSION).ip,
+        ports=f"{LEAST_PORT}-{GATEWAY_PORTS - 1}",
+        guests=_listed(network for network in ranges.guest if network.version == VERSION),
         closed=_listed(collapse_addresses([*own, _LINK_LOCAL])),
         mark=f"{MARK:#x}",
         fit=_FIT.format(segment=mtu - _HEADERS) if mtu < ETHERNET else "",
@@ -564,51 +489,6 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network], mtu: int) -> str
         mac=f"{drops.REASONS['mac']:#x}",
         **_BOUNDS,
     )
-
-
-def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) -> str:
-    """Return the commands that make the one table in the host so.
-
-    Args:
-        table: Its name.
-        device: The host's end of the veth pair.
-        ranges: The installation's networks.
-        uplinks: The links with a default route; there, pools that nobody beyond routes are masqueraded.
-    """
-    pools = ranges.pools(_VERSION)
-    names = ", ".join(f'"{name}"' for name in sorted(uplinks))
-    hidden = _listed(pool for pool in pools if pool not in ranges.routed)
-    leaves = f"ip saddr {{ {hidden} }} oifname {{ {names} }}"
-    low = f"\n    meta l4proto {{ tcp, udp }} {leaves} masquerade to :{_LEAST_PORT}-65535"
-    extra = f"{low}\n    {leaves} masquerade" if hidden and names else ""
-    node = ranges.node_end(_VERSION).ip
-    return _HOST.format(
-        table=table,
-        device=device,
-        sources=f"{node}, {_listed(pools)}",
-        pools=_listed(pools),
-        node=node,
-        masquerade=extra,
-        called=f"\n    ip daddr {node} ct status dnat accept" if ranges.host else "",
-        links=f"{LINK_PREFIX}*",
-        timeouts=_listed(f"{state} : {seconds}" for state, seconds in TIMEOUTS.items()),
-    )
-
-
-def host_ports(table: str, ranges: Ranges, own: Address | None, ports: Iterable[tuple[str, int]]) -> str:
-    """Return the commands, to follow `host_rules`, by which ports of the machine's own address lead to the namespace.
-
-    Args:
-        table: The name of the host's table.
-        ranges: The installation's networks.
-        own: The machine's own address; None: it has none, and nothing leads anywhere.
-        ports: Protocol, in lower case, and number of each.
-    """
-    listed = ", ".join(f"{protocol} . {port}" for protocol, port in sorted(ports))
-    text = _HOST_PORTS.format(table=table)
-    if own is None or not listed:
-        return text
-    return text + _HOST_PORTS_LEAD.format(table=table, own=own, ports=listed, node=ranges.node_end(_VERSION).ip)
 
 
 def _set(values: Iterable[object]) -> str:

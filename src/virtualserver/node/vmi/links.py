@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from virtualserver.api.mac import MacKey
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Manifest
-    from virtualserver.machines.launch import Nic
+    from virtualserver.machines.spec import Nic
     from virtualserver.node.allocation.addresses import Addresses
     from virtualserver.node.allocation.nics import Nics
     from virtualserver.node.queues import Queues

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from virtualserver.kube.cache import Cache
     from virtualserver.kube.objects import Manifest
     from virtualserver.machines.hypervisor import Hypervisor
-    from virtualserver.machines.launch import MachineSpec
     from virtualserver.machines.machine import Machine
+    from virtualserver.machines.spec import MachineSpec
     from virtualserver.node.held import Held
     from virtualserver.node.vmi.links import Links
     from virtualserver.node.vmi.preparation import Prepared

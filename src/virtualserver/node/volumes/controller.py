@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from virtualserver.controlplane.site import SiteFound
     from virtualserver.host.followed import Followed
     from virtualserver.kube.cache import Cache
-    from virtualserver.machines.launch import Disk
+    from virtualserver.machines.spec import Disk
     from virtualserver.node.held import Held
     from virtualserver.node.overseer import Overseer
     from virtualserver.node.queues import Queues

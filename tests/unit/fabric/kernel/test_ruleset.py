@@ -1,27 +1,15 @@
-"""The rules: their number does not depend on guests."""
+"""The rules of the namespace: their number does not depend on guests."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
-from virtualserver.fabric.kernel.ruleset import host_ports, host_rules, namespace_rules
+from virtualserver.fabric.kernel.ruleset import namespace_rules
 from virtualserver.installation import ranges
 
 RANGES = ranges.choose([])
-
-
-def test_pools_are_masqueraded_on_uplinks_unless_the_network_beyond_routes_them() -> None:
-    text = host_rules("vs-default", "vsh-0000a1", RANGES, ["eth0", "wlan0"])
-    masquerade = 'ip saddr { 198.18.0.0/24, 203.0.113.0/24 } oifname { "eth0", "wlan0" } masquerade'
-    assert masquerade in text
-    assert masquerade not in host_rules("vs-default", "vsh-0000a1", RANGES, [])
-    one = dataclasses.replace(RANGES, routed=(ip_network("203.0.113.0/24"),))
-    text = host_rules("vs-default", "vsh-0000a1", one, ["eth0", "wlan0"])
-    assert 'ip saddr { 198.18.0.0/24 } oifname { "eth0", "wlan0" } masquerade' in text
-    both = dataclasses.replace(RANGES, routed=(*one.routed, ip_network("198.18.0.0/24")))
-    assert "oifname {" not in host_rules("vs-default", "vsh-0000a1", both, ["eth0", "wlan0"])
 
 
 def test_no_set_is_of_intervals_which_do_not_stay_flat_but_where_clients_are_networks() -> None:
@@ -40,19 +28,6 @@ def test_the_machines_own_addresses_are_dropped_and_neighbouring_ones_are_one() 
         RANGES, [ip_network("192.0.2.8/32"), ip_network("192.0.2.9/32"), ip_network("192.0.2.255/32")], 1500
     )
     assert "ip daddr != { 169.254.0.0/16, 192.0.2.8/31, 192.0.2.255/32, 198.19.0.1/32 } accept" in text
-
-
-def test_ports_of_the_machines_own_address_are_one_rule_and_none_where_there_is_none() -> None:
-    ports = [("udp", 53), ("tcp", 443)]
-    own = ip_address("192.0.2.9")
-    on_host = ranges.choose([], is_public_host=True)
-    text = host_ports("vs-default", on_host, own, ports)
-    rule = "ip daddr 192.0.2.9 meta l4proto . th dport { tcp . 443, udp . 53 } dnat ip to 198.19.0.2"
-    assert text.count(rule) == 2, "clients' and the machine's own"
-    assert "dnat" not in host_ports("vs-default", on_host, None, ports)
-    assert "dnat" not in host_ports("vs-default", on_host, own, [])
-    assert "ip daddr 198.19.0.2 ct status dnat accept" in host_rules("vs-default", "vsh-0000a1", on_host, ["eth0"])
-    assert "ct status dnat" not in host_rules("vs-default", "vsh-0000a1", RANGES, ["eth0"])
 
 
 def test_the_rules_that_every_packet_meets_stay_few_and_segments_are_fitted_where_a_link_takes_less() -> None:

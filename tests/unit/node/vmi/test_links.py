@@ -14,7 +14,7 @@ from virtualserver.fabric.desired.state import DhcpLease, GuestLink, Ranges, Res
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.objects import controller_reference
-from virtualserver.machines.launch import Nic
+from virtualserver.machines.spec import Nic
 from virtualserver.node.allocation.addresses import Addresses
 from virtualserver.node.allocation.allocations import Allocations
 from virtualserver.node.allocation.nics import Nics

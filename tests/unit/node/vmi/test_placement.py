@@ -13,7 +13,7 @@ from virtualserver.fabric.refusals import Refused
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.machines.ends import Running
-from virtualserver.machines.launch import MachineSpec
+from virtualserver.machines.spec import MachineSpec
 from virtualserver.node.held import Held
 from virtualserver.node.queues import Queues
 from virtualserver.node.vmi.placement import Placement
