@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from virtualserver.node.allocation.allocations import Allocation
     from virtualserver.node.allocation.pools import Pool
 
-__all__ = ["Holding", "PoolUse", "uses"]
+__all__ = ["Holding", "PoolHoldings", "uses"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Holding:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class PoolUse:
+class PoolHoldings:
     """A pool of load balancer addresses, and what is held of it.
 
     Attributes:
@@ -64,11 +64,11 @@ class PoolUse:
         return self.size - self.used
 
 
-def uses(ranges: Ranges, allocations: Iterable[Allocation]) -> list[PoolUse]:
+def uses(ranges: Ranges, allocations: Iterable[Allocation]) -> list[PoolHoldings]:
     """Return the pools of an installation with who holds what of them, by name."""
     recorded = [one for one in allocations if one.is_balancer]
     return [
-        PoolUse(
+        PoolHoldings(
             name=pool.name,
             networks=pool.networks,
             size=sum(pool.size(family) for family in pool.families),

@@ -84,7 +84,7 @@ class Networking:
         for one in self._namespaces(namespace):
             yield views.site(site, one["metadata"]["name"])
 
-    def _uses(self) -> list[holdings.PoolUse]:
+    def _uses(self) -> list[holdings.PoolHoldings]:
         return holdings.uses(self._ranges, self._allocations.all())
 
     def _namespaces(self, namespace: str) -> list[Any]:

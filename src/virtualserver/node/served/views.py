@@ -14,7 +14,7 @@ from virtualserver.kube.objects import Resource
 from virtualserver.node.served.tables import Column, View
 
 if TYPE_CHECKING:
-    from virtualserver.node.allocation.holdings import Holding, PoolUse
+    from virtualserver.node.allocation.holdings import Holding, PoolHoldings
     from virtualserver.plan.sites.quotas import AddressQuota
     from virtualserver.plan.sites.site import Site
 
@@ -57,7 +57,7 @@ SITE: Final = "site"
 VIEWS: Final = (POOLS, NAMESPACE_POOLS, SITES)
 
 
-def pool(use: PoolUse) -> dict[str, Any]:
+def pool(use: PoolHoldings) -> dict[str, Any]:
     """Return a pool with every holder."""
     counts = collections.Counter(one.namespace for one in use.holdings)
     return POOLS.made(
@@ -66,7 +66,7 @@ def pool(use: PoolUse) -> dict[str, Any]:
     )
 
 
-def namespace_pool(use: PoolUse, namespace: str, quota: AddressQuota, *, is_opened: bool) -> dict[str, Any]:
+def namespace_pool(use: PoolHoldings, namespace: str, quota: AddressQuota, *, is_opened: bool) -> dict[str, Any]:
     """Return a pool as a namespace sees it.
 
     Args:
@@ -119,7 +119,7 @@ def site(found: Site, namespace: str) -> dict[str, Any]:
     )
 
 
-def _totals(use: PoolUse) -> dict[str, Any]:
+def _totals(use: PoolHoldings) -> dict[str, Any]:
     return {
         "families": [f"IPv{family}" for family in sorted({network.version for network in use.networks})],
         "networks": [*map(str, use.networks)],

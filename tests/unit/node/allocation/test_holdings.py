@@ -7,7 +7,7 @@ import ipaddress
 
 from virtualserver.fabric.desired.state import Ranges
 from virtualserver.node.allocation.allocations import Allocation, Claimant
-from virtualserver.node.allocation.holdings import Holding, PoolUse, uses
+from virtualserver.node.allocation.holdings import Holding, PoolHoldings, uses
 
 net = ipaddress.ip_network
 RANGES = Ranges(
@@ -25,7 +25,7 @@ def an_address(value: str, claimant: Claimant = WEB) -> Allocation:
     return Allocation(f"owner of {value}", "load-balancer/public/4", "address", value, claimant)
 
 
-def of(*recorded: Allocation, ranges: Ranges = RANGES) -> dict[str, PoolUse]:
+def of(*recorded: Allocation, ranges: Ranges = RANGES) -> dict[str, PoolHoldings]:
     return {use.name: use for use in uses(ranges, recorded)}
 
 

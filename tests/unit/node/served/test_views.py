@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from virtualserver.api import names
-from virtualserver.node.allocation.holdings import Holding, PoolUse
+from virtualserver.node.allocation.holdings import Holding, PoolHoldings
 from virtualserver.node.served import tables, views
 from virtualserver.plan.sites.quotas import AddressQuota
 from virtualserver.plan.sites.site import Site, Verb
 
-USE = PoolUse(
+USE = PoolHoldings(
     name="public",
     networks=(ipaddress.ip_network("203.0.113.0/29"),),
     size=6,
