@@ -216,6 +216,7 @@ REFUSED: list[tuple[str, str, str, Any]] = [
         for what in ("console", "console/log", "vnc")
     ],
     ("read who has which address", "GET", f"{NETWORK}/pools", None),
+    ("look at the way to another's server", "GET", NETWORK + "/namespaces/{victim}/virtualservers/wanted/path", None),
     ("read what another has", "GET", NETWORK + "/namespaces/{victim}/namespacepools", None),
     ("delete another's server", "DELETE", SERVERS.format("{victim}") + "/wanted", None),
     # What only the operator and the node write.

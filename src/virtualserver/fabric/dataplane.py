@@ -24,7 +24,7 @@ from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq
-from virtualserver.fabric.kernel import answering, devices, drops, probing, ruleset, taps, uplinks
+from virtualserver.fabric.kernel import answering, devices, drops, presence, probing, ruleset, taps, uplinks
 from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
@@ -256,7 +256,28 @@ class DataPlane:
         """Return what each guest has sent and got, and what was dropped of it, by the name of its tap."""
         if not self._namespace.exists():
             return {}
-        return await self._namespace.visit(lambda: drops.read(self._namespace.netfilter(), ruleset.TABLE))
+        async with self._lock:
+            return await self._namespace.visit(lambda: drops.read(self._namespace.netfilter(), ruleset.TABLE))
+
+    async def absent(self, owner: str, *, nic: str | None = None) -> frozenset[Entry]:
+        """Return what a Service asked for, or a NIC of a VMI, and the namespace has not at this moment.
+
+        Looked at are the elements of the rules' sets and maps, and taps. All that is missing is put back by `repairs`.
+        """
+        async with self._lock:
+            asked = self._ledger.of(_of_service(owner) if nic is None else _of_link(state.LinkKey(owner, nic)))
+            wanted = {entry: self._ledger.get(entry) or "" for entry in asked}
+            return await self._namespace.visit(lambda: presence.absent(self._namespace.netfilter(), wanted))
+
+    async def heard(self, link: state.GuestLink) -> dict[state.Address, str] | None:
+        """Ask a guest by ARP for its addresses, and return the hardware address of each that it answers for.
+
+        It takes a second at most.
+
+        Returns:
+            None where its tap is not there, or is down.
+        """
+        return await self._namespace.visit(lambda: probing.probe(link.device, link.addresses))
 
     async def supervise(self) -> None:
         """Run until cancelled: start dnsmasq again when it has died or somebody has stopped it, with back-off."""

@@ -55,6 +55,7 @@ from virtualserver.node.queues import Queues
 from virtualserver.node.reserve import Reserve
 from virtualserver.node.served import registration
 from virtualserver.node.served.networking import Networking
+from virtualserver.node.served.paths import Paths
 from virtualserver.node.served.subresources import Subresources
 from virtualserver.node.services.controller import ServiceController
 from virtualserver.node.sweep import Sweeper
@@ -172,7 +173,8 @@ class Agent:
         self._vms = VmController(client, cache, writer, queues, overseer)
         self._reserve = Reserve(held, state=installation.state)
         self._sweeper = Sweeper(cache, queues, held, addresses, services, volumes)
-        network = Networking(cache, allocations, networks, lambda: self._site.value.site)
+        paths = Paths(cache, held, services, dataplane)
+        network = Networking(cache, allocations, networks, lambda: self._site.value.site, paths)
         self._subresources = Subresources(
             client, cache, writer, held, dataplane.open_socket, network, pki=installation.pki
         )

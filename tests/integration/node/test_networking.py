@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.node_world import a_namespace, a_service
+from harness.manifests import a_virtual_server
+from harness.node_world import a_namespace, a_service, an_empty_machine
+from virtualserver.api.network_path import Element, LossPlace, NetworkPath, decode
+from virtualserver.kube.objects import controller_reference
+from virtualserver.plan.ownership import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,3 +77,37 @@ def test_nothing_is_written_there_and_nothing_watched(node: NodeWorld) -> None:
     assert "MethodNotAllowed" in refused(node, "delete", "pool", "public").replace(" ", "")
     assert "cannot be watched" in refused(node, "get", "--raw", f"{ROOT}/pools?watch=true")
     assert "NotFound" in refused(node, "get", "pool", "nothing")
+
+
+def test_the_way_to_a_server_says_where_packets_are_lost_to_whom_it_concerns(shop: NodeWorld) -> None:
+    """The guest is firmware that never asks for an address, so that all but it is as it should be."""
+    own = shop.namespace
+    shop.apply(a_virtual_server(name="web", namespace=own))
+    owner = controller_reference(VIRTUAL_SERVER, shop.get("vs", "web"))
+    path = f"/namespaces/{own}/virtualservers/web/path"
+
+    def look() -> NetworkPath:
+        return decode(read(shop, path, as_user="ada")["status"])
+
+    stopped = look()
+    assert stopped.loss is not None
+    assert (stopped.loss.place, stopped.guest.runs) == (LossPlace.MACHINE, False)
+    shop.delete("service", "web")
+    shop.apply(a_service("web-tcp", selects="web", ports=(("TCP", 22),)), an_empty_machine("web", owner=owner))
+    shop.wait_printable("web", "Running")
+    address = shop.address_of("web-tcp")
+
+    def leads_to_the_guest() -> NetworkPath | None:
+        seen = look()
+        ports = [port.element for one in seen.addresses if one.address == address for port in one.ports]
+        return seen if ports == [Element.OPEN] else None
+
+    seen = shop.eventually(leads_to_the_guest, what=lambda: str(look()))
+    assert seen is not None and seen.loss is not None
+    (card,) = seen.guest.cards
+    assert (seen.loss.place, card.whole, card.heard, card.lease) == (LossPlace.LEASE, True, "", "")
+    assert [one.kind for one in seen.addresses] == ["ports", "own"]
+    assert "Forbidden" in refused(shop, "get", "--raw", f"{ROOT}{path}", "--as=bob")
+    elsewhere = f"{ROOT}/namespaces/default/virtualservers/web/path"
+    assert "Forbidden" in refused(shop, "get", "--raw", elsewhere, "--as=ada")
+    assert "NotFound" in refused(shop, "get", "--raw", elsewhere)

@@ -17,7 +17,7 @@ from virtualserver.fabric.kernel.ruleset import TABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["SETS", "Set", "chains_again", "elements", "transaction"]
+__all__ = ["SETS", "Set", "chains_again", "elements", "question", "transaction"]
 
 
 class Set(NamedTuple):
@@ -84,6 +84,11 @@ def transaction(delta: Delta) -> list[str]:
 def chains_again(text: str) -> list[str]:
     """Return the commands that fill the chains which nft prints among our sets and maps anew, as they are."""
     return [*spreading.filled(_TABLE, {entry: value for entry, value in elements(text).items() if value})]
+
+
+def question(entry: Entry, value: str) -> str:
+    """Return the command by which one learns whether the elements of an entry, which has some, are there."""
+    return next(_commands("get", {entry: value}))
 
 
 def elements(text: str) -> dict[Entry, str]:

@@ -119,6 +119,10 @@ class Netfilter:
         """Return all tables in the words of ``nft -j list ruleset``."""
         return msgspec.json.decode(self._listed("list ruleset", _JSON) or b'{"nftables": []}', type=dict[str, Any])
 
+    def asked(self, question: str) -> str:
+        """Return what nft prints of elements that are asked for by name, ``""`` where one of them is not there."""
+        return self._listed(question, _STATELESS)
+
     def members(self, family: str, table: str, name: str) -> frozenset[str]:
         """Return the keys, each of one field, of a set whose elements are counted; none where there is no such set."""
         listed = self._listed(f"list set {family} {table} {name}", _JSON)

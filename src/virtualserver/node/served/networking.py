@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Ranges
     from virtualserver.kube.cache import Cache
     from virtualserver.node.allocation.allocations import Allocations
+    from virtualserver.node.served.paths import Paths
     from virtualserver.node.served.tables import View
     from virtualserver.plan.sites.site import Site
 
@@ -35,7 +36,9 @@ _ROOT: Final = f"/apis/{GROUP}/{VERSION}"
 class Networking:
     """Answers what is asked of addresses."""
 
-    def __init__(self, cache: Cache, allocations: Allocations, ranges: Ranges, site: Callable[[], Site]) -> None:
+    def __init__(
+        self, cache: Cache, allocations: Allocations, ranges: Ranges, site: Callable[[], Site], paths: Paths
+    ) -> None:
         """Name what it reads.
 
         Args:
@@ -43,15 +46,18 @@ class Networking:
             allocations: Who has what.
             ranges: The installation's networks.
             site: Returns what the administrator says of this place, as it holds now.
+            paths: Looks at the ways to servers.
         """
         self._cache = cache
         self._allocations = allocations
         self._ranges = ranges
         self._site = site
+        self._paths = paths
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Serve it."""
         router.add_get(_ROOT, _resources)
+        router.add_get(f"{_ROOT}/namespaces/{{namespace}}/{names.PLURAL}/{{name}}/path", self._paths.serve)
         found: Mapping[str, Callable[[str], Iterator[dict[str, Any]]]] = {
             views.POOLS.resource.plural: self._pools,
             views.NAMESPACE_POOLS.resource.plural: self._namespace_pools,
@@ -140,5 +146,7 @@ async def _resources(request: web.Request) -> web.Response:
         }
         for view in views.VIEWS
     ]
+    path = {"name": f"{names.PLURAL}/path", "singularName": "", "namespaced": True, "kind": "NetworkPath"}
+    resources.append({**path, "verbs": ["get"]})
     answer = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{GROUP}/{VERSION}"}
     return answers.content({**answer, "resources": resources})

@@ -212,6 +212,10 @@ class ServiceController:
                 return "its ports are being put in place"
         return ""
 
+    def applied(self, uid: str) -> ServiceRules | None:
+        """Return what of a Service is in the data plane, None where nothing is."""
+        return self._applied.get(uid)
+
     # The work -------------------------------------------------------------------------------------------------------
 
     async def _reconcile(self, key: Key) -> float | None:
