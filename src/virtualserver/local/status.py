@@ -15,10 +15,12 @@ from virtualserver.fabric import repairs
 from virtualserver.installation import ranges
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
+from virtualserver.kube.objects import key_of
 from virtualserver.local import inventory, listening
 from virtualserver.local.errors import MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.node.allocation import pools
+from virtualserver.plan.ownership import VIRTUAL_SERVER, living_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Network
     from virtualserver.fabric.repairs import RecordedRepair
     from virtualserver.installation.installation import Installation
+    from virtualserver.kube.objects import Key, Manifest, Resource
 
 __all__ = [
     "AcceleratorFound",
@@ -186,7 +189,7 @@ def of(installation: Installation) -> InstallationStatus:
         repairs=tuple(repairs.read(installation.fabric_run)),
         site_faults=site.faults(installation),
         servers=servers_of(servers),
-        holders=holders_of(services),
+        holders=holders_of(services, servers),
     )
 
 
@@ -207,21 +210,27 @@ def _server(server: dict[str, Any]) -> ServerFound:
     )
 
 
-def holders_of(services: Iterable[dict[str, Any]]) -> tuple[AddressHolder, ...]:
-    """Return whose the load balancer addresses are that Services show, in the order of the addresses; pure."""
+def holders_of(services: Iterable[Manifest], servers: Iterable[Manifest]) -> tuple[AddressHolder, ...]:
+    """Return whose the load balancer addresses are that Services show, in the order of the addresses; pure.
+
+    Args:
+        services: All Services.
+        servers: All VirtualServers, to which a Service belongs as the node judges it.
+    """
+    known = {key_of(server): server for server in servers}
+
+    def find(resource: Resource, key: Key) -> Manifest | None:
+        return known.get(key) if resource == VIRTUAL_SERVER else None
+
+    def words(manifest: Manifest | None) -> str:
+        return "/".join(key_of(manifest)) if manifest else ""
+
     found = [
-        AddressHolder(address, f"{service['metadata']['namespace']}/{service['metadata']['name']}", _server_of(service))
+        AddressHolder(address, words(service), words(living_owner(service, find)))
         for service in services
         for address in fields.load_balancer_addresses(service)
     ]
     return tuple(sorted(found, key=lambda one: (ipaddress.ip_address(one.address).packed, one.service)))
-
-
-def _server_of(service: dict[str, Any]) -> str:
-    """Return the VirtualServer that a Service was made for, ``""`` for none."""
-    owners = fields.items(service, "metadata", "ownerReferences")
-    names = (owner["name"] for owner in owners if owner.get("kind") == "VirtualServer")
-    return next((f"{service['metadata']['namespace']}/{name}" for name in names), "")
 
 
 def pools_of(installation: Installation, services: Iterable[dict[str, Any]]) -> tuple[PoolUse, ...]:

@@ -4,23 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from virtualserver.kube.objects import controller_reference
 from virtualserver.local.status import AddressHolder, ServerFound, holders_of, servers_of
+from virtualserver.plan.ownership import VIRTUAL_SERVER
+
+WEB: dict[str, Any] = {"metadata": {"namespace": "team", "name": "web", "uid": "1"}}
 
 
-def a_service(name: str, *addresses: str, server: str = "") -> dict[str, Any]:
-    owners = [{"kind": "VirtualServer", "name": server}] if server else []
+def a_service(name: str, *addresses: str, owner: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
-        "metadata": {"name": name, "namespace": "team", "ownerReferences": owners},
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "team", "ownerReferences": [owner] if owner else []},
         "status": {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}},
     }
 
 
 def test_whose_each_address_is_is_told_in_the_order_of_the_addresses() -> None:
-    services = [a_service("own", "203.0.113.10"), a_service("web-tcp", "203.0.113.9", server="web"), a_service("none")]
-    assert holders_of(services) == (
+    owner = controller_reference(VIRTUAL_SERVER, WEB)
+    services = [a_service("own", "203.0.113.10"), a_service("web-tcp", "203.0.113.9", owner=owner), a_service("none")]
+    assert holders_of(services, [WEB]) == (
         AddressHolder("203.0.113.9", "team/web-tcp", "team/web"),
         AddressHolder("203.0.113.10", "team/own", ""),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("web-tcp", {"controller": False}),
+        ("web-tcp", {"uid": "2"}),
+        ("web-tcp", {"name": "gone"}),
+        ("web-tcp", {"apiVersion": "example.com/v1"}),
+        ("mine", {}),
+    ],
+)
+def test_attack_a_service_that_only_says_whose_it_is_is_told_as_its_users_own(
+    name: str, changed: dict[str, Any]
+) -> None:
+    """A tenant who writes any reference to a server hid the Service from what an administrator sees of users' own."""
+    service = a_service(name, "203.0.113.9", owner=controller_reference(VIRTUAL_SERVER, WEB) | changed)
+    assert holders_of([service], [WEB]) == (AddressHolder("203.0.113.9", f"team/{name}", ""),)
 
 
 def test_servers_are_told_by_namespace_and_name_whatever_they_show_yet() -> None:
