@@ -1,5 +1,7 @@
 """Operator or node is killed after each of its writes in turn: what comes out is what an undisturbed life leaves.
 
+A write is one to the API, or one of the node's records of what it gave to whom (claims.sqlite).
+
 A life is: a server is created and deleted; and, of two servers that run, an address floats to the one, moves to the
 other, that one is put onto a VPC, comes onto it with its next start, and all of it is taken back.
 
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness import killed
 from harness.node_world import a_service
 from harness.virtualservers import a_manifest
 from virtualserver.api import names
@@ -56,6 +59,11 @@ def world(running_node: NodeWorld) -> Iterator[NodeWorld]:
     running_node.stop_node()
     yield running_node
     running_node.start_node()
+
+
+def recorded(world: NodeWorld) -> int:
+    """Return how often the node was killed after it had written down what it gives, or takes back."""
+    return world.log.count(killed.RECORD)
 
 
 class Lives:
@@ -238,9 +246,11 @@ def test_a_life_is_the_same_when_each_write_is_the_last_of_a_process(world: Node
         settled(world, nothing)
     for dying, other in (("operator", "node"), ("node", "operator")):
         with alive(world, other, killed=False):
+            before = recorded(world)
             with alive(world, dying, killed=True) as created:
                 world.apply(a_server(dying))
                 is_ready(world, dying)
+            given = recorded(world)
             with alive(world, dying, killed=False):
                 is_ready(world, dying)
                 settled(world, calm)
@@ -249,6 +259,9 @@ def test_a_life_is_the_same_when_each_write_is_the_last_of_a_process(world: Node
             with alive(world, dying, killed=False):
                 settled(world, nothing)
         assert created.deaths >= 2, f"the {dying} was to be killed after each of its writes"
+        if dying == "node":
+            assert given - before >= 5, "and after each record of what it gives"
+            assert recorded(world) > given, "and after it had recorded that they are free"
 
 
 def network(world: NodeWorld, name: str, **changed: Any) -> None:
@@ -317,12 +330,15 @@ def test_a_move_is_the_same_when_each_write_is_the_last_of_a_process(world: Node
     # The operator has no part in a start.
     for dying, other, life in (("operator", "node", [*whole[:3], (leaves, calm[0])]), ("node", "operator", whole)):
         with alive(world, other, killed=False), alive(world, dying, killed=True) as lives:
+            written = recorded(world)
             for step, expected in life:
                 before = lives.deaths
                 step(world)
                 settled(world, expected, count=by_name)
                 world.one_owner()
                 world.eventually(lambda n=before: lives.deaths > n, seconds=10, what=f"the {dying} to die of a write")
+            # Of the network card's MAC and tap; that they are free it records once nobody looks at the machine.
+            assert recorded(world) - written >= (2 if dying == "node" else 0)
     with alive(world, "node", killed=False), alive(world, "operator", killed=False):
         world.delete("service", "fip")
         world.delete("network-attachment-definitions", "blue")
