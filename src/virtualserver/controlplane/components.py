@@ -249,6 +249,8 @@ def _kube_apiserver(upstream: _Upstream, options: Options) -> Component:
             secure_port=port,
             tls_cert_file=pki / "server.crt",
             tls_private_key_file=pki / "server.key",
+            # Nobody listens there: a Service of a user gets them all the same, and they must not run out.
+            service_node_port_range="1-65535",
             service_cluster_ip_range=",".join(str(network) for network in options.service_ranges),
             encryption_provider_config=pki / "encryption.json",
             # So many requests are carried out at once, shared out by manifests/fairness.yaml: enough for a machine's

@@ -2,6 +2,9 @@
 
 A Service's own address (ClusterIP) comes from one network for all, which has 65,534. Once they are used up, nobody
 makes such a Service, or a server with ports.
+
+So it is with node ports: kube-apiserver gives one to each port of a user's LoadBalancer Service, though none leads
+anywhere here, from 65,535 for all; servers' own Services have none.
 """
 
 from __future__ import annotations
@@ -16,32 +19,36 @@ if TYPE_CHECKING:
 __all__ = ["SERVICES", "ensure"]
 
 SERVICES: Final = 2000
-"""So many Services may a namespace have that a user is added to and that has no quota of them yet."""
+"""So many Services, and node ports, may a namespace have that a user is added to and that has no quota of them yet."""
 _NAME: Final = "virtualserver-services"
+_NODE_PORTS: Final = "services.nodeports"
 _COUNTED: Final = frozenset({"services", "count/services"})
 
 
 def ensure(kubectl: Kubectl, namespace: str) -> None:
     """Give a namespace a quota of Services, unless one says how many it may have, and wait until it counts.
 
-    Until then kube-apiserver would refuse every Service of the namespace.
+    Until then kube-apiserver would refuse every Service of the namespace. The quota that an earlier version made gets
+    what it lacks, and keeps what an administrator made of it.
 
     Raises:
         LocalError: The API server refuses, or nothing counts within half a minute.
     """
-    quotas = kubectl.list("resourcequota", namespace=namespace)
-    if any(_COUNTED & fields.mapping(quota, "spec", "hard").keys() for quota in quotas):
+    found = {one["metadata"]["name"]: one for one in kubectl.list("resourcequota", namespace=namespace)}
+    hard = {name: fields.mapping(quota, "spec", "hard") for name, quota in found.items()}
+    own = hard.get(_NAME, {})
+    if _NODE_PORTS in own or any(_COUNTED & one.keys() for name, one in hard.items() if name != _NAME):
         return
+    wanted = {"services": str(SERVICES), _NODE_PORTS: str(SERVICES), **own}
     kubectl.apply(
         [
             {
                 "apiVersion": "v1",
                 "kind": "ResourceQuota",
                 "metadata": {"name": _NAME, "namespace": namespace},
-                "spec": {"hard": {"services": str(SERVICES)}},
+                "spec": {"hard": wanted},
             }
         ]
     )
-    kubectl.run(
-        "wait", f"resourcequota/{_NAME}", "-n", namespace, "--for=jsonpath={.status.used.services}", "--timeout=30s"
-    )
+    counted = r"--for=jsonpath={.status.used.services\.nodeports}"
+    kubectl.run("wait", f"resourcequota/{_NAME}", "-n", namespace, counted, "--timeout=30s")

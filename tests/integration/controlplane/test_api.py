@@ -99,6 +99,14 @@ def test_attack_an_object_of_so_many_keys_that_each_write_to_it_takes_seconds_is
     }
     assert "metadata.annotations: 257 keys, 256 are allowed" in written("create", A_SERVICE, 257)
     assert "spec.selector: 300 keys, 256 are allowed" in written("create", selecting, 1)
+    # Lists whose items have keys are the same to kube-apiserver.
+    ports = {**A_SERVICE, "spec": {"ports": [{"port": port, "name": f"p{port}"} for port in range(1, 258)]}}
+    assert "spec.ports: 257 items, 256 are allowed" in written("create", ports, 1)
+    run: dict[str, Any] = {"domain": {"devices": {"disks": [{"name": f"d{one}", "disk": {}} for one in range(257)]}}}
+    instance = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "spec": run}
+    machine = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "spec": {"template": {"spec": run}}}
+    assert "spec.domain.devices.disks: 257 items, 256 are allowed" in written("create", instance, 1)
+    assert "spec.template.spec.domain.devices.disks: 257 items" in written("create", machine, 1)
     # A server's machine has a few more than the server. Whatever has more already may have others, and fewer.
     assert "created" in written("create", disk, 300, "--as=virtualserver:operator")
     assert "metadata.annotations: 301 keys, 256 are allowed" in written("replace", disk, 301)

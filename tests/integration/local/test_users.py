@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
 
 SERVERS = "/apis/virtualservers.coreweave.com/v1alpha1/namespaces/{}/virtualservers"
+SMALL = '{"spec": {"hard": {"services": "1", "services.nodeports": "10"}}}'
 QUOTA = "virtualservers.coreweave.com/address-quota"
 
 
@@ -137,8 +138,9 @@ def test_attack_a_user_makes_so_many_services_and_no_more(
 ) -> None:
     services = f"/api/v1/namespaces/{namespace}/services"
 
-    def a_service(called: str) -> dict[str, Any]:
-        return {"metadata": {"name": called}, "spec": {"ports": [{"port": 80}]}}
+    def a_service(called: str, ports: int = 1, **spec: Any) -> dict[str, Any]:
+        numbered = [{"port": port, "name": f"p{port}"} for port in range(1, ports + 1)]
+        return {"metadata": {"name": called}, "spec": {"ports": numbered, **spec}}
 
     def quota(*arguments: str) -> str:
         return control_plane.kubectl(*arguments, "-n", namespace)
@@ -146,17 +148,35 @@ def test_attack_a_user_makes_so_many_services_and_no_more(
     with contextlib.closing(add(installation, name, namespace)) as ada:
         may(ada, services, what="the user's rights are in force")
         assert ada.status("POST", services, a_service("first")) == 201
-        assert quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}") == '{"services":"2k"}'
-        quota("patch", "resourcequota/virtualserver-services", "-p", '{"spec": {"hard": {"services": "1"}}}')
+        assert json.loads(quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}")) == {
+            "services": "2k",
+            "services.nodeports": "2k",
+        }
+        quota("patch", "resourcequota/virtualserver-services", "-p", SMALL)
         eventually(lambda: ada.status("POST", f"{services}?dryRun=All", a_service("more")) == 403)
         status, answer = ada.call("POST", services, a_service("more"))
         assert status == 403
         assert "exceeded quota: virtualserver-services" in answer["message"]
         assert ada.status("DELETE", f"/api/v1/namespaces/{namespace}/resourcequotas/virtualserver-services") == 403
+        # Each port of a LoadBalancer has a node port, of which there are so many for all.
+        quota("patch", "resourcequota/virtualserver-services", "-p", '{"spec": {"hard": {"services": "2"}}}')
+        eventually(lambda: ada.status("POST", f"{services}?dryRun=All", a_service("more")) == 201)
+        status, answer = ada.call("POST", services, a_service("more", 11, type="LoadBalancer"))
+        assert (status, "requested: services.nodeports=11" in answer["message"]) == (403, True), answer
 
     # What an administrator says stays, under whatever name.
     add(installation, name, namespace).close()
-    assert quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}") == '{"services":"1"}'
+    assert json.loads(quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}")) == {
+        "services": "2",
+        "services.nodeports": "10",
+    }
+    quota("delete", "resourcequota", "virtualserver-services")
+    quota("create", "quota", "virtualserver-services", "--hard=services=5")  # an earlier version's
+    add(installation, name, namespace).close()
+    assert json.loads(quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}")) == {
+        "services": "5",
+        "services.nodeports": "2k",
+    }
     quota("delete", "resourcequota", "virtualserver-services")
     quota("create", "quota", "own", "--hard=count/services=5")
     add(installation, name, namespace).close()

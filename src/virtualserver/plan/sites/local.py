@@ -123,7 +123,7 @@ class Local:
     def service_fields(self) -> dict[str, Any]:
         """Return the fields of a load balancer Service's ``spec`` that depend on who carries it out."""
         # externalTrafficPolicy stays Cluster: the client's own address is kept here anyway, and Local would take one of
-        # the 2,768 health check node ports for each Service.
+        # the node ports for each Service.
         return {"allocateLoadBalancerNodePorts": False}
 
     def allocated_pool(self, service: Manifest) -> str | None:
