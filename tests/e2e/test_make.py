@@ -215,6 +215,7 @@ def test_the_pages_for_newcomers_are_true(newcomer: Newcomer, first: subprocess.
 
     looked = "".join(copied(newcomer, first, block) for blocks in why.values() for block in blocks)
     assert re.search(r"8080/TCP +refused: nothing in the guest listens", looked)
+    assert re.search(r"lost +Port: the guest refuses: nothing in it listens", looked)
     assert "cloud-init" in looked and re.search(r"LISTEN .* 0\.0\.0\.0:80 ", looked)
     assert re.search(r"restart needed: .*spec.resources.memory", looked)
 

@@ -76,6 +76,25 @@ def test_show_tells_which_published_ports_answer(server: tuple[Product, str, boo
     assert f"running, address {_address(product, name)}" in page and "443/TCP" in page
 
 
+def test_path_loses_nothing_between_the_address_and_a_guest_that_answers(server: tuple[Product, str, bool]) -> None:
+    product, name, public = server
+    told = json.loads(product.vs("path", name, "-o", "json"))
+    assert told["loss"] is None
+    outside = [one for one in told["addresses"] if one["address"] == _address(product, name)]
+    assert {one["pool"] for one in outside} == {"public" if public else "private"}
+    ports = {
+        (port["port"], port["protocol"]): (port["element"], port["answer"]) for one in outside for port in one["ports"]
+    }
+    assert ports == {
+        (22, "TCP"): ("open", "answers"),
+        (443, "TCP"): ("open", "answers"),
+        (3389, "UDP"): ("open", "not asked"),
+    }
+    (card,) = told["guest"]["cards"]
+    assert card["heard"] == card["mac"] and card["lease"] and card["whole"]
+    assert "nowhere that this machine can see" in product.vs("path", name)
+
+
 def test_no_other_port_answers(server: tuple[Product, str, bool], client: Internet) -> None:
     product, name, _public = server
     address = _address(product, name)

@@ -23,6 +23,7 @@ from virtualserver.cli import (
     logs,
     metrics,
     output,
+    path,
     power,
     show,
     status,
@@ -79,6 +80,7 @@ vs.add_command(up.command)
 vs.add_command(down.command)
 vs.add_command(status.command)
 vs.add_command(show.command)
+vs.add_command(path.command)
 vs.add_command(console.console)
 vs.add_command(logs.command)
 vs.add_command(console.ssh)

@@ -42,6 +42,7 @@ def run(*arguments: str) -> int:
         "status",
         "stop",
         "show",
+        "path",
         "console",
         "logs",
         "ssh",
