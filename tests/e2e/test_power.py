@@ -180,11 +180,19 @@ def test_a_manifest_without_initialize_running_ends_stopped_and_can_be_started(p
 
 
 def test_a_guest_that_ignores_the_power_button_is_stopped_after_its_grace_period(product: Product) -> None:
-    product.apply(a_server("deaf", network=PRIVATE, terminationGracePeriodSeconds=3))
+    """And whoever is to have what it has waits for that, by name, and goes on by itself."""
+    network = {**PRIVATE, "macAddress": "02:00:00:00:0d:ea"}
+    product.apply(a_server("deaf", network=network, terminationGracePeriodSeconds=6))
     try:
         product.wait_ready("deaf")
         product.guest("deaf").run("for p in $(pidof acpid); do kill -9 $p; done")
-        _ask(product, "deaf", "stop")
-        product.wait_reason("deaf", "VirtualServerStopped", seconds=90)
-    finally:
         product.delete("vs", "deaf")
+        product.apply(a_server("heir", network=network, terminationGracePeriodSeconds=3))
+        waits = product.wait_reason("heir", "Stopping", seconds=15)
+        assert "deaf, which was deleted, has MAC address 02:00:00:00:0d:ea until" in waits["message"]
+        product.wait_ready("heir")
+        product.guest("heir").run("for p in $(pidof acpid); do kill -9 $p; done")
+        _ask(product, "heir", "stop")
+        product.wait_reason("heir", "VirtualServerStopped", seconds=90)
+    finally:
+        product.delete("vs", "deaf", "heir")

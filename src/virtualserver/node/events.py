@@ -14,6 +14,7 @@ from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.events import Event
+from virtualserver.node.waits import FORMER_GUEST_STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +51,7 @@ RULES_REFUSED: Final = "RulesRefused"
 NO_MACHINE: Final = "NoMachine"
 """Reason of a Service's PortsPublished: its selector matches no machine of its namespace."""
 
-_ORDINARY: Final = frozenset({"WaitingForAddress", "WaitingForSecret", "WaitingForVolumes"})
+_ORDINARY: Final = frozenset({FORMER_GUEST_STOPS, "WaitingForAddress", "WaitingForSecret", "WaitingForVolumes"})
 """Waits in the ordinary course of a start, which end by themselves."""
 
 

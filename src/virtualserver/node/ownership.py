@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["is_made_by", "living_owners", "look_for_owners", "owner_of", "server_of"]
+__all__ = ["is_leaving", "is_made_by", "living_owners", "look_for_owners", "owner_of", "server_of"]
 
 _OWNERS: Final = (VIRTUAL_SERVER, kinds.VIRTUAL_MACHINE, kinds.VIRTUAL_MACHINE_INSTANCE, kinds.SERVICE)
 """The kinds whose objects own something that is recorded."""
@@ -41,6 +41,12 @@ def server_of(cache: Cache, manifest: Manifest) -> str | None:
 def is_made_by(maker: Manifest, child: Manifest) -> bool:
     """Return whether this very object made another: it lives, the other names it, and has a name that it gives."""
     return living_owner(child, lambda _, key: maker if key == key_of(maker) else None) is not None
+
+
+def is_leaving(cache: Cache, manifest: Manifest) -> bool:
+    """Return whether an object is being deleted, or will be: the owner that it names is gone."""
+    is_orphan = claimed_owner(manifest) is not None and living_owner(manifest, cache.get) is None
+    return is_orphan or bool(manifest["metadata"].get("deletionTimestamp"))
 
 
 def living_owners(cache: Cache) -> set[str]:

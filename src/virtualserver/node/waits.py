@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
-__all__ = ["Wait"]
+__all__ = ["FORMER_GUEST_STOPS", "Wait"]
+
+FORMER_GUEST_STOPS: Final = "FormerGuestStops"
+"""Reason of a wait for what the guest of a deleted machine has until it has ended; the wait ends by itself."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

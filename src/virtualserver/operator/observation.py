@@ -194,11 +194,18 @@ def _images(cache: Cache) -> tuple[str, ...]:
 
 
 def _mac_holder(cache: Cache, server: VirtualServer, mac_key: MacKey) -> Key | None:
-    """Return which other server this server's MAC address belongs to, None where it is its own."""
+    """Return which other server this server's MAC address belongs to, None where it is its own.
+
+    One that is being deleted is not in the way: the node waits for its guest to end.
+    """
     itself = cache.get(VIRTUAL_SERVER, (server.namespace, server.name))
     address = _claimed(cache, itself, mac_key) if itself else None
     rivals = cache.by_index(VIRTUAL_SERVER, BY_MAC, address) if address else ()
-    claims = [_claim(cache, rival, address) for rival in rivals if _claimed(cache, rival, mac_key) == address]
+    claims = [
+        _claim(cache, rival, address)
+        for rival in rivals
+        if _claimed(cache, rival, mac_key) == address and not rival["metadata"].get("deletionTimestamp")
+    ]
     if len(claims) < 2:
         return None
     winner = mac.holder(claims)

@@ -30,6 +30,7 @@ __all__ = [
     "claim_name",
     "claimed_owner",
     "describe_owner",
+    "is_of_former",
     "is_ours",
     "kept_for",
     "labels",
@@ -191,11 +192,15 @@ def _mark_of(server: VirtualServer, disk: Manifest) -> str | None:
     return mark if tuple(mark.split("/")[:2]) == (server.namespace, server.name) else None
 
 
+def is_of_former(server: VirtualServer, manifest: Manifest) -> bool:
+    """Return whether an object that is not ours belongs to an earlier server of this name: it goes by itself."""
+    controller = controller_of(manifest) or {}
+    return (controller.get("kind"), controller.get("name")) == (names.KIND, server.name)
+
+
 def describe_owner(server: VirtualServer, manifest: Manifest) -> str:
     """Say whose an object is that is not ours, and when its name will be free; nobody is to delete a disk for it."""
     controller, is_disk = controller_of(manifest), manifest.get("kind") in ("DataVolume", "PersistentVolumeClaim")
-    if controller is not None and controller.get("kind") == names.KIND and controller.get("name") == server.name:
-        return "it belongs to the deleted VirtualServer of the same name, and this waits until it is gone"
     whose = (
         "it was not made for a VirtualServer that exists"
         if controller is None

@@ -133,7 +133,7 @@ def test_figures_that_change_are_no_news() -> None:
     assert events_of(INSTANCE, before, after) == []
 
 
-@pytest.mark.parametrize("reason", ["WaitingForAddress", "WaitingForVolumes", "WaitingForSecret"])
+@pytest.mark.parametrize("reason", ["FormerGuestStops", "WaitingForAddress", "WaitingForVolumes", "WaitingForSecret"])
 def test_what_passes_by_itself_is_not_told(reason: str) -> None:
     assert events_of(INSTANCE, with_status(), waiting(reason, "")) == []
 

@@ -18,6 +18,10 @@ def test_a_mac_address_belongs_to_the_older_server_until_it_is_gone() -> None:
     known.put(VIRTUAL_SERVER, younger)
     assert surroundings_of(known.cache, decode(younger), MAC_KEY, secrets={}).mac_holder == ("default", "older")
     assert surroundings_of(known.cache, decode(older), MAC_KEY, secrets={}).mac_holder is None
+    leaving = {**older, "metadata": {**older["metadata"], "deletionTimestamp": "2026-02-02T00:00:00Z"}}
+    known.put(VIRTUAL_SERVER, leaving)
+    assert surroundings_of(known.cache, decode(younger), MAC_KEY, secrets={}).mac_holder is None, "it goes by itself"
+    known.put(VIRTUAL_SERVER, older)
     assert ("default", "younger") in known.drop(VIRTUAL_SERVER, older)
     assert surroundings_of(known.cache, decode(younger), MAC_KEY, secrets={}).mac_holder is None
 

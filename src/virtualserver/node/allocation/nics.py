@@ -84,6 +84,10 @@ class Nics:
                 "choose another spec.network.macAddress, or leave it out",
             )
 
+    def holder_of_mac(self, mac: str) -> Allocation | None:
+        """Return whose a MAC is recorded to be, None for nobody's."""
+        return self._allocations.of_value("mac", mac)
+
     def owner_of_tap(self, device: str) -> str | None:
         """Return on whose behalf a tap was made, None where it is not recorded."""
         holder = self._allocations.of_value("tap", device)

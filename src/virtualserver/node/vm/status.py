@@ -11,6 +11,7 @@ from virtualserver.api import names
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of, is_true, with_conditions
 from virtualserver.node.objects import is_final
+from virtualserver.node.waits import FORMER_GUEST_STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,10 +80,15 @@ def _taken(foreign: Manifest) -> Mapping[str, Any]:
     """Return the condition that tells what a machine waits for whose VMI's name is taken."""
     name = foreign["metadata"]["name"]
     others = [one for one in foreign["metadata"].get("finalizers") or () if one != names.NODE_FINALIZER]
+    if foreign["metadata"].get("deletionTimestamp") and not others:
+        return {
+            "type": "Synchronized",
+            "status": "False",
+            "reason": FORMER_GUEST_STOPS,
+            "message": f"the guest of the former machine {name} still shuts down: this one starts when it has ended",
+        }
     if not foreign["metadata"].get("deletionTimestamp"):
-        told = "was not made for this machine: delete it"
-    elif not others:
-        told = "is of an earlier machine, whose guest still shuts down"
+        told = f"was not made for this machine: kubectl delete vmi {name} -n {foreign['metadata']['namespace']}"
     else:
         told = f"is of an earlier machine and is being deleted, which these finalizers hold up: {', '.join(others)}"
     return {

@@ -16,10 +16,10 @@ from virtualserver.kube.objects import key_of
 from virtualserver.node.allocation.allocations import Claimant
 from virtualserver.node.networks.definition import DEFAULT_MTU, DefinitionError, mtu_of
 from virtualserver.node.objects import addresses_of, attached_service
-from virtualserver.node.ownership import server_of
+from virtualserver.node.ownership import is_leaving, living_owners, server_of
 from virtualserver.node.services import balancing
 from virtualserver.node.vmi import macs, resolver
-from virtualserver.node.waits import Wait
+from virtualserver.node.waits import FORMER_GUEST_STOPS, Wait
 from virtualserver.plan.ownership import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ WAITING_FOR_NETWORK: Final = "WaitingForNetwork"
 NETWORK_NOT_SUPPORTED: Final = "NetworkNotSupported"
 """Reasons of a wait for a NetworkAttachmentDefinition: it is not there, or asks for what is not carried out."""
 
+_FORMER_SECONDS: Final = 1.0
+"""How often is looked whether a guest has ended that nothing asks for any more."""
 _EVERYBODY: Final = 1
 """The group of all guests where namespaces are open to each other."""
 _MOVE_SECONDS: Final = 0.2
@@ -236,10 +238,15 @@ class Links:
         mac = nic.mac or derived
         rival = None if self._nics.has_mac(owner, mac, vpc=nic.vpc) else macs.older_claim(self._cache, vmi, mac, owner)
         if rival is None:
+            holder = self._nics.holder_of_mac(mac)
+            if holder is not None and holder.owner not in {owner, *living_owners(self._cache)}:
+                return _of_former(mac, holder.named_to(claimant, "server"))
             return self._nics.mac(owner, mac, claimant, vpc=nic.vpc)
         namespace, name = key_of(rival)
         is_near = namespace == vmi["metadata"]["namespace"]
         whose = f"{rival['kind']} {name}" if is_near else "a server of another namespace"
+        if is_leaving(self._cache, rival):
+            return _of_former(mac, whose)
         return Wait(
             "MACAddressTaken", f"MAC address {mac} is in use by {whose}: choose another macAddress, or leave it out"
         )
@@ -289,6 +296,12 @@ class Links:
     def resolver(self, vmi: Manifest) -> Resolver:
         """Return what the guest of a VMI is to be told about names, as this host asks now."""
         return resolver.resolver_of(vmi["spec"], namespace=vmi["metadata"]["namespace"], host=resolv_conf.read())
+
+
+def _of_former(mac: str, whose: str) -> Wait:
+    """Return the wait for a MAC address whose owner goes, or is gone, and whose guest still ends."""
+    message = f"{whose}, which was deleted, has MAC address {mac} until its guest has ended: this goes on then"
+    return Wait(FORMER_GUEST_STOPS, message, retry_seconds=_FORMER_SECONDS)
 
 
 def group_of(namespace: str, *, is_closed: bool) -> int:

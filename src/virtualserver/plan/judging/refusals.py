@@ -69,6 +69,7 @@ def _out_of_range(situation: Situation) -> Iterator[Refusal]:
 
 def _taken(situation: Situation) -> Iterator[Refusal]:
     """Yield the names that are needed now and are somebody else's; without the machine's own nothing has a place."""
+    server = situation.server
     for child in (kind for stage in reversed(STAGES) for kind in stage):
         kind = child.resource.kind
         for name in child.names_needed(situation):
@@ -76,11 +77,16 @@ def _taken(situation: Situation) -> Iterator[Refusal]:
             if kind == "DataVolume" and in_the_way is None:
                 # Nothing may be cloned over a claim that stands where our disk's would.
                 in_the_way = situation.found.get("PersistentVolumeClaim", name)
-            if in_the_way is None or ownership.is_ours(situation.server, in_the_way):
+            if in_the_way is None or ownership.is_ours(server, in_the_way):
                 continue
-            owner = ownership.describe_owner(situation.server, in_the_way)
-            message = f"{in_the_way['kind']} {name} is needed and exists, but {owner}"
-            yield Refusal(child.taken, message, "" if kind == "VirtualMachine" else kind, name)
+            if ownership.is_of_former(server, in_the_way):
+                told = "is the deleted server's of this name: this goes on as soon as it is gone"
+                reason = Reason.TERMINATING
+            else:
+                told = f"is needed and exists, but {ownership.describe_owner(server, in_the_way)}"
+                reason = child.taken
+            message = f"{in_the_way['kind']} {name} {told}"
+            yield Refusal(reason, message, "" if kind == "VirtualMachine" else kind, name)
 
 
 def _shrunk(situation: Situation) -> Iterator[Refusal]:

@@ -84,6 +84,7 @@ class Local:
 
     reasons: Final[Mapping[str, Reason]] = {
         "WaitingForVolumes": Reason.PROVISIONING,
+        "FormerGuestStops": Reason.STOPPING,
         "InstanceRefused": Reason.ERROR,
         "GuestStandsStill": Reason.FAILED,
         "GuestCutOff": Reason.FAILED,

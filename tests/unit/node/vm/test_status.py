@@ -60,24 +60,30 @@ def test_one_word_says_how_it_is(vm: Any, vmi: Any, volume: Any, expected: str) 
     assert status(vm, vmi, volume=volume)["printableStatus"] == expected
 
 
+TAKEN = "InstanceNameTaken: VirtualMachineInstance one"
+
+
 @pytest.mark.parametrize(
     ("metadata", "told"),
     [
-        ({}, "was not made for this machine: delete it"),
+        (
+            {},
+            "InstanceNameTaken: VirtualMachineInstance one was not made for this machine: kubectl delete vmi one -n ns",
+        ),
         (
             {"deletionTimestamp": "x", "finalizers": [names.NODE_FINALIZER]},
-            "is of an earlier machine, whose guest still shuts down",
+            "FormerGuestStops: the guest of the former machine one still shuts down: this one starts when it has ended",
         ),
         (
             {"deletionTimestamp": "x", "finalizers": ["example.test/keep", names.NODE_FINALIZER]},
-            "is of an earlier machine and is being deleted, which these finalizers hold up: example.test/keep",
+            f"{TAKEN} is of an earlier machine and is being deleted, which these finalizers hold up: example.test/keep",
         ),
     ],
 )
 def test_an_instance_of_its_name_that_is_another_machines_is_told_while_it_shall_start(
     metadata: dict[str, Any], told: str
 ) -> None:
-    foreign = {"metadata": {"name": "one", **metadata}}
+    foreign = {"metadata": {"name": "one", "namespace": "ns", **metadata}}
 
     def conditions(vm: dict[str, Any]) -> dict[str, Any]:
         decision = decide(vm, None, now=NOW)
@@ -85,7 +91,7 @@ def test_an_instance_of_its_name_that_is_another_machines_is_told_while_it_shall
         return {one["type"]: one for one in found["conditions"]}
 
     failure = conditions(a_vm("Always"))["Failure"]
-    assert (failure["reason"], failure["message"]) == ("InstanceNameTaken", f"VirtualMachineInstance one {told}")
+    assert f"{failure['reason']}: {failure['message']}" == told
     assert "Failure" not in conditions(a_vm("Halted"))
 
 

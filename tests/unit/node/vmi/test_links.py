@@ -279,9 +279,21 @@ def test_once_attachments_are_recorded_no_status_tells_of_one(host: Host) -> Non
 
 def test_a_mac_of_another_server_is_waited_for(host: Host) -> None:
     assert isinstance(host.of("a", mac="02:00:00:00:00:09"), dict)
+    host.knows(VIRTUAL_SERVER, "one", "a")
     wait = host.of("b", mac="02:00:00:00:00:09")
     assert isinstance(wait, Wait)
     assert wait.reason == "MACAddressTaken"
+
+
+def test_a_mac_that_the_guest_of_a_deleted_server_still_has_is_free_by_itself(host: Host) -> None:
+    """Nobody has to choose another: kubectl replace --force of a server that takes its time to shut down."""
+    assert isinstance(host.of("a", mac="02:00:00:00:00:09"), dict)
+    wait = host.of("b", mac="02:00:00:00:00:09")
+    assert isinstance(wait, Wait) and wait.reason == "FormerGuestStops" and wait.retry_seconds == 1
+    told = "VirtualMachine ns/one, which was deleted, has MAC address 02:00:00:00:00:09 until its guest has ended"
+    assert told in wait.message
+    host.allocations.free(host.allocations.all())
+    assert isinstance(host.of("b", mac="02:00:00:00:00:09"), dict)
 
 
 def test_fault_11_guests_are_of_one_group_or_of_one_of_their_namespace() -> None:
@@ -316,7 +328,7 @@ def test_a_nic_on_a_vpc_has_a_mac_and_a_tap_by_the_vpc_whatever_its_place(host: 
     recorded = {one.purpose for one in host.allocations.all() if one.owner == "u"}
     assert recorded == {"user", "tap/b", "mac/b"}, "what it is on no more is free"
     again = host.on_vpcs("b", uid="made again")
-    assert isinstance(again, Wait) and again.reason == "MACAddressTaken", "as long as the one before is there"
+    assert isinstance(again, Wait) and again.reason == "FormerGuestStops", "as long as the one before is there"
     host.allocations.free(host.allocations.all())
     again = host.on_vpcs("b", uid="made again")
     assert isinstance(again, dict) and again["vpc-0"].mac == b.mac
