@@ -259,14 +259,33 @@ class DataPlane:
         async with self._lock:
             return await self._namespace.visit(lambda: drops.read(self._namespace.netfilter(), ruleset.TABLE))
 
-    async def absent(self, owner: str, *, nic: str | None = None) -> frozenset[Entry]:
-        """Return what a Service asked for, or a NIC of a VMI, and the namespace has not at this moment.
-
-        Looked at are the elements of the rules' sets and maps, and taps. All that is missing is put back by `repairs`.
-        """
+    async def dropped(self, devices: Collection[str]) -> dict[str, dict[str, int]]:
+        """Return how many packets of the guests behind some taps were dropped, by the reason; no other is looked at."""
         async with self._lock:
-            asked = self._ledger.of(_of_service(owner) if nic is None else _of_link(state.LinkKey(owner, nic)))
-            wanted = {entry: self._ledger.get(entry) or "" for entry in asked}
+            return await self._namespace.visit(
+                lambda: {
+                    device: one.dropped
+                    for device, one in drops.read(self._namespace.netfilter(), ruleset.TABLE, devices).items()
+                }
+            )
+
+    async def absent(self, services: Collection[str]) -> dict[str, frozenset[Entry]]:
+        """Return what each of some Services asked for, by its UID, and the namespace has not at this moment.
+
+        Looked at are the elements of the rules' sets and maps, and taps: the first few thousand of all that is asked
+        for. What is missing is put back by `repairs`.
+        """
+        found = await self._absent([_of_service(uid) for uid in services])
+        return dict(zip(services, found, strict=True))
+
+    async def absent_of_nic(self, owner: str, nic: str) -> frozenset[Entry]:
+        """Return the same of a NIC of a VMI."""
+        (found,) = await self._absent([_of_link(state.LinkKey(owner, nic))])
+        return found
+
+    async def _absent(self, owners: Collection[Owner]) -> list[frozenset[Entry]]:
+        async with self._lock:
+            wanted = [{one: self._ledger.get(one) or "" for one in self._ledger.of(owner)} for owner in owners]
             return await self._namespace.visit(lambda: presence.absent(self._namespace.netfilter(), wanted))
 
     async def heard(self, link: state.GuestLink) -> dict[state.Address, str] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from harness import fabric_world as world
+from harness.fabric_village import EVERYBODY, ethernet, ipv4, udp
 from virtualserver.api.network_path import Answer
 from virtualserver.fabric.desired import entries
 from virtualserver.fabric.desired.state import FloatingAddress, PublishedPort, ServiceRules
@@ -41,8 +43,8 @@ async def test_what_somebody_took_away_is_absent_and_nothing_else(
 ) -> None:
     await make_guest(plane, 2)
     await plane.set_service("web", EVERY_KIND)
-    assert await plane.absent("web") == frozenset()
-    assert await plane.absent("guest-2", nic="default") == frozenset()
+    assert await plane.absent(["web", "nobody"]) == {"web": frozenset(), "nobody": frozenset()}
+    assert await plane.absent_of_nic("guest-2", "default") == frozenset()
     for element in (
         "published { 203.0.113.5 . tcp . 80 }",
         "published_to { 203.0.113.5 . tcp . 81 . 192.0.2.0/24 }",
@@ -51,18 +53,34 @@ async def test_what_somebody_took_away_is_absent_and_nothing_else(
         'guard_ip { "tap-2" . 52:54:00:00:00:02 . 10.42.0.2 }',
     ):
         nft(f"delete element inet virtualserver {element}")
-    assert {(one.kind, one.key) for one in await plane.absent("web")} == {
+    assert {(one.kind, one.key) for one in (await plane.absent(["web"]))["web"]} == {
         (entries.PUBLISHED[4], "203.0.113.5 . tcp . 80"),
         (entries.PUBLISHED_TO[4], "203.0.113.5 . tcp . 81"),
         (entries.SPREAD[4], "203.0.113.5 . tcp . 82"),
         (entries.FLOATING_TO[4], "203.0.113.6"),
     }
-    assert {one.kind for one in await plane.absent("guest-2", nic="default")} == {entries.GUARD_IP[4]}
+    assert {one.kind for one in await plane.absent_of_nic("guest-2", "default")} == {entries.GUARD_IP[4]}
     nft("add element inet virtualserver published { 203.0.113.5 . tcp . 80 : 10.42.0.3 . 8080 }")
-    assert len(await plane.absent("web")) == 4, "what leads to another guest is not what was asked for"
+    assert len((await plane.absent(["web"]))["web"]) == 4, "what leads to another guest is not what was asked for"
     world.sh("nsenter", "--net=/run/netns/vs-t1", "ip", "link", "set", "tap-2", "down")
-    assert {one.kind for one in await plane.absent("guest-2", nic="default")} == {entries.GUARD_IP[4], entries.TAP}
-    assert await plane.absent("nobody") == frozenset()
+    assert {one.kind for one in await plane.absent_of_nic("guest-2", "default")} == {entries.GUARD_IP[4], entries.TAP}
+
+
+async def test_what_is_dropped_of_one_guest_is_told_without_a_look_at_others(
+    plane: DataPlane, make_guest: world.MakeGuest
+) -> None:
+    guest = await make_guest(plane, 2)
+    frame = ethernet(ipv4(udp(), source=str(OTHER), target=world.CLIENT_ADDRESS), target=EVERYBODY)
+    for _ in range(3):
+        guest.send(frame)
+
+    async def told() -> dict[str, dict[str, int]]:
+        return await plane.dropped(["tap-2", "nobody"])
+
+    while (await told())["tap-2"].get("address", 0) < 3:
+        await asyncio.sleep(0.01)
+    assert (await told())["tap-2"]["address"] == (await plane.traffic())["tap-2"].dropped["address"] == 3
+    assert (await told()).keys() == {"tap-2"}
 
 
 async def test_a_guest_is_heard_by_its_own_address_and_its_ports_say_what_they_do(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from virtualserver.fabric.kernel import statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
@@ -81,14 +81,20 @@ def chain_rules() -> str:
     )
 
 
-def read(netfilter: Netfilter, table: str) -> dict[str, Traffic]:
-    """Return what each tap's guest has sent and got, by the tap's name; called inside the namespace."""
+def read(netfilter: Netfilter, table: str, devices: Collection[str] | None = None) -> dict[str, Traffic]:
+    """Return what each tap's guest has sent and got, by the tap's name; called inside the namespace.
+
+    Args:
+        netfilter: Of the namespace.
+        table: The name of the rules' tables.
+        devices: The taps; None: all.
+    """
     counted: dict[str, dict[str, int]] = {}
     for family in ("inet", "arp", "bridge"):
         for (device, number), packets in netfilter.counts(family, table, _SET).items():
             counted.setdefault(device, {})[_NAMES.get(number, str(number))] = packets
     found: dict[str, Traffic] = {}
-    for device, said in statistics.of_taps().items():
+    for device, said in statistics.of_taps(devices).items():
         # Frames that are not for the gateway's card, VLAN tags among them; protocols that nobody here speaks.
         by_kernel = {"frame": said.other_host, "protocol": said.dropped, "ipv6": _discarded(device)}
         dropped = counted.get(device, {})

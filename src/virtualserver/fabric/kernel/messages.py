@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["attributes", "dump", "split"]
+__all__ = ["ask", "attribute", "attributes", "dump", "split"]
 
 _HEADER: Final = struct.Struct("=IHHII")
 _ATTRIBUTE: Final = struct.Struct("=HH")
+_REQUEST: Final = 0x1
 _REQUEST_DUMP: Final = 0x301
 _DONE: Final = 3
 _BUFFER: Final = 1 << 18
@@ -37,6 +38,26 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind & 0x3FFF, data[_ATTRIBUTE.size : length]
         data = data[length + -length % 4 :]
+
+
+def attribute(kind: int, content: bytes) -> bytes:
+    """Return an attribute as it is sent."""
+    length = _ATTRIBUTE.size + len(content)
+    return _ATTRIBUTE.pack(length, kind) + content + bytes(-length % 4)
+
+
+def ask(kind: int, about: bytes) -> bytes:
+    """Ask for one object in the calling thread's namespace, and return the body of the answer; empty: there is none.
+
+    Args:
+        kind: The request's type, such as ``RTM_GETLINK``.
+        about: The rest of it: the fixed part of its body, and attributes.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
+        kernel.send(_HEADER.pack(_HEADER.size + len(about), kind, _REQUEST, 1, 0) + about)
+        for answer, _, message in split(kernel.recv(_BUFFER)):
+            return message[_HEADER.size :] if answer > _DONE else b""
+    return b""
 
 
 def dump(kind: int, about: bytes) -> Iterator[bytes]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric.kernel.messages import attributes, dump
+from virtualserver.fabric.kernel.messages import ask, attribute, attributes, dump
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["Statistics", "of_taps"]
 
@@ -44,15 +47,25 @@ class Statistics:
     other_host: int
 
 
-def of_taps() -> dict[str, Statistics]:
-    """Return what has gone through each tap of the calling thread's namespace, by its name."""
+def of_taps(devices: Collection[str] | None = None) -> dict[str, Statistics]:
+    """Return what has gone through taps of the calling thread's namespace, by their names.
+
+    Args:
+        devices: Those that the kernel is asked for; None: all.
+    """
     found: dict[str, Statistics] = {}
-    for answer in dump(_GET_LINK, bytes(_ABOUT)):
+    for answer in dump(_GET_LINK, bytes(_ABOUT)) if devices is None else map(_link, devices):
         of_link = dict(attributes(answer[_ABOUT:]))
         kind = dict(attributes(of_link.get(_LINK_INFO, b""))).get(_KIND, b"")
         if kind.rstrip(b"\0") == b"tun" and _STATS64 in of_link:
             found[of_link[_NAME].rstrip(b"\0").decode()] = _statistics(of_link[_STATS64])
     return found
+
+
+def _link(device: str) -> bytes:
+    """Return what the kernel says of one link, nothing where there is none of the name."""
+    name = device.encode() + b"\0"
+    return ask(_GET_LINK, bytes(_ABOUT) + attribute(_NAME, name))
 
 
 def _statistics(counters: bytes) -> Statistics:

@@ -11,6 +11,7 @@ import asyncio
 import collections
 import dataclasses
 import functools
+import itertools
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +47,8 @@ __all__ = ["Paths"]
 
 _MOST_OF_A_NAMESPACE: Final = 8
 """So many servers of a namespace are looked at at once."""
+_MOST_SERVICES: Final = 32
+"""So many of the Services that lead to one guest are looked at."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,21 +153,24 @@ class Paths:
         )
 
     def _services_of(self, server: Manifest, vmi: Manifest | None) -> list[Manifest]:
-        """Return the Services by which a server is reached: its own, those that lead to its guest, and claimed ones."""
+        """Return the Services by which a server is reached: its own, then those that lead to its guest, or are claimed.
+
+        No more than a look has the time for.
+        """
         uid = server["metadata"]["uid"]
         owned = self._cache.by_index(kinds.SERVICE, "owner", uid)
         keys = [key_of(one) for one in owned if server_of(self._cache, one) == uid]
         keys += relations.services_of(self._cache, vmi) if vmi is not None else floating.claimed_by(self._cache, uid)
-        found = (self._cache.get(kinds.SERVICE, key) for key in dict.fromkeys(sorted(keys)))
-        return [one for one in found if one is not None and self._concerns(one, server, vmi)]
+        found = (self._cache.get(kinds.SERVICE, key) for key in dict.fromkeys(keys))
+        concerning = (one for one in found if one is not None and self._concerns(one, server, vmi))
+        return sorted(itertools.islice(concerning, _MOST_SERVICES), key=key_of)
 
     def _concerns(self, service: Manifest, server: Manifest, vmi: Manifest | None) -> bool:
         """Return whether a Service is the server's own, is claimed by it, or leads to its guest and no other's."""
         uid = server["metadata"]["uid"]
         if server_of(self._cache, service) == uid or self._is_claimed(service, server):
             return True
-        members = relations.members_of(self._cache, service) if vmi is not None else []
-        return any(one["metadata"]["uid"] == vmi["metadata"]["uid"] for one in members if vmi is not None)
+        return vmi is not None and relations.leads_to(self._cache, service, vmi)
 
     def _is_claimed(self, service: Manifest, server: Manifest) -> bool:
         addresses = fields.load_balancer_addresses(service)
@@ -177,25 +183,23 @@ class Paths:
         """Look at the kernel and at the guest."""
         whom = losses.Server(*key_of(server))
         saw = seen.machine_seen(self._cache.get(kinds.VIRTUAL_MACHINE, key_of(server)), vmi, machine)
-        absent = {
-            uid: await self._dataplane.absent(uid) for uid in (service["metadata"]["uid"] for service in services)
-        }
+        absent = await self._dataplane.absent([service["metadata"]["uid"] for service in services])
         if vmi is None or not saw.runs:
             return _Sight(whom, saw, None, (), {}, absent), ()
         uid = vmi["metadata"]["uid"]
         link = self._held.cluster_link(uid)
-        before = await self._dataplane.traffic()
+        taps = [one.device for one in self._held.links_of(uid).values()]
+        before = await self._dataplane.dropped(taps)
         replies, heard = dict[int, Answer](), dict["state.Address", str]()
         if link is not None and not saw.paused:
             replies, heard = await self._ask(link, _tcp_targets(services))
-        after = await self._dataplane.traffic()
+        after = await self._dataplane.dropped(taps)
         card = None
         if link is not None:
-            was, now = (one[link.device].dropped if link.device in one else {} for one in (before, after))
+            was, now = (one.get(link.device, {}) for one in (before, after))
             grown = {reason: more for reason, packets in now.items() if (more := packets - was.get(reason, 0)) > 0}
             card = await self._card_seen(vmi, link, heard, grown)
-        dropped = {device: one.dropped for device, one in after.items()}
-        cards = [one async for one in self._cards(whom, vmi, saw, card, dropped)]
+        cards = [one async for one in self._cards(whom, vmi, saw, card, after)]
         own = link.addresses if link is not None else ()
         return _Sight(whom, saw, card, own, replies, absent), tuple(cards)
 
@@ -211,7 +215,7 @@ class Paths:
     ) -> losses.CardSeen:
         uid = vmi["metadata"]["uid"]
         nic = next((nic for nic, one in self._held.links_of(uid).items() if one is link), CLUSTER_NIC)
-        missing = await self._dataplane.absent(uid, nic=nic)
+        missing = await self._dataplane.absent_of_nic(uid, nic)
         return losses.CardSeen(
             mac=link.mac,
             refused=self._dataplane.why_left_out(uid, nic=nic) or self._dataplane.cut_off(link.device),
@@ -250,7 +254,7 @@ class Paths:
                 yield dataclasses.replace(card, whole=whole, heard=cluster.heard, loss=loss)
             else:
                 refused = self._dataplane.why_left_out(uid, nic=nic) or self._dataplane.cut_off(link.device)
-                missing = tuple(sorted({one.kind for one in await self._dataplane.absent(uid, nic=nic)}))
+                missing = tuple(sorted({one.kind for one in await self._dataplane.absent_of_nic(uid, nic)}))
                 whole = not refused and not missing
                 yield dataclasses.replace(card, whole=whole, loss=losses.of_vpc_card(whom, refused, missing))
 
@@ -304,9 +308,10 @@ class Paths:
         on_host = pool in self._dataplane.ranges.host
         fronts = self._dataplane.called_by_host if on_host else tuple(ip_address(one) for one in (text,) if one)
         rules, absent = self._services.applied(uid), sight.absent.get(uid, frozenset())
-        for port in fields.items(service, "spec", "ports"):
+        ports = fields.items(service, "spec", "ports")
+        elements = seen.elements_of(rules, absent, fronts=fronts, ports=ports, own=sight.own)
+        for port, element in zip(ports, elements, strict=True):
             protocol, target = str(port.get("protocol") or "TCP"), seen.target_of(port)
-            element = seen.element_of(rules, absent, fronts=fronts, port=port, own=sight.own)
             answer = sight.answers.get(target, Answer.NOT_ASKED) if protocol == "TCP" else Answer.NOT_ASKED
             loss = losses.of_port(sight.server, saw, sight.machine, sight.card, element, answer)
             yield PortPath(int(port["port"]), protocol, target, element, answer, loss)

@@ -16,14 +16,14 @@ from virtualserver.node.served.losses import MachineSeen, ServiceSeen
 from virtualserver.node.services import source_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from virtualserver.fabric.desired.ledger import Entry
     from virtualserver.fabric.desired.state import Address, ServiceRules
     from virtualserver.kube.objects import Manifest
     from virtualserver.machines.ends import MachineState
 
-__all__ = ["element_of", "floating_element_of", "machine_seen", "service_seen", "sources_of", "target_of"]
+__all__ = ["elements_of", "floating_element_of", "machine_seen", "service_seen", "sources_of", "target_of"]
 
 _NOT_CARRIED: Final = (RULES_REFUSED, "NamedTargetPort")
 """Reasons in a Service's `names.PORTS_PUBLISHED` for which packets do not come through."""
@@ -80,42 +80,41 @@ def target_of(port: Manifest) -> int:
     return target if isinstance(target, int) else 0
 
 
-def element_of(
+def elements_of(
     rules: ServiceRules | None,
     absent: Collection[Entry],
     *,
     fronts: Collection[Address],
-    port: Manifest,
+    ports: Iterable[Manifest],
     own: Collection[Address],
-) -> Element:
-    """Return what the kernel's map has of a port of a Service.
+) -> list[Element]:
+    """Return what the kernel's map has of each port of a Service.
 
     Args:
         rules: What of the Service is in the data plane; None: nothing.
         absent: Entries of it that the kernel does not have.
-        fronts: Where the port is called.
-        port: Of the Service's ``spec.ports``.
+        fronts: Where the ports are called.
+        ports: The Service's ``spec.ports``.
         own: The guest's addresses.
     """
-    if rules is None:
-        return Element.NONE
-    number, protocol = port["port"], port.get("protocol", "TCP")
     missing = {entry.key for entry in absent if entry.kind in _OF_PORTS}
-    if any(f"{front} . {protocol.lower()} . {number}" in missing for front in fronts):
-        return Element.MISSING
-    open_to = [
-        one.target for one in rules.ports if one.address in fronts and (one.protocol, one.port) == (protocol, number)
-    ]
-    if open_to:
-        return Element.OPEN if any(target in own for target in open_to) else Element.OTHERS
-    withheld = any(one.address in fronts and (one.protocol, one.port) == (protocol, number) for one in rules.withheld)
-    return Element.WITHHELD if withheld else Element.NONE
+    found: dict[tuple[str, int], Element] = {}
+    for one in rules.withheld if rules is not None else ():
+        if one.address in fronts:
+            found[one.protocol, one.port] = Element.WITHHELD
+    for one in rules.ports if rules is not None else ():
+        if one.address in fronts and found.get((one.protocol, one.port)) is not Element.OPEN:
+            found[one.protocol, one.port] = Element.OPEN if one.target in own else Element.OTHERS
+    for protocol, port in found:
+        if any(f"{front} . {protocol.lower()} . {port}" in missing for front in fronts):
+            found[protocol, port] = Element.MISSING
+    return [found.get((port.get("protocol", "TCP"), port["port"]), Element.NONE) for port in ports]
 
 
 def floating_element_of(
     rules: ServiceRules | None, absent: Collection[Entry], *, address: Address, own: Collection[Address]
 ) -> Element:
-    """Return what the kernel's map has of a floating address; arguments as for `element_of`."""
+    """Return what the kernel's map has of a floating address; arguments as for `elements_of`."""
     floats = rules is not None and any(one.address == address and one.target in own for one in rules.floating)
     if not floats:
         return Element.NONE

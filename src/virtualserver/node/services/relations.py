@@ -26,6 +26,7 @@ __all__ = [
     "addresses_on",
     "attached_addresses",
     "is_attached",
+    "leads_to",
     "matches_nobody",
     "members_of",
     "namespace_of_users",
@@ -70,20 +71,30 @@ def matches_nobody(cache: Cache, service: Manifest) -> bool:
 
 
 def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
-    """Return the VMIs that a Service sends traffic to.
+    """Return the VMIs that a Service sends traffic to, as `leads_to` has it."""
+    if not _selects_machines(service):
+        return []
+    vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
+    return [vmi for vmi in vmis if leads_to(cache, service, vmi)]
+
+
+def leads_to(cache: Cache, service: Manifest, vmi: Manifest) -> bool:
+    """Return whether a Service sends traffic to a VMI of its namespace.
 
     A Service that says that it belongs to a VirtualServer leads to that server's machine only, and to nobody before the
     server is known to live: anybody may give another machine its labels. Any other leads to whom it selects, but for
     one of type ExternalName, which is about another name.
     """
-    if not fields.mapping(service, "spec", "selector") or service["spec"].get("type") == "ExternalName":
-        return []
-    vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
-    selected = [vmi for vmi in vmis if labels.selects(service, _labels(cache, vmi))]
+    if not _selects_machines(service) or not labels.selects(service, _labels(cache, vmi)):
+        return False
     if claimed_owner(service) is None:
-        return selected
+        return True
     server = server_of(cache, service)
-    return [vmi for vmi in selected if server is not None and server_of(cache, vmi) == server]
+    return server is not None and server_of(cache, vmi) == server
+
+
+def _selects_machines(service: Manifest) -> bool:
+    return bool(fields.mapping(service, "spec", "selector")) and service["spec"].get("type") != "ExternalName"
 
 
 def addresses_on(held: Held, vmi: Manifest) -> tuple[Address, ...]:

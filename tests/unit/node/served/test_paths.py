@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +25,6 @@ from virtualserver.fabric.desired.state import (
     ServiceRules,
     VpcLink,
 )
-from virtualserver.fabric.kernel.drops import Traffic
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.objects import controller_reference
@@ -64,7 +64,7 @@ class Host:
         self.rules: dict[str, ServiceRules] = {}
         self.missing: dict[str, frozenset[Entry]] = {}
         self.heard_of: dict[Address, str] = {ip_address(OWN): MAC}
-        self.dropped: list[dict[str, int]] = [{}, {}]
+        self.drops: list[dict[str, int]] = []
         self.bounded = False
         self.looks = 0
         self.ranges = Ranges({}, {}, (), (), ())
@@ -97,8 +97,11 @@ class Host:
     def open_socket(self, version: int, kind: int = 0) -> Any:
         raise AssertionError("the test has its own way to ask")
 
-    async def absent(self, owner: str, *, nic: str | None = None) -> frozenset[Entry]:
-        return self.missing.get(owner if nic is None else nic, frozenset())
+    async def absent(self, services: Collection[str]) -> dict[str, frozenset[Entry]]:
+        return {uid: self.missing.get(uid, frozenset()) for uid in services}
+
+    async def absent_of_nic(self, owner: str, nic: str) -> frozenset[Entry]:
+        return self.missing.get(nic, frozenset())
 
     async def leases(self) -> dict[str, DhcpLease]:
         return {MAC: DhcpLease(MAC, ip_address(OWN), 1_000_000_000.0)}
@@ -107,8 +110,8 @@ class Host:
         self.looks += 1
         return {one: self.heard_of[one] for one in link.addresses if one in self.heard_of}
 
-    async def traffic(self) -> dict[str, Traffic]:
-        return {"tap-2": Traffic(0, 0, 0, 0, self.dropped.pop(0) if self.dropped else {})}
+    async def dropped(self, devices: Collection[str]) -> dict[str, dict[str, int]]:
+        return {"tap-2": self.drops.pop(0) if self.drops else {}}
 
 
 class Shop:
@@ -255,7 +258,7 @@ async def test_a_paused_guest_is_asked_nothing(shop: Shop) -> None:
 async def test_what_is_dropped_of_a_guest_while_it_is_asked_is_why_it_is_not_heard(shop: Shop) -> None:
     shop.add_service("web-tcp")
     shop.answer, shop.host.heard_of = asking.Answer.UNREACHABLE, {}
-    shop.host.dropped = [{"mac": 3, "arp": 1}, {"mac": 5, "arp": 1}]
+    shop.host.drops = [{"mac": 3, "arp": 1}, {"mac": 5, "arp": 1}]
     found = await shop.look()
     assert lost(found) == "Guard"
     assert "mac (2)" in found["loss"]["message"] and "arp" not in found["loss"]["message"]
@@ -334,6 +337,17 @@ async def test_attack_a_machine_that_says_it_is_a_servers_is_not_asked_for_it(sh
     assert shop.asked == []
 
 
+async def test_attack_thousands_of_services_that_lead_to_one_guest_cost_a_look_at_some(shop: Shop) -> None:
+    for number in range(3000):
+        shop.add_service(f"s{number}")
+    shop.add_service("web-tcp", owner=shop.cache.get(VIRTUAL_SERVER, ("shop", "web")))
+    began = time.monotonic()
+    found = await shop.look()
+    assert time.monotonic() - began < 1
+    services = [one["service"] for one in found["addresses"] if one["service"]]
+    assert len(services) == 32 and "web-tcp" in services, "its own are looked at first"
+
+
 async def test_a_service_of_another_server_is_not_this_ones(shop: Shop) -> None:
     other = shop.add_server("other", runs=False)
     shop.add_service("other-tcp", owner=other)
@@ -369,10 +383,10 @@ async def test_a_server_that_is_not_there_and_a_kernel_that_does_not_answer_are_
     with pytest.raises(web.HTTPNotFound):
         await shop.look("nobody")
 
-    async def refuses() -> dict[str, Traffic]:
+    async def refuses(_: Collection[str]) -> None:
         raise OSError(errno.ENOENT, "no such namespace")
 
-    monkeypatch.setattr(shop.host, "traffic", refuses)
+    monkeypatch.setattr(shop.host, "dropped", refuses)
     with pytest.raises(web.HTTPServiceUnavailable) as failure:
         await shop.look()
     assert "no such namespace" in (failure.value.text or "")

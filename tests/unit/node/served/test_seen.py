@@ -98,7 +98,7 @@ def test_a_port_leads_to_a_number_of_the_guest() -> None:
     ],
 )
 def test_what_the_map_has_of_a_port(rules: ServiceRules | None, element: Element) -> None:
-    assert seen.element_of(rules, (), fronts=(FRONT,), port=PORT, own=(OWN,)) is element
+    assert seen.elements_of(rules, (), fronts=(FRONT,), ports=[PORT], own=(OWN,)) == [element]
 
 
 @pytest.mark.parametrize("clients", [None, (ip_network("192.0.2.0/24"),)])
@@ -106,8 +106,8 @@ def test_a_port_that_the_kernel_does_not_have_is_missing_in_whichever_map_it_is(
     ports = frozenset({PublishedPort(FRONT, 80, "TCP", OWN, 8080, clients)})
     for rules in (ServiceRules(ports=ports), ServiceRules(withheld=ports), ServiceRules(ports=ports | {ELSEWHERE})):
         absent = entries.of_service("1", rules).keys()
-        assert seen.element_of(rules, absent, fronts=(FRONT,), port=PORT, own=(OWN,)) is Element.MISSING
-        assert seen.element_of(rules, absent, fronts=(FRONT,), port={"port": 81}, own=(OWN,)) is Element.NONE
+        told = seen.elements_of(rules, absent, fronts=(FRONT,), ports=[PORT, {"port": 81}], own=(OWN,))
+        assert told == [Element.MISSING, Element.NONE]
 
 
 def test_what_the_map_has_of_a_floating_address() -> None:
