@@ -51,7 +51,7 @@ def test_an_exhausted_pool_is_waited_for_and_said_and_a_freed_address_is_used(ma
     condition = product.wait_reason("ports", "PoolExhausted")
     assert condition["status"] == "False"
     assert "ports-tcp" in condition["message"] and "public" in condition["message"]
-    assert f"{size} of {size} are in use; take one from a server (its ports) or Service" in condition["message"]
+    assert f"{size} of {size} are in use; take one from a server (the ports" in condition["message"]
     product.apply(a_server("attached", network=ATTACHED))
     assert "attached-tcp" in product.wait_reason("attached", "PoolExhausted")["message"]
     # Never a fallback to the other pool.

@@ -230,7 +230,7 @@ def alias(installation: Installation, image: str, *, namespace: str, name: str) 
     if present is not None and names.ALIAS_OF not in present["metadata"].get("annotations", {}):
         raise ConflictError(
             f"a claim {namespace}/{name} is there already, and is no alias.",
-            remedy="Choose another name, or remove that claim.",
+            remedy=f"Choose another name, or delete that claim: kubectl delete pvc {name} -n {namespace}",
         )
     if not kubectl.run("get", "namespace", namespace, "-o", "name", "--ignore-not-found").strip():
         kubectl.run("create", "namespace", namespace)
@@ -316,7 +316,7 @@ def _present(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any] | No
     if present is not None and names.IMAGE not in present["metadata"].get("annotations", {}):
         raise ConflictError(
             f"a claim {namespace}/{name} is there already, and is no image.",
-            remedy="Choose another name, or remove that claim.",
+            remedy=f"Choose another name, or delete that claim: kubectl delete pvc {name} -n {namespace}",
         )
     return present
 

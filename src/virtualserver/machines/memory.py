@@ -76,7 +76,7 @@ def fault(
     return (
         f"{name} needs {_size(memory_bytes)} of memory and {_size(overhead)} for QEMU, "
         f"{_size(free)} are free on this machine: "
-        "stop another server, or give this one less memory; it starts by itself once its memory is free"
+        "stop another server (vs stop NAME), or ask for less; it starts by itself once there is room"
     )
 
 
@@ -94,7 +94,7 @@ def excess(name: str, memory_bytes: int, *, accelerator: Literal["kvm", "tcg"], 
         return None
     return (
         f"{name} asks for {_size(memory_bytes)} of memory, and this machine could give {_size(most)} "
-        "if no other ran: give it less"
+        "if no other ran: ask for less"
     )
 
 

@@ -78,7 +78,8 @@ class Reserve:
         machines = [machine for uid, machine in self._held.machines().items() if uid in uids and not machine.is_frozen]
         why = (
             f"paused: it writes, and the file system of its disk has less than {now.reserve >> 20} MiB left, which "
-            "the control plane needs; it goes on when there is room: remove images and files that nobody needs there"
+            "the control plane needs; it goes on when there is room: remove images that nobody needs (vs image list, "
+            "vs image remove NAME), and other files there"
         )
         for machine in machines:
             _logger.warning("%s: %s (%s)", machine.spec.name, why, self._state)

@@ -10,6 +10,7 @@ mark says so. Nobody else can write that mark, nor the label of a server's UID: 
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
@@ -207,7 +208,10 @@ def describe_owner(server: VirtualServer, manifest: Manifest) -> str:
         else f"it belongs to {controller.get('kind')} {controller.get('name')}"
     )
     if not is_disk:
-        return f"{whose}: delete {'it' if controller is None else 'that'}, or choose another name"
+        owner = controller or {"kind": manifest["kind"], "name": manifest["metadata"]["name"]}
+        # Who writes a reference may write any text in it, and people copy commands.
+        what = shlex.join([str(owner.get("kind")).lower(), str(owner.get("name"))])
+        return f"{whose}: choose another name, or kubectl delete {what} -n {server.namespace}"
     is_kept = controller is None and fields.labels_of(manifest).get(names.NAME) == server.name
     if is_kept and manifest["kind"] == "DataVolume":
         command = f"kubectl annotate -n {server.namespace} dv {server.name}"

@@ -74,7 +74,7 @@ def user_data_of(server: VirtualServer, secrets: Secrets, *, modules: frozenset[
     if beyond is not None:
         message = f"with what the Secrets before it hold, Secret {beyond.name} does not fit in a Secret of 1 MiB"
         return UserData(bad_cloud_init=(Fault(beyond.path, f"{message}: let the guest fetch the rest itself"),))
-    messages = (_missing(reference, secrets) for reference in references.references(server))
+    messages = (_missing(reference, secrets, server.namespace) for reference in references.references(server))
     missing = tuple(message for message in messages if message)
     bad_passwords = tuple(_password_faults(server, secrets))
     parts = [_Part.read(source, is_linux=_is_linux(server)) for source in _sources(server, secrets)]
@@ -124,10 +124,11 @@ def _told(server: VirtualServer, secrets: Secrets, parts: list[_Part], modules: 
     )
 
 
-def _missing(reference: Reference, secrets: Secrets) -> str:
+def _missing(reference: Reference, secrets: Secrets, namespace: str) -> str:
     """Say what is waited for, ``""`` for nothing."""
     if reference.name not in secrets:
-        return f"{reference.path}: waiting for Secret {reference.name} with the key {reference.key}: create it"
+        command = f"kubectl create secret generic {reference.name} -n {namespace} --from-literal={reference.key}=…"
+        return f"{reference.path}: waiting for Secret {reference.name} with the key {reference.key}: {command}"
     if text_of(reference, secrets) is None:
         return f"{reference.path}: waiting for the key {reference.key} in Secret {reference.name}, as text: add it"
     return ""

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["remedy"]
 
+_LESS_ADDRESSES: Final = (
+    "delete what holds an address (vs delete NAME, kubectl delete service NAME{where}), or ask an administrator"
+)
 _NEXT: Final[Mapping[str, str]] = {
     Reason.VIRTUAL_SERVER_STOPPED: "vs start {name}{where}",
     Reason.VIRTUAL_MACHINE_INSTANCE_SHUTDOWN: "vs start {name}{where}; runStrategy: Always starts it by itself",
@@ -20,9 +23,9 @@ _NEXT: Final[Mapping[str, str]] = {
     Reason.WAITING_FOR_GUEST: "wait while it boots; what it says: vs logs {name}{where}",
     Reason.PROBE_FAILING: "look in the guest whether what is asked for listens: vs ssh {name}{where} -- ss -ltn",
     Reason.FAILED: "mend what is named; it is tried again by itself",
-    Reason.POOL_EXHAUSTED: "delete a server or Service that holds an address, or ask an administrator",
-    Reason.ADDRESS_QUOTA_EXCEEDED: "delete a server or Service that holds an address, or ask an administrator",
-    Reason.INSUFFICIENT_MEMORY: "stop another server (vs stop), or ask for less in spec.resources.memory",
+    Reason.POOL_EXHAUSTED: _LESS_ADDRESSES,
+    Reason.ADDRESS_QUOTA_EXCEEDED: _LESS_ADDRESSES,
+    Reason.INSUFFICIENT_MEMORY: "stop another server (vs stop NAME), or ask for less in spec.resources.memory",
     Reason.MEMORY_EXCEEDS_MACHINE: "ask for less in spec.resources.memory",
     Reason.FIRST_START_ONLY: "make the change in the guest too: vs ssh {name}{where}. Or make the server anew on its "
     "disk: vs delete {name}{where} --keep-disk, and apply the manifest",

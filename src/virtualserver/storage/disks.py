@@ -110,7 +110,8 @@ class DiskStore:
         needed, room = allocated(origin), self.space()
         if needed > room.free - room.reserve:
             free = max(room.free - room.reserve, 0)
-            raise DiskError(f"a copy takes {needed >> 20} MiB, and {free >> 20} MiB are free for it: make room")
+            found = f"a copy takes {needed >> 20} MiB, and {free >> 20} MiB are free for it"
+            raise DiskError(f"{found}: make room (vs image remove NAME, vs delete NAME)")
         temporary.unlink(missing_ok=True)
         try:
             await _run_beside(qemu_img.copy(origin, temporary, base=base))

@@ -164,7 +164,9 @@ class ImageStore:
         except FileNotFoundError:
             raise ImageError(f"no image {digest} in {self._folder}; `vs image list` shows what there is") from None
         except msgspec.MsgspecError as error:
-            raise ImageError(f"{folder}/image.json: {error}; remove the image and add it again") from None
+            raise ImageError(
+                f"{folder}/image.json: {error}; `vs image remove` it, and `vs image add` it again"
+            ) from None
         if record.format_version > _IMAGE_VERSION:
             raise ImageError(f"{folder}/image.json: written by a newer program: install that one again")
         kernel = None

@@ -73,12 +73,12 @@ def test_a_disk_that_another_machine_writes_to_stays_that_machines(node: NodeWor
     node.apply(a_machine("two", volumes=[{"name": "root", "dataVolume": {"name": "one"}}]))
     node.eventually(lambda: node.condition("vm", "two", "Failure").get("reason") == "DiskInUse")
     message = node.condition("vm", "two", "Failure")["message"]
-    assert "spec.volumes[root]: the disk of one is in use by VirtualMachine one: stop that one first" in message
+    assert "spec.volumes[root]: the disk of one is in use by VirtualMachine one: vs stop one, or" in message
     assert disk.stat().st_uid == before, "its file is still the first one's"
     node.apply(a_copy("three", node, "one"))
     node.eventually(lambda: node.condition("dv", "three", "Ready").get("reason") == "SourceInUse")
     message = node.condition("dv", "three", "Ready")["message"]
-    assert f"VirtualMachine one writes to the disk of {node.namespace}/one: stop it" in message
+    assert f"VirtualMachine one writes to the disk of {node.namespace}/one: vs stop one" in message
     node.delete("dv", "three")
     node.guest("one").run(WRITE)
     node.ask("one", "stop")
@@ -183,7 +183,7 @@ def test_a_disk_that_is_lost_is_not_made_anew_in_silence(node: NodeWorld) -> Non
     message = node.condition("dv", "one", "Ready")["message"]
     assert f"{disk.name} is gone" in message and str(disk.parent) not in message
     assert f"{disk} is gone" in node.log
-    assert f"delete PersistentVolumeClaim {node.namespace}/one" in message
+    assert f"kubectl delete pvc one -n {node.namespace}" in message
     assert not disk.exists()
     node.delete("pvc", "one")
     node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")

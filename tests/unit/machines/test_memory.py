@@ -53,7 +53,7 @@ def test_the_message_says_what_is_needed_what_is_free_and_what_to_do() -> None:
     message = memory.fault("Server ns/one", 8 * GIB, accelerator="kvm", available=3 * GIB, admitted=[])
     assert message is not None
     assert "Server ns/one needs 8Gi of memory and 64Mi for QEMU, 2.8Gi are free on this machine" in message
-    assert "stop another server" in message
+    assert "stop another server (vs stop NAME)" in message
 
 
 def test_what_exceeds_the_machine_is_told_from_what_others_use() -> None:

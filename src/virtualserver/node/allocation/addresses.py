@@ -101,7 +101,7 @@ class Addresses:
                 return Wait(
                     "AddressInUse",
                     f"{address} is the own address of another machine, and an address goes to one NIC: stop that "
-                    "machine, or attach a Service of this machine's own",
+                    "machine (vs stop NAME), or attach a Service of this machine's own",
                 )
         return None
 
@@ -273,7 +273,8 @@ class Addresses:
         return Wait(
             "AddressQuotaExceeded",
             f"{count} of {limit} of pool {pool.name}: namespace {claimant.namespace} may have no more of its "
-            "addresses: take one from a server (its ports) or Service, or ask an administrator for a larger quota",
+            "addresses: take one from a server (the ports in its spec.network) or delete a Service (kubectl delete "
+            f"service NAME -n {claimant.namespace}), or ask an administrator for more (vs user add --addresses)",
         )
 
     def _cooling(self, address: Address, pool: pools.Pool, claimant: Claimant) -> Wait | None:
@@ -384,7 +385,9 @@ def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: Seq
     return Wait(
         "PoolExhausted",
         f"pool {pool.name!r} ({', '.join(map(str, pool.networks))}) has no free address: {pool.used(used)} of "
-        f"{pool.size(family)} are in use{told}; take one from a server (its ports) or Service, or give the pool more",
+        f"{pool.size(family)} are in use{told}; take one from a server (the ports in its spec.network), delete a "
+        "Service that has one (kubectl delete service NAME), or give the pool more (vs up --public-pool NETWORK, or "
+        "--private-pool)",
     )
 
 

@@ -157,7 +157,7 @@ def of_card(server: Server, card: CardSeen | None) -> Loss | None:
         return Loss(
             LossPlace.CARD,
             "the guest has no card in the cluster network, so that only its own networks reach it",
-            "take disableK8sNetworking out of spec.network, and restart it",
+            f"take disableK8sNetworking out of spec.network, and {server.command('restart')}",
         )
     if loss := of_vpc_card(server, card.refused, card.missing) or _at_flows(server, card):
         return loss

@@ -97,7 +97,8 @@ class Streams:
         bounds = {("namespace", namespace): MOST_OF_A_NAMESPACE, ("user", user): MOST_OF_A_USER}
         for (kind, name), most in bounds.items():
             if self._counts[kind, name] >= most:
-                message = f"{kind} {name} has {most} consoles and forwarded connections open already: end some of them"
+                told = "consoles and forwarded connections open already: leave some (Ctrl-] leaves a console)"
+                message = f"{kind} {name} has {most} {told}"
                 raise answers.refusal(web.HTTPTooManyRequests, "TooManyRequests", message)
         for key in bounds:
             self._counts[key] += 1

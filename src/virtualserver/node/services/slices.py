@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from virtualserver.kube.cache import Cache
-    from virtualserver.kube.objects import Manifest
+    from virtualserver.kube.objects import Key, Manifest
     from virtualserver.node.writer import NodeWriter
 
 __all__ = ["Slices"]
-
-_TAKEN: Final = "somebody else has made one of this name: delete it, or give it another name"
 
 
 class Slices:
@@ -47,7 +45,7 @@ class Slices:
             try:
                 told = await self._write(service, self._cache.get(kinds.ENDPOINT_SLICE, key), manifest)
             except AlreadyExists:
-                told = _TAKEN
+                told = _taken(key)
             except (Forbidden, Invalid) as error:
                 told = error.message
             if told:
@@ -60,7 +58,7 @@ class Slices:
     async def _write(self, service: Manifest, live: Manifest | None, manifest: Manifest) -> str:
         """Write one, and return who is in the way, ``""`` for nobody."""
         if live is not None and not _is_the_nodes(live):
-            return _TAKEN
+            return _taken(key_of(manifest))
         # Of an earlier Service of this name: the garbage collector is about to remove it.
         if live is not None and not is_made_by(service, live):
             await self._writer.delete(kinds.ENDPOINT_SLICE, live)
@@ -70,6 +68,11 @@ class Slices:
         elif changes := _changes(live, manifest):
             await self._writer.patch(kinds.ENDPOINT_SLICE, live, changes)
         return ""
+
+
+def _taken(key: Key) -> str:
+    """Return that somebody else's EndpointSlice has a name that the node needs."""
+    return f"somebody else made it: give it another name, or kubectl delete endpointslice {key[1]} -n {key[0]}"
 
 
 def _is_the_nodes(live: Manifest) -> bool:

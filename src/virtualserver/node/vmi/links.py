@@ -194,7 +194,8 @@ class Links:
         if definition is None:
             return Wait(
                 WAITING_FOR_NETWORK,
-                f"VPC {vpc}: there is no NetworkAttachmentDefinition {namespace}/{vpc}: create it, and it goes on",
+                f"VPC {vpc}: there is no NetworkAttachmentDefinition {namespace}/{vpc}: kubectl apply one, and it goes "
+                "on",
             )
         try:
             mtu = mtu_of(definition)

@@ -159,8 +159,8 @@ class Preparation:
             rival = self._held.rival(vmi["metadata"]["uid"], file.identifier, writes=identifiers[file.identifier])
             if rival is not None:
                 message = (
-                    f"spec.volumes[{disk.name}]: the disk of {disk.claim} is in use by VirtualMachine {rival[1]}: stop "
-                    "that one first, or give this one a disk of its own"
+                    f"spec.volumes[{disk.name}]: the disk of {disk.claim} is in use by VirtualMachine {rival[1]}: vs "
+                    f"stop {rival[1]}, or give this one a disk of its own"
                 )
                 return Wait("DiskInUse", message)
         return None

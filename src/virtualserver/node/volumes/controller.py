@@ -233,8 +233,8 @@ class VolumeController:
             # What was written to it is not in the image: to make it anew in silence would hide the loss.
             return waits_for(
                 "DiskGone",
-                f"{path} is gone: put it back. Only where it is lost for good, with all that was on it: delete "
-                f"PersistentVolumeClaim {'/'.join(key_of(claim))} for a new disk from the image",
+                f"{path} is gone: put it back. Only where it is lost for good, with all that was on it, for a new disk "
+                f"from the image: kubectl delete pvc {key_of(claim)[1]} -n {key_of(claim)[0]}",
             )
         if claim is None or not path.exists():
             source = self._sources.of(volume)

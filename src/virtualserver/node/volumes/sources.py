@@ -115,4 +115,4 @@ class Sources:
 
 def _in_use(key: Key, rival: Key) -> Wait:
     whose = f"VirtualMachine {rival[1]} writes to the disk of {key[0]}/{key[1]}"
-    return Wait("SourceInUse", f"spec.source.pvc: {whose}: stop it, and the disk is copied")
+    return Wait("SourceInUse", f"spec.source.pvc: {whose}: vs stop {rival[1]}, and it is copied")

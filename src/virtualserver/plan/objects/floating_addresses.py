@@ -57,7 +57,8 @@ def _pinned(situation: Situation, field: str, item: FloatingIP, others: Mapping[
     free = (name for name in names if situation.found.get("Service", name) is None and name not in others)
     name = next((name for name, pin in own.items() if pin == address), None) or next(free, None)
     if name is None:
-        message = f"{field}: one of the Services {', '.join(names)} would hold {address}, and all exist: delete one"
+        command = f"kubectl delete service {names[0]} -n {situation.server.namespace}"
+        message = f"{field}: Services {', '.join(names)} exist, one of which would hold {address}: {command}"
         return Floating(field, "", address, Obstacle(Reason.SERVICE_NAME_TAKEN, message))
     claimed = situation.children.get("EndpointSlice", ownership.claim_name(name)) is not None
     granted = fields.load_balancer_addresses(situation.children.get("Service", name) or {})
@@ -97,8 +98,8 @@ def _obstacles(
     if there.foreign:
         yield Obstacle(
             Reason.FLOATING_SERVICE_UNFIT,
-            f"{about} has endpoints already, in EndpointSlice {_some(there.foreign)}: delete that, or name another "
-            "Service",
+            f"{about} has endpoints already, in EndpointSlice {_some(there.foreign)}: name another Service, or "
+            f"{_deletion(there.foreign[0], service)}",
         )
     if there.claim is not None:
         yield Obstacle(Reason.FLOATING_SERVICE_CLAIMED, f"{about}: {_in_the_way(there.claim)}")
@@ -129,7 +130,12 @@ def _in_the_way(claim: Manifest) -> str:
     name = claim["metadata"]["name"]
     if controller.get("kind") == ownership.VIRTUAL_SERVER.kind:
         return f"EndpointSlice {name} is of VirtualServer {controller.get('name')}, which needs none: it goes soon"
-    return f"EndpointSlice {name} is in the way, and was made by nobody of ours: delete it"
+    return f"EndpointSlice {name} is in the way, and was made by nobody of ours: {_deletion(name, claim)}"
+
+
+def _deletion(name: str, beside: Manifest) -> str:
+    """Return the command that deletes an EndpointSlice of an object's namespace."""
+    return f"kubectl delete endpointslice {name} -n {beside['metadata']['namespace']}"
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -155,7 +155,7 @@ def _clear(folder: Path) -> None:
         except OSError as error:
             if time.monotonic() > end:
                 raise ImageBuildError(
-                    f"{folder}: what an earlier build left cannot be removed ({error}); remove it"
+                    f"{folder}: what an earlier build left cannot be removed ({error}): rm -r {folder}"
                 ) from None
             time.sleep(0.2)
 
