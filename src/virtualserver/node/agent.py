@@ -174,7 +174,7 @@ class Agent:
         self._reserve = Reserve(held, state=installation.state)
         self._sweeper = Sweeper(cache, queues, held, addresses, services, volumes)
         paths = Paths(cache, held, services, dataplane)
-        network = Networking(cache, allocations, networks, lambda: self._site.value.site, paths)
+        network = Networking(cache, allocations, dataplane, lambda: self._site.value.site, paths)
         self._subresources = Subresources(
             client, cache, writer, held, dataplane.open_socket, network, pki=installation.pki
         )

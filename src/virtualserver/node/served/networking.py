@@ -19,7 +19,7 @@ from virtualserver.node.services.quotas import quota_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from virtualserver.fabric.desired.state import Ranges
+    from virtualserver.fabric.dataplane import DataPlane
     from virtualserver.kube.cache import Cache
     from virtualserver.node.allocation.allocations import Allocations
     from virtualserver.node.served.paths import Paths
@@ -37,20 +37,20 @@ class Networking:
     """Answers what is asked of addresses."""
 
     def __init__(
-        self, cache: Cache, allocations: Allocations, ranges: Ranges, site: Callable[[], Site], paths: Paths
+        self, cache: Cache, allocations: Allocations, dataplane: DataPlane, site: Callable[[], Site], paths: Paths
     ) -> None:
         """Name what it reads.
 
         Args:
             cache: Has the Namespaces.
             allocations: Who has what.
-            ranges: The installation's networks.
+            dataplane: Has the installation's networks, and the machine's own address.
             site: Returns what the administrator says of this place, as it holds now.
             paths: Looks at the ways to servers.
         """
         self._cache = cache
         self._allocations = allocations
-        self._ranges = ranges
+        self._dataplane = dataplane
         self._site = site
         self._paths = paths
 
@@ -91,7 +91,7 @@ class Networking:
             yield views.site(site, one["metadata"]["name"])
 
     def _uses(self) -> list[holdings.PoolHoldings]:
-        return holdings.uses(self._ranges, self._allocations.all())
+        return holdings.uses(self._dataplane.ranges, self._allocations.all(), host=self._dataplane.host_address)
 
     def _namespaces(self, namespace: str) -> list[Any]:
         """Return the Namespaces that are asked about, by name; all where none is named."""

@@ -127,6 +127,7 @@ def _totals(use: PoolHoldings) -> dict[str, Any]:
         "used": use.used,
         "free": use.free,
         "host": use.is_host,
+        **({"address": use.address} if use.address else {}),
     }
 
 

@@ -25,8 +25,9 @@ def an_address(value: str, claimant: Claimant = WEB) -> Allocation:
     return Allocation(f"owner of {value}", "load-balancer/public/4", "address", value, claimant)
 
 
-def of(*recorded: Allocation, ranges: Ranges = RANGES) -> dict[str, PoolHoldings]:
-    return {use.name: use for use in uses(ranges, recorded)}
+def of(*recorded: Allocation, ranges: Ranges = RANGES, host: str = "") -> dict[str, PoolHoldings]:
+    address = ipaddress.ip_address(host) if host else None
+    return {use.name: use for use in uses(ranges, recorded, host=address)}
 
 
 def test_each_pool_has_its_size_and_what_is_held_of_it() -> None:
@@ -63,6 +64,8 @@ def test_what_a_guest_has_for_itself_is_of_no_pool() -> None:
 def test_of_the_machines_own_address_each_port_is_held() -> None:
     ranges = dataclasses.replace(RANGES, public={"public": ()}, host=("public",), former={})
     ports = [Allocation("web", f"load-balancer/public/TCP/{port}", "port", f"TCP/{port}", WEB) for port in (443, 80)]
-    use = of(*ports, ranges=ranges)["public"]
-    assert (use.is_host, use.size, use.used) == (True, 0, 0)
-    assert [(one.address, one.port) for one in use.holdings] == [("", "TCP/80"), ("", "TCP/443")]
+    use = of(*ports, ranges=ranges, host="192.0.2.9")["public"]
+    assert (use.is_host, use.address, use.size, use.used) == (True, "192.0.2.9", 0, 0)
+    assert [(one.address, one.port) for one in use.holdings] == [("192.0.2.9", "TCP/80"), ("192.0.2.9", "TCP/443")]
+    assert of(*ports, ranges=ranges)["public"].holdings[0].address == "", "the machine has no way to the outside now"
+    assert of(*ports, ranges=ranges, host="192.0.2.9")["private"].address == ""

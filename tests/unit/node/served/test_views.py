@@ -19,6 +19,7 @@ USE = PoolHoldings(
     size=6,
     used=3,
     is_host=False,
+    address="",
     holdings=(
         Holding("203.0.113.1", "", "shop", "Service", "web"),
         Holding("203.0.113.2", "", "bank", "VirtualServer", "vault"),
