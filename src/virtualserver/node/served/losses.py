@@ -48,18 +48,24 @@ class Server:
         where = "" if self.namespace == "default" else f" -n {self.namespace}"
         return f"vs {verb} {self.name}{where}"
 
+    def kubectl(self, verb: str, service: ServiceSeen) -> str:
+        """Return what a person types about a Service."""
+        return f"kubectl {verb} service {service.name} -n {self.namespace}"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServiceSeen:
     """What was seen of the Service that an address is of.
 
     Attributes:
+        name: Its name; ``""`` for an address of none.
         waits: Why it has no address, in words; ``""`` where it has.
         contested: Who else answers for its address, in words; ``""`` where nobody does.
         refused: Why the data plane does not carry it, or one of its ports, in words; ``""`` where it does.
         closed: Whether its source ranges admit nobody.
     """
 
+    name: str = ""
     waits: str = ""
     contested: str = ""
     refused: str = ""
@@ -112,7 +118,7 @@ def of_address(
     server: Server, service: ServiceSeen, machine: MachineSeen, card: CardSeen | None, element: Element
 ) -> Loss | None:
     """Return where packets to an address are lost that is the guest's as a whole; None: nowhere that was seen."""
-    before = _before_machine(server, service) or of_machine(server, machine) or _at_element(element)
+    before = _before_machine(server, service) or of_machine(server, machine) or _at_element(server, service, element)
     return before or of_card(server, card)
 
 
@@ -128,7 +134,7 @@ def of_port(
     before = (
         _before_machine(server, service)
         or of_machine(server, machine)
-        or _at_element(element)
+        or _at_element(server, service, element)
         or _at_readiness(server, machine, element)
         or _at_flows(server, card)
     )
@@ -205,24 +211,25 @@ def _before_machine(server: Server, service: ServiceSeen) -> Loss | None:
             "give the other machine another address, or take another for the Service",
         )
     if service.refused:
-        return Loss(LossPlace.RULES, service.refused, "change what is named in the Service")
+        return Loss(LossPlace.RULES, service.refused, f"change it: {server.kubectl('edit', service)}")
     if service.closed:
         return Loss(
             LossPlace.SOURCES,
             "the source ranges of the Service admit nobody",
-            "write networks such as 192.0.2.0/24 into spec.loadBalancerSourceRanges, or none for everybody",
+            "write networks such as 192.0.2.0/24 into spec.loadBalancerSourceRanges, or none for everybody: "
+            f"{server.kubectl('edit', service)}",
         )
     return None
 
 
-def _at_element(element: Element) -> Loss | None:
+def _at_element(server: Server, service: ServiceSeen, element: Element) -> Loss | None:
     if element is Element.MISSING:
         return Loss(LossPlace.ELEMENT, "the kernel's map does not have it", _DOCTOR)
     if element is Element.NONE:
         return Loss(
             LossPlace.ELEMENT,
             "it is not published",
-            "wait a second; if this stays, the conditions of the Service say why (kubectl get service -o yaml)",
+            f"wait a second; if this stays, its conditions say why: {server.kubectl('get', service)} -o yaml",
         )
     return None
 

@@ -43,6 +43,7 @@ def service_seen(service: Manifest, *, left_out: str) -> ServiceSeen:
     has_none = not fields.load_balancer_addresses(service)
     not_carried = published.get("reason") in _NOT_CARRIED and published.get("status") == "False"
     return ServiceSeen(
+        name=service["metadata"]["name"],
         waits=str(assigned.get("message") or "the Service has no address yet") if has_none else "",
         contested=str(assigned.get("message", "")) if assigned.get("reason") == "AddressContested" else "",
         refused=left_out or (str(published.get("message", "")) if not_carried else ""),

@@ -118,6 +118,9 @@ def test_commands_name_the_server_and_its_namespace() -> None:
     stopped = of(machine=MachineSeen(runs=False), card=None)
     assert stopped is not None
     assert stopped.remedy == "start it: vs start web -n shop"
+    closed = of(service=ServiceSeen("web-tcp", closed=True))
+    assert closed is not None
+    assert closed.remedy.endswith(": kubectl edit service web-tcp -n shop")
     assert dataclasses.replace(SERVER, namespace="default").command("logs") == "vs logs web"
 
 
