@@ -63,7 +63,7 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
 
     # Power is lost, and comes back: the unit that `vs enable` wrote would now run `vs up`.
     enabled = json.loads(product.vs("enable", "-o", "json"))
-    assert {"kind": "file", "name": enabled["unit"], "detail": BY_UNIT} in product.inventory()
+    assert {"kind": "file", "name": enabled["unit"], "detail": BY_UNIT, "within": ""} in product.inventory()
     product.kubectl("patch", "vs", "attached", "--type=merge", "-p", '{"spec":{"runStrategy":"Always"}}')
     eventually(lambda: product.get("vm", "attached")["spec"]["runStrategy"] == "Always", what="the strategy")
     machine.reboot(product)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,14 +13,14 @@ from virtualserver.cli import output
 from virtualserver.local import caller, inventory, status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from virtualserver.controlplane import ComponentStatus
     from virtualserver.fabric.repairs import RecordedRepair
     from virtualserver.installation.installation import Installation
     from virtualserver.local.status import InstallationStatus, PoolUse
 
-__all__ = ["command", "encode", "incidents", "say_servers"]
+__all__ = ["command", "encode", "folded", "incidents", "say_servers"]
 
 _INCIDENTS = 3
 """So many of the last moments at which something was put back are shown; `-o json` has all that are known."""
@@ -147,7 +148,20 @@ def _inventory(installation: Installation, form: str) -> None:
     if form == "json":
         output.as_json([dataclasses.asdict(item) for item in items])
     else:
-        output.table(("KIND", "NAME", "DETAIL"), [(item.kind, item.name, item.detail) for item in items])
+        output.table(("KIND", "NAME", "DETAIL"), folded(items))
+        output.say("\neach of them: vs status --inventory -o json")
+
+
+def folded(items: Sequence[inventory.Item]) -> list[tuple[str, str, str]]:
+    """Return a row for each item that is in no other, with how many are in it; pure."""
+    counts = Counter(item.within for item in items)
+    found = {item.name for item in items}
+    return [
+        (item.kind, item.name, "; ".join(filter(None, [item.detail, f"{inside} in it" if inside else ""])))
+        for item in items
+        for inside in [counts[item.name]]
+        if item.within not in found
+    ]
 
 
 @click.command("status")

@@ -339,11 +339,11 @@ class DataPlane:
         return found + await find_intruders(self._namespace, device)
 
     async def inventory(self) -> list[dict[str, str]]:
-        """List what exists on the host because of this installation: ``{"kind": ..., "name": ..., "detail": ...}``."""
+        """List what exists on the host because of this installation, each with the keys of `local.inventory.Item`."""
         found: list[dict[str, str]] = []
 
-        def add(kind: str, name: str, detail: str = "") -> None:
-            found.append({"kind": kind, "name": name, "detail": detail})
+        def add(kind: str, name: str, detail: str = "", *, within: str = "") -> None:
+            found.append({"kind": kind, "name": name, "detail": detail, "within": within})
 
         orphan = await orphans.find(self._namespace, self._attachment.device)
         if orphan is not None and orphan.users_elsewhere(self._run.parent):
@@ -366,15 +366,15 @@ class DataPlane:
         if pid is not None:
             add("process", "dnsmasq", f"pid {pid}")
         for path in sorted(self._run.glob("*")):
-            add("file", str(path))
+            add("file", str(path), within=str(self._run))
         if self._namespace.exists():
             add("namespace", self._namespace.name, str(self._namespace.path))
             for entry, value in sorted((await self._read()).items()):
-                add(entry.kind, entry.key, value)
+                add(entry.kind, entry.key, value, within=self._namespace.name)
         elif self._namespace.path.exists():
             add("file", str(self._namespace.path), "of a namespace that is gone")
         for lease in self._dnsmasq.leases().values():
-            add("lease", lease.mac, str(lease.address))
+            add("lease", lease.mac, str(lease.address), within="dnsmasq")
         return found
 
     async def stop(self) -> None:

@@ -35,11 +35,13 @@ class Item:
         kind: What it is: ``process``, ``file``, ``link``, ``route``, ...
         name: What it is called on the host.
         detail: What else there is to know, in words; often ``""``.
+        within: The name of the item that it is in, and goes with; ``""`` for none.
     """
 
     kind: str
     name: str
     detail: str = ""
+    within: str = ""
 
 
 def data_plane(installation: Installation) -> dataplane.DataPlane | None:
@@ -107,7 +109,7 @@ def of(installation: Installation) -> list[Item]:
         *(Item("cgroup", str(group)) for group in machines(installation).groups()),
         *([] if plane is None else [Item(**item) for item in asyncio.run(plane.inventory())]),
         *_claimants(installation),
-        *(Item("file", str(path)) for path in _files(installation)),
+        *_files(installation),
         *(Item("file", str(path), "starts the instance with this machine") for path in boot.files(installation)),
     ]
 
@@ -146,8 +148,11 @@ def _claimants(installation: Installation) -> Iterator[Item]:
                 yield Item(one.kind, one.value, str(one.claimant) if one.claimant.name else f"owner {one.owner}")
 
 
-def _files(installation: Installation) -> list[Path]:
-    """Return the installation's folders and what lies directly in them, and its lock."""
-    folders = [folder for folder in (installation.state, installation.run) if folder.exists()]
-    inside = [path for folder in folders for path in (folder, *sorted(folder.iterdir()))]
-    return [*inside, *([installation.change_lock] if installation.change_lock.exists() else [])]
+def _files(installation: Installation) -> Iterator[Item]:
+    """Yield the installation's folders and what lies directly in them, and its lock."""
+    for folder in (installation.state, installation.run):
+        if folder.exists():
+            yield Item("file", str(folder))
+            yield from (Item("file", str(path), within=str(folder)) for path in sorted(folder.iterdir()))
+    if installation.change_lock.exists():
+        yield Item("file", str(installation.change_lock))

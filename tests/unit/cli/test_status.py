@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from virtualserver.cli.status import incidents, say_servers
+from virtualserver.cli.status import folded, incidents, say_servers
 from virtualserver.fabric.repairs import RecordedRepair
+from virtualserver.local.inventory import Item
 from virtualserver.local.status import AddressHolder, InstallationStatus, ServerFound
 
 if TYPE_CHECKING:
@@ -33,3 +34,15 @@ def test_fault_57_servers_and_addresses_of_others_are_shown_and_many_are_counted
     shown = capsys.readouterr().out
     assert "team/s49" in shown and "team/s50" not in shown and "and 1 more: kubectl get vs -A" in shown
     assert "team/own" in shown and "203.0.113.9" not in shown
+
+
+def test_fault_57_what_is_in_a_folder_or_namespace_is_counted() -> None:
+    """90 lines for one server, most of them elements of maps."""
+    inside = [Item("file", "/run/a/x", within="/run/a"), Item("file", "/run/a/y", within="/run/a")]
+    namespace = [Item("namespace", "vs-a", "/run/netns/vs-a"), Item("tap", "tap1", within="vs-a")]
+    items = [Item("file", "/run/a"), *inside, *namespace]
+    assert folded([*items, Item("lease", "02:00:00:00:00:01", within="dnsmasq")]) == [
+        ("file", "/run/a", "2 in it"),
+        ("namespace", "vs-a", "/run/netns/vs-a; 1 in it"),
+        ("lease", "02:00:00:00:00:01", ""),
+    ]
