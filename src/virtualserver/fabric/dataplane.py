@@ -11,21 +11,21 @@ import contextlib
 import datetime
 import functools
 import logging
-import os
 import socket
 import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from virtualserver.fabric import orphans, repairs
+from virtualserver.fabric import inventory, orphans, repairs
 from virtualserver.fabric.blockers import Blocker, find_blockers, find_intruders
+from virtualserver.fabric.borrowed_taps import BorrowedTaps
 from virtualserver.fabric.desired import entries, names, state
 from virtualserver.fabric.desired.contest import Contest, Contests
 from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger, Owner, difference
 from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq
 from virtualserver.fabric.kernel import answering, devices, drops, presence, probing, ruleset, taps, uplinks
-from virtualserver.fabric.kernel.attachment import INNER, Attachment, delete_link
+from virtualserver.fabric.kernel.attachment import Attachment, delete_link
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
 from virtualserver.fabric.kernel.watch import KernelWatch
@@ -97,8 +97,7 @@ class DataPlane:
         self._lock = asyncio.Lock()
         self._certain = True
         self._complaint = ""
-        self._holders = holders
-        self._cut_off: dict[str, str] = {}
+        self._borrowed = BorrowedTaps(self._namespace, holders)
         self._untold: list[Repair] = []
         """What was put right while one owner's change was made, still to be told."""
 
@@ -164,7 +163,7 @@ class DataPlane:
             except REFUSALS:
                 await self._left_out.sift(self._ledger, self._difference, self._apply)
                 changes += len(await self._repair())
-            return changes + len(await self._attach())
+            return changes + len(await self._borrowed.attach(self._ledger))
 
     async def set_link(self, owner: str, link: state.Link, *, nic: str = state.CLUSTER_NIC) -> int:
         """Make one NIC's link so; the door is closed before the tap is up. Return the number of changes.
@@ -200,7 +199,7 @@ class DataPlane:
         Raises:
             OSError: There is no such tap, or another process has it open (EBUSY).
         """
-        self._cut_off.pop(device, None)  # whoever had it open is gone
+        self._borrowed.cut_off.pop(device, None)  # whoever had it open is gone
         return self._namespace.call(lambda: taps.open_tap(device))
 
     def cut_off(self, device: str) -> str:
@@ -208,7 +207,7 @@ class DataPlane:
 
         Somebody deleted the tap, and the new one of its name cannot be attached to the machine.
         """
-        return self._cut_off.get(device, "")
+        return self._borrowed.cut_off.get(device, "")
 
     def open_socket(self, version: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
         """Return a new socket of the namespace, from which guests can be reached.
@@ -340,41 +339,19 @@ class DataPlane:
 
     async def inventory(self) -> list[dict[str, str]]:
         """List what exists on the host because of this installation, each with the keys of `local.inventory.Item`."""
-        found: list[dict[str, str]] = []
-
-        def add(kind: str, name: str, detail: str = "", *, within: str = "") -> None:
-            found.append({"kind": kind, "name": name, "detail": detail, "within": within})
-
         orphan = await orphans.find(self._namespace, self._attachment.device)
         if orphan is not None and orphan.users_elsewhere(self._run.parent):
             return []  # all of this name is another installation's
-        if orphan is not None:
-            add("link", orphan.device, "veth of an installation of this name whose state folder was lost")
-        if self._attachment.device_exists():
-            add("link", self._attachment.device, f"veth, its other end is {INNER} in {self._namespace.name}")
-        if await apart(self._attachment.host_table):
-            add("nftables table", f"inet {self._attachment.table}", "in the host")
-        for route in await apart(self._attachment.routes):
-            add("route", str(route.destination), f"dev {self._attachment.device}")
-        for address in await apart(self._attachment.answers):
-            add("answer", address, f"to ARP on {self.ranges.uplink}")
-        for name, was in self._attachment.changed_settings().items():
-            add("setting", name.replace("/", "."), f"was {was}")
-        for path, why in self._attachment.shared_files():
-            add("file", str(path), why)
-        pid = self._dnsmasq.find()
-        if pid is not None:
-            add("process", "dnsmasq", f"pid {pid}")
-        for path in sorted(self._run.glob("*")):
-            add("file", str(path), within=str(self._run))
+        found = [] if orphan is None else inventory.of_orphan(orphan)
+        found += await apart(lambda: inventory.of_host(self._attachment, self.ranges.uplink))
+        found += inventory.of_dnsmasq(self._dnsmasq)
+        found += [inventory.item("file", str(path), within=str(self._run)) for path in sorted(self._run.glob("*"))]
         if self._namespace.exists():
-            add("namespace", self._namespace.name, str(self._namespace.path))
-            for entry, value in sorted((await self._read()).items()):
-                add(entry.kind, entry.key, value, within=self._namespace.name)
+            found.append(inventory.item("namespace", self._namespace.name, str(self._namespace.path)))
+            name, read = self._namespace.name, sorted((await self._read()).items())
+            found += [inventory.item(one.kind, one.key, value, within=name) for one, value in read]
         elif self._namespace.path.exists():
-            add("file", str(self._namespace.path), "of a namespace that is gone")
-        for lease in self._dnsmasq.leases().values():
-            add("lease", lease.mac, str(lease.address), within="dnsmasq")
+            found.append(inventory.item("file", str(self._namespace.path), "of a namespace that is gone"))
         return found
 
     async def stop(self) -> None:
@@ -438,8 +415,8 @@ class DataPlane:
                     await self._ensure_dnsmasq()
                 if doubts.inside or made:
                     made += await self._restore()
-                if doubts.inside or made or self._cut_off:
-                    made += [repair for repair in await self._attach() if repair not in made]
+                if doubts.inside or made or self._borrowed.cut_off:
+                    made += [repair for repair in await self._borrowed.attach(self._ledger) if repair not in made]
             except REFUSALS as error:
                 watch.doubt()
                 if str(error) != self._complaint:  # not once a second for as long as it lasts
@@ -454,45 +431,10 @@ class DataPlane:
         made = [Repair("process dnsmasq", where)] if self._dnsmasq.find() is None else []
         await self._ensure_dnsmasq()
         delta = await self._difference()
-        if fetched := await self._fetch(delta):
+        if fetched := await self._borrowed.fetch(delta):
             delta = await self._difference()
         await self._apply(delta)
         return [*made, *fetched, *repairs_of(delta, where)]
-
-    async def _fetch(self, delta: Delta) -> list[Repair]:
-        """Bring back the taps that are missing, and that a machine has open in another namespace."""
-        made: list[Repair] = []
-        if self._holders is None:
-            return made
-        for entry in (one for one in delta.added.keys() - delta.removed.keys() if one.kind == entries.TAP):
-            with contextlib.suppress(OSError, KernelError):  # then a new one is made
-                descriptor = self._holders.borrow_tap(entry.key)
-                try:
-                    if await apart(functools.partial(taps.fetch, descriptor, entry.key, self._namespace.path)):
-                        made.append(Repair(f"tap {entry.key}", f"namespace {self._namespace.name}"))
-                finally:
-                    os.close(descriptor)
-        return made
-
-    async def _attach(self) -> list[Repair]:
-        """Attach the machines whose taps somebody deleted to the new taps, and return what is whole again."""
-        made: list[Repair] = []
-        failed: dict[str, str] = {}
-        for device in self._holders.cut_off() if self._holders else ():
-            if Entry(entries.TAP, device) not in self._ledger or self._holders is None:
-                continue
-            try:
-                descriptor = self._holders.borrow_tap(device)
-                try:
-                    await self._namespace.visit(functools.partial(taps.attach, descriptor, device))
-                finally:
-                    os.close(descriptor)
-            except OSError as error:
-                failed[device] = error.strerror or str(error)
-            else:
-                made.append(Repair(f"tap {device}", f"namespace {self._namespace.name}"))
-        self._cut_off = failed
-        return made
 
     async def _ensure(self) -> int:
         return len(await self._attachment.ensure()) + await self._ensure_dnsmasq()
@@ -564,7 +506,7 @@ class DataPlane:
         """Read what is there and write the difference, which is returned."""
         self._certain = False
         delta = await self._difference()
-        if await self._fetch(delta):
+        if await self._borrowed.fetch(delta):
             delta = await self._difference()
         await self._apply(delta)
         self._certain = True
