@@ -21,7 +21,7 @@ def item(kind: str, name: str, detail: str = "", *, within: str = "") -> dict[st
         kind: Such as ``link``.
         name: What it is called.
         detail: More of it, for people.
-        within: The folder, namespace or program in which it is; ``""``: in the host's.
+        within: The folder, namespace or program in which it is, and goes with; ``""``: none.
     """
     return {"kind": kind, "name": name, "detail": detail, "within": within}
 
