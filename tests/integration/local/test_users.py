@@ -214,6 +214,12 @@ def test_a_removed_user_is_refused_and_what_the_user_left_is_named_and_ends(
         status, answer = ada.call("POST", f"{accounts}/left/token", wanted)
         assert status == 201
         token = answer["status"]["token"]
+        # kube-apiserver alone gives tokens for 136 years, whatever the user's own time is.
+        for days, expected in ((30, 201), (31, 403)):
+            longer = {**wanted, "spec": {"expirationSeconds": days * 24 * 3600}}
+            status, answer = ada.call("POST", f"{accounts}/left/token", longer)
+            assert (status, expected == 201 or "ends after 30 days" in answer["message"]) == (expected, True), answer
+        control_plane.kubectl("create", "token", "left", "-n", namespace, "--duration=8760h")
         control_plane.kubectl(
             "create", "rolebinding", "ci", "--clusterrole=view", f"--serviceaccount={namespace}:left", "-n", namespace
         )
