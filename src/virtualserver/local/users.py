@@ -16,10 +16,11 @@ from virtualserver import controlplane
 from virtualserver.api import names
 from virtualserver.controlplane import credentials, site, turns
 from virtualserver.kube.fields import annotations_of
-from virtualserver.local import rights, service_quota, status
+from virtualserver.local import namespace_quota, rights, status
 from virtualserver.local.errors import LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.plan.sites.quotas import AddressQuota
+from virtualserver.storage import space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -158,7 +159,7 @@ def add(
         else:
             quota = _ensure_namespace(kubectl, namespace, report, addresses=addresses)
         if role == "edit":
-            service_quota.ensure(kubectl, namespace)
+            namespace_quota.ensure(kubectl, namespace, disk_bytes=_disk_bytes(installation))
         expires = (datetime.datetime.now(datetime.UTC) + valid).strftime("%Y-%m-%dT%H:%M:%SZ")
         update(f"making user {name}", None)
         secret = _ensure_identity(kubectl, name, edits=[namespace] if role == "edit" else [], expires=expires)
@@ -293,6 +294,11 @@ def _has_quota(installation: Installation, namespace: str) -> bool:
     """Return whether the administrator's site.yaml says how many addresses a namespace may hold."""
     quotas = site.look(installation).site.quotas
     return quotas.addresses != AddressQuota() or namespace in quotas.namespaces
+
+
+def _disk_bytes(installation: Installation) -> int:
+    """Return what all disks together may grow to."""
+    return int(space.space_of(installation.state).total * site.look(installation).site.disk_overcommit)
 
 
 def _ensure_namespace(

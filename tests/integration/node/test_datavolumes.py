@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.node_world import a_machine, a_volume, an_empty_machine
+from virtualserver.plan.sites.site import DISK_OVERCOMMIT
 from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:
@@ -324,3 +325,25 @@ def test_a_quota_that_refuses_a_claim_or_an_instance_is_told_in_its_words_and_it
     assert f"exceeded quota: few, requested: {instances}=1" in node.condition("vm", "one", "Failure")["message"]
     node.patch("resourcequota", "few", {"spec": {"hard": {claims: "1", instances: "1"}}})
     node.wait_printable("one", "Running")
+
+
+def test_attack_a_disk_grows_beyond_no_quota_and_one_that_a_quota_refuses_takes_no_room(node: NodeWorld) -> None:
+    """Quotas count what claims ask for, and a claim asked for what its disk had at first."""
+    told, storage = os.statvfs(node.installation.state), "requests.storage"
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "room"}}
+    node.apply({**quota, "spec": {"hard": {storage: "100Mi"}}}, a_volume("one"))
+    node.eventually(lambda: node.status("pvc", "one").get("phase") == "Bound")
+    node.eventually(lambda: node.status("resourcequota", "room").get("used") == {storage: str(64 * MIB)})
+    node.apply(a_volume("one", size="128Mi"))
+    node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "ClaimRefused")
+    assert "exceeded quota: room" in node.condition("dv", "one", "Ready")["message"]
+    assert node.status("pvc", "one")["capacity"]["storage"] == "64Mi"
+    # Each of these would have more than half of what all disks may grow to.
+    most = str(int(told.f_blocks * told.f_frsize * DISK_OVERCOMMIT * 0.6))
+    for name in ("two", "three"):
+        node.apply(a_volume(name, size=most))
+        ready = node.eventually(lambda name=name: node.condition("dv", name, "Ready"))
+        assert ready["reason"] == "ClaimRefused", ready
+    node.patch("resourcequota", "room", {"spec": {"hard": {storage: "128Mi"}}})
+    node.eventually(lambda: node.status("pvc", "one").get("capacity", {}).get("storage") == "128Mi")
+    node.eventually(lambda: node.status("resourcequota", "room").get("used") == {storage: str(128 * MIB)})

@@ -18,7 +18,7 @@ from virtualserver.kube.objects import controller_of, controller_reference
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["bound_status", "capacity_of", "claim_of", "image_of", "is_alone", "status_alone"]
+__all__ = ["bound_status", "capacity_of", "claim_of", "image_of", "is_alone", "requesting", "status_alone"]
 
 
 def image_of(claim: Manifest) -> str | None:
@@ -54,10 +54,15 @@ def claim_of(volume: Manifest, *, digest: str, size: int) -> dict[str, Any]:
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "volumeMode": "Block",
-            "resources": {"requests": {"storage": str(size)}},
+            **requesting(size)["spec"],
             "volumeName": f"disk-{metadata['uid']}",
         },
     }
+
+
+def requesting(size: int) -> dict[str, Any]:
+    """Return what of a claim says how many bytes it asks for."""
+    return {"spec": {"resources": {"requests": {"storage": str(size)}}}}
 
 
 def bound_status(claim: Manifest, size: int) -> dict[str, Any]:

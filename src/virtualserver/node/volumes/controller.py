@@ -22,7 +22,15 @@ from virtualserver.kube.errors import Forbidden, Invalid
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node.objects import partly_applied
 from virtualserver.node.ownership import is_made_by
-from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, image_of, is_alone, status_alone
+from virtualserver.node.volumes.claims import (
+    bound_status,
+    capacity_of,
+    claim_of,
+    image_of,
+    is_alone,
+    requesting,
+    status_alone,
+)
 from virtualserver.node.volumes.copies import Copies
 from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
 from virtualserver.node.volumes.grants import Grants
@@ -250,6 +258,7 @@ class VolumeController:
                     claim = await self._writer.create(kinds.PERSISTENT_VOLUME_CLAIM, manifest)
                 except (Forbidden, Invalid) as error:
                     # A ResourceQuota or a LimitRange, mostly: whoever asked is told in its words.
+                    self._grants.take_back(uid)
                     return Wait("ClaimRefused", error.message)
             if source.disk is not None:
                 return self._copies.make(key_of(volume), uid, source, size)
@@ -264,8 +273,20 @@ class VolumeController:
                 return claim
             if why := self._grant(uid, size):
                 return _no_room(why)
+            if why := await self._ask_for(claim, size):
+                self._grants.take_back(uid, bound)
+                return Wait("ClaimRefused", why)
             await asyncio.to_thread(self._disks.grow, uid, size)
         return await self._bind(claim, max(size, bound or 0)) or claim
+
+    async def _ask_for(self, claim: Manifest, size: int) -> str:
+        """Have a claim ask for as much as its disk is to have, so that quotas count it; return why it may not."""
+        try:
+            await self._writer.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, requesting(size))
+        except (Forbidden, Invalid) as error:
+            # A claim without a StorageClass, as earlier versions made them, may not ask for more: its disk grows.
+            return error.message if "exceeded quota" in error.message else ""
+        return ""
 
     def _grant(self, uid: str, size: int) -> str:
         return self._grants.grant(uid, size, self._disks.space(), overcommit=self._site.value.site.disk_overcommit)

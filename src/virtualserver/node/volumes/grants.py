@@ -44,6 +44,15 @@ class Grants:
             sizes[uid] = size
         return why
 
+    def take_back(self, uid: str, size: int = 0) -> None:
+        """Count a disk with less again, since nothing came of what it was granted.
+
+        Args:
+            uid: Of its DataVolume.
+            size: What it has, in bytes; 0: it does not exist.
+        """
+        self._all()[uid] = size
+
     def keep(self, alive: Container[str]) -> None:
         """Forget the disks of all other DataVolumes."""
         sizes = self._all()

@@ -1,10 +1,12 @@
-"""How many Services a namespace of users may have, so that no user takes every address that Services have among them.
+"""What a namespace of users may have of what is there for all, so that no user takes all of it: Services and disks.
 
 A Service's own address (ClusterIP) comes from one network for all, which has 65,534. Once they are used up, nobody
 makes such a Service, or a server with ports.
 
 So it is with node ports: kube-apiserver gives one to each port of a user's LoadBalancer Service, though none leads
 anywhere here, from 65,535 for all; servers' own Services have none.
+
+Disks are promised more room than there is (`disks.overcommit` of site.yaml), up to a bound for all of them together.
 """
 
 from __future__ import annotations
@@ -22,14 +24,21 @@ SERVICES: Final = 2000
 """So many Services, and node ports, may a namespace have that a user is added to and that has no quota of them yet."""
 _NAME: Final = "virtualserver-services"
 _NODE_PORTS: Final = "services.nodeports"
+_SHARE: Final = 4
+"""A namespace's disks may have this part of what all disks may grow to."""
 _COUNTED: Final = frozenset({"services", "count/services"})
 
 
-def ensure(kubectl: Kubectl, namespace: str) -> None:
-    """Give a namespace a quota of Services, unless one says how many it may have, and wait until it counts.
+def ensure(kubectl: Kubectl, namespace: str, *, disk_bytes: int) -> None:
+    """Give a namespace a quota, unless one says how many Services it may have, and wait until it counts.
 
     Until then kube-apiserver would refuse every Service of the namespace. The quota that an earlier version made gets
-    what it lacks, and keeps what an administrator made of it.
+    node ports, and keeps what an administrator made of it; how much its disks have was never said there.
+
+    Args:
+        kubectl: Talks to the API server.
+        namespace: The namespace's name.
+        disk_bytes: What all disks together may grow to.
 
     Raises:
         LocalError: The API server refuses, or nothing counts within half a minute.
@@ -39,7 +48,8 @@ def ensure(kubectl: Kubectl, namespace: str) -> None:
     own = hard.get(_NAME, {})
     if _NODE_PORTS in own or any(_COUNTED & one.keys() for name, one in hard.items() if name != _NAME):
         return
-    wanted = {"services": str(SERVICES), _NODE_PORTS: str(SERVICES), **own}
+    new = {"services": str(SERVICES), "requests.storage": f"{max(disk_bytes // _SHARE >> 30, 1)}Gi"}
+    wanted = {**(own or new), _NODE_PORTS: str(SERVICES)}
     kubectl.apply(
         [
             {
