@@ -301,6 +301,24 @@ def test_a_user_cannot_be_another(world: World) -> None:
         assert status == 403, name
 
 
+def test_attack_a_path_that_goes_on_after_what_is_judged_of_it_leads_nowhere(world: World) -> None:
+    """kube-apiserver judges the first words of a path, and hands the node all of it."""
+    own, others = (SUBRESOURCES.format(one.namespace) for one in (world.thief, world.victim))
+    _, _, rest = others.partition("/namespaces/")
+    machine, instance = f"{own}/virtualmachines/mine", f"{own}/virtualmachineinstances/mine"
+    assert world.thief.call("GET", f"{instance}/console/log")[0] != 403
+    for up in ("../../../..", "..%2f..%2f..%2f..", "%2e%2e/%2e%2e/%2e%2e/%2e%2e"):
+        for what in ("virtualmachineinstances/wanted/console/log", "virtualmachines/wanted/portforward/22/tcp"):
+            for way in (f"{instance}/console/{up}", f"{machine}/portforward/{up}", f"{machine}/portforward/22/{up}/.."):
+                status, answer = world.thief.call("GET", f"{way}/{rest}/{what}")
+                assert status in (403, 404, 405), (way, what, answer)
+    pools = f"{NETWORK}/namespaces/{world.thief.namespace}/namespacepools"
+    assert world.thief.status("GET", f"{pools}/public") == 200
+    for up in ("../../..", "public/../../../..", "public%2f..%2f..%2f..%2f..", "..%2f..%2f.."):
+        status, answer = world.thief.call("GET", f"{pools}/{up}/pools")
+        assert status in (403, 404, 405), (up, answer)
+
+
 def test_the_api_server_itself_goes_nowhere_for_a_user(world: World) -> None:
     core = CORE.format(world.thief.namespace)
     node = world.product.objects("node")[0]["metadata"]["name"]

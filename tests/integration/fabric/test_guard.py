@@ -291,6 +291,30 @@ async def test_a_frame_with_a_vlan_tag_goes_nowhere(village: Village) -> None:
     assert not village.arrives(ethernet(tagged, target=village.gateway_mac, kind=0x8100))
 
 
+async def test_attack_frames_of_no_kind_that_a_guest_needs_and_packets_in_packets_go_nowhere(village: Village) -> None:
+    """Another's address inside of what has the own one outside, and all that switches and routers say to each other."""
+    inner = ipv4(udp(), source=OTHER, target=world.CLIENT_ADDRESS)
+    own = ipv4(udp(), source=OWN, target=world.CLIENT_ADDRESS)
+    kinds = {"802.3": 0x0040, "802.1ad": 0x88A8, "MPLS": 0x8847, "PPPoE": 0x8864, "LLDP": 0x88CC, "EAPOL": 0x888E,
+             "pause": 0x8808, "Wake-on-LAN": 0x0842, "RARP": 0x8035}  # fmt: skip
+    for kind in kinds.values():
+        for target in (village.gateway_mac, EVERYBODY, "01:80:c2:00:00:00"):
+            assert not village.arrives(ethernet(inner, target=target, kind=kind)), (kind, target)
+            assert not village.arrives(ethernet(own, target=target, kind=kind)), (kind, target)
+    # Nobody takes the outer one off: to the gateway, which is no end of a tunnel.
+    for protocol, head in ((4, b""), (47, bytes.fromhex("00000800")), (41, b""), (50, bytes(8)), (94, b"")):
+        packet = ipv4(head + inner, source=OWN, target="169.254.1.1", protocol=protocol)
+        assert not village.arrives(ethernet(packet, target=village.gateway_mac)), protocol
+    # Nor is a datagram to many, or one that says it is longer, shorter or older than it is, passed on.
+    for target in ("224.0.0.1", "224.0.0.251", "239.255.255.250", "255.255.255.255", "127.0.0.1", "0.0.0.0", OWN):
+        packet = ipv4(udp(), source=OWN, target=target)
+        assert not village.arrives(ethernet(packet, target=village.gateway_mac)), target
+        assert not village.arrives(ethernet(packet, target=EVERYBODY)), target
+    for at, value in ((0, 0x44), (0, 0x55), (0, 0x4F), (2, 0xFF), (8, 0), (8, 1), (10, own[10] ^ 1)):
+        broken = own[:at] + bytes([value]) + own[at + 1 :]
+        assert not village.arrives(ethernet(broken, target=village.gateway_mac)), (at, value)
+
+
 async def test_the_door_is_closed_before_a_tap_has_an_address(village: Village) -> None:
     inside = ("nsenter", "--net=/run/netns/vs-t1")
     world.sh(*inside, "ip", "tuntap", "add", "dev", "unknown0", "mode", "tap", "vnet_hdr")

@@ -20,6 +20,9 @@ PORT_IN_USE: Final = "PortInUse"
 """Reason of a wait for a port that somebody has: a process of the machine may give it up without a word."""
 
 _PORT_SECONDS: Final = 10.0
+_PORTS: Final = 64
+"""So many ports may a namespace have for each address that its quota says: all have the same address, and 65,535 ports
+of it for each protocol."""
 
 
 class Host(Protocol):
@@ -68,8 +71,8 @@ class HostPool:
                 "neither attached nor floating: publish ports, or ask for a pool of addresses (public: false; an "
                 "administrator makes one with vs up --public-pool NETWORK)",
             )
-        if wish.quota.of(pool) == 0 and not all(self._has(wish, *port) for port in wish.ports):
-            return Wait("AddressQuotaExceeded", f"0 of pool {pool}: namespace {wish.claimant.namespace} may have none")
+        if wait := self._exceeded(wish, pool):
+            return wait
         for protocol, port in wish.ports:
             if wait := self._denied(wish, protocol, port):
                 return wait
@@ -82,6 +85,23 @@ class HostPool:
     def wanted(self, wish: AddressWish) -> Iterator[tuple[str, str]]:
         """Yield owner and purpose of each port that a Service asks for."""
         yield from ((wish.owner, _purpose(str(wish.pool), protocol, port)) for protocol, port in wish.ports)
+
+    def _exceeded(self, wish: AddressWish, pool: str) -> Wait | None:
+        """Return that a namespace would have more ports than it may, None where it may have these too."""
+        limit, namespace = wish.quota.of(pool), wish.claimant.namespace
+        new = sum(not self._has(wish, *port) for port in wish.ports)
+        if limit is None or not new:
+            return None
+        if limit == 0:
+            return Wait("AddressQuotaExceeded", f"0 of pool {pool}: namespace {namespace} may have none")
+        held = sum(one.kind == "port" and one.claimant.namespace == namespace for one in self._allocations.all())
+        if held + new <= limit * _PORTS:
+            return None
+        return Wait(
+            "AddressQuotaExceeded",
+            f"{held} of {limit * _PORTS} ports of pool {pool}, and {new} more are asked for: namespace {namespace} may "
+            f"have {_PORTS} for each address of its quota: publish fewer, or ask an administrator for a larger quota",
+        )
 
     def _denied(self, wish: AddressWish, protocol: str, port: int) -> Wait | None:
         if self._has(wish, protocol, port):

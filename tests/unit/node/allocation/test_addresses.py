@@ -700,6 +700,20 @@ def test_a_quota_takes_no_port_of_the_machine_that_is_held(hosted: World) -> Non
     assert hosted.grant(web) == "AddressQuotaExceeded"
 
 
+def test_attack_one_namespace_with_a_quota_has_not_all_ports_of_the_machine(hosted: World) -> None:
+    """A quota counted addresses only, and all have the same one: a few Services could have its 65,535 ports."""
+    hosted.quotas["default"] = 2
+    several = hosted.add("several", ports=tuple(range(1000, 1100)), **SELECTOR)
+    more = hosted.add("more", ports=tuple(range(2000, 2029)), **SELECTOR)
+    assert hosted.grant(several) == "192.0.2.9"
+    denied = hosted.ask(more)
+    assert isinstance(denied, Wait) and denied.reason == "AddressQuotaExceeded"
+    assert denied.message.startswith("100 of 128 ports of pool public, and 29 more are asked for")
+    more["spec"]["ports"].pop()
+    assert hosted.grant(more) == hosted.grant(several) == "192.0.2.9"
+    assert hosted.grant(hosted.add("other", namespace="other", **SELECTOR)) == "192.0.2.9"
+
+
 OTHERS = dataclasses.replace(
     RANGES, public={"public": (net("192.0.2.0/29"),)}, former={"public": (net("203.0.113.0/29"),)}
 )
