@@ -1,7 +1,8 @@
 """Tells people what was done: Kubernetes Events, as ``kubectl describe`` shows them.
 
 Writing them never holds a controller up: they wait in a bounded queue, repeats are counted instead of written again,
-and what cannot be written is dropped with a line in the log. They are ``core/v1`` Events, which every client reads.
+and what cannot be written is dropped with a line in the log. Each is kept for an hour, in the database of all: so a
+namespace has so many of them, and namespaces take turns. They are ``core/v1`` Events, which every client reads.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ _logger = logging.getLogger(__name__)
 EVENTS: Final = Resource("", "v1", "events", "Event")
 
 _WAITING: Final = 1_000
+"""So many of a namespace may wait to be written."""
+_AT_ONCE: Final = 3_000
+"""So many may a namespace have at once, and `_A_SECOND` more in each second: 12 MB in the hour for which they are kept.
+Who changes objects without end, each time with another fault, gets no more of them."""
+_A_SECOND: Final = 1.0
 _REMEMBERED: Final = 2_000
 _MESSAGE_LENGTH: Final = 1_024
 """The API's own limit for an Event's message."""
@@ -83,15 +89,16 @@ class Recorder:
     def __init__(self, client: Client, *, component: str) -> None:
         self._client = client
         self._component = component
-        self._waiting: dict[_Identity, _Waiting] = {}
+        self._waiting: dict[str, dict[_Identity, _Waiting]] = {}
+        self._left: dict[str, tuple[float, float]] = {}
         self._written: dict[_Identity, _Written] = {}
         self._available = asyncio.Event()
         self._dropped = 0
 
     @property
     def waiting(self) -> int:
-        """How many Events wait to be written; at most 1,000."""
-        return len(self._waiting)
+        """How many Events wait to be written; at most 1,000 of a namespace."""
+        return sum(map(len, self._waiting.values()))
 
     def emit(self, about: Manifest, event: Event) -> None:
         """Report something about an object; returns at once and never raises.
@@ -102,28 +109,50 @@ class Recorder:
         """
         metadata = about.get("metadata", {})
         identity = (metadata.get("uid", ""), event.type, event.reason, sound(event.message)[:_MESSAGE_LENGTH])
-        now = time.time()
-        waiting = self._waiting.get(identity)
+        now, namespace = time.time(), metadata.get("namespace", "")
+        others = self._waiting.get(namespace, {})
+        waiting = others.get(identity)
         if waiting:
             waiting.count += 1
             waiting.last = now
-        elif "name" not in metadata or len(self._waiting) >= _WAITING:
+        elif "name" not in metadata or len(others) >= _WAITING or not self._may_have_one(namespace):
             self._dropped += 1
         else:
-            self._waiting[identity] = _Waiting(about, now, now)
+            self._waiting.setdefault(namespace, {})[identity] = _Waiting(about, now, now)
             self._available.set()
+
+    def _may_have_one(self, namespace: str) -> bool:
+        """Return whether a namespace may have one more Event, and count it."""
+        now = time.monotonic()
+        left, since = self._left.get(namespace, (_AT_ONCE, now))
+        left = min(left + (now - since) * _A_SECOND, _AT_ONCE)
+        is_left = left >= 1
+        self._left[namespace] = left - is_left, now
+        return is_left
 
     async def run(self) -> None:
         """Write what was emitted, in order, until cancelled; what waits then is lost."""
         while True:
             self._available.clear()
             while self._waiting:
-                identity = next(iter(self._waiting))
-                await self._write_or_drop(identity, self._waiting.pop(identity))
+                await self._write_or_drop(*self._next())
             if self._dropped:
-                _logger.warning("%d events were dropped: more were reported than could be written", self._dropped)
+                _logger.warning(
+                    "%d events were dropped: more were reported than could be written, or than a namespace may have",
+                    self._dropped,
+                )
                 self._dropped = 0
             await self._available.wait()
+
+    def _next(self) -> tuple[_Identity, _Waiting]:
+        """Take out the first Event of the namespace whose turn it is."""
+        namespace = next(iter(self._waiting))
+        events = self._waiting.pop(namespace)
+        identity = next(iter(events))
+        waiting = events.pop(identity)
+        if events:
+            self._waiting[namespace] = events
+        return identity, waiting
 
     async def _write_or_drop(self, identity: _Identity, waiting: _Waiting) -> None:
         """Write one Event; a server that is away is waited for a while."""
