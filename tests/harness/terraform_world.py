@@ -10,6 +10,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-__all__ = ["EXAMPLES", "MODULE", "Terraform", "program", "real_provider", "standin"]
+__all__ = ["EXAMPLES", "MODULE", "Terraform", "blocks_of_a_lost_answer", "program", "real_provider", "standin"]
 
 MODULE: Final = Path(__file__).parents[2] / "terraform"
 EXAMPLES: Final = sorted(folder.name for folder in (MODULE / "examples").iterdir() if folder.is_dir())
@@ -90,6 +91,13 @@ class Terraform:
     def outputs(self) -> dict[str, Any]:
         """Return the outputs' values."""
         return {name: one["value"] for name, one in json.loads(self.run("output", "-no-color", "-json")).items()}
+
+
+def blocks_of_a_lost_answer() -> str:
+    """Return the blocks of the documentation by which an apply takes over what the state lacks."""
+    page = (MODULE.parent / "docs" / "terraform.md").read_text()
+    (blocks,) = re.findall(r"```hcl\n(data \"kubernetes_resources\" \"made_before\".*?)```", page, re.DOTALL)
+    return blocks
 
 
 def real_provider() -> dict[str, str]:

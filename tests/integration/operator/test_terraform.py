@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.terraform_world import MODULE, Terraform
+from harness.terraform_world import MODULE, Terraform, blocks_of_a_lost_answer
 from virtualserver.api import names
 from virtualserver.kube import kinds
 from virtualserver.operator.kinds import VIRTUAL_SERVER, WAIT
@@ -187,6 +187,23 @@ async def test_an_apply_that_was_cut_off_goes_on(cluster: Cluster, operator_proc
         uid = (await server_of(cluster))["metadata"]["uid"]
         await with_node(cluster, applies.apply())
         assert (await server_of(cluster))["metadata"]["uid"] == uid
+        await applies.nothing_to_do()
+
+
+async def test_fault_28_a_server_that_the_state_lacks_is_taken_over_by_the_blocks_of_the_page(
+    cluster: Cluster, operator_process: Any, applies: Applies
+) -> None:
+    """The answer to the request that made the server was lost."""
+    lost = (f"module.server.kubernetes_manifest.{name}" for name in ("virtualserver", "wait[0]"))
+    async with operator_process():
+        await with_node(cluster, applies.apply())
+        before = await uids(cluster)
+        await asyncio.to_thread(applies.terraform.run, "state", "rm", *lost)
+        assert "already exists" in await applies.refused()
+        blocks = blocks_of_a_lost_answer().replace("default", cluster.namespace)
+        (applies.terraform.folder / "taken_over.tf").write_text(blocks)
+        await applies.apply()
+        assert await uids(cluster) == before
         await applies.nothing_to_do()
 
 

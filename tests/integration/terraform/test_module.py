@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from harness.terraform_standin import ADDRESS, SCHEMA
-from harness.terraform_world import EXAMPLES, MODULE, Terraform
+from harness.terraform_world import EXAMPLES, MODULE, Terraform, blocks_of_a_lost_answer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,8 +109,7 @@ def test_the_module_works_with_count_for_each_and_depends_on(mocked: Terraform, 
 def test_fault_28_what_the_page_says_of_a_lost_answer_is_valid(
     mocked: Terraform, checkout: Path, tmp_path: Path
 ) -> None:
-    page = (MODULE.parent / "docs" / "terraform.md").read_text()
-    (blocks,) = re.findall(r"```hcl\n(data \"kubernetes_resources\" \"made_before\".*?)```", page, re.DOTALL)
+    blocks = blocks_of_a_lost_answer()
     server = f'source = "{checkout}"\n  user_namespace = "default"\n  vs_name = "web"\n  vs_username = "someone"\n'
     (tmp_path / "main.tf").write_text(f'module "server" {{\n  {server}}}\n\n{blocks}')
     terraform = Terraform(tmp_path, mocked.environment)
