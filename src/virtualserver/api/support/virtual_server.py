@@ -22,6 +22,9 @@ STORAGE_CLASS: Final = "spec.storage.root.storageClassName"
 
 _NO_SUCH_KEY: Final = "names and keys that no Secret can have"
 _FIRST_START: Final = "the guest is told once, at its first start; a change is named"
+_OWN_NETWORK: Final = (
+    "its `network` at each start, where the image's cloud-init looks then: that of `vs image build debian` does"
+)
 _KEEP: Final = ("true", "false")
 _ALONE: Final = "with `disableK8sNetworking`"
 
@@ -200,8 +203,13 @@ VIRTUAL_SERVER: Final[Table] = (
     Field(
         "spec.initializeRunning", Effect.NOW, "set later on too; a stop by a user stands, and is named before it ran"
     ),
-    Field("spec.cloudInit", Effect.NEW_MACHINE, _FIRST_START, refused="more than 900 KiB; beside `cloudInitSecretRef`"),
-    Field("spec.cloudInitSecretRef", Effect.NEW_MACHINE, _FIRST_START, refused=_NO_SUCH_KEY),
+    Field(
+        "spec.cloudInit",
+        Effect.NEW_MACHINE,
+        f"{_FIRST_START}; {_OWN_NETWORK}",
+        refused="more than 900 KiB; beside `cloudInitSecretRef`",
+    ),
+    Field("spec.cloudInitSecretRef", Effect.NEW_MACHINE, f"{_FIRST_START}; {_OWN_NETWORK}", refused=_NO_SUCH_KEY),
     Field("spec.runStrategy", Effect.NOW, refused="unknown words"),
     Field(
         "spec.firmware",
