@@ -50,7 +50,7 @@ def _server(server: Reachable, login: str) -> dict[str, Any]:
         "state": server.state,
         "answers": server.answers,
         "ssh": login,
-        "url": server.url if server.answers else "",
+        "url": server.url,
     }
 
 
@@ -64,11 +64,15 @@ def _server_lines(summary: up.Summary) -> Iterator[str]:
     if server is None:
         return
     yield ""
-    if server.answers:
+    if server.answers and not server.asked:
+        yield f"Server {server.name} runs, and publishes neither ssh nor a page: vs show {server.name}"
+    elif server.answers:
         yield f"Server {server.name} answers (its address is reachable from {summary.reach}):"
         yield f"  address   {server.address}"
-        yield f"  log in    {summary.login}"
-        yield f"  page      {server.url}"
+        if 22 in server.asked:
+            yield f"  log in    {summary.login}"
+        if server.url:
+            yield f"  page      {server.url}"
     else:
         yield f"Server {server.name} is not running: {server.state}"
 

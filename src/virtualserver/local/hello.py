@@ -23,6 +23,7 @@ __all__ = ["Reachable", "apply", "manifest", "ssh_configuration", "wait"]
 
 _NAME = "hello"
 _NAMESPACE = "default"
+_SSH, _PAGE = 22, 80
 _STOPPED_SECONDS = 10.0
 _FAILED_SECONDS = 60.0
 
@@ -35,13 +36,15 @@ class Reachable:
         name: The server's name.
         address: Its address; ``""`` where it has none.
         state: What its Ready condition says, in words.
-        answers: True where port 22 and port 80 were seen to answer.
+        answers: True where each of `asked` was seen to answer.
+        asked: The ports that it publishes of those that the example has: 22 for ssh, 80 for a page.
     """
 
     name: str
     address: str
     state: str
     answers: bool
+    asked: frozenset[int] = frozenset({_SSH, _PAGE})
 
     @property
     def has_failed(self) -> bool:
@@ -50,7 +53,9 @@ class Reachable:
 
     @property
     def url(self) -> str:
-        """The page that the server serves."""
+        """The page that the server serves, ``""`` where none is seen."""
+        if not (self.answers and _PAGE in self.asked):
+            return ""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{host}/"
 
@@ -88,7 +93,9 @@ def apply(kubectl: Kubectl, key: SshKey, *, is_public: bool = True) -> None:
 
 
 def wait(kubectl: Kubectl, update: Update, *, seconds: float) -> Reachable:
-    """Wait until the server is Ready and answers on ports 22 and 80; a server that the user stopped is not waited for.
+    """Wait until the server is Ready and answers on ports 22 and 80, where it still publishes them.
+
+    A server that the user stopped is not waited for.
 
     Raises:
         TimedOutError: It does not answer within the time; the message says what it waits for.
@@ -111,7 +118,7 @@ def wait(kubectl: Kubectl, update: Update, *, seconds: float) -> Reachable:
         if time.monotonic() >= end:
             raise TimedOutError(
                 f"server {_NAME!r} does not answer after {seconds:.0f} s: {seen.state}",
-                remedy="It goes on starting. Follow it with: vs kubectl get vs hello -w",
+                remedy="It goes on by itself. All about it: vs show hello",
             )
         time.sleep(1)
 
@@ -139,13 +146,26 @@ def _look(server: dict[str, Any]) -> Reachable:
     address = status.get("network", {}).get("externalIP", "")
     ready = _condition(server, 0)
     state = f"{ready.get('reason', 'Initializing')}: {in_full(status.get('conditions', []))}".strip(": ")
-    if ready.get("status") != "True" or not address:
+    asked = _published(server) & {_SSH, _PAGE}
+    if ready.get("status") != "True" or (asked and not address):
         return Reachable(_NAME, address, state, answers=False)
-    if not _speaks_ssh(address):
-        return Reachable(_NAME, address, "the guest runs; waiting for its ssh server on port 22", answers=False)
-    if not _serves_page(address):
-        return Reachable(_NAME, address, "the guest runs; waiting for its page on port 80", answers=False)
-    return Reachable(_NAME, address, state, answers=True)
+    silent = ""
+    if _SSH in asked and not _speaks_ssh(address):
+        silent = "ssh server on port 22"
+    elif _PAGE in asked and not _serves_page(address):
+        silent = "page on port 80"
+    if silent:
+        state = f"the guest runs; waiting for its {silent} (vs path {_NAME} says where packets are lost)"
+    return Reachable(_NAME, address, state, answers=not silent, asked=asked)
+
+
+def _published(server: dict[str, Any]) -> frozenset[int]:
+    """Return the TCP ports that answer at the server's address as its manifest says now."""
+    network = server.get("spec", {}).get("network", {})
+    if network.get("directAttachLoadBalancerIP"):
+        return frozenset({_SSH, _PAGE})
+    tcp: dict[str, Any] = network.get("tcp") or {}
+    return frozenset(tcp.get("ports") or ())
 
 
 def _condition(server: dict[str, Any], index: int) -> dict[str, Any]:

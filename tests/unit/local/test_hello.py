@@ -62,12 +62,15 @@ class Cluster:
         return cast("Kubectl", self)
 
 
-def a_server(reason: str, *, status: str = "False", address: str = "") -> dict[str, Any]:
+def a_server(
+    reason: str, *, status: str = "False", address: str = "", ports: tuple[int, ...] = (22, 80)
+) -> dict[str, Any]:
     return {
+        "spec": {"network": {"tcp": {"ports": list(ports)}} if ports else {}},
         "status": {
             "conditions": [{"type": "Ready", "status": status, "reason": reason, "message": f"{reason} it is"}],
             "network": {"externalIP": address},
-        }
+        },
     }
 
 
@@ -110,9 +113,22 @@ def test_it_waits_until_both_ports_answer(monkeypatch: pytest.MonkeyPatch) -> No
     assert said == [
         "Initializing",
         "Initializing: Initializing it is",
-        "the guest runs; waiting for its ssh server on port 22",
-        "the guest runs; waiting for its page on port 80",
+        "the guest runs; waiting for its ssh server on port 22 (vs path hello says where packets are lost)",
+        "the guest runs; waiting for its page on port 80 (vs path hello says where packets are lost)",
     ]
+
+
+@pytest.mark.parametrize(("ports", "url"), [((22,), ""), ((80, 443), "http://203.0.113.1/"), ((), "")])
+def test_what_the_user_publishes_no_more_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, ports: tuple[int, ...], url: str
+) -> None:
+    """A quarter of an hour each time, for a port that somebody had taken away."""
+    monkeypatch.setattr(hello, "_speaks_ssh", answers(*(True for port in ports if port == 22)))
+    monkeypatch.setattr(hello, "_serves_page", answers(*(True for port in ports if port == 80)))
+    address = "203.0.113.1" if ports else ""
+    ready = a_server("VirtualServerReady", status="True", address=address, ports=ports)
+    found = hello.wait(Cluster(ready).kubectl, lambda text, share: None, seconds=60)
+    assert (found.answers, found.asked, found.url) == (True, set(ports) & {22, 80}, url)
 
 
 def test_a_stopped_server_is_the_users_wish_once_it_stays_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
