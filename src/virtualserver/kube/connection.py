@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 import yarl
 
+from virtualserver.kube.answer import Answer
 from virtualserver.kube.errors import Unavailable, error_from_response
 from virtualserver.kube.stream import Stream
 
@@ -48,17 +49,6 @@ _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.Encoder().encode
 
 
-class _Answer(aiohttp.ClientResponse):
-    """An answer; where it is given up before its end, its connection ends at once."""
-
-    def close(self) -> None:
-        """End the connection unless it was given back."""
-        # TLS would end politely and wait for a server that still has much to say: the socket would outlive us.
-        if self.connection and self.connection.transport:
-            self.connection.transport.abort()
-        super().close()
-
-
 class Connection:
     """One user's connections to one API server.
 
@@ -84,7 +74,7 @@ class Connection:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            response_class=_Answer,
+            response_class=Answer,
             # Packing and unpacking costs both sides more than a local network or loopback does.
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),

@@ -21,7 +21,7 @@ import yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Credentials", "KubeconfigError", "load_kubeconfig"]
+__all__ = ["Credentials", "Kubeconfig", "KubeconfigError", "load_kubeconfig", "read_kubeconfig"]
 
 _REFUSED: Final = {
     "exec": "exec plugins are not supported: use a client certificate or a token",
@@ -61,8 +61,82 @@ class Credentials:
         return f"Bearer {token}" if token else None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kubeconfig:
+    """What a kubeconfig's current context says, with all that it names read, so that another process can be told.
+
+    Attributes:
+        server: As in `Credentials`.
+        authority: The certificates (PEM) that may have signed the server's; None: those that the machine trusts.
+        verifies: Whether the server's certificate is looked at at all.
+        certificate: The user's certificate (PEM); None for none.
+        key: Its key (PEM); None for none.
+        token: As in `Credentials`.
+        token_file: As in `Credentials`.
+        tls_server_name: As in `Credentials`.
+        namespace: As in `Credentials`.
+    """
+
+    server: str
+    authority: bytes | None = None
+    verifies: bool = True
+    certificate: bytes | None = dataclasses.field(default=None, repr=False)
+    key: bytes | None = dataclasses.field(default=None, repr=False)
+    token: str = dataclasses.field(default="", repr=False)
+    token_file: Path | None = None
+    tls_server_name: str | None = None
+    namespace: str = "default"
+
+    def credentials(self) -> Credentials:
+        """Return them, ready to connect with.
+
+        Raises:
+            ValueError: The certificates cannot be used.
+        """
+        return Credentials(
+            server=self.server,
+            tls=self._tls() if self.server.startswith("https://") else None,
+            token=self.token,
+            token_file=self.token_file,
+            tls_server_name=self.tls_server_name,
+            namespace=self.namespace,
+        )
+
+    def _tls(self) -> ssl.SSLContext:
+        """Return a TLS context that trusts the cluster's CA only and shows the user's certificate."""
+        try:
+            tls = ssl.create_default_context(cadata=self.authority.decode("ascii") if self.authority else None)
+            if not self.verifies:
+                tls.check_hostname = False
+                tls.verify_mode = ssl.CERT_NONE
+            if self.certificate and self.key:
+                # Python's ssl reads certificates from files only; this one is on no disk, and gone however we end.
+                with os.fdopen(os.memfd_create("client-certificate"), "wb") as both:
+                    both.write(self.certificate.rstrip() + b"\n" + self.key)
+                    both.flush()
+                    tls.load_cert_chain(f"/proc/self/fd/{both.fileno()}")
+        except (ssl.SSLError, UnicodeDecodeError) as error:
+            raise ValueError(f"the certificates cannot be used: {error}") from error
+        return tls
+
+
 def load_kubeconfig(path: Path) -> Credentials:
     """Read the credentials of a kubeconfig's current context.
+
+    Args:
+        path: As for `read_kubeconfig`.
+
+    Raises:
+        KubeconfigError: As `read_kubeconfig`.
+    """
+    try:
+        return read_kubeconfig(path).credentials()
+    except ValueError as error:
+        raise KubeconfigError(f"{path}: {error}") from error
+
+
+def read_kubeconfig(path: Path) -> Kubeconfig:
+    """Read a kubeconfig's current context.
 
     Args:
         path: The file. Relative file names in it start at its folder, as kubectl has it.
@@ -91,9 +165,13 @@ def load_kubeconfig(path: Path) -> Credentials:
     if not server.startswith(("https://", "http://")):
         raise KubeconfigError(f"{path}: clusters[{context['cluster']}].server: {server!r} is no http(s) address")
     token_file = user.get("tokenFile")
-    return Credentials(
+    is_tls = server.startswith("https://")
+    return Kubeconfig(
         server=server,
-        tls=_tls(path, cluster, user) if server.startswith("https://") else None,
+        authority=_material(path, cluster, "certificate-authority") if is_tls else None,
+        verifies=not cluster.get("insecure-skip-tls-verify"),
+        certificate=_material(path, user, "client-certificate") if is_tls else None,
+        key=_material(path, user, "client-key") if is_tls else None,
         token=user.get("token") or "",
         token_file=path.parent / token_file if token_file else None,
         tls_server_name=cluster.get("tls-server-name") or None,
@@ -107,27 +185,6 @@ def _entry(path: Path, config: dict[str, Any], kind: str, name: str) -> dict[str
         if name and entry.get("name") == name:
             return entry.get(kind) or {}
     raise KubeconfigError(f"{path}: {kind}s: there is no {name!r}; see `kubectl config view`")
-
-
-def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
-    """Return a TLS context that trusts the cluster's CA only and shows the user's certificate."""
-    authority = _material(path, cluster, "certificate-authority")
-    certificate = _material(path, user, "client-certificate")
-    key = _material(path, user, "client-key")
-    try:
-        tls = ssl.create_default_context(cadata=authority.decode("ascii") if authority else None)
-        if cluster.get("insecure-skip-tls-verify"):
-            tls.check_hostname = False
-            tls.verify_mode = ssl.CERT_NONE
-        if certificate and key:
-            # Python's ssl reads certificates from files only; this one is on no disk, and gone however we end.
-            with os.fdopen(os.memfd_create("client-certificate"), "wb") as both:
-                both.write(certificate.rstrip() + b"\n" + key)
-                both.flush()
-                tls.load_cert_chain(f"/proc/self/fd/{both.fileno()}")
-    except (ssl.SSLError, UnicodeDecodeError) as error:
-        raise KubeconfigError(f"{path}: the certificates cannot be used: {error}") from error
-    return tls
 
 
 def _material(path: Path, entry: dict[str, Any], field: str) -> bytes | None:
