@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from virtualserver.controlplane.components import ETCD_VERSION, KUBERNETES_VERSION
+from virtualserver.controlplane.credentials import passing
 from virtualserver.controlplane.errors import ControlPlaneError
 from virtualserver.controlplane.lifecycle import (
     ComponentStatus,
@@ -29,6 +30,7 @@ __all__ = [
     "address_of",
     "find",
     "obtain",
+    "passing",
     "plan_of",
     "start",
     "status",

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
     from virtualserver.installation.record import UidRange
 
-__all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig", "kubeconfig_with"]
+__all__ = ["COMPONENTS_GROUP", "ENCRYPTED", "NODE_SERVICE", "ensure", "kubeconfig", "kubeconfig_with", "passing"]
 
 COMPONENTS_GROUP = "virtualserver:components"
 """The group of our own components in the API."""
+
+_ADMIN = Certificate("admin", "client", ("system:masters",))
 
 NODE_SERVICE = "virtualserver-node.virtualserver-system.svc"
 """The name under which kube-apiserver asks the node for its aggregated API."""
@@ -78,6 +80,15 @@ def ensure(
     _ensure_encryption_key(installation, uids.kube_apiserver)
     _ensure_kubeconfigs(installation, uids, server, admin or _admin(installation.kubeconfig))
     return any(written)
+
+
+def passing(installation: Installation, *, now: datetime.datetime, lifetime: datetime.timedelta) -> tuple[bytes, bytes]:
+    """Return a certificate of the administrator's and its key (PEM), for so long, written nowhere.
+
+    Raises:
+        OSError: The authority's key is not there, or not the caller's to read: root alone may.
+    """
+    return pki.Authority(installation.pki, "ca", now).sign(_ADMIN, lifetime)
 
 
 def _admin(kubeconfig: Path) -> tuple[int, int]:
@@ -163,7 +174,7 @@ def _certificates(addresses: Iterable[str]) -> list[tuple[str, str, str, Certifi
     served = tuple(dict.fromkeys((*local, *kubernetes, *addresses)))
     group = (COMPONENTS_GROUP,)
     clients = {
-        "admin": Certificate("admin", "client", ("system:masters",)),
+        "admin": _ADMIN,
         "kube-controller-manager": Certificate("system:kube-controller-manager", "client"),
         "operator": Certificate("virtualserver:operator", "client", group),
         "node": Certificate("virtualserver:node", "client", group),

@@ -123,11 +123,24 @@ class Authority:
         """
         if self._serves(wanted, certificate, key):
             return False
+        signed, private = self.sign(wanted, CERTIFICATE_LIFETIME)
+        key.unlink(missing_ok=True)  # a key and a certificate that do not match must never lie side by side
+        write_atomically(certificate, signed, mode=0o644)
+        write_private(key, private, owner=owner)
+        return True
+
+    def sign(self, wanted: Certificate, lifetime: datetime.timedelta) -> tuple[bytes, bytes]:
+        """Return a certificate and its key (PEM) that are written nowhere.
+
+        Args:
+            wanted: What the certificate should say.
+            lifetime: How long it is valid from now on; not longer than the authority in any case.
+        """
         authority = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         signer = serialization.load_pem_private_key((self.folder / f"{self.name}.key").read_bytes(), password=None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)  # noqa: S101 - we wrote it
         pair = ec.generate_private_key(ec.SECP256R1())
-        end = min(self.now + CERTIFICATE_LIFETIME, authority.not_valid_after_utc)
+        end = min(self.now + lifetime, authority.not_valid_after_utc)
         subject = _name(wanted.common_name, wanted.organizations)
         builder = _builder(subject, authority.subject, pair.public_key(), self.now - _BACKDATED, end)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -135,11 +148,7 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(_USAGES[wanted.usage]), critical=False)
         if wanted.names:
             builder = builder.add_extension(_alternative_names(wanted.names), critical=False)
-        key.unlink(missing_ok=True)  # a key and a certificate that do not match must never lie side by side
-        signed = builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        write_atomically(certificate, signed, mode=0o644)
-        write_private(key, _pem(pair), owner=owner)
-        return True
+        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), _pem(pair)
 
     def _serves(self, wanted: Certificate, certificate: Path, key: Path) -> bool:
         if not (certificate.exists() and key.exists()):

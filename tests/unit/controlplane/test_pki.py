@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
-from virtualserver.controlplane import pki
+from virtualserver.controlplane import credentials, pki
+from virtualserver.installation.installation import Installation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,3 +124,16 @@ def test_the_key_pair_of_service_accounts_stays(tmp_path: Path) -> None:
     first = pki.ensure_key_pair(tmp_path)
     (tmp_path / "sa.pub").unlink()
     assert pki.ensure_key_pair(tmp_path) == first
+
+
+def test_a_passing_certificate_is_of_the_administrator_for_so_long_and_on_no_disk(tmp_path: Path) -> None:
+    installation = Installation.below(tmp_path, "one")
+    installation.pki.mkdir(parents=True)
+    by = authority(installation.pki)
+    before = sorted(installation.pki.iterdir())
+    certificate, key = credentials.passing(installation, now=NOW, lifetime=datetime.timedelta(hours=12))
+    known = x509.load_pem_x509_certificate(certificate)
+    known.verify_directly_issued_by(read(by.certificate))
+    assert known.subject.rfc4514_string() == "CN=admin,O=system:masters"
+    assert known.not_valid_after_utc == NOW + datetime.timedelta(hours=12)
+    assert b"PRIVATE KEY" in key and sorted(installation.pki.iterdir()) == before
