@@ -1,0 +1,10 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  plugins: [svelte()],
+  // Tests have no browser, and mean what runs in one.
+  ...(process.env['VITEST'] ? { resolve: { conditions: ['browser'] } } : {}),
+  build: { target: 'es2024', sourcemap: false, assetsInlineLimit: 0, modulePreload: { polyfill: false }, rolldownOptions: { input: ['index.html', 'terminal.html'] } },
+  test: { include: ['src/**/*.test.ts'], pool: 'threads' },
+})
