@@ -1,0 +1,60 @@
+/** Paths of the kinds that pages show. Names come from addresses and texts too, so that each is one step, whatever is in it. */
+const step = encodeURIComponent
+
+const GROUP = '/apis/virtualservers.coreweave.com/v1alpha1'
+
+export const SERVERS = `${GROUP}/virtualservers`
+
+export const EVENTS = '/api/v1/events'
+export const SERVICES = '/api/v1/services'
+
+export function eventsOf(namespace: string): string {
+  return `/api/v1/namespaces/${step(namespace)}/events`
+}
+
+export function serversOf(namespace: string): string {
+  return `${GROUP}/namespaces/${step(namespace)}/virtualservers`
+}
+
+export function serverPath(namespace: string, name: string): string {
+  return `${serversOf(namespace)}/${step(name)}`
+}
+
+export type Verb = 'start' | 'stop' | 'force' | 'restart'
+
+/** The subresource that does it, and what is sent: switching off is a stop that waits for nobody. */
+export const POWER: Readonly<Record<Verb, { readonly subresource: string; readonly body: string }>> = {
+  start: { subresource: 'start', body: '{}' },
+  stop: { subresource: 'stop', body: '{}' },
+  force: { subresource: 'stop', body: '{"gracePeriod": 0}' },
+  restart: { subresource: 'restart', body: '{}' },
+}
+
+export function powerPath(namespace: string, name: string, verb: Verb): string {
+  return `/apis/subresources.kubevirt.io/v1/namespaces/${step(namespace)}/virtualmachines/${step(name)}/${POWER[verb].subresource}`
+}
+
+export function eventsPath(namespace: string, name: string): string {
+  return `/api/v1/namespaces/${step(namespace)}/events?fieldSelector=involvedObject.name=${step(name)}&limit=200`
+}
+
+export function servicesPath(namespace: string): string {
+  return `/api/v1/namespaces/${step(namespace)}/services`
+}
+
+export function claimPath(namespace: string, name: string): string {
+  return `/api/v1/namespaces/${step(namespace)}/persistentvolumeclaims/${step(name)}`
+}
+
+export function volumePath(namespace: string, name: string): string {
+  return `/apis/cdi.kubevirt.io/v1beta1/namespaces/${step(namespace)}/datavolumes/${step(name)}`
+}
+
+/** The one instance of a server, as a list that can be watched. */
+export function instancePath(namespace: string, name: string): string {
+  return `/apis/kubevirt.io/v1/namespaces/${step(namespace)}/virtualmachineinstances?fieldSelector=metadata.name%3D${step(name)}`
+}
+
+export function consolePath(namespace: string, name: string, screen: 'console' | 'vnc'): string {
+  return `/apis/subresources.kubevirt.io/v1/namespaces/${step(namespace)}/virtualmachineinstances/${step(name)}/${screen}`
+}

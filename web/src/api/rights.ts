@@ -1,0 +1,61 @@
+/** What the signed-in user may do, as the API itself says it; asked once for each namespace. */
+import { SvelteMap } from 'svelte/reactivity'
+
+import type { Api } from './client'
+import type { Verb } from './kinds'
+
+export type Ability = 'create' | 'update' | 'delete' | 'serial' | 'vnc' | Verb
+
+interface Attributes {
+  readonly group: string
+  readonly resource: string
+  readonly subresource?: string
+  readonly verb: string
+}
+
+const REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
+const SERVER = { group: 'virtualservers.coreweave.com', resource: 'virtualservers' }
+const MACHINE = { group: 'subresources.kubevirt.io', resource: 'virtualmachines', verb: 'update' }
+
+const GUEST = { group: 'subresources.kubevirt.io', resource: 'virtualmachineinstances', verb: 'get' }
+
+const ASKED: Readonly<Record<Ability, Attributes>> = {
+  create: { ...SERVER, verb: 'create' },
+  update: { ...SERVER, verb: 'update' },
+  delete: { ...SERVER, verb: 'delete' },
+  start: { ...MACHINE, subresource: 'start' },
+  stop: { ...MACHINE, subresource: 'stop' },
+  force: { ...MACHINE, subresource: 'stop' },
+  restart: { ...MACHINE, subresource: 'restart' },
+  serial: { ...GUEST, subresource: 'console' },
+  vnc: { ...GUEST, subresource: 'vnc' },
+}
+
+export class Rights {
+  private readonly known = new SvelteMap<string, boolean>()
+  private readonly asked = new Set<string>()
+
+  constructor(private readonly api: Api) {}
+
+  /** Whether the user may; false until the API has said so. */
+  may(ability: Ability, namespace: string): boolean {
+    const key = `${namespace}/${ability}`
+    if (!this.asked.has(key)) {
+      this.asked.add(key)
+      void this.ask(key, { ...ASKED[ability], namespace })
+    }
+    return this.known.get(key) ?? false
+  }
+
+  private async ask(key: string, resourceAttributes: Attributes & { namespace: string }): Promise<void> {
+    const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } }
+    try {
+      const answer = await this.api.send('POST', REVIEW, JSON.stringify(review))
+      const { status } = (await answer.json()) as { status: { allowed: boolean } }
+      this.known.set(key, status.allowed)
+    } catch {
+      // It may be asked again: the API is away, and refuses what is tried meanwhile itself.
+      this.asked.delete(key)
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** The schema of VirtualServers, as this API server has it. */
+import { ofManifest } from '../schema/schema'
+import type { Schema } from '../schema/schema'
+import type { Api } from './client'
+
+const PATH = '/openapi/v3/apis/virtualservers.coreweave.com/v1alpha1'
+
+interface Document {
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema & { readonly 'x-kubernetes-group-version-kind'?: readonly { readonly kind: string }[] }>>
+  }
+}
+
+export async function schemaOf(api: Api): Promise<Schema> {
+  const { components } = await api.get<Document>(PATH)
+  const found = Object.values(components.schemas).find((one) =>
+    one['x-kubernetes-group-version-kind']?.some(({ kind }) => kind === 'VirtualServer'),
+  )
+  return ofManifest(found ?? {})
+}

@@ -1,0 +1,27 @@
+/** Who is signed in, and how a page shows that it is one of ours. */
+export interface Session {
+  /** The path below which this sign-in's requests go, without a slash at the end. */
+  readonly base: string
+  readonly token: string
+  /** The API server's address. */
+  readonly server: string
+  /** The namespace that is meant where none is named. */
+  readonly namespace: string
+  /** The user's name, as the API says it. */
+  readonly user: string
+}
+
+/** The session of this page's address; null where nobody is signed in there. */
+export async function signedIn(path: string): Promise<Session | null> {
+  const base = /^\/[0-9a-f]{32}(?=\/)/.exec(path)?.[0]
+  if (!base) return null
+  const answer = await fetch(`${base}/session`)
+  if (answer.status === 401) return null
+  if (!answer.ok) throw new Error(await answer.text())
+  return { base, ...((await answer.json()) as Omit<Session, 'base'>) }
+}
+
+/** End the session, here and on the console's side. */
+export async function signOut(session: Session): Promise<void> {
+  await fetch(`${session.base}/session`, { method: 'DELETE', headers: { 'X-Console-Token': session.token } })
+}

@@ -1,0 +1,59 @@
+// @vitest-environment happy-dom
+import { flushSync, mount, unmount } from 'svelte'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+
+import type { Api } from '../../api/client'
+import Addresses from './Addresses.svelte'
+
+const MINE = { metadata: { name: 'mine', namespace: 'shop', uid: 'u1', resourceVersion: '1', creationTimestamp: '' }, spec: { type: 'LoadBalancer' }, status: { loadBalancer: { ingress: [{ ip: '203.0.113.9' }] } } }
+const WEB = { metadata: { name: 'web', namespace: 'shop', uid: 'u2', resourceVersion: '1', creationTimestamp: '' }, status: { network: { floatingIPs: { mine: '203.0.113.9' } } } }
+
+let sent: [string, string, unknown][] = []
+let page: object
+
+const api = {
+  session: { base: '/x', token: 't', server: '', namespace: 'shop', user: 'ada' },
+  get: (path: string) => Promise.resolve({ items: path.includes('virtualservers') ? [WEB] : [MINE], metadata: { resourceVersion: '1' } }),
+  send: (method: string, path: string, body: string) => {
+    sent.push([method, path, JSON.parse(body)])
+    return Promise.resolve(new Response('{}'))
+  },
+  socket: () => ({ close: () => undefined }),
+} as unknown as Api
+
+function button(words: string, within: ParentNode = document): HTMLButtonElement {
+  const found = [...within.querySelectorAll('button')].find((one) => one.textContent.trim() === words)
+  if (!found) throw new Error(`no button says ${words}`)
+  return found
+}
+
+beforeEach(async () => {
+  sent = []
+  page = mount(Addresses, { target: document.body, props: { api } })
+  await vi.waitFor(() => {
+    flushSync()
+    expect(document.body.textContent).toContain('203.0.113.9')
+  })
+})
+afterEach(() => unmount(page))
+
+test('an address is reserved by a Service that selects nothing', async () => {
+  const name = document.querySelector<HTMLInputElement>('form input')
+  if (name) name.value = 'next'
+  name?.dispatchEvent(new Event('input', { bubbles: true }))
+  flushSync()
+  document.querySelector('form')?.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }))
+  await vi.waitFor(() => expect(sent).toHaveLength(1))
+  expect(sent[0]).toMatchObject(['POST', '/api/v1/namespaces/shop/services?fieldManager=console', { metadata: { name: 'next', annotations: { 'metallb.io/address-pool': 'public' } } }])
+})
+
+test('before one is released, the server that loses it is named, and only that very Service goes', async () => {
+  button('Release').click()
+  flushSync()
+  const dialog = document.querySelector('dialog')
+  expect(dialog?.textContent).toContain('The server web is not reached at it any more')
+  if (dialog) dialog.returnValue = 'yes'
+  dialog?.dispatchEvent(new Event('close'))
+  await vi.waitFor(() => expect(sent).toHaveLength(1))
+  expect(sent[0]).toMatchObject(['DELETE', '/api/v1/namespaces/shop/services/mine', { preconditions: { uid: 'u1' } }])
+})

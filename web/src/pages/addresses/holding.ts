@@ -1,0 +1,80 @@
+/** Who has which load balancer address, by Services and servers: pure. */
+import type { Manifest, Metadata } from '../../api/client'
+import type { Condition, VirtualServer } from '../../api/virtualserver'
+
+export interface Service extends Manifest {
+  readonly metadata: Metadata & { readonly ownerReferences?: readonly { readonly kind: string; readonly name: string; readonly controller?: boolean }[] }
+  readonly spec?: { readonly type?: string; readonly selector?: object; readonly ports?: readonly { readonly port: number; readonly protocol?: string }[] }
+  readonly status?: {
+    readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] }
+    readonly conditions?: readonly Condition[]
+  }
+}
+
+/** `server`: made for a server, and goes with it; `floating`: kept by itself, for any server; `own`: of the user's. */
+export type Kind = 'server' | 'floating' | 'own'
+
+export interface Holding {
+  readonly uid: string
+  readonly namespace: string
+  readonly service: string
+  readonly kind: Kind
+  readonly addresses: readonly string[]
+  readonly pool: string
+  /** Servers that have the address now. */
+  readonly users: readonly string[]
+  /** Why there is none yet; empty where there is one. */
+  readonly waits: string
+  readonly ports: string
+  /** What a search looks in, in lower case. */
+  readonly words: string
+}
+
+const POOL = 'metallb.io/address-pool'
+const ASSIGNED = 'virtualservers.coreweave.com/AddressAssigned'
+
+export function holdings(services: Iterable<Service>, servers: Iterable<VirtualServer>): Holding[] {
+  const all = [...servers]
+  return [...services]
+    .filter((service) => service.spec?.type === 'LoadBalancer')
+    .map((service) => holdingOf(service, all))
+    .sort((one, other) => compare(one.namespace, other.namespace) || compare(one.service, other.service))
+}
+
+/** The Service that keeps an address for whichever server names it. */
+export function floatingService(namespace: string, name: string, pool: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace, ...(pool ? { annotations: { [POOL]: pool } } : {}) },
+    // A Service has a port; which one does not matter, since all of them lead to the server.
+    spec: { type: 'LoadBalancer', allocateLoadBalancerNodePorts: false, ports: [{ name: 'any', port: 1, protocol: 'TCP' }] },
+  }
+}
+
+function holdingOf(service: Service, servers: readonly VirtualServer[]): Holding {
+  const { name, namespace = '', uid, annotations = {} } = service.metadata
+  const owner = service.metadata.ownerReferences?.find((one) => one.controller && one.kind === 'VirtualServer')
+  const isFloating = !owner && !Object.keys(service.spec?.selector ?? {}).length
+  const floating = servers.filter((server) => server.metadata.namespace === namespace && name in (server.status?.network?.floatingIPs ?? {}))
+  const addresses = (service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? '').filter(Boolean)
+  const assigned = service.status?.conditions?.find((one) => one.type === ASSIGNED)
+  const users = owner ? [owner.name] : floating.map((server) => server.metadata.name)
+  const ports = isFloating ? '' : (service.spec?.ports ?? []).map((one) => `${one.port}/${one.protocol ?? 'TCP'}`).join(', ')
+  return {
+    uid,
+    namespace,
+    service: name,
+    kind: owner ? 'server' : isFloating ? 'floating' : 'own',
+    addresses,
+    pool: annotations[POOL] ?? '',
+    users,
+    waits: addresses.length ? '' : [assigned?.reason, assigned?.message].filter(Boolean).join(': '),
+    ports,
+    words: [name, namespace, ...addresses, ...users, annotations[POOL] ?? ''].join(' ').toLowerCase(),
+  }
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0
+}

@@ -1,0 +1,270 @@
+/** One manifest being edited: its text is the truth, and form and editor both change it. */
+import { ApiError, YAML } from '../../api/client'
+import type { Api, Manifest } from '../../api/client'
+import { serverPath } from '../../api/kinds'
+import { apply, LockedError, lockOf, parse, read, take, theirs, write } from '../../draft'
+import type { Change, Draft, Path, Theirs } from '../../draft'
+import { texts } from '../../texts'
+import { faultsOf, meant, originOf } from './asking'
+import type { Fault, Origin } from './asking'
+import { Creation } from './creation'
+import type { Outcome } from './creation'
+import { documents, likeness, shown, written } from './shown'
+import { template } from './template'
+import { timed } from './timing'
+import type { Effect, Timed } from './timing'
+
+export type Check =
+  | { readonly is: 'unasked' | 'asking' | 'good' }
+  | { readonly is: 'bad'; readonly faults: readonly Fault[] }
+  | { readonly is: 'away'; readonly message: string }
+
+const PAUSE_MS = 400
+const KEEP_MS = 800
+const CONFLICT = 409
+
+export class Editing {
+  text = $state.raw('')
+  check = $state.raw<Check>({ is: 'unasked' })
+  readonly draft: Draft = $derived(parse(this.text))
+  /** The last draft that could be read: what the form shows while the text cannot. */
+  good = $state.raw<Draft>(parse(''))
+  origin = $state.raw<Origin | null>(null)
+  /** What would be made of the last text that the API took: the server with its defaults, and what it consists of. */
+  effective = $state('')
+  /** The server as somebody else has it by now, after a save met that; null for none. */
+  met = $state.raw<Origin | null>(null)
+  /** What they have that the text does not say. */
+  readonly theirs: readonly Theirs[] = $derived(
+    this.met && this.origin ? theirs(this.origin.value, this.met.value, this.good.value) : [],
+  )
+  private effects = $state.raw<readonly Effect[]>([])
+  /** What a save would change of a server that there is, and when. */
+  readonly changes: readonly Timed[] = $derived(this.origin ? timed(this.effects, this.origin.value, this.good.value) : [])
+  /** Changes text in the editor, so that its undo knows; null while there is none. */
+  editor: ((changes: readonly Change[]) => void) | null = null
+
+  /** Whether the text is one that the user had begun before. */
+  isKept = $state(false)
+
+  private readonly creation: Creation
+  private first = ''
+  private timer?: ReturnType<typeof setTimeout>
+  private keeping?: ReturnType<typeof setTimeout>
+  private asked = 0
+
+  /**
+   * Nothing is edited yet.
+   * @param name Of the text among those of the user that are kept.
+   */
+  constructor(
+    private readonly api: Api,
+    private readonly name: string,
+  ) {
+    this.creation = new Creation(api)
+  }
+
+  /** Begin with a new server's text. */
+  async begin(): Promise<void> {
+    this.origin = null
+    await this.start(template(this.api.session.namespace))
+  }
+
+  /** Begin a new server with what another one has. */
+  async beginLike(namespace: string, name: string): Promise<void> {
+    this.origin = null
+    await this.start(likeness(await this.api.get<Manifest>(serverPath(namespace, name))))
+  }
+
+  /** Begin with a server that there is. */
+  async load(namespace: string, name: string): Promise<void> {
+    const server = await this.api.get<Manifest>(serverPath(namespace, name))
+    this.origin = originOf(server, namespace, name)
+    this.effects = await this.api.told<Effect[]>('effects')
+    await this.start(shown(server))
+  }
+
+  /** The editor, or whoever else, has made it another text. */
+  become(text: string): void {
+    if (text === this.text) return
+    this.text = text
+    if (!this.draft.faults.length) this.good = this.draft
+    this.check = { is: 'unasked' }
+    this.asked += 1 // what the API is still saying is of another text
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => void this.ask(), PAUSE_MS)
+    clearTimeout(this.keeping)
+    this.keeping = setTimeout(() => void this.api.keep(this.name, text === this.first ? null : text), KEEP_MS)
+  }
+
+  /** Back to the text that it began with. */
+  reset(): void {
+    this.isKept = false
+    this.replaceAll(this.first)
+  }
+
+  /** Back to the last text that could be read. */
+  revert(): void {
+    this.replaceAll(this.good.text)
+  }
+
+  /** What a form's action does to the text. Where the text cannot be changed so, nothing happens: `lock` says why. */
+  act(action: (draft: Draft) => Change[]): void {
+    try {
+      this.change(action(this.draft))
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error
+    }
+  }
+
+  set(path: Path, value: unknown): void {
+    this.act((draft) => write(draft, path, value))
+  }
+
+  /** Set a switch that is off where nothing is said: what is not there is not made to say so. */
+  choose(path: Path, on: boolean): void {
+    if (on || this.at(path) !== undefined) this.set(path, on)
+  }
+
+  /** What stands at a path, in the text as it could be read last. */
+  at(path: Path): unknown {
+    return read(this.good, path)
+  }
+
+  /** Whether the form waits, since the text cannot be read. */
+  get isFrozen(): boolean {
+    return this.draft.faults.length > 0
+  }
+
+  /** Why the form may not change a path, in words; empty where it may as soon as the text can be read. */
+  lock(path: Path): string {
+    const lock = lockOf(this.good, path)
+    return lock ? texts.edit.locks[lock] : ''
+  }
+
+  /** What the API has against a field, or anything below it. */
+  faultsAt(path: Path): readonly Fault[] {
+    if (this.check.is !== 'bad') return []
+    return this.check.faults.filter((one) => path.every((step, index) => one.path[index] === step))
+  }
+
+  /** Ask the API whether it would take the text, without anything being done. */
+  async ask(): Promise<void> {
+    const number = ++this.asked
+    if (this.draft.faults.length) return
+    this.check = { is: 'asking' }
+    let check: Check = { is: 'good' }
+    try {
+      const { faults, stored } = await (this.origin ? this.replace(this.origin, '&dryRun=All') : this.creation.check(this.draft))
+      if (faults.length) check = { is: 'bad', faults }
+      else void this.look(number, stored)
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      // Somebody's change meanwhile is for a save to meet; a text is judged by itself.
+      if (this.origin && error.status === CONFLICT) return this.askAgain(number)
+      check = { is: 'away', message: error.message }
+    }
+    if (number === this.asked) this.check = check
+  }
+
+  /** Look at what would be made of a manifest; where that cannot be told, at what would be stored. */
+  private async look(number: number, stored: string): Promise<void> {
+    if (!stored) return
+    const planned = await this.api.planned(stored).catch(() => [])
+    if (number === this.asked) this.effective = documents([shown(JSON.parse(stored) as Manifest), ...planned.map(written)])
+  }
+
+  private async askAgain(number: number): Promise<void> {
+    const { origin } = this
+    if (!origin || number !== this.asked) return
+    const now = await this.api.get<Manifest>(serverPath(origin.namespace, origin.name))
+    const met = originOf(now, origin.namespace, origin.name)
+    if (theirs(origin.value, met.value, origin.value).length) this.met = met
+    else this.origin = met
+    if (!this.met) await this.ask()
+  }
+
+  /**
+   * Have the API store it.
+   * @returns Whether it did; where it did not, `check` or `met` say why.
+   * @throws {ApiError} It does not answer.
+   */
+  async save(): Promise<boolean> {
+    try {
+      const { faults } = await (this.origin ? this.replace(this.origin, '') : this.creation.make(this.draft))
+      if (faults.length) this.check = { is: 'bad', faults }
+      if (faults.length) return false
+    } catch (error) {
+      if (this.origin && error instanceof ApiError && error.status === CONFLICT) return this.meet(this.origin)
+      throw error
+    }
+    clearTimeout(this.keeping)
+    await this.api.keep(this.name, null)
+    return true
+  }
+
+  /** Put what somebody else has into the text. */
+  takeTheirs(fields: readonly Theirs[]): void {
+    let text = this.text
+    try {
+      for (const field of fields) text = take(text, field)
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error
+    }
+    this.replaceAll(text)
+  }
+
+  /** Go on with the text as it is, knowing what somebody else has. */
+  settle(): void {
+    if (this.met) this.origin = this.met
+    this.met = null
+    void this.ask()
+  }
+
+  /** Look at what a save has met: the operator, which writes the status, or somebody's other wish. */
+  private async meet(origin: Origin): Promise<boolean> {
+    const { namespace, name } = origin
+    const met = originOf(await this.api.get<Manifest>(serverPath(namespace, name)), namespace, name)
+    if (theirs(origin.value, met.value, origin.value).length) {
+      this.met = met
+      return false
+    }
+    this.origin = met
+    return this.save()
+  }
+
+  /**
+   * Put the text in the place of a server, as it was read, so that nobody's change meanwhile is overwritten.
+   * @throws {ApiError} There was one, or the API does not answer.
+   */
+  private async replace({ namespace, name, version }: Origin, query: string): Promise<Outcome> {
+    const { draft } = this
+    const versioned = apply(draft.text, write(draft, ['metadata', 'resourceVersion'], version))
+    const path = `${serverPath(namespace, name)}?fieldManager=console&fieldValidation=Strict${query}`
+    try {
+      const answer = await this.api.send('PUT', path, meant(parse(versioned)), YAML)
+      return { faults: [], stored: await answer.text() }
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.isAway || error.status === CONFLICT) throw error
+      return { faults: faultsOf(error), stored: '' }
+    }
+  }
+
+  private async start(text: string): Promise<void> {
+    this.first = text
+    this.good = parse(text)
+    const kept = await this.api.draft(this.name)
+    this.isKept = kept !== null
+    this.replaceAll(kept ?? text)
+  }
+
+  private replaceAll(text: string): void {
+    this.change([{ from: 0, to: this.text.length, insert: text }])
+  }
+
+  private change(changes: readonly Change[]): void {
+    if (!changes.length) return
+    if (this.editor) this.editor(changes)
+    else this.become(apply(this.text, changes))
+  }
+}

@@ -1,0 +1,200 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+
+import { ApiError } from '../../api/client'
+import type { Api } from '../../api/client'
+import { Editing } from './editing.svelte'
+
+const PORTS = ['spec', 'network', 'tcp', 'ports']
+
+interface Sent {
+  readonly method: string
+  readonly path: string
+  readonly body: string
+}
+
+/** An API that takes everything, unless a test says otherwise. */
+class FakeApi {
+  readonly session = { base: '/x', token: 't', server: '', namespace: 'shop', user: 'ada' }
+  readonly sent: Sent[] = []
+  readonly kept: [string, string | null][] = []
+  draftOf: string | null = null
+  server: object = { apiVersion: 'v', kind: 'VirtualServer', metadata: { name: 'web', namespace: 'shop', resourceVersion: '1', uid: 'u' }, spec: { region: 'a', network: { public: true } } }
+  refusals: ApiError[] = []
+
+  get = (path: string) => {
+    const kinds = ['VirtualServer', 'Secret', 'NetworkAttachmentDefinition']
+    const resources = kinds.map((kind) => ({ kind, name: `${kind.toLowerCase()}s`, namespaced: true }))
+    return Promise.resolve(/\/v1(alpha1)?$/.test(path) ? { resources } : this.server)
+  }
+  told = () => Promise.resolve([{ path: 'spec.region', effect: 'now' }])
+  planned = () => Promise.resolve([{ kind: 'Service', metadata: { name: 'web-tcp' } }])
+  draft = () => Promise.resolve(this.draftOf)
+  keep = (name: string, text: string | null) => {
+    this.kept.push([name, text])
+    return Promise.resolve()
+  }
+  send = (method: string, path: string, body = '') => {
+    this.sent.push({ method, path, body })
+    const refusal = this.refusals.shift()
+    return refusal ? Promise.reject(refusal) : Promise.resolve(new Response(JSON.stringify(this.server)))
+  }
+}
+
+function editing(): { api: FakeApi; editing: Editing } {
+  const api = new FakeApi()
+  return { api, editing: new Editing(api as unknown as Api, 'new') }
+}
+
+const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+test('the API is asked once after a pause, as of the text that is there then', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  await pass(1000)
+  api.sent.length = 0
+  edited.set(['metadata', 'name'], 'a')
+  edited.set(['metadata', 'name'], 'ab')
+  await pass(1000)
+  expect(api.sent).toHaveLength(1)
+  expect(api.sent[0]?.path).toBe('/apis/virtualservers.coreweave.com/v1alpha1/namespaces/shop/virtualservers?fieldManager=console&fieldValidation=Strict&dryRun=All')
+  expect(api.sent[0]?.body).toContain('name: ab')
+  expect(edited.check.is).toBe('good')
+})
+
+test('what the API has against a field is at the field, and at what is around it', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  api.refusals = [new ApiError('invalid', 422, 'Invalid', [{ field: 'spec.network.tcp.ports[0]', message: 'too large' }])]
+  await pass(1000)
+  expect(edited.faultsAt(PORTS).map((one) => one.message)).toEqual(['too large'])
+  expect(edited.faultsAt(['spec', 'network'])).toHaveLength(1)
+  expect(edited.faultsAt(['spec', 'os'])).toEqual([])
+})
+
+test('a field that does not exist is named at its place', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  api.refusals = [new ApiError('strict decoding error: unknown field "spec.network.oh"', 400)]
+  await pass(1000)
+  expect(edited.faultsAt(['spec', 'network', 'oh'])).toHaveLength(1)
+})
+
+test('an answer that comes late says nothing of a later text', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  let late: (error: ApiError) => void = () => undefined
+  api.send = () => new Promise((_, reject) => (late = reject))
+  await pass(1000)
+  edited.become('kind: VirtualServer\nspec: [\n')
+  late(new ApiError('no', 422, 'Invalid', [{ field: 'spec', message: 'no' }]))
+  await pass(1000)
+  expect(edited.check.is).toBe('unasked')
+})
+
+test('a text that cannot be read freezes the form on what it was, and the way back loses nothing else', async () => {
+  const { editing: edited } = editing()
+  await edited.begin()
+  const before = edited.text
+  edited.become(`${before}oh: [\n`)
+  expect(edited.isFrozen).toBe(true)
+  expect(edited.at(['metadata', 'name'])).toBe('my-server')
+  edited.set(['metadata', 'name'], 'other')
+  expect(edited.text).toBe(`${before}oh: [\n`)
+  edited.revert()
+  expect(edited.text).toBe(before)
+})
+
+test('what is typed is kept until it is saved, and what is as it was is not', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  edited.set(['spec', 'region'], 'north')
+  await pass(1000)
+  expect(api.kept.at(-1)?.[1]).toContain('region: north')
+  edited.reset()
+  await pass(1000)
+  expect(api.kept.at(-1)).toEqual(['new', null])
+})
+
+test('a text that was begun before is there again', async () => {
+  const { api, editing: edited } = editing()
+  api.draftOf = 'kind: VirtualServer # begun\n'
+  await edited.begin()
+  expect([edited.text, edited.isKept]).toEqual(['kind: VirtualServer # begun\n', true])
+})
+
+test('a save that meets only the operator goes on with what it had', async () => {
+  const { api, editing: edited } = editing()
+  await edited.load('shop', 'web')
+  edited.set(['spec', 'region'], 'b')
+  api.server = { ...api.server, metadata: { name: 'web', namespace: 'shop', resourceVersion: '2', uid: 'u' }, status: { conditions: [] } }
+  api.refusals = [new ApiError('conflict', 409, 'Conflict')]
+  expect(await edited.save()).toBe(true)
+  expect(api.sent.map((one) => /resourceVersion: "(\d)"/.exec(one.body)?.[1])).toEqual(['1', '2'])
+})
+
+test('a save that meets somebody else’s wish stops, and goes on once it was seen', async () => {
+  const { api, editing: edited } = editing()
+  await edited.load('shop', 'web')
+  edited.set(['spec', 'region'], 'b')
+  expect(edited.changes).toEqual([{ path: 'spec.region', when: 'now' }])
+  api.server = { ...api.server, metadata: { name: 'web', namespace: 'shop', resourceVersion: '2', uid: 'u' }, spec: { region: 'c', network: { public: false } } }
+  api.refusals = [new ApiError('conflict', 409, 'Conflict')]
+  expect(await edited.save()).toBe(false)
+  expect(edited.theirs.map(({ path, mine, isContested }) => [path.join('.'), mine, isContested])).toEqual([
+    ['spec.region', 'b', true],
+    ['spec.network.public', true, false],
+  ])
+  edited.takeTheirs(edited.theirs.filter((one) => !one.isContested))
+  edited.settle()
+  expect(await edited.save()).toBe(true)
+  expect(api.sent.at(-1)?.body).toMatch(/resourceVersion: "2"[^]*region: b[^]*public: false/)
+})
+
+const SEVERAL = 'apiVersion: v1\nkind: Secret\nmetadata: {name: key}\n---\n# mine\napiVersion: virtualservers.coreweave.com/v1alpha1\nkind: VirtualServer\nmetadata: {name: a, namespace: b}\n'
+
+test('several documents are made in their order, each at its place', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  edited.become(SEVERAL)
+  expect(await edited.save()).toBe(true)
+  expect(api.sent.map((one) => one.path.split('?')[0])).toEqual([
+    '/api/v1/namespaces/shop/secrets',
+    '/apis/virtualservers.coreweave.com/v1alpha1/namespaces/b/virtualservers',
+  ])
+  expect(api.sent[1]?.body).toMatch(/^---\n# mine\napiVersion/)
+})
+
+test('a text that says nothing is told what is missing', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  edited.become('# nothing yet\n')
+  await pass(1000)
+  expect(edited.check).toMatchObject({ is: 'bad', faults: [{ field: 'kind' }] })
+  expect(api.sent).toHaveLength(0)
+})
+
+test('where one of several is refused, the next try goes on from it', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  edited.become(SEVERAL.replace('kind: Secret', 'kind: Oh'))
+  expect(await edited.save()).toBe(false)
+  expect(edited.check).toMatchObject({ is: 'bad', faults: [{ field: 'Oh key', message: 'v1 has no kind Oh' }] })
+  edited.become(SEVERAL)
+  const refusal = new ApiError('invalid', 422, 'Invalid', [{ field: 'spec.os', message: 'add it' }])
+  const send = api.send
+  api.send = (method, path, body) => (path.includes('virtualservers') ? Promise.reject(refusal) : send(method, path, body))
+  expect(await edited.save()).toBe(false)
+  expect(edited.faultsAt(['spec', 'os'])).toHaveLength(1)
+  api.send = send
+  expect(await edited.save()).toBe(true)
+  expect(api.sent.filter((one) => one.path.includes('secrets'))).toHaveLength(1)
+})
+
+test('what would be made is the server with its defaults, and what it consists of', async () => {
+  const { editing: edited } = editing()
+  await edited.begin()
+  await pass(1000)
+  expect(edited.effective).toMatch(/kind: VirtualServer[^]*region: a[^]*---\nkind: Service\nmetadata:\n  name: web-tcp\n$/)
+})

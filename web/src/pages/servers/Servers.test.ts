@@ -1,0 +1,116 @@
+// @vitest-environment happy-dom
+import { flushSync, mount, unmount } from 'svelte'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+
+import { ApiError } from '../../api/client'
+import type { Api } from '../../api/client'
+import type { Ability, Rights } from '../../api/rights'
+import Servers from './Servers.svelte'
+
+class Socket {
+  onopen: () => void = () => undefined
+  onmessage: (message: { data: string }) => void = () => undefined
+  onclose: () => void = () => undefined
+  close = () => undefined
+}
+
+let socket = new Socket()
+let sent: string[] = []
+let allowed: (ability: Ability, namespace: string) => boolean = () => true
+let listed: object[] = []
+let refused = ''
+let page: object
+
+const api = {
+  session: { base: '/x', token: 't', server: '', namespace: 'shop', user: 'ada' },
+  get: (path: string) => {
+    if (path.startsWith('/api/v1/namespaces/shop/events')) return Promise.resolve({ items: [] })
+    if (refused && !path.includes('/namespaces/')) return Promise.reject(new ApiError(refused, 403))
+    return Promise.resolve({ items: listed, metadata: { resourceVersion: '1' } })
+  },
+  send: (method: string, path: string, body: string) => {
+    sent.push(`${method} ${path.split('/').slice(-3).join('/')} ${body}`)
+    return Promise.resolve(new Response('{}'))
+  },
+  socket: () => socket,
+} as unknown as Api
+
+function server(name: string, ready: object = {}): object {
+  const condition = { type: 'Ready', status: 'False', reason: 'Starting', lastTransitionTime: new Date().toISOString(), ...ready }
+  return { metadata: { name, namespace: 'shop', uid: name, resourceVersion: '2', creationTimestamp: '' }, spec: {}, status: { conditions: [condition] } }
+}
+
+async function open(...servers: object[]): Promise<void> {
+  listed = servers
+  page = mount(Servers, { target: document.body, props: { api, rights: { may: allowed } as unknown as Rights } })
+  await vi.waitFor(() => {
+    flushSync()
+    expect(document.body.textContent).toMatch(/\d+ servers?|no server yet/)
+  })
+}
+
+function button(words: string): HTMLButtonElement {
+  const found = [...document.querySelectorAll('button')].find((one) => one.textContent.trim() === words)
+  if (!found) throw new Error(`no button says ${words}: ${document.body.textContent}`)
+  return found
+}
+
+beforeEach(() => {
+  socket = new Socket()
+  sent = []
+  allowed = () => true
+  refused = ''
+})
+afterEach(() => unmount(page))
+
+test('a stopped server is started, and one that shuts down can be switched off at once', async () => {
+  await open(server('halted', { reason: 'VirtualServerStopped' }), server('leaving', { reason: 'Stopping' }))
+  button('Start').click()
+  expect(document.body.textContent).toMatch(/by itself in (60|59) s/)
+  button('Force stop').click()
+  await vi.waitFor(() => expect(sent).toHaveLength(2))
+  expect(sent).toEqual(['PUT virtualmachines/halted/start {}', 'PUT virtualmachines/leaving/stop {"gracePeriod": 0}'])
+})
+
+test('what changes is seen as it changes', async () => {
+  await open(server('web'))
+  socket.onmessage({ data: JSON.stringify({ type: 'MODIFIED', object: server('web', { reason: 'PoolExhausted', message: 'no free address' }) }) })
+  socket.onmessage({ data: JSON.stringify({ type: 'ADDED', object: server('more') }) })
+  await vi.waitFor(() => {
+    flushSync()
+    expect(document.body.textContent).toContain('2 servers')
+  })
+  expect(document.body.textContent).toContain('PoolExhausted')
+  expect(document.body.textContent).toContain('no free address')
+})
+
+test('what the user may not do is not offered', async () => {
+  allowed = (ability) => ability === 'stop'
+  await open(server('web'), server('halted', { reason: 'VirtualServerStopped' }))
+  expect([...document.querySelectorAll('button')].map((one) => one.textContent.trim()).filter((words) => ['Start', 'Stop'].includes(words))).toEqual(['Stop'])
+  expect(document.body.textContent).not.toContain('New server')
+})
+
+test('who may not see all namespaces sees the own one', async () => {
+  refused = 'you may not list virtualservers'
+  await open(server('web'))
+  expect(document.body.textContent).toContain('You may see the servers of the namespace shop.')
+})
+
+test('where there is none yet, the next step is there', async () => {
+  await open()
+  expect(document.body.textContent).toContain('Make the first one')
+})
+
+test('several that are chosen are asked one after the other, and nothing that is not shown', async () => {
+  await open(server('one'), server('two'), server('other'))
+  const search = document.querySelector<HTMLInputElement>('input[type=search]')
+  document.querySelector<HTMLInputElement>('thead input[type=checkbox]')?.click()
+  flushSync()
+  if (search) search.value = 'two'
+  search?.dispatchEvent(new Event('input', { bubbles: true }))
+  flushSync()
+  expect(document.body.textContent).toContain('1 server chosen')
+  button('Restart').click()
+  await vi.waitFor(() => expect(sent).toEqual(['PUT virtualmachines/two/restart {}']))
+})
