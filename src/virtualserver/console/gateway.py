@@ -1,0 +1,157 @@
+"""The way from a page to the API server: requests and answers as they are, with the signed-in user's own rights.
+
+It reads none of them. What it adds is the user's credential, and what it leaves out is everything by which a page could
+be somebody else (``Authorization``, ``Impersonate-User``) or show as a page what the API server says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import yarl
+from aiohttp import web
+
+from virtualserver.console import guard
+from virtualserver.kube.answer import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from virtualserver.kube.kubeconfig import Credentials
+
+__all__ = ["LARGEST_BODY", "Gateway", "is_offered"]
+
+LARGEST_BODY: Final = 4 << 20
+"""Bytes of a request's body; an API server takes 3 MiB."""
+
+_ASKED: Final = ("Accept", "Content-Type")
+_ANSWERED: Final = ("Content-Type", "Retry-After", "Warning")
+_PATHS: Final = re.compile(r"/(?:apis?|openapi/v3)(?:/[A-Za-z0-9._:~%-]+)+/?|/version")
+_DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_CHUNK_BYTES: Final = 64 << 10
+_CONNECT_SECONDS: Final = 10.0
+_USER_AGENT: Final = "vs-console"
+_REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_REVIEW: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+
+
+class Gateway:
+    """One signed-in user's connections to the API server.
+
+    Args:
+        credentials: The user's.
+    """
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=credentials.tls or False, limit=0, keepalive_timeout=60),
+            response_class=Answer,
+            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
+            # An answer may take as long as it takes: a list of all servers, or a stream that goes on.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+        )
+
+    async def close(self) -> None:
+        """End all of them."""
+        await self._session.close()
+
+    async def user(self) -> str:
+        """Return the user's name as the API server says it, ``""`` where it does not answer at once."""
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                answer = await self._session.post(
+                    self._url(_REVIEWS), json=_REVIEW, headers=self._authorization(), **self._name()
+                )
+                review = await answer.json()
+            return str(review["status"]["userInfo"]["username"])
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
+            return ""
+
+    async def request(self, request: web.Request, path: str) -> web.StreamResponse:
+        """Send a request on, and its answer back.
+
+        Args:
+            request: The page's.
+            path: The path below the API server's address, and the query, as they were sent; its path `is_offered`.
+        """
+        headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
+        headers |= self._authorization()
+        body = await request.read()
+        try:
+            answer = await self._session.request(
+                request.method, self._url(path), data=body or None, headers=headers, **self._name()
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return _away(error)
+        async with answer:
+            response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
+            await response.prepare(request)
+            # What breaks off here breaks off there: the page sees that the answer has no end.
+            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+    @contextlib.asynccontextmanager
+    async def socket(self, path: str, *, protocols: tuple[str, ...]) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
+        """Yield a websocket of the API server's.
+
+        Args:
+            path: As for `request`.
+            protocols: The subprotocols that the page offers.
+
+        Raises:
+            aiohttp.ClientError: There is none; a `WSServerHandshakeError` has the API server's status.
+        """
+        socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
+            self._url(path),
+            protocols=protocols,
+            headers=self._authorization(),
+            max_msg_size=0,
+            # It opens no watch to who names none, and takes any: browsers are kept apart by our own guard.
+            origin=self._credentials.server,
+            server_hostname=self._credentials.tls_server_name,
+        )
+        try:
+            yield socket
+        finally:
+            await socket.close()
+
+    def _authorization(self) -> dict[str, str]:
+        authorization = self._credentials.authorization()
+        return {"Authorization": authorization} if authorization else {}
+
+    def _name(self) -> dict[str, Any]:
+        name = self._credentials.tls_server_name
+        return {"server_hostname": name} if name else {}
+
+    def _url(self, path: str) -> yarl.URL:
+        return yarl.URL(f"{self._credentials.server}{path}", encoded=True)
+
+
+def is_offered(path: str) -> bool:
+    """Return whether a path, without its query, is one that pages have a use for."""
+    return bool(_PATHS.fullmatch(path)) and not _DOTS.search(path)
+
+
+def _away(error: BaseException) -> web.Response:
+    """Return that the API server does not answer, in the form in which it would say so itself."""
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "reason": "ServiceUnavailable",
+        "message": f"the API server does not answer: {error or type(error).__name__}",
+        "code": 503,
+    }
+    return web.Response(status=503, text=json.dumps(status), content_type="application/json", headers=guard.RELAYED)
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: headers[name] for name in _ANSWERED if name in headers} | dict(guard.RELAYED)

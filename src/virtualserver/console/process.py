@@ -1,0 +1,105 @@
+"""The console's process on one machine: it has a user and a port of its own, no rights, and no file but its pages."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from virtualserver.console.invitations import Invitations
+from virtualserver.console.pages import MissingPagesError, Pages
+from virtualserver.console.serving import serving
+from virtualserver.host.files import write_atomically
+from virtualserver.host.pulse import Pulse
+from virtualserver.host.visible import begin_log
+from virtualserver.kube.kubeconfig import Kubeconfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main", "run"]
+
+_EVERYBODY: Final = 0o666
+
+_logger = logging.getLogger(__name__)
+
+
+async def run(server: Kubeconfig, *, port: int, site: Path | None, links: socket.socket, ready_file: Path) -> None:
+    """Serve the console, until SIGTERM or SIGINT.
+
+    Args:
+        server: The API server that it speaks to.
+        port: On loopback.
+        site: The effective site profile, None where there is none.
+        links: Where links are given: bound, and this process's alone.
+        ready_file: Written, with our PID, once both are served.
+    """
+    work = asyncio.current_task()
+    assert work is not None  # noqa: S101 - a coroutine that runs has its task
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    pulse = Pulse(ready_file.with_name("pulse"))
+    async with pulse.beating(), serving(port=port, pages=_pages(), site=site) as served:
+        invitations = Invitations(served.link, server=server)
+        runner = web.AppRunner(invitations.application(), access_log=None)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, links).start()
+            write_atomically(ready_file, f"{os.getpid()}\n", mode=0o644)
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+
+def _listener(path: Path) -> socket.socket:
+    """Return a socket that everybody on the machine may connect to."""
+    path.unlink(missing_ok=True)  # of a process that was killed
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(str(path))
+    path.chmod(_EVERYBODY)
+    return made
+
+
+def _pages() -> Pages:
+    """Return the pages; where nobody has built them, one that says so: nothing else of an installation waits for it."""
+    try:
+        return Pages.carried()
+    except MissingPagesError as error:
+        _logger.error("%s", error)
+        return Pages.saying(str(error))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the console as its arguments say, and return its exit status."""
+    options = _parser().parse_args(arguments)
+    if options.wait:
+        sys.stdin.buffer.read()
+    begin_log()
+    server = Kubeconfig(options.server, authority=options.authority.read_bytes())
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        links = _listener(options.socket)
+        asyncio.run(run(server, port=options.port, site=options.site, links=links, ready_file=options.ready_file))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m virtualserver.console", description="Serves the web console.")
+    add = parser.add_argument
+    add("--port", type=int, required=True, help="where it is served, on 127.0.0.1")
+    add("--server", required=True, metavar="URL", help="the API server that it speaks to")
+    add("--authority", type=Path, required=True, metavar="FILE", help="who signed that one's certificate")
+    add("--site", type=Path, metavar="FILE", help="the site profile, by which is shown what would be made")
+    add("--socket", type=Path, required=True, metavar="FILE", help="where links that sign in are given")
+    add("--ready-file", type=Path, required=True, metavar="FILE", help="gets the PID once it is served")
+    add("--wait", action="store_true", help="begin when standard input ends")
+    return parser

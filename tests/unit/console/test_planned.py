@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from virtualserver.console.planned import planned
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def a_server(**network: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "virtualservers.coreweave.com/v1alpha1",
+        "kind": "VirtualServer",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {
+            "os": {"type": "linux"},
+            "resources": {"memory": "1Gi"},
+            "storage": {"root": {"size": "4Gi", "storageClassName": "local", "source": {"blank": {}}}},
+            "users": [{"username": "ada", "password": "secret"}],
+            "network": network,
+        },
+    }
+
+
+def test_what_would_be_made_is_shown_without_whose_it_is() -> None:
+    objects = {one["kind"]: one for one in planned(a_server(tcp={"ports": [22]}), site=None)}
+    assert {"VirtualMachine", "Service", "DataVolume"} <= objects.keys()
+    assert not any(key in one["metadata"] for one in objects.values() for key in ("ownerReferences", "labels"))
+
+
+def test_no_password_is_shown() -> None:
+    assert "secret" not in str(planned(a_server(), site=None)).replace("secretRef", "")
+
+
+def test_the_sites_pools_are_those_of_its_profile(tmp_path: Path) -> None:
+    server = a_server(public=False, tcp={"ports": [22]})
+    pools = [
+        one["metadata"]["annotations"]["metallb.io/address-pool"]
+        for site in (None, tmp_path / "missing")
+        for one in planned(server, site=site)
+        if one["kind"] == "Service"
+    ]
+    assert pools == ["private", "private"]
+
+
+def test_what_is_no_server_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match="spec"):
+        planned({"kind": "VirtualServer", "metadata": {"name": "a", "namespace": "b"}}, site=None)

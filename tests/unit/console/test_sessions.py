@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from virtualserver.console.sessions import LASTS_SECONDS, Sessions
+from virtualserver.kube.kubeconfig import Credentials
+
+SOMEBODY = Credentials("https://127.0.0.1:6443", token="its-token")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_session_is_found_by_its_place_and_its_cookie_together() -> None:
+    sessions = Sessions()
+    one, other = sessions.begin(SOMEBODY, user="a"), sessions.begin(SOMEBODY, user="b")
+    assert sessions.find(one.place, cookie=one.cookie) is one
+    assert sessions.find(one.place, cookie=other.cookie) is None
+    assert sessions.find(other.place, cookie=one.cookie) is None
+    assert sessions.find(one.place, cookie="") is None
+
+
+def test_a_session_ends_with_its_time() -> None:
+    clock = Clock()
+    sessions = Sessions(clock=clock)
+    session = sessions.begin(SOMEBODY, user="a")
+    clock.now += LASTS_SECONDS - 1
+    assert sessions.find(session.place, cookie=session.cookie) and sessions.remaining(session) == 1
+    clock.now += 1
+    assert sessions.find(session.place, cookie=session.cookie) is None
+
+
+def test_a_session_that_was_ended_is_over() -> None:
+    sessions = Sessions()
+    session = sessions.begin(SOMEBODY, user="a")
+    sessions.end(session)
+    sessions.end(session)
+    assert sessions.find(session.place, cookie=session.cookie) is None
+    assert sessions.remaining(session) == 0
+
+
+def test_many_sessions_end_the_oldest() -> None:
+    sessions = Sessions()
+    first, second, *_ = [sessions.begin(SOMEBODY, user="a") for _ in range(257)]
+    assert sessions.find(first.place, cookie=first.cookie) is None
+    assert sessions.find(second.place, cookie=second.cookie) is second
+
+
+def test_nothing_secret_is_in_what_a_session_is_printed_as() -> None:
+    session = Sessions().begin(SOMEBODY, user="a")
+    assert not any(secret in repr(session) for secret in (session.cookie, session.token, "its-token"))
