@@ -27,6 +27,7 @@ from virtualserver.cli import (
     power,
     show,
     status,
+    ui,
     up,
     user,
 )
@@ -94,6 +95,7 @@ vs.add_command(boot.disable)
 vs.add_command(doctor.command)
 vs.add_command(metrics.command)
 vs.add_command(image.group)
+vs.add_command(ui.command)
 vs.add_command(user.group)
 vs.add_command(kubectl.command)
 

@@ -19,7 +19,7 @@ from virtualserver.servers.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["argument", "waits"]
+__all__ = ["access", "argument", "waits"]
 
 _COMPLETE_SECONDS: Final = 2.0
 _WAIT_SECONDS: Final = 300.0
@@ -57,19 +57,23 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 
 def argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the NAME of a server, ``-n`` and ``--kubeconfig``; it is called with ``access`` and ``name``."""
+    return access(click.argument("name", shell_complete=_complete)(function))
+
+
+def access(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``-n`` and ``--kubeconfig``; it is called with ``access``."""
 
     @functools.wraps(function)
     def called(*, kubeconfig: Path | None, namespace: str | None, **others: Any) -> Any:
         return function(access=_access(kubeconfig, namespace), **others)
 
-    named = click.argument("name", shell_complete=_complete)(called)
-    named = click.option(
+    given = click.option(
         "--kubeconfig",
         type=_FILE,
         metavar="FILE",
         help="Whose rights are used; else those of VS_INSTANCE's file, KUBECONFIG's, or the instance's.",
-    )(named)
-    return click.option("--namespace", "-n", help="Where the server is; else the kubeconfig's own namespace.")(named)
+    )(called)
+    return click.option("--namespace", "-n", help="Where the server is; else the kubeconfig's own namespace.")(given)
 
 
 def waits(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from virtualserver.cli import networks, output, progress
+from virtualserver.cli import networks, output, progress, ui
+from virtualserver.cli.failures import CommandFailure
 from virtualserver.local import boot, caller, up
 from virtualserver.local.takeover import take_over
 
@@ -54,9 +56,14 @@ def _server(server: Reachable, login: str) -> dict[str, Any]:
     }
 
 
-def text(summary: up.Summary) -> str:
-    """Return what a start came to for people."""
-    return "\n".join([*_server_lines(summary), *_lines(summary)])
+def text(summary: up.Summary, *, link: str = "") -> str:
+    """Return what a start came to for people.
+
+    Args:
+        summary: What it came to.
+        link: Signs in to the console; ``""``: there is none.
+    """
+    return "\n".join([*_server_lines(summary), *_console_lines(link), *_lines(summary)])
 
 
 def _server_lines(summary: up.Summary) -> Iterator[str]:
@@ -75,6 +82,13 @@ def _server_lines(summary: up.Summary) -> Iterator[str]:
             yield f"  page      {server.url}"
     else:
         yield f"Server {server.name} is not running: {server.state}"
+
+
+def _console_lines(link: str) -> Iterator[str]:
+    if link:
+        yield ""
+        yield "See and edit servers in a browser here (the link works once, for ten minutes; another one: vs ui):"
+        yield f"  {link}"
 
 
 def _lines(summary: up.Summary) -> Iterator[str]:
@@ -104,6 +118,13 @@ def _after_reboot(installation: Installation) -> str:
     if boot.files(installation):
         return "After a reboot it starts by itself (`vs disable` ends that)."
     return "After a reboot, start it again the same way as now, or have that done: `vs enable`."
+
+
+def _link(installation: Installation) -> str:
+    """Return a link to the console; without one a start has come to what it has come to."""
+    with contextlib.suppress(CommandFailure):
+        return ui.link(installation, installation.kubeconfig, "default") or ""
+    return ""
 
 
 def _announce(start: up.Start, report: progress.StepPrinter) -> None:
@@ -167,4 +188,4 @@ def command(installation: Installation, form: str, **asked: Any) -> None:
     if form == "json":
         output.as_json(encode(summary))
     else:
-        output.say(text(summary))
+        output.say(text(summary, link=_link(installation)))

@@ -183,6 +183,7 @@ def table(
         _kube_controller_manager(upstream),
         _operator(installation, uids.operator, environment, host),
         _node(installation, environment),
+        _console(installation, ports, uids.console, environment),
         *([_relay(installation, options.listen, ports, uids.relay)] if options.listen else []),
     )
     return tuple(component for component in every if component.name in options.components)
@@ -369,6 +370,21 @@ def _node(installation: Installation, environment: Mapping[str, str]) -> Compone
     if recorded := installation.record().ranges:
         needed["VS_NETWORKS"] = recorded.digest  # it reads them at its start only
     return _ours("node", flags, 0, installation.ready("node"), {"VS_INSTANCE": installation.name, **needed})
+
+
+def _console(
+    installation: Installation, ports: Mapping[str, int], uid: int, environment: Mapping[str, str]
+) -> Component:
+    ready = installation.ready("console")
+    flags = _flags(
+        port=ports["console"],
+        server=f"https://127.0.0.1:{ports['kube-apiserver']}",
+        authority=installation.pki / "ca.crt",
+        site=installation.effective_site,
+        socket=installation.console_socket,
+        ready_file=ready,
+    )
+    return _ours("console", flags, uid, ready, {key: environment[key] for key in _PYTHON_NEEDS if key in environment})
 
 
 def _relay(installation: Installation, listen: Address, ports: Mapping[str, int], uid: int) -> Component:

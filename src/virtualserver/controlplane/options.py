@@ -10,7 +10,7 @@ from virtualserver.installation.record import RecordedOptions
 
 __all__ = ["NAMES", "Address", "Options"]
 
-NAMES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "operator", "node", "relay")
+NAMES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "operator", "node", "console", "relay")
 """All components, in the order in which they start; they stop in reverse. The relay runs where it is asked for."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -261,6 +261,11 @@ class Installation:
         """Return the file into which the operator or the node writes its PID once it works."""
         return self.run_of(component) / "ready"
 
+    @property
+    def console_socket(self) -> Path:
+        """Where the console gives links that sign in, to everybody who shows who they are."""
+        return self.run_of("console") / "links"
+
     def log(self, component: str) -> Path:
         """Return the log of a component or of the supervisor."""
         return self.logs / f"{component}.log"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "Holder", "choose", "faults", "holder", "is_free", "recorded"]
 
-NAMES: Final = ("etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager")
+NAMES: Final = ("etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager", "console")
 """The listeners of an installation, as they are named in its record under ``ports``."""
 
 # Below the ports that the kernel gives to outgoing connections (32768 and up unless configured otherwise): a port

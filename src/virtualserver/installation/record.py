@@ -60,6 +60,11 @@ class UidRange(msgspec.Struct, frozen=True):
         return self.base + 5
 
     @property
+    def console(self) -> int:
+        """The UID of the console, which serves web pages and holds the credentials of who is signed in."""
+        return self.base + 6
+
+    @property
     def guests(self) -> range:
         """The UIDs that QEMU runs under, one for each server."""
         return range(self.base + 16, self.base + self.size)

@@ -16,7 +16,7 @@ from virtualserver.installation.installation import Installation
 from virtualserver.installation.record import RecordedOptions, UidRange
 
 INSTALLATION = Installation("one", Path("/vs"), Path("/vs/.run"))
-PORTS = {"etcd": 1, "etcd-peer": 2, "kube-apiserver": 3, "kube-controller-manager": 4}
+PORTS = {"etcd": 1, "etcd-peer": 2, "kube-apiserver": 3, "kube-controller-manager": 4, "console": 5}
 
 
 def a_table(**chosen: object) -> dict[str, components.Component]:
@@ -35,7 +35,7 @@ def a_table(**chosen: object) -> dict[str, components.Component]:
 def test_all_start_in_order_under_users_of_their_own() -> None:
     table = a_table(listen=ipaddress.ip_address("192.0.2.7"))
     assert tuple(table) == NAMES
-    assert [component.uid for component in table.values()] == [1000, 1001, 1002, 1003, 0, 1005]
+    assert [component.uid for component in table.values()] == [1000, 1001, 1002, 1003, 0, 1006, 1005]
 
 
 @pytest.mark.parametrize("component", a_table().values(), ids=lambda component: component.name)
@@ -98,6 +98,20 @@ def test_the_operator_is_told_all_that_it_knows_of_its_place() -> None:
         "--mac-key=/vs/.run/one/operator/mac-key.json",
         "--ready-file=/vs/.run/one/operator/ready",
         "--identity=myhost:/vs/.run/one/operator",
+        "--wait",
+    )
+
+
+def test_the_console_is_told_where_it_is_and_of_whom_it_asks() -> None:
+    console = a_table()["console"]
+    assert console.environment.keys() & {"VS_INSTANCE", "VS_STATE", "SECRET"} == set()
+    assert console.argv[3:] == (
+        "--port=5",
+        "--server=https://127.0.0.1:3",
+        "--authority=/vs/one/pki/ca.crt",
+        "--site=/vs/one/effective-site.yaml",
+        "--socket=/vs/.run/one/console/links",
+        "--ready-file=/vs/.run/one/console/ready",
         "--wait",
     )
 
