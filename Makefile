@@ -1,6 +1,6 @@
 # Every target is one line; tools/setup.sh makes what it needs. ARGS are passed on: make unit ARGS="-k plan"
 .DEFAULT_GOAL := help
-.PHONY: help up down purge status test unit soak check bench
+.PHONY: help up down purge status test unit web soak check bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ test: ## run every test, with its own set-up (root or sudo)
 
 unit: ## run the unit tests: no root, under a minute (the first run makes an environment)
 	@sh tools/setup.sh unit $(ARGS)
+
+web: ## build the console's pages in web/dist, and run the tests of what is in them without a browser
+	@sh tools/setup.sh web $(ARGS)
 
 soak: ## live long lives of the state machines, and mutate objects (half an hour; ARGS="--minutes 5", "--seed N")
 	@sh tools/setup.sh soak $(ARGS)

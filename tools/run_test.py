@@ -28,6 +28,7 @@ PROGRAMS = Path(sys.executable).parent
 BUILD = CHECKOUT / "build"
 LOGS = BUILD / "suite"
 PYRIGHT = CHECKOUT / "tools" / "pyright"
+WEB = CHECKOUT / "web"
 
 
 def ruff_check() -> int:
@@ -48,17 +49,38 @@ def import_linter() -> int:
 
 def pyright() -> int:
     """Types, strict; the checker itself is pinned by a package lock and needs no Node.js on the machine."""
-    environment = {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
-    stamp, lock = PYRIGHT / "node_modules" / ".lock", (PYRIGHT / "package-lock.json").read_text()
-    if not stamp.exists() or stamp.read_text() != lock:
-        status = subprocess.call(
-            [PROGRAMS / "npm", "ci", "--no-audit", "--no-fund", "--prefix", PYRIGHT], env=environment
-        )
-        if status:
-            return status
-        stamp.write_text(lock)
     program = PYRIGHT / "node_modules" / "pyright" / "index.js"
-    return subprocess.call([PROGRAMS / "node", program, "--pythonpath", sys.executable], env=environment)
+    return _installed(PYRIGHT) or _node(program, "--pythonpath", sys.executable, folder=CHECKOUT)
+
+
+def pages() -> int:
+    """The console's pages: types, accessibility as far as a compiler sees it, and their tests without a browser."""
+    modules = WEB / "node_modules"
+    return (
+        _installed(WEB)
+        or _node(modules / "svelte-check/bin/svelte-check", "--fail-on-warnings", folder=WEB)
+        or _node(modules / "vitest/vitest.mjs", "run", folder=WEB)
+    )
+
+
+def _installed(folder: Path) -> int:
+    """Install what a folder's package lock names, where that is not there; return npm's status."""
+    stamp, lock = folder / "node_modules" / ".lock", (folder / "package-lock.json").read_text()
+    if stamp.exists() and stamp.read_text() == lock:
+        return 0
+    command = [PROGRAMS / "npm", "ci", "--no-audit", "--no-fund", "--prefix", folder]
+    status = subprocess.call(command, env=_environment())
+    if not status:
+        stamp.write_text(lock)
+    return status
+
+
+def _node(*argv: str | Path, folder: Path) -> int:
+    return subprocess.call([PROGRAMS / "node", *argv], env=_environment(), cwd=folder)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
 
 
 def terraform_docs() -> int:
@@ -71,7 +93,7 @@ def support_docs() -> int:
     return subprocess.call([sys.executable, CHECKOUT / "tools" / "support_docs.py", "--check"])
 
 
-CHECKS = (ruff_check, ruff_format, import_linter, pyright, terraform_docs, support_docs)
+CHECKS = (ruff_check, ruff_format, import_linter, pyright, pages, terraform_docs, support_docs)
 
 
 def run_checks() -> Outcome:
