@@ -1,0 +1,71 @@
+"""The console with a whole instance behind it: what is made in a browser runs, and what runs is seen there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from harness.browser import a_browser, a_page
+from harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+    from e2e.internet import Internet
+    from e2e.product import Product
+
+_START_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def page(product: Product) -> Iterator[Page]:
+    """The list of servers, signed in by the link that `vs ui` prints."""
+    with a_browser() as browser, a_page(browser) as page:
+        page.goto(product.vs("ui").strip())
+        expect(page.get_by_role("heading", name="Virtual servers")).to_be_visible()
+        yield page
+
+
+def test_a_server_that_is_made_with_switches_answers_at_its_port(
+    page: Page, product: Product, client: Internet
+) -> None:
+    page.get_by_role("link", name="New server").click()
+    page.get_by_label("Name", exact=True).fill("browsed")
+    page.get_by_label("Add a TCP port").fill("8080")
+    page.get_by_label("Add a TCP port").press("Enter")
+    page.get_by_text("Hardware").click()
+    page.get_by_label("Memory").fill("96Mi")
+    page.get_by_text("Operating system").click()
+    page.get_by_label("Image").fill("tiny")
+    page.get_by_label("Root disk").fill("128Mi")
+    expect(page.get_by_text("The API would take this.")).to_be_visible()
+    page.get_by_role("button", name="Create").click()
+    row = page.get_by_role("row").filter(has_text="browsed")
+    expect(row).to_contain_text("Ready", timeout=_START_SECONDS * 1000)
+    address = product.get("vs", "browsed")["status"]["network"]["externalIP"]
+    expect(row).to_contain_text(address)
+    product.guest("browsed").serve("tcp", 8080)
+    eventually(lambda: client.probe("tcp", address, 8080).get("answer"), what="port 8080")
+
+
+def test_it_is_stopped_and_started_in_the_browser(page: Page) -> None:
+    row = page.get_by_role("row").filter(has_text="browsed")
+    row.get_by_role("button", name="Stop").click()
+    expect(row).to_contain_text("Stopped", timeout=_START_SECONDS * 1000)
+    row.get_by_role("button", name="Start").click()
+    expect(row).to_contain_text("Ready", timeout=_START_SECONDS * 1000)
+
+
+def test_its_deletion_names_its_disk_and_its_address(page: Page, product: Product) -> None:
+    address = product.get("vs", "browsed")["status"]["network"]["externalIP"]
+    page.get_by_label("All about browsed").click()
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete browsed?")
+    expect(dialog).to_contain_text("Its root disk of 128Mi goes, with everything on it.")
+    expect(dialog).to_contain_text(f"The address {address} goes back to its pool.")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_label("All about browsed")).to_have_count(0, timeout=_START_SECONDS * 1000)

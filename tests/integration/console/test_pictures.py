@@ -1,0 +1,77 @@
+"""The pictures of the documentation, made where VS_PICTURES names a folder: pages with what customers have in them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from harness.api_server import Server
+    from harness.console import RunningConsole
+    from integration.console.conftest import UserOf
+
+pytestmark = pytest.mark.skipif("VS_PICTURES" not in os.environ, reason="VS_PICTURES names no folder for pictures")
+
+_READY = {"type": "Ready", "status": "True", "reason": "VirtualServerReady"}
+_STATES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "web": (
+        {**_READY, "message": "running, address 203.0.113.4"},
+        {"internalIP": "10.42.0.5", "externalIP": "203.0.113.4"},
+    ),
+    "database": (
+        {**_READY, "message": "running, address 198.18.0.7"},
+        {"internalIP": "198.18.0.7", "externalIP": "198.18.0.7"},
+    ),
+    "build": ({"type": "Ready", "status": "False", "reason": "VirtualServerStopped", "message": "stopped"}, {}),
+    "mail": (
+        {
+            "type": "Ready",
+            "status": "False",
+            "reason": "PoolExhausted",
+            "message": "the pool public has no free address: all 16 are held",
+        },
+        {"internalIP": "10.42.0.9"},
+    ),
+}
+
+
+def test_pictures(page: Page, console: RunningConsole, server: Server, user_of: UserOf) -> None:
+    folder = Path(os.environ["VS_PICTURES"])
+    root = {
+        "size": "20Gi",
+        "storageClassName": "local",
+        "source": {"pvc": {"namespace": "vd-images", "name": "debian"}},
+    }
+    for name, (ready, network) in _STATES.items():
+        spec: dict[str, Any] = {
+            "os": {"type": "linux"},
+            "resources": {"cpu": {"count": 2}, "memory": "4Gi"},
+            "storage": {"root": root},
+            "network": {"public": name != "database", "tcp": {"ports": [22, 443]}},
+        }
+        manifest = {
+            "apiVersion": "virtualservers.coreweave.com/v1alpha1",
+            "kind": "VirtualServer",
+            "metadata": {"name": name, "namespace": server.namespace},
+            "spec": spec,
+        }
+        server.create(manifest)
+        server.patch(name, {"status": {"conditions": [ready], "network": network}}, subresource="/status")
+    page.set_viewport_size({"width": 1200, "height": 620})
+    page.goto(console.link_of(user_of("edit")))
+    expect(page.get_by_text("4 servers")).to_be_visible()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+    page.screenshot(path=folder / "console-servers.png")
+    page.get_by_role("link", name="New server").click()
+    page.get_by_label("Name", exact=True).fill("shop")
+    page.get_by_label("Add a TCP port").fill("8080")
+    page.get_by_label("Add a TCP port").press("Enter")
+    expect(page.get_by_text("The API would take this.")).to_be_visible()
+    page.set_viewport_size({"width": 1200, "height": 800})
+    page.screenshot(path=folder / "console-new.png")

@@ -1,0 +1,79 @@
+"""The console's process, as the supervisor starts it, and the links that `vs ui` asks it for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.waiting import eventually
+from virtualserver.console.invitations import LinkError, link_of
+from virtualserver.installation import ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.control_plane import ControlPlane
+
+
+@pytest.fixture
+def links(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Path]:
+    """The socket of a console that runs."""
+    socket, ready = tmp_path / "links", tmp_path / "ready"
+    (port,) = ports.choose(["console"], is_free=ports.is_free, start=os.getpid()).values()
+    flags = {
+        "port": port,
+        "server": control_plane.url,
+        "authority": control_plane.installation.pki / "ca.crt",
+        "socket": socket,
+        "ready-file": ready,
+    }
+    argv = [sys.executable, "-m", "virtualserver.console", *(f"--{name}={value}" for name, value in flags.items())]
+    process = subprocess.Popen(argv)
+    try:
+        eventually(
+            lambda: ready.exists() and ready.read_text().strip() == str(process.pid), what="the console to serve"
+        )
+        yield socket
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == 0
+
+
+def test_a_kubeconfig_gets_a_link_that_signs_in(control_plane: ControlPlane, links: Path) -> None:
+    link = asyncio.run(link_of(links, control_plane.kubeconfig, namespace="default"))
+    assert link
+    with urllib.request.urlopen(link) as answer:
+        assert answer.status == 200 and "/sign-in/" not in answer.url
+
+
+def test_everybody_on_the_machine_may_ask(links: Path) -> None:
+    assert stat.S_IMODE(links.stat().st_mode) == 0o666
+
+
+def test_who_is_not_known_gets_none(control_plane: ControlPlane, links: Path, tmp_path: Path) -> None:
+    config = control_plane.kubeconfig.read_text()
+    unknown = tmp_path / "unknown"
+    unknown.write_text("\n".join(line for line in config.splitlines() if "client-" not in line) + "\n")
+    with pytest.raises(LinkError, match="does not know you"):
+        asyncio.run(link_of(links, unknown, namespace="default"))
+
+
+def test_a_kubeconfig_of_another_cluster_is_not_told_to_this_one(
+    control_plane: ControlPlane, links: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_text(control_plane.kubeconfig.read_text().replace(control_plane.url, "https://192.0.2.1:6443"))
+    assert asyncio.run(link_of(links, other, namespace="default")) is None
+
+
+def test_where_no_console_is_there_is_no_link(control_plane: ControlPlane, tmp_path: Path) -> None:
+    assert asyncio.run(link_of(tmp_path / "nothing", control_plane.kubeconfig, namespace="default")) is None
