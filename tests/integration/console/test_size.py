@@ -23,7 +23,7 @@ def packed(pages: Pages, names: Iterable[str]) -> int:
 def test_the_list_and_the_editor_are_small() -> None:
     pages = Pages.carried()
     at_once = set(re.findall(r"/assets/([\w.-]+)", pages.files["index.html"].decode()))
-    editing = {name for name in pages.files if re.match(r"(?:Edit|editor)-", name)}
-    assert len(editing) >= 3  # its page, that page's style, and the text editor
+    terminals = {name for name in pages.files if re.match(r"terminal|serial|graphical", name)}
+    assert {name.partition("-")[0] for name in terminals} >= {"serial", "graphical"}, "which are loaded when opened"
     assert packed(pages, at_once | {"index.html"}) < _LIST
-    assert packed(pages, at_once | editing | {"index.html"}) < _EDIT
+    assert packed(pages, pages.files.keys() - terminals) < _EDIT
