@@ -291,8 +291,10 @@ def test_the_door_to_the_host_is_closed(scene: Scene, protocol: str) -> None:
 
 
 def _our_listeners(product: Product) -> set[tuple[str, int]]:
-    """Return address and port of every TCP listener of the control plane, the operator and the node."""
-    ours = {str(product.process(name)) for name in ("etcd", "kube-apiserver", "kube-controller-manager", "node")}
+    """Return address and port of every TCP listener of the control plane, the operator, the node and the console."""
+    ours = {
+        str(product.process(name)) for name in ("etcd", "kube-apiserver", "kube-controller-manager", "node", "console")
+    }
     found: set[tuple[str, int]] = set()
     for line in _run("ss", "-Hltnp").splitlines():
         if ours & set(re.findall(r"pid=(\d+)", line)):

@@ -52,6 +52,7 @@ FOR_EVERYBODY = {
     "pki/etcd-ca.crt",
     "pki/front-proxy-ca.crt",
     "pki/sa.pub",
+    "links/console",  # who shows there who they are gets a link to the console
 }
 
 
@@ -86,7 +87,7 @@ def test_only_the_node_and_the_supervisor_have_roots_rights(product: Product, se
     """Fault 15, by what the kernel says of each running process."""
     uids = Installation.below(product.state, product.installation).record().uids
     assert uids is not None
-    for name in ("etcd", "kube-apiserver", "kube-controller-manager", "operator"):
+    for name in ("etcd", "kube-apiserver", "kube-controller-manager", "operator", "console"):
         proc.assert_powerless(product.process(name), user=getattr(uids, name.replace("-", "_")))
     status = proc.status_of(product.process("dnsmasq"))
     assert (set(status["Uid"].split()), status["NoNewPrivs"]) == ({str(uids.dnsmasq)}, "1")

@@ -207,7 +207,10 @@ def stop(
         descriptor = _take_lock(installation, progress, limit_seconds=limit_seconds if answers else None)
         try:
             supervisor.stop_all(installation)  # what a killed supervisor left
-            for path in (installation.processes, *map(installation.run_of, ("operator", "node", "console", "relay"))):
+            for path in (
+                installation.processes,
+                *map(installation.run_of, ("operator", "node", "console", "links", "relay")),
+            ):
                 shutil.rmtree(path, ignore_errors=True)
             installation.socket.unlink(missing_ok=True)
             installation.supervisor_lock.unlink(missing_ok=True)
@@ -296,12 +299,13 @@ def _prepare(installation: Installation, programs: Programs, options: Options, a
         installation.audit: uids.kube_apiserver,
         installation.run_of("operator"): uids.operator,
         installation.run_of("console"): uids.console,
+        installation.console_socket.parent: uids.console,
         installation.run_of("relay"): uids.relay,
     }
     for folder, owner in {**owners, installation.run_of("node"): 0}.items():
         folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, owner, owner)
-    installation.run_of("console").chmod(0o711)  # everybody may ask it for a link
+    installation.console_socket.parent.chmod(0o711)  # everybody may ask there for a link
     mac_key.hand_over(installation.state, installation.operator_mac_key, uids.operator)
 
 

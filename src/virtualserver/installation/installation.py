@@ -264,7 +264,7 @@ class Installation:
     @property
     def console_socket(self) -> Path:
         """Where the console gives links that sign in, to everybody who shows who they are."""
-        return self.run_of("console") / "links"
+        return self.run_of("links") / "console"
 
     def log(self, component: str) -> Path:
         """Return the log of a component or of the supervisor."""

@@ -110,7 +110,7 @@ def test_the_console_is_told_where_it_is_and_of_whom_it_asks() -> None:
         "--server=https://127.0.0.1:3",
         "--authority=/vs/one/pki/ca.crt",
         "--site=/vs/one/effective-site.yaml",
-        "--socket=/vs/.run/one/console/links",
+        "--socket=/vs/.run/one/links/console",
         "--ready-file=/vs/.run/one/console/ready",
         "--wait",
     )
