@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.kubeconfig import Credentials
 
-__all__ = ["LARGEST_BODY", "Gateway", "is_offered"]
+__all__ = ["LARGEST_BODY", "MOST_SOCKETS", "Gateway", "TooManySocketsError", "is_offered"]
 
 LARGEST_BODY: Final = 4 << 20
 """Bytes of a request's body; an API server takes 3 MiB."""
+
+MOST_SOCKETS: Final = 64
+"""Websockets of one sign-in at once."""
+
+_REQUESTS: Final = 32
+"""Requests of one sign-in at once; more wait. A browser makes six."""
 
 _ASKED: Final = ("Accept", "Content-Type")
 _ANSWERED: Final = ("Content-Type", "Retry-After", "Warning")
@@ -40,8 +46,12 @@ _REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _REVIEW: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 
 
+class TooManySocketsError(Exception):
+    """The sign-in has as many websockets as it may have."""
+
+
 class Gateway:
-    """One signed-in user's connections to the API server.
+    """One sign-in's connections to the API server; bounded, since all users share this process.
 
     Args:
         credentials: The user's.
@@ -49,6 +59,8 @@ class Gateway:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self._turns = asyncio.Semaphore(_REQUESTS)
+        self._sockets = 0
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=credentials.tls or False, limit=0, keepalive_timeout=60),
             response_class=Answer,
@@ -82,6 +94,10 @@ class Gateway:
         """
         headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
         headers |= self._authorization()
+        async with self._turns:
+            return await self._passed(request, path, headers)
+
+    async def _passed(self, request: web.Request, path: str, headers: Mapping[str, str]) -> web.StreamResponse:
         body = await request.read()
         try:
             answer = await self._session.request(
@@ -107,8 +123,22 @@ class Gateway:
             protocols: The subprotocols that the page offers.
 
         Raises:
+            TooManySocketsError: The sign-in has as many as it may have.
             aiohttp.ClientError: There is none; a `WSServerHandshakeError` has the API server's status.
         """
+        if self._sockets >= MOST_SOCKETS:
+            raise TooManySocketsError(f"{MOST_SOCKETS} windows and lists are open already: close some")
+        self._sockets += 1
+        try:
+            async with self._connected(path, protocols) as socket:
+                yield socket
+        finally:
+            self._sockets -= 1
+
+    @contextlib.asynccontextmanager
+    async def _connected(
+        self, path: str, protocols: tuple[str, ...]
+    ) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
         socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
             self._url(path),
             protocols=protocols,

@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp import WSMsgType, web
 
 from virtualserver.console import guard
+from virtualserver.console.gateway import TooManySocketsError
 
 if TYPE_CHECKING:
     from virtualserver.console.gateway import Gateway
@@ -58,6 +59,8 @@ async def relay(request: web.Request, gateway: Gateway, path: str, *, seconds: f
                     await _until_one_ends(page, api)
             await page.close(code=_GOING_AWAY if api.close_code in _RESERVED else api.close_code)
             return page
+    except TooManySocketsError as error:
+        code, why = REFUSED + web.HTTPTooManyRequests.status_code, str(error)
     except aiohttp.WSServerHandshakeError as error:
         code, why = REFUSED + error.status, ""
     except (aiohttp.ClientError, OSError) as error:

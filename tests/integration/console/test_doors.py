@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+
+from virtualserver.console.gateway import MOST_SOCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,8 +187,8 @@ def test_no_page_has_a_secret_in_it_and_scripts_are_ours_alone(browser_of: Brows
     assert all(secret not in page.text for secret in (browser_of.token, browser_of.cookie))
 
 
-def _handshake(browser_of: Browser, path: str, **headers: str) -> tuple[bytes, bytes]:
-    """Open a websocket, and return the answer's first line and what came within a moment after its headers."""
+def handshake(browser_of: Browser, path: str, **headers: str) -> bytes:
+    """Return what a page sends to open a websocket."""
     sent = {
         "Host": browser_of.host,
         "Upgrade": "websocket",
@@ -198,10 +201,13 @@ def _handshake(browser_of: Browser, path: str, **headers: str) -> tuple[bytes, b
     }
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items() if value)
-    with socket.create_connection(
-        (urlsplit(browser_of.url).hostname, urlsplit(browser_of.url).port), timeout=10
-    ) as raw:
-        raw.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
+    return f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def _handshake(browser_of: Browser, path: str, **headers: str) -> tuple[bytes, bytes]:
+    """Open a websocket, and return the answer's first line and what came within a moment after its headers."""
+    with connected(browser_of) as raw:
+        raw.sendall(handshake(browser_of, path, **headers))
         reader = raw.makefile("rb")
         first = reader.readline()
         while reader.readline().strip():
@@ -223,6 +229,17 @@ def test_a_watch_opens_for_a_page_of_ours_alone(browser_of: Browser, server: Ser
     ):
         assert b" 403 " in _handshake(browser_of, path, **headers)[0], headers
     assert b" 401 " in _handshake(browser_of, path, Cookie="")[0]
+
+
+def test_one_sign_in_has_so_many_websockets_and_no_more(browser_of: Browser, server: Server) -> None:
+    path = f"/{browser_of.place}/k8s{server.servers}?watch=1"
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_SOCKETS):
+            raw = stack.enter_context(connected(browser_of))
+            raw.sendall(handshake(browser_of, path))
+            assert b" 101 " in raw.makefile("rb").readline()
+        _, said = _handshake(browser_of, path)
+        assert int.from_bytes(said[2:4], "big") == 4429
 
 
 def test_a_refused_websocket_says_why_by_its_code(browser_of: Browser) -> None:
