@@ -21,6 +21,8 @@ export type Check =
 
 const PAUSE_MS = 400
 const KEEP_MS = 800
+/** So long after nobody answered the API is asked again. */
+const AWAY_MS = 5000
 const CONFLICT = 409
 
 export class Editing {
@@ -82,6 +84,12 @@ export class Editing {
     this.origin = originOf(server, namespace, name)
     this.effects = await this.api.told<Effect[]>('effects')
     await this.start(shown(server))
+  }
+
+  /** Ask and keep nothing more: the page is left. What was typed last is kept. */
+  end(): void {
+    clearTimeout(this.timer)
+    this.asked += 1
   }
 
   /** The editor, or whoever else, has made it another text. */
@@ -163,6 +171,7 @@ export class Editing {
       // Somebody's change meanwhile is for a save to meet; a text is judged by itself.
       if (this.origin && error.status === CONFLICT) return this.askAgain(number)
       check = { is: 'away', message: error.message }
+      if (number === this.asked) this.timer = setTimeout(() => void this.ask(), AWAY_MS)
     }
     if (number === this.asked) this.check = check
   }

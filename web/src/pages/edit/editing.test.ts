@@ -81,6 +81,24 @@ test('a field that does not exist is named at its place', async () => {
   expect(edited.faultsAt(['spec', 'network', 'oh'])).toHaveLength(1)
 })
 
+test('an API that is away is asked again until it is back, and not after the page is left', async () => {
+  const { api, editing: edited } = editing()
+  await edited.begin()
+  api.refusals = [new ApiError('no', 503), new ApiError('no', 503)]
+  await pass(1000)
+  expect(edited.check.is).toBe('away')
+  await pass(11_000)
+  expect(edited.check.is).toBe('good')
+  api.refusals = [new ApiError('no', 503)]
+  edited.set(['spec', 'region'], 'north')
+  await pass(1000)
+  edited.end()
+  const asked = api.sent.length
+  await pass(60_000)
+  expect(api.sent).toHaveLength(asked)
+  expect(api.kept.at(-1)?.[1]).toContain('region: north')
+})
+
 test('an answer that comes late says nothing of a later text', async () => {
   const { api, editing: edited } = editing()
   await edited.begin()
