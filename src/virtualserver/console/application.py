@@ -52,9 +52,9 @@ class Console:
         self._gateways: dict[str, Gateway] = {}
         self._ending: set[asyncio.Future[None]] = set()
 
-    def invite(self, credentials: Credentials) -> str:
+    def invite(self, credentials: Credentials, *, user: str = "") -> str:
         """Return the path of a link that signs in, once and within ten minutes, as the user of these credentials."""
-        return f"/sign-in/{self._codes.issue(credentials)}"
+        return f"/sign-in/{self._codes.issue(credentials, user=user)}"
 
     def application(self) -> web.Application:
         """Return the application that serves it all."""

@@ -7,7 +7,7 @@ what they did not have; and whom the API server does not know gets none, so that
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
 import msgspec
@@ -17,17 +17,24 @@ from virtualserver.console.gateway import Gateway
 from virtualserver.kube.kubeconfig import KubeconfigError, read_kubeconfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from virtualserver.kube.kubeconfig import Credentials, Kubeconfig
 
-__all__ = ["Identity", "Invitations", "LinkError", "link_of"]
+__all__ = ["Identity", "Invitations", "LinkError", "MakesLink", "link_of"]
 
 _SERVER: Final = "/server"
 _LINKS: Final = "/links"
 _LARGEST: Final = 64 << 10
 _SECONDS: Final = 20.0
+
+
+class MakesLink(Protocol):
+    """Makes a link that signs in."""
+
+    def __call__(self, credentials: Credentials, *, user: str) -> str:
+        """Return a new one, for the user of these credentials."""
+        ...
 
 
 class LinkError(Exception):
@@ -53,11 +60,11 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Invitations:
     """Gives links."""
 
-    def __init__(self, link: Callable[[Credentials], str], *, server: Kubeconfig) -> None:
+    def __init__(self, link: MakesLink, *, server: Kubeconfig) -> None:
         """Give none yet.
 
         Args:
-            link: Makes a link that signs in with credentials.
+            link: Makes links.
             server: The API server that the console speaks to.
         """
         self._link = link
@@ -98,7 +105,7 @@ class Invitations:
             await gateway.close()
         if not user:
             raise web.HTTPForbidden(text=f"{self._server.server} does not know you, or does not answer")
-        return web.Response(text=self._link(credentials))
+        return web.Response(text=self._link(credentials, user=user))
 
 
 async def link_of(

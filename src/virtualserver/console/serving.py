@@ -33,9 +33,14 @@ class Served:
         self.url = url
         self._console = console
 
-    def link(self, credentials: Credentials) -> str:
-        """Return a new link that signs in, once and within ten minutes, as the user of these credentials."""
-        return f"{self.url}{self._console.invite(credentials)}"
+    def link(self, credentials: Credentials, *, user: str = "") -> str:
+        """Return a new link that signs in, once and within ten minutes, as the user of these credentials.
+
+        Args:
+            credentials: Whose rights.
+            user: The user's name, where several share the console: each may have so many links.
+        """
+        return f"{self.url}{self._console.invite(credentials, user=user)}"
 
 
 @contextlib.asynccontextmanager

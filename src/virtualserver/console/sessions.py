@@ -20,6 +20,9 @@ LASTS_SECONDS: Final = 12 * 3600.0
 _MOST: Final = 256
 """So many sessions there may be; one more ends the oldest."""
 
+_MOST_OF_ONE: Final = 32
+"""The same of one user, so that nobody signs out another."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Session:
@@ -62,8 +65,9 @@ class Sessions:
             credentials: Whose rights it has.
             user: As the attribute of `Session`.
         """
-        while len(self._open) >= _MOST:
-            del self._open[next(iter(self._open))]
+        own = [place for place, session in self._open.items() if session.user == user]
+        if len(own) >= _MOST_OF_ONE or len(self._open) >= _MOST:
+            del self._open[own[0] if len(own) >= _MOST_OF_ONE else next(iter(self._open))]
         session = Session(
             place=secrets.token_hex(16),
             cookie=secrets.token_urlsafe(32),

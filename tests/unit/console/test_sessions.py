@@ -42,9 +42,17 @@ def test_a_session_that_was_ended_is_over() -> None:
     assert sessions.remaining(session) == 0
 
 
-def test_many_sessions_end_the_oldest() -> None:
+def test_many_sessions_of_one_user_end_that_ones_oldest_and_nobody_elses() -> None:
     sessions = Sessions()
-    first, second, *_ = [sessions.begin(SOMEBODY, user="a") for _ in range(257)]
+    other = sessions.begin(SOMEBODY, user="bob")
+    first, second, *_ = [sessions.begin(SOMEBODY, user="ada") for _ in range(33)]
+    found = [sessions.find(one.place, cookie=one.cookie) for one in (other, first, second)]
+    assert found == [other, None, second]
+
+
+def test_many_sessions_of_all_end_the_oldest() -> None:
+    sessions = Sessions()
+    first, second, *_ = [sessions.begin(SOMEBODY, user=str(number)) for number in range(257)]
     assert sessions.find(first.place, cookie=first.cookie) is None
     assert sessions.find(second.place, cookie=second.cookie) is second
 
