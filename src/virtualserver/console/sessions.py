@@ -93,6 +93,10 @@ class Sessions:
         """Return the seconds until it is over, 0 or less once it is."""
         return session.ends - self._clock() if session.place in self._open else 0.0
 
+    def is_open(self, place: str) -> bool:
+        """Return whether a place has a session."""
+        return place in self._open
+
     def end(self, session: Session) -> None:
         """Sign somebody out; a session that is over already stays so."""
         self._open.pop(session.place, None)

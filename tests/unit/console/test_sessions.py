@@ -48,6 +48,7 @@ def test_many_sessions_of_one_user_end_that_ones_oldest_and_nobody_elses() -> No
     first, second, *_ = [sessions.begin(SOMEBODY, user="ada") for _ in range(33)]
     found = [sessions.find(one.place, cookie=one.cookie) for one in (other, first, second)]
     assert found == [other, None, second]
+    assert [sessions.is_open(one.place) for one in (other, first, second)] == [True, False, True]
 
 
 def test_many_sessions_of_all_end_the_oldest() -> None:
