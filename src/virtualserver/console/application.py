@@ -100,8 +100,9 @@ class Console:
         gateway = Gateway(credentials)
         session = self._sessions.begin(credentials, user=await gateway.user())
         self._gateways[session.place] = gateway
-        for place in [place for place in self._gateways if not self._sessions.is_open(place)]:
-            await self._gateways.pop(place).close()
+        over = [place for place in self._gateways if not self._sessions.is_open(place)]
+        for ended in [self._gateways.pop(place) for place in over]:
+            await ended.close()
         asyncio.get_running_loop().call_later(LASTS_SECONDS, self._expire, session)
         path = f"/{session.place}/"
         answer = web.Response(status=303, headers={"Location": path, **_NO_STORE})
