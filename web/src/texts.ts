@@ -76,7 +76,7 @@ export const texts = {
     actions: { start: 'Start', stop: 'Stop', force: 'Force stop', restart: 'Restart', terminal: 'Terminal', screen: 'Screen', edit: 'Edit', template: 'Use as template', delete: 'Delete' },
     endsIn: (seconds: number) => `by itself in ${seconds} s`,
     open: (name: string) => `All about ${name}`,
-    details: { conditions: 'Conditions', addresses: 'Addresses', labels: 'Labels and annotations', events: 'Events', noEvents: 'None of late.', about: 'Made' },
+    details: { conditions: 'Conditions', addresses: 'Addresses', labels: 'Labels and annotations', events: 'Events', noEvents: 'None of late.', next: 'Next:' },
     fate: {
       title: (name: string) => `Delete ${name}?`,
       disk: (size: string) => `Its root disk of ${size} goes, with everything on it.`,

@@ -11,10 +11,10 @@ from aiohttp import web
 from virtualserver.console import guard, sockets
 from virtualserver.console.codes import Codes
 from virtualserver.console.drafts import LARGEST, Drafts
-from virtualserver.console.effects import EFFECTS
 from virtualserver.console.gateway import LARGEST_BODY, Gateway, is_offered
 from virtualserver.console.planned import planned
 from virtualserver.console.sessions import LASTS_SECONDS, Session, Sessions
+from virtualserver.console.told import TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -66,7 +66,7 @@ class Console:
         application.router.add_get(f"{_PLACE}/", self._pages.index, name="place")
         application.router.add_get(f"{_PLACE}/terminal/", self._pages.terminal, name="terminal")
         application.router.add_get("/assets/{name}", self._pages.asset)
-        application.router.add_get(f"{_PLACE}/effects", _effects)
+        application.router.add_get(f"{_PLACE}/told", _told)
         application.router.add_post(f"{_PLACE}/planned", self._planned)
         application.router.add_get(f"{_PLACE}/session", self._session)
         application.router.add_delete(f"{_PLACE}/session", self._sign_out)
@@ -206,10 +206,10 @@ class Console:
         self._gateways.clear()
 
 
-async def _effects(request: web.Request) -> web.Response:
-    """Tell what is in docs/support.md, and so no secret."""
+async def _told(request: web.Request) -> web.Response:
+    """Tell what is in the documentation too, and so no secret."""
     del request
-    return web.json_response(EFFECTS)
+    return web.json_response(TOLD)
 
 
 async def _with_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.api.conditions import ConditionType, in_full
+from virtualserver.api.remedies import remedy
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
-from virtualserver.servers.remedies import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from virtualserver.api.reasons import Reason
+from virtualserver.api.remedies import remedy
 from virtualserver.servers.page import Concern, DiskState, Happening, Objects, Port, page
-from virtualserver.servers.remedies import remedy
 
 UID = "virtualservers.coreweave.com/uid"
 

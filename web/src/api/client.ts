@@ -44,6 +44,14 @@ export interface Manifest {
   readonly metadata: Metadata
 }
 
+/** What the program says in its own words. */
+export interface Told {
+  /** When a change of a field takes effect; `[]` in its path stands for each item of a list. */
+  readonly effects: readonly { readonly path: string; readonly effect: 'now' | 'nextStart' | 'newMachine' | 'none' | 'refused' }[]
+  /** What to do next, by the reason of a condition, with `{name}` and `{where}` in it. */
+  readonly remedies: Readonly<Record<string, string>>
+}
+
 interface Status {
   readonly message?: string
   readonly reason?: string
@@ -57,6 +65,8 @@ export const YAML = 'application/yaml'
 export class Api {
   /** Is called where nobody is signed in any more. */
   ended: () => void = () => undefined
+
+  private telling?: Promise<Told>
 
   constructor(readonly session: Session) {}
 
@@ -99,11 +109,10 @@ export class Api {
     return (await answer.json()) as Manifest[]
   }
 
-  /** What the console itself tells pages. */
-  async told<T>(name: string): Promise<T> {
-    const answer = await fetch(`${this.session.base}/${name}`)
-    if (!answer.ok) throw new ApiError(await answer.text(), answer.status)
-    return (await answer.json()) as T
+  /** What the console itself tells pages: the same at all times, and asked for once. */
+  told(): Promise<Told> {
+    this.telling ??= fetch(`${this.session.base}/told`).then((answer) => answer.json() as Promise<Told>)
+    return this.telling
   }
 
   /** A text that this user has begun and not saved; null where there is none. */

@@ -82,7 +82,7 @@ export class Editing {
   async load(namespace: string, name: string): Promise<void> {
     const server = await this.api.get<Manifest>(serverPath(namespace, name))
     this.origin = originOf(server, namespace, name)
-    this.effects = await this.api.told<Effect[]>('effects')
+    this.effects = (await this.api.told()).effects
     await this.start(shown(server))
   }
 

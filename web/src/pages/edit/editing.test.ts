@@ -26,7 +26,7 @@ class FakeApi {
     const resources = kinds.map((kind) => ({ kind, name: `${kind.toLowerCase()}s`, namespaced: true }))
     return Promise.resolve(/\/v1(alpha1)?$/.test(path) ? { resources } : this.server)
   }
-  told = () => Promise.resolve([{ path: 'spec.region', effect: 'now' }])
+  told = () => Promise.resolve({ effects: [{ path: 'spec.region', effect: 'now' }], remedies: {} })
   planned = () => Promise.resolve([{ kind: 'Service', metadata: { name: 'web-tcp' } }])
   draft = () => Promise.resolve(this.draftOf)
   keep = (name: string, text: string | null) => {

@@ -9,12 +9,12 @@ from virtualserver.api.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["remedy"]
+__all__ = ["NEXT", "remedy"]
 
 _LESS_ADDRESSES: Final = (
     "delete what holds an address (vs delete NAME, kubectl delete service NAME{where}), or ask an administrator"
 )
-_NEXT: Final[Mapping[str, str]] = {
+NEXT: Final[Mapping[str, str]] = {
     Reason.VIRTUAL_SERVER_STOPPED: "vs start {name}{where}",
     Reason.VIRTUAL_MACHINE_INSTANCE_SHUTDOWN: "vs start {name}{where}; runStrategy: Always starts it by itself",
     Reason.RESTART_REQUIRED: "vs restart {name}{where}",
@@ -37,6 +37,7 @@ _NEXT: Final[Mapping[str, str]] = {
     Reason.WAITING_FOR_SECRET: "make the Secret in the server's namespace",
     Reason.WAITING_FOR_NETWORK: "make the VPC, or take it off the list",
 }
+"""By reason; ``{name}`` and ``{where}`` stand for the server's name and the option that names its namespace."""
 
 
 def remedy(reason: str, message: str, *, name: str, where: str) -> str:
@@ -50,4 +51,4 @@ def remedy(reason: str, message: str, *, name: str, where: str) -> str:
     """
     if ": vs " in message:
         return ""
-    return _NEXT.get(reason, "").format(name=name, where=where)
+    return NEXT.get(reason, "").format(name=name, where=where)
