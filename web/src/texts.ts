@@ -75,8 +75,17 @@ export const texts = {
     kinds: { external: 'outside', internal: 'guest', service: 'cluster', floating: 'floating' },
     actions: { start: 'Start', stop: 'Stop', force: 'Force stop', restart: 'Restart', terminal: 'Terminal', screen: 'Screen', edit: 'Edit', template: 'Use as template', delete: 'Delete' },
     endsIn: (seconds: number) => `by itself in ${seconds} s`,
+    ways: {
+      everybody: 'everybody',
+      noAddress: 'no address yet',
+      allPorts: 'all ports',
+      noneIn: 'Nothing leads to it from outside.',
+      noCluster: 'It is not on the cluster network.',
+      servers: 'other servers',
+      vpc: (number: number) => `network card ${number + 1}`,
+    },
     open: (name: string) => `All about ${name}`,
-    details: { conditions: 'Conditions', addresses: 'Addresses', labels: 'Labels and annotations', events: 'Events', noEvents: 'None of late.', next: 'Next:' },
+    details: { conditions: 'Conditions', addresses: 'Addresses', network: 'Network', labels: 'Labels and annotations', events: 'Events', noEvents: 'None of late.', next: 'Next:' },
     fate: {
       title: (name: string) => `Delete ${name}?`,
       disk: (size: string) => `Its root disk of ${size} goes, with everything on it.`,

@@ -14,7 +14,12 @@ export interface VirtualServer extends Manifest {
     readonly region?: string
     readonly terminationGracePeriodSeconds?: number
     readonly users?: readonly { readonly username?: string }[]
-    readonly network?: { readonly directAttachLoadBalancerIP?: boolean; readonly tcp?: { readonly ports?: readonly number[] } }
+    readonly network?: {
+      readonly directAttachLoadBalancerIP?: boolean
+      readonly disableK8sNetworking?: boolean
+      readonly tcp?: { readonly ports?: readonly number[] }
+      readonly vpcs?: readonly { readonly name?: string }[]
+    }
     readonly os?: { readonly type?: string }
     readonly resources?: {
       readonly cpu?: { readonly type?: string; readonly count?: number }

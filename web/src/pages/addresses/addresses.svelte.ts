@@ -3,9 +3,10 @@ import type { Api, Manifest } from '../../api/client'
 import type { Follower, State } from '../../api/follow'
 import { SERVERS, SERVICES, serversOf, servicesPath } from '../../api/kinds'
 import { followSeen } from '../../api/seen'
+import type { Service } from '../../api/service'
 import type { VirtualServer } from '../../api/virtualserver'
 import { holdings } from './holding'
-import type { Holding, Service } from './holding'
+import type { Holding } from './holding'
 
 export class Addresses {
   found = $state.raw<readonly Holding[]>([])

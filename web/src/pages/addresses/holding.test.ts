@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 
+import type { Service } from '../../api/service'
 import type { VirtualServer } from '../../api/virtualserver'
 import { floatingService, holdings } from './holding'
-import type { Service } from './holding'
 
 function metadata(name: string, more: object = {}): Service['metadata'] {
   return { name, namespace: 'shop', uid: name, resourceVersion: '1', creationTimestamp: '', ...more }
 }
 
-const OWNED = { ownerReferences: [{ kind: 'VirtualServer', name: 'web', controller: true }] }
+const OWNED = { ownerReferences: [{ kind: 'VirtualServer', name: 'web', uid: 'u', controller: true }] }
 
 test('an address says whose it is, and which servers have it', () => {
   const services: Service[] = [

@@ -1,15 +1,7 @@
 /** Who has which load balancer address, by Services and servers: pure. */
-import type { Manifest, Metadata } from '../../api/client'
-import type { Condition, VirtualServer } from '../../api/virtualserver'
-
-export interface Service extends Manifest {
-  readonly metadata: Metadata & { readonly ownerReferences?: readonly { readonly kind: string; readonly name: string; readonly controller?: boolean }[] }
-  readonly spec?: { readonly type?: string; readonly selector?: object; readonly ports?: readonly { readonly port: number; readonly protocol?: string }[] }
-  readonly status?: {
-    readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] }
-    readonly conditions?: readonly Condition[]
-  }
-}
+import { ASSIGNED, addressesOf, ownerOf } from '../../api/service'
+import type { Service } from '../../api/service'
+import type { VirtualServer } from '../../api/virtualserver'
 
 /** `server`: made for a server, and goes with it; `floating`: kept by itself, for any server; `own`: of the user's. */
 export type Kind = 'server' | 'floating' | 'own'
@@ -31,7 +23,6 @@ export interface Holding {
 }
 
 const POOL = 'metallb.io/address-pool'
-const ASSIGNED = 'virtualservers.coreweave.com/AddressAssigned'
 
 export function holdings(services: Iterable<Service>, servers: Iterable<VirtualServer>): Holding[] {
   const all = [...servers]
@@ -54,10 +45,10 @@ export function floatingService(namespace: string, name: string, pool: string): 
 
 function holdingOf(service: Service, servers: readonly VirtualServer[]): Holding {
   const { name, namespace = '', uid, annotations = {} } = service.metadata
-  const owner = service.metadata.ownerReferences?.find((one) => one.controller && one.kind === 'VirtualServer')
+  const owner = ownerOf(service)
   const isFloating = !owner && !Object.keys(service.spec?.selector ?? {}).length
   const floating = servers.filter((server) => server.metadata.namespace === namespace && name in (server.status?.network?.floatingIPs ?? {}))
-  const addresses = (service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? '').filter(Boolean)
+  const addresses = addressesOf(service)
   const assigned = service.status?.conditions?.find((one) => one.type === ASSIGNED)
   const users = owner ? [owner.name] : floating.map((server) => server.metadata.name)
   const ports = isFloating ? '' : (service.spec?.ports ?? []).map((one) => `${one.port}/${one.protocol ?? 'TCP'}`).join(', ')

@@ -1,5 +1,7 @@
 /** What goes with a server when it is deleted, and what stays: pure. `servers/deletion.py` says the same to `vs delete`. */
 import type { Manifest, Metadata } from '../../api/client'
+import { addressesOf } from '../../api/service'
+import type { Service } from '../../api/service'
 import type { VirtualServer } from '../../api/virtualserver'
 
 export interface Owned extends Manifest {
@@ -8,10 +10,6 @@ export interface Owned extends Manifest {
 
 export interface Claim extends Owned {
   readonly status?: { readonly capacity?: { readonly storage?: string } }
-}
-
-export interface Service extends Owned {
-  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] } }
 }
 
 export interface Fate {
@@ -28,12 +26,12 @@ export interface Fate {
 export function fateOf(server: VirtualServer, volume: Owned | null, claim: Claim | null, services: readonly Service[]): Fate {
   const { uid } = server.metadata
   const own = services.filter((service) => ownerOf(service) === uid)
-  const addresses = own.flatMap((service) => (service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? ''))
+  const addresses = own.flatMap(addressesOf)
   const floating = Object.keys(server.status?.network?.floatingIPs ?? {})
   return {
     disk: volume ? (claim?.status?.capacity?.storage ?? '?') : '',
     keepsDisk: volume !== null && ownerOf(volume) !== uid,
-    addresses: [...new Set(addresses)].filter(Boolean),
+    addresses: [...new Set(addresses)],
     services: floating.filter((name) => !own.some((service) => service.metadata.name === name)).sort(),
   }
 }
