@@ -9,7 +9,7 @@ import { faultsOf, meant, originOf } from './asking'
 import type { Fault, Origin } from './asking'
 import { Creation } from './creation'
 import type { Outcome } from './creation'
-import { documents, likeness, shown, written } from './shown'
+import { documents, hidden, likeness, shown, written } from './shown'
 import { template } from './template'
 import { timed } from './timing'
 import type { Effect, Timed } from './timing'
@@ -180,7 +180,7 @@ export class Editing {
   private async look(number: number, stored: string): Promise<void> {
     if (!stored) return
     const planned = await this.api.planned(stored).catch(() => [])
-    if (number === this.asked) this.effective = documents([shown(JSON.parse(stored) as Manifest), ...planned.map(written)])
+    if (number === this.asked) this.effective = documents([shown(hidden(JSON.parse(stored)) as Manifest), ...planned.map(written)])
   }
 
   private async askAgain(number: number): Promise<void> {

@@ -210,6 +210,15 @@ test('where one of several is refused, the next try goes on from it', async () =
   expect(api.sent.filter((one) => one.path.includes('secrets'))).toHaveLength(1)
 })
 
+test('no password is shown where nobody asked for it', async () => {
+  const { api, editing: edited } = editing()
+  api.server = { ...api.server, spec: { users: [{ username: 'ada', password: 'secret' }] } }
+  await edited.begin()
+  await pass(1000)
+  expect(edited.effective).toContain('username: ada')
+  expect(edited.effective).not.toContain('secret')
+})
+
 test('what would be made is the server with its defaults, and what it consists of', async () => {
   const { editing: edited } = editing()
   await edited.begin()

@@ -17,6 +17,13 @@ export function written(object: Manifest): string {
   return stringify(object, { version: '1.1', lineWidth: 0 })
 }
 
+/** A value without the passwords in it, for showing where nobody asked for them. */
+export function hidden(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(hidden)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, key === 'password' && typeof one === 'string' ? '••••••••' : hidden(one)]))
+}
+
 /** Texts as one, with marks between them. */
 export function documents(texts: readonly string[]): string {
   return texts.join('---\n')
