@@ -2,6 +2,7 @@
 import { stringify } from 'yaml'
 
 import type { Manifest } from '../../api/client'
+import { LAST_APPLIED } from '../../draft/lastApplied'
 
 const KEPT_BY_API = ['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields', 'selfLink']
 
@@ -21,7 +22,7 @@ export function written(object: Manifest): string {
 export function hidden(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(hidden)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, key === 'password' && typeof one === 'string' ? '••••••••' : hidden(one)]))
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, (key === 'password' || key === LAST_APPLIED) && typeof one === 'string' ? '••••••••' : hidden(one)]))
 }
 
 /** Texts as one, with marks between them. */
