@@ -41,6 +41,8 @@ _PATHS: Final = re.compile(r"/(?:apis?|openapi/v3)(?:/[A-Za-z0-9._:~%-]+)+/?|/ve
 _DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _CHUNK_BYTES: Final = 64 << 10
 _CONNECT_SECONDS: Final = 10.0
+_PING_SECONDS: Final = 30.0
+"""An API server that says nothing for so long is asked whether it is there: its machine may be gone, or the way to it."""
 _USER_AGENT: Final = "vs-console"
 _REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _REVIEW: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -125,6 +127,7 @@ class Gateway:
         Raises:
             TooManySocketsError: The sign-in has as many as it may have.
             aiohttp.ClientError: There is none; a `WSServerHandshakeError` has the API server's status.
+            TimeoutError: Nobody answered.
         """
         if self._sockets >= MOST_SOCKETS:
             raise TooManySocketsError(f"{MOST_SOCKETS} windows and lists are open already: close some")
@@ -139,15 +142,17 @@ class Gateway:
     async def _connected(
         self, path: str, protocols: tuple[str, ...]
     ) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
-        socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
-            self._url(path),
-            protocols=protocols,
-            headers=self._authorization(),
-            max_msg_size=0,
-            # It opens no watch to who names none, and takes any: browsers are kept apart by our own guard.
-            origin=self._credentials.server,
-            server_hostname=self._credentials.tls_server_name,
-        )
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            socket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
+                self._url(path),
+                protocols=protocols,
+                headers=self._authorization(),
+                max_msg_size=0,
+                heartbeat=_PING_SECONDS,
+                # It opens no watch to who names none, and takes any: browsers are kept apart by our own guard.
+                origin=self._credentials.server,
+                server_hostname=self._credentials.tls_server_name,
+            )
         try:
             yield socket
         finally:

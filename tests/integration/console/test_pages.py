@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from harness.console import RunningConsole, a_console
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Page
 
     from harness.api_server import Server
-    from harness.console import RunningConsole
     from harness.control_plane import ControlPlane
     from integration.console.conftest import UserOf
 
@@ -48,6 +51,13 @@ def a_server(server: Server, name: str, **metadata: Any) -> dict[str, Any]:
             "network": {"public": True, "tcp": {"ports": [22]}},
         },
     }
+
+
+@pytest.fixture(autouse=True)
+def console() -> Iterator[RunningConsole]:
+    """A console of this test's own: it keeps what people have begun, which is not the next test's."""
+    with a_console() as console:
+        yield console
 
 
 @pytest.fixture
@@ -98,7 +108,6 @@ def test_a_server_is_made_with_switches_and_is_in_the_list_at_once(signed_in: Pa
     page.get_by_label("All about shop").click()
     expect(page.get_by_text("Next: delete a server or Service that holds an address")).to_be_visible()
     page.get_by_label("All about shop").click()
-    page.screenshot(path="/tmp/console-list.png")
     server.call("DELETE", f"{server.servers}/shop")
     expect(row).to_have_count(0)
 
@@ -238,15 +247,12 @@ def test_the_pages_are_for_everybody(signed_in: Page, server: Server, scheme: An
     server.create(a_server(server, name, labels={"tier": "front"}))
     page.get_by_label(f"All about {name}").click()
     expect(page.get_by_text("None of late.")).to_be_visible()
-    page.screenshot(path=f"/tmp/console-open-{scheme}.png")
     assert faults_of(page) == []
     page.get_by_role("link", name="Edit").click()
     expect(page.locator(".cm-content")).to_contain_text(name)
     page.get_by_text("Floating addresses, VPCs").click()
-    page.screenshot(path=f"/tmp/console-edit-{scheme}.png", full_page=True)
     assert faults_of(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
-    page.screenshot(path=f"/tmp/console-phone-{scheme}.png", full_page=True)
     assert faults_of(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -289,9 +295,7 @@ def test_the_editor_knows_the_fields_and_marks_what_is_none(signed_in: Page, ser
     page.keyboard.press("End")
     page.keyboard.press("Enter")
     page.keyboard.type("dnsP")
-    expect(page.locator(".cm-tooltip").get_by_role("option", name="dnsPolicy")).to_be_visible()
-    page.screenshot(path="/tmp/console-fields.png")
-    page.keyboard.press("Enter")
+    page.locator(".cm-tooltip").get_by_role("option", name="dnsPolicy").click()
     page.keyboard.press("Control+Space")
     page.locator(".cm-tooltip").get_by_role("option", name="Default", exact=True).click()
     page.keyboard.press("Enter")

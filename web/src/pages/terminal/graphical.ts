@@ -13,6 +13,7 @@ export function open(host: HTMLElement): Display {
       screen.scaleViewport = true
       screen.focusOnClick = true
     },
+    focus: () => screen?.focus(),
     type(text) {
       for (const key of keysOf(text)) screen?.sendKey(key, '')
     },

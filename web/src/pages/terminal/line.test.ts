@@ -101,6 +101,18 @@ test('a new guest that is there before the old one’s console has closed is not
   expect(world.consoles).toHaveLength(2)
 })
 
+test('a guest that was seen to go before its console closed is waited for', async () => {
+  const world = new World(instance('1', 'Running'))
+  await pass(0)
+  world.consoles[0]?.opens()
+  world.goes('1')
+  world.consoles[0]?.closes()
+  await pass(10_000)
+  expect(world.now).toEqual({ is: 'waiting', why: texts.terminal.waits('web', '') })
+  world.becomes('2', 'Running')
+  expect(world.consoles).toHaveLength(2)
+})
+
 test('who loses it to another does not take it back by itself, but may', async () => {
   const world = new World(instance('1', 'Running'))
   await pass(0)

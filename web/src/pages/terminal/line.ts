@@ -30,6 +30,8 @@ export class Line {
   private socket: WebSocket | null = null
   /** The guest that runs, by its UID; empty for none. */
   private running = ''
+  /** What the guest is doing, as its instance says it; empty for none. */
+  private phase = ''
   /** The guest whose console was lost while it ran. */
   private lost = ''
   private doubt?: ReturnType<typeof setTimeout>
@@ -65,12 +67,12 @@ export class Line {
   }
 
   private look(instance: Instance | undefined): void {
-    const phase = instance?.status?.phase ?? ''
-    this.running = instance && phase === 'Running' ? instance.metadata.uid : ''
+    this.phase = instance?.status?.phase ?? ''
+    this.running = instance && this.phase === 'Running' ? instance.metadata.uid : ''
     if (!this.running) {
       clearTimeout(this.doubt)
       this.lost = ''
-      if (!this.socket) this.stands({ is: 'waiting', why: texts.terminal.waits(this.server.name, phase) })
+      if (!this.socket) this.waits()
     } else if (!this.socket && this.running !== this.lost) this.open()
   }
 
@@ -92,13 +94,18 @@ export class Line {
     this.lost = guest
     const status = closed.code - REFUSED
     if (status === 401 || status === 403) return this.stands({ is: 'refused', why: closed.reason || texts.mayNot })
-    if (this.running && this.running !== guest) return this.open()
+    if (!this.running) return this.waits()
+    if (this.running !== guest) return this.open()
     this.stands({ is: 'waiting', why: texts.terminal.ended })
     clearTimeout(this.doubt)
     // After a restart another guest runs by then, or none.
     this.doubt = setTimeout(() => {
       if (this.running === guest && !this.socket) this.stands({ is: 'taken', why: texts.terminal.taken })
     }, DOUBT_MS)
+  }
+
+  private waits(): void {
+    this.stands({ is: 'waiting', why: texts.terminal.waits(this.server.name, this.phase) })
   }
 
   private tell(state: State): void {

@@ -6,5 +6,6 @@ declare module '@novnc/novnc' {
     focusOnClick: boolean
     sendKey(keysym: number, code: string, down?: boolean): void
     sendCtrlAltDel(): void
+    focus(): void
   }
 }

@@ -25,6 +25,7 @@ export function open(host: HTMLElement): Display {
       // A guest that waits at its prompt says nothing until it is asked.
       opened.addEventListener('open', () => opened.send(bytes.encode('\r')))
     },
+    focus: () => terminal.focus(),
     type: (text) => terminal.paste(text),
     restart: null,
   }
