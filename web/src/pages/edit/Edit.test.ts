@@ -74,3 +74,16 @@ test('a user whose name is taken away stays, for another', () => {
   flushSync()
   expect(document.querySelector('fieldset legend')?.textContent).toBe('ada')
 })
+
+test('a section that somebody has opened stays open while they type in it', () => {
+  const memory = named<HTMLInputElement>('input', 'Memory')
+  const section = memory.closest('details')
+  if (!section) throw new Error('memory is in no section')
+  section.open = true
+  section.dispatchEvent(new Event('toggle'))
+  memory.value = '2Gi'
+  memory.dispatchEvent(new Event('input', { bubbles: true }))
+  flushSync()
+  expect(document.body.textContent).toContain('1 CPU · 2Gi')
+  expect(section.open).toBe(true)
+})
