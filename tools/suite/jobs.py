@@ -68,6 +68,7 @@ JOBS = (
             "tests/e2e/test_user_services.py",
         ),
     ),
+    Job("console", ("tests/integration/console",)),
     Job("starting", ("tests/e2e/test_starting.py", "tests/e2e/test_pools.py")),
     Job("machines", ("tests/integration/machines", "tests/integration/storage"), needs_control_plane=False),
     Job("unit", ("tests/unit",), needs_control_plane=False),
