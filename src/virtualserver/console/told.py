@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api.remedies import NEXT
 from virtualserver.api.support.field import Effect
 from virtualserver.api.support.virtual_server import VIRTUAL_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["TOLD"]
 
@@ -20,7 +23,7 @@ _WORDS: Final = {
     Effect.REFUSED: "refused",
 }
 
-TOLD: Final = {
+TOLD: Final[Mapping[str, Any]] = {
     # All fields, ``[]`` for each item of a list, in the order of the schema; what has no line is as what is above it.
     "effects": [{"path": field.path, "effect": _WORDS[field.effect]} for field in VIRTUAL_SERVER],
     # By a condition's reason, where its message does not say it.
