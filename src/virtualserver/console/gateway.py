@@ -42,7 +42,7 @@ _DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _CHUNK_BYTES: Final = 64 << 10
 _CONNECT_SECONDS: Final = 10.0
 _PING_SECONDS: Final = 30.0
-"""An API server that says nothing for so long is asked whether it is there: its machine, or the way to it, may be gone."""
+"""An API server that says nothing for so long is asked whether it is there: its machine or the way may be gone."""
 _USER_AGENT: Final = "vs-console"
 _REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _REVIEW: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
