@@ -17,7 +17,7 @@ import yarl
 from aiohttp import web
 
 from virtualserver.console import guard
-from virtualserver.kube.answer import Answer
+from virtualserver.kube.answer import AbortingAnswer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -65,7 +65,7 @@ class Gateway:
         self._sockets = 0
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=credentials.tls or False, limit=0, keepalive_timeout=60),
-            response_class=Answer,
+            response_class=AbortingAnswer,
             headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
             # An answer may take as long as it takes: a list of all servers, or a stream that goes on.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import aiohttp
 
-__all__ = ["Answer"]
+__all__ = ["AbortingAnswer"]
 
 
-class Answer(aiohttp.ClientResponse):
+class AbortingAnswer(aiohttp.ClientResponse):
     """An answer; where it is given up before its end, its connection ends at once."""
 
     def close(self) -> None:

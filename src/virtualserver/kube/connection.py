@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 import yarl
 
-from virtualserver.kube.answer import Answer
+from virtualserver.kube.answer import AbortingAnswer
 from virtualserver.kube.errors import Unavailable, error_from_response
 from virtualserver.kube.stream import Stream
 
@@ -74,7 +74,7 @@ class Connection:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            response_class=Answer,
+            response_class=AbortingAnswer,
             # Packing and unpacking costs both sides more than a local network or loopback does.
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
