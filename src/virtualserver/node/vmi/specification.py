@@ -260,6 +260,8 @@ def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], n
             yield f"{path} is no MAC address: write six octets, such as 52:54:00:12:34:56"
         elif mac and int(mac[:2], 16) & 1:
             yield f"{path} is the address of a group: use one whose first octet is even"
+        elif mac and not int(mac.replace(":", ""), 16):
+            yield f"{path} is no card's address, and no guest takes it: use one such as 52:54:00:12:34:56"
     for network in networks:
         path = f"spec.networks[{network['name']}]"
         if interfaces and network["name"] not in named:

@@ -53,7 +53,14 @@ def test_what_the_dhcp_server_cannot_tell_a_guest_is_refused() -> None:
         wish_of(a_vmi(dnsConfig=config, hostname="a,b"))
 
 
-@pytest.mark.parametrize(("mac", "words"), [("zz", "is no MAC address"), ("01:00:5e:00:00:01", "address of a group")])
+@pytest.mark.parametrize(
+    ("mac", "words"),
+    [
+        ("zz", "is no MAC address"),
+        ("01:00:5e:00:00:01", "address of a group"),
+        ("00-00-00-00-00-00", "is no card's address"),
+    ],
+)
 def test_what_no_nic_can_have_as_its_mac_is_refused(mac: str, words: str) -> None:
     interfaces: list[dict[str, Any]] = [{"name": "default", "bridge": {}, "macAddress": mac}]
     with pytest.raises(Unsupported, match=rf"interfaces\[default\]\.macAddress: '{mac}' .*{words}"):
