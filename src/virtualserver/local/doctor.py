@@ -283,7 +283,8 @@ def _ranges(installation: Installation) -> Iterator[Finding]:
             "networks",
             Level.FAILED,
             clash + ".",
-            "Remove the route, or this instance (vs down --purge) and start anew.",
+            "Remove the route, or name other pools (vs up --public-pool NETWORK, or --private-pool). Where it is of no "
+            "pool: vs down --purge, which removes the servers too, and vs up.",
         )
     if not clashes:
         yield Finding("networks", Level.OK, ", ".join(map(str, own)))

@@ -44,6 +44,9 @@ def foreign_routes(own: Iterable[Network], device: str, *, exactly: bool = False
 def routes_into(network: Network, routes: Iterable[Route], *, exactly: bool) -> Iterator[Route]:
     """Yield the routes to a network or a part of it; pure.
 
+    A link's broadcast address is none: of a pool that ends where the link's network does it is the last address, which
+    nobody is given.
+
     Args:
         network: Where they lead.
         routes: Among which to look.
@@ -53,6 +56,8 @@ def routes_into(network: Network, routes: Iterable[Route], *, exactly: bool) -> 
         if exactly:
             if route.destination == network and route.table == MAIN_TABLE:
                 yield route
+        elif route.kind == "broadcast":
+            continue
         elif route.destination.version == network.version and route.destination.subnet_of(network):  # type: ignore[arg-type]
             yield route
 

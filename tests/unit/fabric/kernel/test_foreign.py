@@ -19,3 +19,8 @@ def test_a_route_to_the_network_or_to_a_part_of_it_leads_into_it() -> None:
 
 def test_exactly_means_the_whole_network_in_the_main_table() -> None:
     assert list(routes_into(POOL, [*OTHERS, WHOLE, PART, LOCAL], exactly=True)) == [WHOLE]
+
+
+def test_the_broadcast_address_of_a_lan_whose_end_is_the_pool_is_nobody_elses_route() -> None:
+    last = Route(ip_network("203.0.113.255/32"), kind="broadcast", link=2, table=LOCAL_TABLE)
+    assert not list(routes_into(POOL, [last], exactly=False))
