@@ -2,7 +2,7 @@
 
 A pass waits for the API server, for QEMU, for a disk, and who makes that take long holds up only its own: a namespace
 has so many passes at a time, and a pass that takes long does not count among those of all namespaces, however many
-there are of one tenant (docs/adr/0024-places.md).
+there are of one tenant (docs/adr/0026-places.md).
 """
 
 from __future__ import annotations

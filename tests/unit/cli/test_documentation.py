@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_every_link_to_a_heading_leads_to_one(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text())
     local = [(page.parent / target if target else page, anchor) for target, anchor in targets if "://" not in target]
     assert [f"{target}#{anchor}" for target, anchor in local if anchor not in anchors(target)] == []
+
+
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = Counter(int(path.name[:4]) for path in (CHECKOUT / "docs/adr").glob("*.md"))
+    assert [number for number, times in numbers.items() if times > 1] == []
+    for path in (CHECKOUT / "docs/adr").glob("*.md"):
+        assert path.read_text().startswith(f"# {int(path.name[:4])}. "), path.name
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/network-modes.md"])
