@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -303,6 +304,29 @@ def test_the_editor_knows_the_fields_and_marks_what_is_none(signed_in: Page, ser
     page.keyboard.type("oh: 1")
     expect(page.get_by_text("There is no such field.").first).to_be_visible()
     expect(page.locator(".cm-lint-marker-error")).to_be_visible()
+
+
+def test_columns_are_chosen_and_a_paused_server_goes_on(signed_in: Page, server: Server) -> None:
+    page = signed_in
+    server.create(a_server(server, "still"))
+    began = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=27, minutes=1)).isoformat()
+    conditions = [
+        {"type": "VirtualServerStarted", "status": "True", "lastTransitionTime": began},
+        {"type": "Ready", "status": "False", "reason": "Pending", "message": "the machine is paused"},
+    ]
+    server.patch("still", {"status": {"conditions": conditions}}, subresource="/status")
+    row = page.get_by_role("row").filter(has_text="still")
+    expect(row).to_contain_text("Paused")
+    expect(row).to_contain_text("1 d 3 h")
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_label("Runs for").uncheck()
+    expect(row).not_to_contain_text("1 d 3 h")
+    assert faults_of(page) == []
+    page.keyboard.press("Escape")
+    with page.expect_request(lambda request: request.method == "PUT") as asked:
+        row.get_by_role("button", name="Go on").click()
+    instances = f"/apis/subresources.kubevirt.io/v1/namespaces/{server.namespace}/virtualmachineinstances"
+    assert asked.value.url.endswith(f"{instances}/still/unpause")
 
 
 def test_events_are_there_as_they_happen(signed_in: Page, server: Server) -> None:

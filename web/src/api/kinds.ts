@@ -20,18 +20,21 @@ export function serverPath(namespace: string, name: string): string {
   return `${serversOf(namespace)}/${step(name)}`
 }
 
-export type Verb = 'start' | 'stop' | 'force' | 'restart'
+export type Verb = 'start' | 'stop' | 'force' | 'restart' | 'pause' | 'unpause'
 
-/** The subresource that does it, and what is sent: switching off is a stop that waits for nobody. */
-export const POWER: Readonly<Record<Verb, { readonly subresource: string; readonly body: string }>> = {
-  start: { subresource: 'start', body: '{}' },
-  stop: { subresource: 'stop', body: '{}' },
-  force: { subresource: 'stop', body: '{"gracePeriod": 0}' },
-  restart: { subresource: 'restart', body: '{}' },
+/** The subresource that does it, of what, and what is sent: switching off is a stop that waits for nobody. */
+export const POWER: Readonly<Record<Verb, { readonly of: 'virtualmachines' | 'virtualmachineinstances'; readonly subresource: string; readonly body: string }>> = {
+  start: { of: 'virtualmachines', subresource: 'start', body: '{}' },
+  stop: { of: 'virtualmachines', subresource: 'stop', body: '{}' },
+  force: { of: 'virtualmachines', subresource: 'stop', body: '{"gracePeriod": 0}' },
+  restart: { of: 'virtualmachines', subresource: 'restart', body: '{}' },
+  pause: { of: 'virtualmachineinstances', subresource: 'pause', body: '{}' },
+  unpause: { of: 'virtualmachineinstances', subresource: 'unpause', body: '{}' },
 }
 
 export function powerPath(namespace: string, name: string, verb: Verb): string {
-  return `/apis/subresources.kubevirt.io/v1/namespaces/${step(namespace)}/virtualmachines/${step(name)}/${POWER[verb].subresource}`
+  const { of, subresource } = POWER[verb]
+  return `/apis/subresources.kubevirt.io/v1/namespaces/${step(namespace)}/${of}/${step(name)}/${subresource}`
 }
 
 export function eventsPath(namespace: string, name: string): string {

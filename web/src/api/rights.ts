@@ -27,6 +27,8 @@ const ASKED: Readonly<Record<Ability, Attributes>> = {
   stop: { ...MACHINE, subresource: 'stop' },
   force: { ...MACHINE, subresource: 'stop' },
   restart: { ...MACHINE, subresource: 'restart' },
+  pause: { ...GUEST, verb: 'update', subresource: 'pause' },
+  unpause: { ...GUEST, verb: 'update', subresource: 'unpause' },
   serial: { ...GUEST, subresource: 'console' },
   vnc: { ...GUEST, subresource: 'vnc' },
 }

@@ -45,3 +45,13 @@ test('a guest that shuts down is switched off at the latest when its time is ove
   expect(rowOf({ ...server, spec: { terminationGracePeriodSeconds: 5 } }).endsBy).toBe(began + 5000)
   expect(rowOf(aServer()).endsBy).toBe(0)
 })
+
+test('a machine that runs says since when, and one that stands still by somebody’s wish is paused', () => {
+  const since = '2026-01-01T00:00:00Z'
+  const started = { type: 'VirtualServerStarted', status: 'True' as const, lastTransitionTime: since }
+  const ready = (reason: string) => ({ type: 'Ready', status: 'False' as const, reason })
+  expect(rowOf(aServer({ conditions: [started, ready('Pending')] }))).toMatchObject({ state: 'paused', runsSince: Date.parse(since) })
+  expect(rowOf(aServer({ conditions: [started, ready('WaitingForGuest')] })).state).toBe('waiting')
+  const stopped = { ...started, status: 'False' as const }
+  expect(rowOf(aServer({ conditions: [stopped, ready('Pending')] }))).toMatchObject({ state: 'waiting', runsSince: 0 })
+})

@@ -1,7 +1,7 @@
 /** What one line of the list says of a server: pure. */
 import type { Condition, VirtualServer } from '../../api/virtualserver'
 
-export type StateName = 'ready' | 'waiting' | 'stopped' | 'failed'
+export type StateName = 'ready' | 'waiting' | 'paused' | 'stopped' | 'failed'
 export type AddressKind = 'external' | 'internal' | 'service' | 'floating'
 
 export interface Address {
@@ -19,8 +19,8 @@ export interface Row {
   readonly state: StateName
   readonly reason: string
   readonly message: string
-  /** Since when the state is so, in RFC 3339. */
-  readonly since: string
+  /** Since when its machine runs, in ms since 1970; 0 for one that does not. */
+  readonly runsSince: number
   readonly addresses: readonly Address[]
   /** When a guest that shuts down is switched off at the latest, in ms since 1970; 0 for one that does not. */
   readonly endsBy: number
@@ -31,6 +31,8 @@ export interface Row {
 }
 
 const STOPPING = 'Stopping'
+/** What Ready says of a machine that runs, and stands still because somebody wanted it. */
+const PAUSED = 'Pending'
 const STOPPED = new Set(['VirtualServerStopped', 'VirtualMachineInstanceShutdown'])
 const FAILED = new Set(['Failed', 'InvalidSpec', 'InvalidCloudInit', 'NotSupportedYet', 'Error', 'SetAside'])
 
@@ -38,6 +40,8 @@ export function rowOf(server: VirtualServer): Row {
   const { metadata, spec } = server
   const conditions = server.status?.conditions ?? []
   const ready = conditions.find((one) => one.type === 'Ready')
+  const started = conditions.find((one) => one.type === 'VirtualServerStarted')
+  const runs = started?.status === 'True'
   const addresses = addressesOf(server)
   const { labels = {}, namespace = '' } = metadata
   const row = {
@@ -47,10 +51,10 @@ export function rowOf(server: VirtualServer): Row {
     os: spec?.os?.type ?? '',
     hardware: hardwareOf(server),
     region: spec?.region ?? '',
-    state: stateOf(ready),
+    state: runs && ready?.reason === PAUSED ? ('paused' as const) : stateOf(ready),
     reason: ready?.reason ?? 'Initializing',
     message: inFull(conditions, ready?.message ?? ''),
-    since: ready?.lastTransitionTime ?? metadata.creationTimestamp,
+    runsSince: runs ? Date.parse(started.lastTransitionTime ?? '') || 0 : 0,
     addresses,
     endsBy: ready?.reason === STOPPING ? Date.parse(ready.lastTransitionTime ?? '') + graceOf(server) * 1000 : 0,
     server,

@@ -1,7 +1,7 @@
 /** The order of the list: pure. */
 import type { Row } from './row'
 
-export type Column = 'name' | 'state' | 'region' | 'since'
+export type Column = 'name' | 'state' | 'region' | 'uptime'
 
 export interface Order {
   readonly column: Column
@@ -9,7 +9,7 @@ export interface Order {
 }
 
 /** States in the order in which one wants to see them: first what is wrong. */
-const STATES = ['failed', 'waiting', 'stopped', 'ready']
+const STATES = ['failed', 'waiting', 'paused', 'stopped', 'ready']
 
 /** Rows in an order; those that are alike in it are by name. */
 export function sorted(rows: readonly Row[], { column, isDown }: Order): Row[] {
@@ -22,7 +22,9 @@ export function byName(one: Row, other: Row): number {
 }
 
 function key(row: Row, column: Column): string | number {
-  return column === 'state' ? STATES.indexOf(row.state) : row[column]
+  if (column === 'state') return STATES.indexOf(row.state)
+  // Who runs for longest is the last, and who does not run the first.
+  return column === 'uptime' ? (row.runsSince ? -row.runsSince : -Infinity) : row[column]
 }
 
 function compare(one: string | number, other: string | number): number {
