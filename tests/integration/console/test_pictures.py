@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,10 @@ _STATES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {**_READY, "message": "running, address 198.18.0.7"},
         {"internalIP": "198.18.0.7", "externalIP": "198.18.0.7"},
     ),
-    "build": ({"type": "Ready", "status": "False", "reason": "VirtualServerStopped", "message": "stopped"}, {}),
+    "build": (
+        {"type": "Ready", "status": "False", "reason": "VirtualServerStopped", "message": "it is stopped"},
+        {},
+    ),
     "mail": (
         {
             "type": "Ready",
@@ -39,6 +43,11 @@ _STATES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"internalIP": "10.42.0.9"},
     ),
 }
+_UP = {"web": {"days": 12, "hours": 4}, "database": {"hours": 31}, "build": {}, "mail": {}}
+
+
+def _time_ago(**ago: float) -> str:
+    return (datetime.datetime.now(datetime.UTC) - datetime.timedelta(**ago)).isoformat()
 
 
 def test_pictures(page: Page, console: RunningConsole, server: Server, user_of: UserOf) -> None:
@@ -50,6 +59,7 @@ def test_pictures(page: Page, console: RunningConsole, server: Server, user_of: 
     }
     for name, (ready, network) in _STATES.items():
         spec: dict[str, Any] = {
+            "region": "north",
             "os": {"type": "linux"},
             "resources": {"cpu": {"count": 2}, "memory": "4Gi"},
             "storage": {"root": root},
@@ -62,7 +72,12 @@ def test_pictures(page: Page, console: RunningConsole, server: Server, user_of: 
             "spec": spec,
         }
         server.create(manifest)
-        server.patch(name, {"status": {"conditions": [ready], "network": network}}, subresource="/status")
+        started = {
+            "type": "VirtualServerStarted",
+            "status": ready["status"],
+            "lastTransitionTime": _time_ago(**_UP[name]),
+        }
+        server.patch(name, {"status": {"conditions": [started, ready], "network": network}}, subresource="/status")
     page.set_viewport_size({"width": 1200, "height": 620})
     page.goto(console.link_of(user_of("edit")))
     expect(page.get_by_text("4 servers")).to_be_visible()
