@@ -1,12 +1,15 @@
 /** Which page is open: what stands behind `#` in the address. */
 export type Route =
   | { readonly page: 'servers' }
-  | { readonly page: 'new' | 'events' | 'addresses' }
+  | { readonly page: 'new' | 'events' | 'addresses' | 'images' }
   | { readonly page: 'edit' | 'template'; readonly namespace: string; readonly name: string }
+
+const PLAIN = ['new', 'events', 'addresses', 'images'] as const
 
 export function routeOf(hash: string): Route {
   const parts = hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
-  if (parts[0] === 'new' || parts[0] === 'events' || parts[0] === 'addresses') return { page: parts[0] }
+  const plain = PLAIN.find((page) => page === parts[0])
+  if (plain) return { page: plain }
   const [kind, namespace, name, page] = parts
   if (kind === 'servers' && namespace && name && (page === 'edit' || page === 'template')) return { page, namespace, name }
   return { page: 'servers' }

@@ -36,6 +36,17 @@ export const texts = {
     loses: (name: string) => `The server ${name} is not reached at it any more, and its connections by it end.`,
     losesNobody: 'No server has it.',
   },
+  images: {
+    title: 'Images',
+    about: 'What servers start from. An image is made with vs image build or vs image add on the machine, and gets another name with vs image alias.',
+    columns: { name: 'Name', namespace: 'Namespace', size: 'Size', state: 'Also', digest: 'Content' },
+    aliasOf: (name: string) => `another name of ${name}`,
+    none: 'There is no image yet. On the machine:',
+    makings: 'Disks that are being made',
+    making: { name: 'Disk', namespace: 'Namespace', source: 'From', progress: 'Progress', message: 'Message' },
+    empty: 'nothing: it is empty',
+    progressOf: (name: string) => `How far ${name} is`,
+  },
   events: {
     title: 'Events',
     search: 'Search what happened',

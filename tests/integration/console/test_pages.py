@@ -372,6 +372,43 @@ def test_several_servers_are_asked_at_once(signed_in: Page, server: Server) -> N
     assert faults_of(page) == []
 
 
+def test_images_and_disks_that_are_being_made_are_there_as_they_are(signed_in: Page, server: Server) -> None:
+    page = signed_in
+    page.get_by_role("link", name="Images").click()
+    expect(page.get_by_role("heading", name="Images", exact=True)).to_be_visible()
+    image, namespace = f"debian-{server.namespace}", f"/api/v1/namespaces/{server.namespace}"
+    annotations = {"image": "sha256:0011", "alias-of": "vd-images/debian-12"}
+    claim = {
+        "metadata": {
+            "name": image,
+            "annotations": {f"virtualservers.coreweave.com/{key}": value for key, value in annotations.items()},
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "2147483648"}},
+            "storageClassName": "",
+        },
+    }
+    server.call("POST", f"{namespace}/persistentvolumeclaims", claim)
+    row = page.get_by_role("row").filter(has_text=image)
+    expect(row).to_contain_text("2Gi")
+    expect(row).to_contain_text("another name of vd-images/debian-12")
+    volumes = f"/apis/cdi.kubevirt.io/v1beta1/namespaces/{server.namespace}/datavolumes"
+    volume = {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": "DataVolume",
+        "metadata": {"name": "copy"},
+        "spec": {"source": {"pvc": {"name": image}}, "storage": {"resources": {"requests": {"storage": "2Gi"}}}},
+    }
+    server.call("POST", volumes, volume)
+    making = page.get_by_role("row").filter(has_text=f"{server.namespace}/{image}")
+    expect(making).to_contain_text("Pending")
+    assert faults_of(page) == []
+    server.call("DELETE", f"{volumes}/copy")
+    server.call("DELETE", f"{namespace}/persistentvolumeclaims/{image}")
+    expect(making).to_have_count(0)
+
+
 def test_an_address_is_reserved_and_released(signed_in: Page, server: Server) -> None:
     page = signed_in
     page.get_by_role("link", name="Addresses").click()

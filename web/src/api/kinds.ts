@@ -8,6 +8,15 @@ export const SERVERS = `${GROUP}/virtualservers`
 export const EVENTS = '/api/v1/events'
 export const SERVICES = '/api/v1/services'
 
+/** Claims: images, and disks of servers. */
+export const CLAIMS = '/api/v1/persistentvolumeclaims'
+export const IMAGES = '/api/v1/namespaces/vd-images/persistentvolumeclaims'
+export const VOLUMES = '/apis/cdi.kubevirt.io/v1beta1/datavolumes'
+
+export function volumesOf(namespace: string): string {
+  return `/apis/cdi.kubevirt.io/v1beta1/namespaces/${step(namespace)}/datavolumes`
+}
+
 export function eventsOf(namespace: string): string {
   return `/api/v1/namespaces/${step(namespace)}/events`
 }

@@ -1,5 +1,6 @@
 /** Names that a form suggests: what there is, as far as the user may see it. Anything else may be typed all the same. */
 import type { Api, Manifest } from '../../api/client'
+import { IMAGES } from '../../api/kinds'
 
 export interface Suggestions {
   readonly images: readonly string[]
@@ -13,7 +14,6 @@ interface Service extends Manifest {
 }
 
 const IMAGE = 'virtualservers.coreweave.com/image'
-const IMAGES = '/api/v1/namespaces/vd-images/persistentvolumeclaims'
 
 export async function suggestions(api: Api, namespace: string): Promise<Suggestions> {
   const own = encodeURIComponent(namespace)
