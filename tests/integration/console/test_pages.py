@@ -398,7 +398,10 @@ def test_images_and_disks_that_are_being_made_are_there_as_they_are(signed_in: P
         "apiVersion": "cdi.kubevirt.io/v1beta1",
         "kind": "DataVolume",
         "metadata": {"name": "copy"},
-        "spec": {"source": {"pvc": {"name": image}}, "storage": {"resources": {"requests": {"storage": "2Gi"}}}},
+        "spec": {
+            "source": {"pvc": {"namespace": server.namespace, "name": image}},
+            "storage": {"resources": {"requests": {"storage": "2Gi"}}},
+        },
     }
     server.call("POST", volumes, volume)
     making = page.get_by_role("row").filter(has_text=f"{server.namespace}/{image}")
