@@ -130,3 +130,20 @@ test('of several documents the first VirtualServer is meant', () => {
   const text = '---\nkind: Secret\nspec: {a: 1}\n---\n# mine\nkind: VirtualServer\nspec:\n  a: 1\n---\nkind: X\n'
   expect(wrote(text, ['spec', 'a'], 2)).toBe(text.replace('a: 1\n---\nkind: X', 'a: 2\n---\nkind: X'))
 })
+
+test('a key behind a question mark is left to the text, and a question mark in a text is none', () => {
+  expect(lockOf(parse('? spec\n: a: 1\n'), ['spec', 'a'])).toBe('shape')
+  expect(lockOf(parse('spec: {? a : 1}\n'), ['spec', 'a'])).toBe('shape')
+  expect(lockOf(parse('spec:\n  why: is it ?\n  a: 1\n'), ['spec', 'a'])).toBeNull()
+})
+
+test.each(['*a', '*!', '&a b', '!!int 1'])('%s is a string, and no name or tag', (value) => {
+  const draft = parse('spec:\n  a: x\n')
+  expect(read(parse(apply(draft.text, write(draft, ['spec', 'a'], value))), ['spec', 'a'])).toBe(value)
+})
+
+test('what hides a merged value is not taken out, since that one would be there again', () => {
+  const text = 'd: &d {a: 1}\nspec:\n  <<: *d\n  a: 2\n  b: 3\n'
+  expect(() => remove(parse(text), ['spec', 'a'])).toThrow('merged')
+  expect(removed(text, ['spec', 'b'])).toBe(text.replace('  b: 3\n', ''))
+})

@@ -5,6 +5,9 @@ import type { Pair, ParsedNode, Scalar, YAMLMap } from 'yaml'
 import { isNothing, read } from './draft'
 import type { Draft, Path } from './draft'
 
+/** How far before a key its question mark is looked for. */
+const QUESTION = 200
+
 export type Entry = Pair<Scalar.Parsed, ParsedNode | null>
 
 /**
@@ -61,6 +64,8 @@ export function lockOf(draft: Draft, path: Path): Lock | null {
 /** Why nothing below a node may be changed. */
 function lockOfWay(draft: Draft, node: ParsedNode | null): Lock | null {
   if (isAlias(node)) return 'alias'
+  // What is behind a question mark goes over lines in more ways than a form knows.
+  if (isMap(node) && node.items.some((pair) => isExplicit(draft.text, pair as Entry))) return 'shape'
   return isShared(draft, node) ? 'shared' : null
 }
 
@@ -72,6 +77,11 @@ function lockOfWhole(draft: Draft, node: ParsedNode | null): Lock | null {
   let isSharedBelow = false
   visit(node, { Node: (_, one) => ((isSharedBelow ||= isShared(draft, one)) ? visit.BREAK : undefined) })
   return isSharedBelow ? 'shared' : null
+}
+
+/** Whether a key has a question mark before it. */
+function isExplicit(text: string, pair: Entry): boolean {
+  return /(?:(?:^|\n)[ \t]*(?:[-:?][ \t]+)*|[{,]\s*)\?\s+$/.test(text.slice(Math.max(0, pair.key.range[0] - QUESTION), pair.key.range[0]))
 }
 
 function isShared(draft: Draft, node: unknown): boolean {

@@ -1,6 +1,6 @@
 /** What every form action promises, on texts as people write them. */
 import * as fc from 'fast-check'
-import { Lexer, isAlias, isScalar, visit } from 'yaml'
+import { Lexer, isAlias, isCollection, isScalar, visit } from 'yaml'
 import { describe, expect, test } from 'vitest'
 
 import { FAULTY, MANIFESTS, variants } from './corpus/manifests'
@@ -74,6 +74,8 @@ const ACTIONS: readonly Action[] = [
 /** For a closer look: texts whose names begin so, and how many examples. */
 const ONLY = process.env['LENS']
 const RUNS = Number(process.env['LENS_RUNS'] ?? 300)
+/** The suite tries the same examples each time; who looks for more, with `LENS_RUNS`, others each time. */
+const EXAMPLES = process.env['LENS_RUNS'] ? {} : { seed: 7 }
 /** Name, text, and the actions that are tried on it: on a variant every third, so that all three have all of them. */
 const TEXTS = Object.entries(MANIFESTS)
   .filter(([name]) => !ONLY || name.startsWith(ONLY))
@@ -158,7 +160,7 @@ test('any row of actions leaves a text that says what they say', () => {
     fc.property(rows, ([text, actions]) => {
       actions.reduce(done, text)
     }),
-    { numRuns: RUNS },
+    { ...EXAMPLES, numRuns: RUNS },
   )
 })
 
@@ -171,7 +173,7 @@ test('any string that is written is read again', () => {
       expect(parse(after).faults).toEqual([])
       expect(read(parse(after), ['spec', 'a'])).toBe(value)
     }),
-    { numRuns: 3 * RUNS },
+    { ...EXAMPLES, numRuns: 3 * RUNS },
   )
 })
 
@@ -216,6 +218,8 @@ function kept(draft: Draft, { path, takes }: Action): string[] {
   if (takes === 'nothing' || way.length - 1 < path.length || !place.node) return all
   // What is behind the bar of a block stays where only the value changes.
   if (takes === 'value' && isScalar(place.node)) return all
+  // Brackets with nothing in them but comments are filled.
+  if (takes === 'value' && isCollection(place.node) && place.node.flow && !place.node.items.length) return all
   const from = takes === 'key and value' && place.pair ? place.pair.key.range[0] : place.node.range[0]
   const before = comments(draft.text.slice(0, from)).length
   const within = comments(draft.text.slice(from, endOf(place.node))).length

@@ -1,5 +1,6 @@
 /** Values as YAML, for the places where a draft gets one that it did not have. */
-import { parseDocument } from 'yaml'
+import { parseDocument, visit } from 'yaml'
+import type { Document } from 'yaml'
 
 import { OPTIONS } from './draft'
 
@@ -89,10 +90,16 @@ function isPlain(value: string, inFlow: boolean): boolean {
   const text = inFlow ? `[${value}]` : `k: ${value}\n`
   return [OPTIONS, { version: '1.2', logLevel: 'silent' } as const].every((options) => {
     const document = parseDocument(text, options)
-    if (document.errors.length) return false
-    const read: unknown = document.toJS()
-    return JSON.stringify(read) === JSON.stringify(inFlow ? [value] : { k: value })
+    if (document.errors.length || hasAlias(document)) return false
+    return JSON.stringify(document.toJS()) === JSON.stringify(inFlow ? [value] : { k: value })
   })
+}
+
+/** Whether something stands there by a name, such as `*a`, which nothing has. */
+function hasAlias(document: Document): boolean {
+  let found = false
+  visit(document, { Alias: () => ((found = true), visit.BREAK) })
+  return found
 }
 
 function quoted(value: string): string {

@@ -1,5 +1,5 @@
 /** What a form takes out of a draft, as changes of its text; comments beside and between it stay. */
-import { isCollection, isMap, isSeq } from 'yaml'
+import { isAlias, isCollection, isMap, isScalar, isSeq } from 'yaml'
 import type { ParsedNode } from 'yaml'
 
 import type { Change } from './change'
@@ -23,10 +23,23 @@ export function remove(draft: Draft, path: Path): Change[] {
   }
   const outer = way[way.length - 2] as Place
   const place = last(way)
+  if (isMerged(draft, outer, String(path.at(-1)))) throw new LockedError('merged')
   const siblings = isCollection(outer.node) ? outer.node.items.length : 0
   if (siblings === 1) return empty(draft, path, outer, place)
   const index = isSeq(outer.node) ? Number(path.at(-1)) : (outer.node as unknown as { items: Entry[] }).items.indexOf(place.pair as Entry)
   return [takeOut(draft.text, outer.node as ParsedNode, index)]
+}
+
+/** Whether a merge key of the mapping has this key too: what is taken out here would be what stands there. */
+function isMerged(draft: Draft, { node }: Place, key: string): boolean {
+  if (!isMap(node) || !draft.document) return false
+  const document = draft.document
+  const has = (one: unknown): boolean => {
+    if (isAlias(one)) return has(one.resolve(document))
+    if (isSeq(one)) return one.items.some(has)
+    return isMap(one) && one.has(key)
+  }
+  return node.items.some((pair) => isScalar(pair.key) && pair.key.source === '<<' && has(pair.value))
 }
 
 /** Exchange an item of a list with the next one. */
