@@ -200,6 +200,8 @@ resource "kubernetes_manifest" "wait" {
 
   lifecycle {
     ignore_changes = [manifest.metadata.name]
+    # It goes with its server: one that is replaced is waited for by another.
+    replace_triggered_by = [kubernetes_manifest.virtualserver.object.metadata.uid]
   }
 
   depends_on = [kubernetes_manifest.virtualserver]

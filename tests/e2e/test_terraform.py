@@ -229,6 +229,10 @@ def test_a_server_that_was_stopped_by_hand_hangs_no_apply(product: Product, work
     terraform.apply(settings())
     terraform.assert_plan_is_empty(settings())
     assert ready(product, "stopped") == "VirtualServerReady"
+    uid = product.get("vs", "stopped")["metadata"]["uid"]
+    terraform.apply("-replace=module.server.kubernetes_manifest.virtualserver", settings())
+    assert product.get("vs", "stopped")["metadata"]["uid"] != uid
+    assert ready(product, "stopped") == "VirtualServerReady", "one that is replaced is waited for, its guest's end too"
     terraform.apply(settings(running=False))
     assert product.condition("stopped", "VirtualServerStarted")["status"] == "False"
 
