@@ -71,11 +71,15 @@ def _removed(installation: Installation, left: tuple[down.Shared, ...]) -> list[
     """Return what a purge says: what it left, and how that goes too."""
     if not left:
         return ["Removed."]
-    folders = ", ".join(f"{one.path} ({one.stored_bytes / 1e9:.1f} GB)" for one in left)
+    folders = ", ".join(f"{one.path} ({_size(one.stored_bytes)})" for one in left)
     others = sorted(path.name for path in installation.root.iterdir() if (path / "VERSION").exists())
     command = shlex.join(["rm", "-r", *(str(one.path) for one in left)])
     remedy = f"instances {', '.join(others)} use it" if others else f"{command} removes it too"
     return [f"Removed. What instances share stays: {folders}; {remedy}."]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _line(disk: ServersDisk) -> str:
