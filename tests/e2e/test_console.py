@@ -35,8 +35,9 @@ def test_a_server_that_is_made_with_switches_answers_at_its_port(
 ) -> None:
     page.get_by_role("link", name="New server").click()
     page.get_by_label("Name", exact=True).fill("browsed")
-    page.get_by_label("Add a TCP port").fill("8080")
-    page.get_by_label("Add a TCP port").press("Enter")
+    for port in ("8080", "9090"):
+        page.get_by_label("Add a TCP port").fill(port)
+        page.get_by_label("Add a TCP port").press("Enter")
     page.get_by_text("Hardware").click()
     page.get_by_label("Memory").fill("96Mi")
     page.get_by_text("Operating system").click()
@@ -50,6 +51,19 @@ def test_a_server_that_is_made_with_switches_answers_at_its_port(
     expect(row).to_contain_text(address)
     product.guest("browsed").serve("tcp", 8080)
     eventually(lambda: client.probe("tcp", address, 8080).get("answer"), what="port 8080")
+
+
+def test_the_ways_to_it_are_seen_and_where_packets_are_lost(page: Page) -> None:
+    page.get_by_label("All about browsed").click()
+    # Something listens at 8080, and nothing at 9090, which its manifest publishes too.
+    expect(page.get_by_role("listitem").filter(has_text="8080/TCP").last).to_contain_text("answers")
+    expect(page.get_by_role("listitem").filter(has_text="9090/TCP").last).to_contain_text("refused Lost at Port")
+    expect(page.get_by_role("button", name="Look again")).to_be_visible()
+    page.get_by_label("All about browsed").click()
+    page.get_by_role("link", name="Addresses").click()
+    expect(page.get_by_role("list", name="Pools").get_by_text("public", exact=True)).to_be_visible()
+    expect(page.get_by_role("meter", name="How much of public is used")).to_be_visible()
+    page.get_by_role("link", name="Virtual servers").click()
 
 
 def test_it_is_stopped_and_started_in_the_browser(page: Page) -> None:

@@ -253,8 +253,13 @@ def test_the_pages_are_for_everybody(signed_in: Page, server: Server, scheme: An
     expect(page.locator(".cm-content")).to_contain_text(name)
     page.get_by_text("Floating addresses, VPCs").click()
     assert faults_of(page) == []
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert faults_of(page) == []
+    # What is left of a screen at 200 %, and a phone.
+    for width, height in ((640, 450), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert faults_of(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("link", name="Back to the servers").click()
+    expect(page.get_by_label(f"All about {name}")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -2,6 +2,7 @@
 const step = encodeURIComponent
 
 const GROUP = '/apis/virtualservers.coreweave.com/v1alpha1'
+const NETWORK = '/apis/network.virtualservers.coreweave.com/v1alpha1'
 
 export const SERVERS = `${GROUP}/virtualservers`
 
@@ -27,6 +28,18 @@ export function serversOf(namespace: string): string {
 
 export function serverPath(namespace: string, name: string): string {
   return `${serversOf(namespace)}/${step(name)}`
+}
+
+/** How the node sees the way of packets to a server. */
+export function pathOf(namespace: string, name: string): string {
+  return `${NETWORK}/namespaces/${step(namespace)}/virtualservers/${step(name)}/path`
+}
+
+/** Pools with all who hold their addresses, and what a namespace sees of them. */
+export const POOLS = `${NETWORK}/pools`
+
+export function poolsOf(namespace: string): string {
+  return `${NETWORK}/namespaces/${step(namespace)}/namespacepools`
 }
 
 export type Verb = 'start' | 'stop' | 'force' | 'restart' | 'pause' | 'unpause'

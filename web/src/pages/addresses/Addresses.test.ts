@@ -2,6 +2,7 @@
 import { flushSync, mount, unmount } from 'svelte'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
+import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
 import Addresses from './Addresses.svelte'
 
@@ -11,9 +12,15 @@ const WEB = { metadata: { name: 'web', namespace: 'shop', uid: 'u2', resourceVer
 let sent: [string, string, unknown][] = []
 let page: object
 
+const POOL = { metadata: { name: 'public' }, status: { networks: ['203.0.113.0/24'], size: 6, used: 6, free: 0, own: 2, quota: 3 } }
+
 const api = {
   session: { base: '/x', token: 't', server: '', namespace: 'shop', user: 'ada' },
-  get: (path: string) => Promise.resolve({ items: path.includes('virtualservers') ? [WEB] : [MINE], metadata: { resourceVersion: '1' } }),
+  get: (path: string) => {
+    if (path.endsWith('/pools')) return Promise.reject(new ApiError('you may not', 403))
+    const items = path.endsWith('/namespaces/shop/namespacepools') ? [POOL] : path.endsWith('/virtualservers') || path.includes('virtualservers?') ? [WEB] : [MINE]
+    return Promise.resolve({ items, metadata: { resourceVersion: '1' } })
+  },
   send: (method: string, path: string, body: string) => {
     sent.push([method, path, JSON.parse(body)])
     return Promise.resolve(new Response('{}'))
@@ -56,4 +63,12 @@ test('before one is released, the server that loses it is named, and only that v
   dialog?.dispatchEvent(new Event('close'))
   await vi.waitFor(() => expect(sent).toHaveLength(1))
   expect(sent[0]).toMatchObject(['DELETE', '/api/v1/namespaces/shop/services/mine', { preconditions: { uid: 'u1' } }])
+})
+
+test('who may not see all pools sees how much of them is used, and what is the own namespace’s', async () => {
+  await vi.waitFor(() => {
+    flushSync()
+    expect(document.body.textContent).toContain('6 of 6 used, 2 of 3 by this namespace')
+  })
+  expect(document.body.textContent).toContain('It has no free address')
 })

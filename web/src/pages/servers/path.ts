@@ -1,0 +1,62 @@
+/** The way of packets to a server as the node sees it: what it answers, and what of that is said of each port and card. Pure. */
+
+export interface Loss {
+  readonly place: string
+  readonly message: string
+  readonly remedy: string
+}
+
+export interface PortPath {
+  readonly port: number
+  readonly protocol: string
+  /** The guest's port; 0 where there is none. */
+  readonly target: number
+  readonly element: string
+  readonly answer: 'answers' | 'refused' | 'silent' | 'unreachable' | 'not asked'
+  readonly loss: Loss | null
+}
+
+export interface AddressPath {
+  readonly address: string
+  readonly kind: 'ports' | 'attached' | 'floating' | 'own'
+  readonly service: string
+  readonly pool: string
+  /** Who may call; null: everybody. */
+  readonly sources: readonly string[] | null
+  readonly element: string
+  readonly ports: readonly PortPath[]
+  readonly loss: Loss | null
+}
+
+export interface Card {
+  readonly name: string
+  readonly network: string
+  readonly mac: string
+  readonly whole: boolean
+  readonly lease: string
+  readonly heard: string
+  readonly dropped: Readonly<Record<string, number>>
+  readonly loss: Loss | null
+}
+
+export interface NetworkPath {
+  readonly addresses: readonly AddressPath[]
+  readonly names: readonly string[]
+  readonly guest: { readonly runs: boolean; readonly message: string; readonly cards: readonly Card[] }
+  /** The first place where packets are lost; null: none that the node can see. */
+  readonly loss: Loss | null
+}
+
+/** Whether a port lets packets through to a guest that answers, does not, or nobody knows. */
+export function standOf(port: PortPath): 'good' | 'bad' | 'open' {
+  if (port.loss) return 'bad'
+  return port.answer === 'answers' ? 'good' : 'open'
+}
+
+/** How many packets of a card's were dropped, by reason, in words; empty for none. */
+export function droppedBy({ dropped }: Card): string {
+  return Object.entries(dropped)
+    .filter(([, count]) => count > 0)
+    .map(([reason, count]) => `${count} ${reason}`)
+    .join(', ')
+}
