@@ -6,5 +6,6 @@ export default defineConfig({
   // Tests have no browser, and mean what runs in one.
   ...(process.env['VITEST'] ? { resolve: { conditions: ['browser'] } } : {}),
   build: { target: 'es2024', sourcemap: false, assetsInlineLimit: 0, modulePreload: { polyfill: false }, rolldownOptions: { input: ['index.html', 'terminal.html'] } },
-  test: { include: ['src/**/*.test.ts'], pool: 'threads' },
+  // Properties are tried some hundred times: the limit is for what hangs, not for a machine that has more to do.
+  test: { include: ['src/**/*.test.ts'], pool: 'threads', testTimeout: 120_000 },
 })
