@@ -79,9 +79,9 @@ def connected(control_plane: ControlPlane) -> Generator[Rest]:
 
 
 @contextlib.contextmanager
-def own_namespace(rest: Rest) -> Generator[Server]:
-    """Yield the server with a namespace that is removed at the end."""
-    namespace = f"api-{uuid.uuid4().hex[:8]}"
+def own_namespace(rest: Rest, namespace: str = "") -> Generator[Server]:
+    """Yield the server with a namespace, of a name of its own unless one is given, that is removed at the end."""
+    namespace = namespace or f"api-{uuid.uuid4().hex[:8]}"
     rest.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     try:
         yield Server(rest, namespace)

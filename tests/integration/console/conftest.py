@@ -57,16 +57,29 @@ def user_of(control_plane: ControlPlane, server: Server) -> UserOf:
     """Makes users of the namespace, with one of Kubernetes' own roles: ``view`` or ``edit``."""
 
     def made(role: str) -> Credentials:
-        namespace, name = server.namespace, f"somebody-{uuid.uuid4().hex[:6]}"
-        server.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
-        binding = {
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
-        }
-        server.call("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings", binding)
-        token = server.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", {"spec": {}})
-        tls = ssl.create_default_context(cafile=control_plane.installation.pki / "ca.crt")
-        return Credentials(control_plane.url, tls, token["status"]["token"], namespace=namespace)
+        return a_user(control_plane, server, role, f"somebody-{uuid.uuid4().hex[:6]}", home=server.namespace)
 
     return made
+
+
+def a_user(control_plane: ControlPlane, server: Server, role: str, name: str, *, home: str) -> Credentials:
+    """Make a ServiceAccount that has a role in the server's namespace, and return what it signs in with.
+
+    Args:
+        control_plane: The control plane.
+        server: Its API, and the namespace.
+        role: The ClusterRole.
+        name: The account's name.
+        home: The account's own namespace.
+    """
+    namespace = server.namespace
+    server.call("POST", f"/api/v1/namespaces/{home}/serviceaccounts", {"metadata": {"name": name}})
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "namespace": home, "name": name}],
+    }
+    server.call("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings", binding)
+    token = server.call("POST", f"/api/v1/namespaces/{home}/serviceaccounts/{name}/token", {"spec": {}})
+    tls = ssl.create_default_context(cafile=control_plane.installation.pki / "ca.crt")
+    return Credentials(control_plane.url, tls, token["status"]["token"], namespace=namespace)

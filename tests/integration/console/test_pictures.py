@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from harness.api_server import Server, connected, own_namespace
+from integration.console.conftest import a_user
+from virtualserver.api import names
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Page
 
-    from harness.api_server import Server
     from harness.console import RunningConsole
-    from integration.console.conftest import UserOf
+    from harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.skipif("VS_PICTURES" not in os.environ, reason="VS_PICTURES names no folder for pictures")
 
@@ -50,7 +55,14 @@ def _time_ago(**ago: float) -> str:
     return (datetime.datetime.now(datetime.UTC) - datetime.timedelta(**ago)).isoformat()
 
 
-def test_pictures(page: Page, console: RunningConsole, server: Server, user_of: UserOf) -> None:
+@pytest.fixture
+def server(control_plane: ControlPlane) -> Iterator[Server]:
+    """The API server and a customer's namespace."""
+    with connected(control_plane) as rest, own_namespace(rest, "shop") as server:
+        yield server
+
+
+def test_pictures(page: Page, console: RunningConsole, control_plane: ControlPlane, server: Server) -> None:
     folder = Path(os.environ["VS_PICTURES"])
     root = {
         "size": "20Gi",
@@ -79,12 +91,12 @@ def test_pictures(page: Page, console: RunningConsole, server: Server, user_of: 
         }
         server.patch(name, {"status": {"conditions": [started, ready], "network": network}}, subresource="/status")
     page.set_viewport_size({"width": 1200, "height": 620})
-    page.goto(console.link_of(user_of("edit")))
+    page.goto(console.link_of(a_user(control_plane, server, "edit", "ann", home=names.USER_NAMESPACE)))
     expect(page.get_by_text("4 servers")).to_be_visible()
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
     page.screenshot(path=folder / "console-servers.png")
     page.get_by_role("link", name="New server").click()
-    page.get_by_label("Name", exact=True).fill("shop")
+    page.get_by_label("Name", exact=True).fill("checkout")
     page.get_by_label("Add a TCP port").fill("8080")
     page.get_by_label("Add a TCP port").press("Enter")
     expect(page.get_by_text("The API would take this.")).to_be_visible()

@@ -11,6 +11,11 @@ export interface Session {
   readonly user: string
 }
 
+/** What a person calls a user: those whom `vs user add` made have a name of their own behind the API's. */
+export function calledUser(user: string): string {
+  return user.replace(/^system:serviceaccount:vs-users:/, '')
+}
+
 /** The session of this page's address; null where nobody is signed in there. */
 export async function signedIn(path: string): Promise<Session | null> {
   const base = /^\/[0-9a-f]{32}(?=\/)/.exec(path)?.[0]
