@@ -294,6 +294,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Manifest | None = None,
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> dict[str, Any]:
         """Send any request, such as a subresource's, and return the decoded answer as it is.
 
@@ -303,11 +304,14 @@ class Client:
             query: Parameters; empty ones are left out.
             body: Sent as JSON.
             content_type: Of the body.
+            accept: Which form of the answer is asked for.
 
         Returns:
             The JSON object; ``{}`` for an answer without one.
         """
-        return await self._connection.request(method, path, query=query, body=body, content_type=content_type)
+        return await self._connection.request(
+            method, path, query=query, body=body, content_type=content_type, accept=accept
+        )
 
     def stream(
         self, path: str, *, protocol: str, query: Mapping[str, str] | None = None

@@ -248,11 +248,12 @@ class Agent:
         """Tell of our API, and wait a while until kube-apiserver hands on what is asked of it."""
         authority = (self._installation.pki / "ca.crt").read_bytes()
         end = time.monotonic() + _REGISTRATION_SECONDS
-        while time.monotonic() < end:
+        while (began := time.monotonic()) < end:
             await registration.register(self._client, port=port, authority=authority, now=time.time())
-            if await registration.is_available(self._client, port=port, authority=authority):
-                return
-            await asyncio.sleep(_LOOK_SECONDS)
+            while time.monotonic() < began + 1:
+                if not await registration.missing(self._client):
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
         _logger.warning("kube-apiserver does not hand on the API of guests yet")
 
     async def _stay_registered(self, port: int) -> None:

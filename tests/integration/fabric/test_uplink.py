@@ -143,7 +143,7 @@ async def test_a_link_that_was_down_is_answered_on_and_told_again(
 ) -> None:
     guest = await make_guest(plane, 2)
     await plane.set_service("web", announced(PUBLISHED, 8080))
-    assert {"kind": "answer", "name": PUBLISHED, "detail": "to ARP on wan0"} in await plane.inventory()
+    assert {"kind": "answer", "name": PUBLISHED, "detail": "to ARP on wan0", "within": ""} in await plane.inventory()
     async with world.following(plane):
         await asyncio.sleep(1)
         world.sh("ip", "link", "set", world.UPLINK, "down")

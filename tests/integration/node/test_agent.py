@@ -189,22 +189,27 @@ def test_a_node_that_comes_back_finds_all_in_order(running: NodeWorld, how: sign
     # the node while it was away.
     assert '"code":202' in node.ask("one", "stop")
     node.wait_printable("one", "Stopped")
-    first, *others = [one for one in node.writes_since(moment) if "services/virtualserver-node" not in one]
+    first, *others = [one for one in node.writes_since(moment) if "/apiservices/" not in one]
     assert "virtualmachines/one/status" in first, "the first write is the stop"
     assert [one for one in others if "/one" not in one] == []
 
 
 def test_a_node_that_was_missed_is_handed_what_is_asked_as_soon_as_it_is_back(running: NodeWorld) -> None:
-    """kube-apiserver alone would look again after up to half a minute, and answer 503 until then."""
+    """kube-apiserver alone would look again after up to a minute; until then it answers 503, or knows no resource."""
     running.stop_node()
-    service = ("annotate", "-n", "virtualserver-system", "service", "virtualserver-node", "example.com/looked=again")
-    running.api.kubectl(*service)
+    for name in ("v1.subresources.kubevirt.io", "v1alpha1.network.virtualservers.coreweave.com"):
+        running.api.kubectl("annotate", "apiservice", name, "example.com/looked=again", "--overwrite")
+        running.eventually(
+            lambda name=name: running.condition("apiservice", name, "Available").get("status") == "False",
+            what="kube-apiserver misses the node",
+        )
     running.eventually(
-        lambda: running.condition("apiservice", "v1.subresources.kubevirt.io", "Available").get("status") == "False",
-        what="kube-apiserver misses the node",
+        lambda: "doesn't have a resource type" in running.api.kubectl("get", "pools", check=False),
+        what="kubectl knows no pools",
     )
     running.start_node()
     assert "VM is already running" in running.ask("one", "start")
+    assert "public" in running.api.kubectl("get", "pools")
 
 
 def test_a_machine_whose_fields_are_refused_now_goes_on_with_its_links_and_disks(node: NodeWorld) -> None:

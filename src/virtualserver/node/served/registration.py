@@ -1,9 +1,10 @@
 """Tells kube-apiserver where the node's aggregated API is.
 
-Kept apart from the server because it must come after it. kube-apiserver looks at an APIService when it or its Service
-changes, and else after up to half a minute: one that it found without a server, while the node was away, would stay
-unavailable for as long. So the Service is changed where that is so.
-Source: https://github.com/kubernetes/kube-aggregator, ``pkg/controllers/status/remote/remote_available_controller.go``.
+Kept apart from the server because it must come after it. kube-apiserver looks at an APIService when it changes, and
+else after up to half a minute, and at what it serves after up to a minute: one that it found without a server, while
+the node was away, would stay unavailable, or unknown to kubectl, for as long. So it is changed where that is so.
+Source: https://github.com/kubernetes/kube-aggregator, ``pkg/controllers/status/remote/remote_available_controller.go``
+and ``pkg/apiserver/handler_discovery.go``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
 from virtualserver.kube import fields, kinds
-from virtualserver.kube.conditions import condition_of, is_true
+from virtualserver.kube.conditions import is_true
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.patch import merge_patch
 from virtualserver.node.served import definitions, networking, subresources
@@ -22,12 +23,20 @@ if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest, Resource
 
-__all__ = ["is_available", "manifests", "register"]
+__all__ = ["manifests", "missing", "register"]
 
 _NAMESPACE: Final = "virtualserver-system"
 _NAME: Final = names.NODE_MANAGER
+_SERVED: Final = (
+    *((subresources.GROUP, version) for version in subresources.VERSIONS),
+    (networking.GROUP, networking.VERSION),
+    (definitions.GROUP, definitions.VERSION),
+)
+"""Groups and versions."""
 _LOOKED_FOR: Final = f"{names.DOMAIN}/looked-for"
-"""The Service's annotation: when the node asked kube-apiserver to look again."""
+"""An APIService's annotation: when the node asked kube-apiserver to look again."""
+_DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+"""The list of all resources, with what is known of how fresh each version's is."""
 
 
 def manifests(*, port: int, authority: bytes) -> list[tuple[Resource, dict[str, Any]]]:
@@ -45,9 +54,7 @@ def manifests(*, port: int, authority: bytes) -> list[tuple[Resource, dict[str, 
         "spec": {"type": "ExternalName", "externalName": "127.0.0.1", "ports": [{"port": port}]},
     }
     result: list[tuple[Resource, dict[str, Any]]] = [(kinds.SERVICE, service)]
-    served = [(subresources.GROUP, version) for version in subresources.VERSIONS]
-    served += [(networking.GROUP, networking.VERSION), (definitions.GROUP, definitions.VERSION)]
-    for group, version in served:
+    for group, version in _SERVED:
         api_service: dict[str, Any] = {
             "apiVersion": kinds.API_SERVICE.api_version,
             "kind": kinds.API_SERVICE.kind,
@@ -69,7 +76,7 @@ def manifests(*, port: int, authority: bytes) -> list[tuple[Resource, dict[str, 
 async def register(client: Client, *, port: int, authority: bytes, now: float) -> int:
     """Make these objects say so, and return how many were written.
 
-    The Service is written too where kube-apiserver found no server behind an APIService: it then looks again at once.
+    An APIService that kube-apiserver misses is written too: it then looks again at once.
 
     Args:
         client: Reads and writes them.
@@ -80,46 +87,47 @@ async def register(client: Client, *, port: int, authority: bytes, now: float) -
     Raises:
         ApiError: The API server refuses it.
     """
-    written, is_missed = 0, False
-    wanted = manifests(port=port, authority=authority)
-    for resource, manifest in wanted:
-        live = await _live(client, resource, manifest)
-        available = condition_of(live, "Available")
-        is_missed |= available is not None and available["status"] == "False"
-        if _differs(live, manifest):
-            await client.apply(resource, manifest, field_manager=names.NODE_MANAGER)
+    written, missed = 0, await missing(client)
+    for resource, manifest in manifests(port=port, authority=authority):
+        metadata = manifest["metadata"]
+        try:
+            live = await client.get(resource, metadata["name"], namespace=metadata.get("namespace", ""))
+        except NotFound:
+            live = dict[str, Any]()
+        is_missed = bool(live) and metadata["name"] in missed
+        if is_missed or _differs(live, manifest):
+            annotations = {"annotations": {_LOOKED_FOR: f"{now:.3f}"}} if is_missed else {}
+            looked_for = {**manifest, "metadata": {**metadata, **annotations}}
+            await client.apply(resource, looked_for, field_manager=names.NODE_MANAGER)
             written += 1
-    if is_missed:
-        resource, service = wanted[0]
-        metadata = {**service["metadata"], "annotations": {_LOOKED_FOR: f"{now:.3f}"}}
-        await client.apply(resource, {**service, "metadata": metadata}, field_manager=names.NODE_MANAGER)
-        written += 1
     return written
 
 
-async def is_available(client: Client, *, port: int, authority: bytes) -> bool:
-    """Return whether kube-apiserver hands on what is asked of every APIService, so that a client is not answered 503.
+async def missing(client: Client) -> set[str]:
+    """Return the names of the APIServices whose requests kube-apiserver does not hand on, or which it does not list.
 
-    Args:
-        client: Reads them.
-        port: Where the server listens on loopback.
-        authority: The certificate (PEM) that signed the server's.
+    A request is answered 503 then, and kubectl knows none of the resources.
 
     Raises:
         ApiError: The API server does not answer.
     """
-    wanted = manifests(port=port, authority=authority)
-    found = [await _live(client, resource, one) for resource, one in wanted if resource is kinds.API_SERVICE]
-    return all(is_true(live, "Available") for live in found)
-
-
-async def _live(client: Client, resource: Resource, manifest: Manifest) -> Manifest:
-    """Return the object of a manifest's name as it is, empty where there is none."""
-    metadata = manifest["metadata"]
-    try:
-        return await client.get(resource, metadata["name"], namespace=metadata.get("namespace", ""))
-    except NotFound:
-        return dict[str, Any]()
+    listed = await client.request("GET", "/apis", accept=_DISCOVERY)
+    fresh = {
+        (group["metadata"]["name"], version["version"])
+        for group in fields.items(listed, "items")
+        for version in fields.items(group, "versions")
+        if version.get("freshness") == "Current"
+    }
+    found: set[str] = set()
+    for group, version in _SERVED:
+        name = f"{version}.{group}"
+        try:
+            is_available = is_true(await client.get(kinds.API_SERVICE, name), "Available")
+        except NotFound:
+            is_available = False
+        if not is_available or (group, version) not in fresh:
+            found.add(name)
+    return found
 
 
 def _differs(live: Manifest, manifest: Manifest) -> bool:
