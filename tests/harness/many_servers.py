@@ -84,7 +84,8 @@ def many_servers(count: int, *, port: int = 0) -> Generator[str]:
                 choose.choice((choose.randrange(count), count - 1 - choose.randrange(min(10, count)))), version
             )
             changed["status"]["conditions"][0]["message"] = f"changed {version}"
-            await watch.send_str(json.dumps({"type": "MODIFIED", "object": changed}))
+            with contextlib.suppress(ConnectionError):  # who watched has left
+                await watch.send_str(json.dumps({"type": "MODIFIED", "object": changed}))
             await asyncio.sleep(0.05)
         return watch
 
@@ -98,13 +99,17 @@ def many_servers(count: int, *, port: int = 0) -> Generator[str]:
         await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
         return int(runner.addresses[0][1])
 
+    async def end() -> None:
+        await runner.cleanup()
+        await asyncio.sleep(0.2)  # connections that are being closed are closed by the loop
+
     thread = threading.Thread(target=loop.run_forever, name="many servers")
     thread.start()
     try:
         taken = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
         yield f"http://127.0.0.1:{taken}"
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()

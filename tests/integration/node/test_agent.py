@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -103,10 +105,17 @@ def test_a_second_node_says_who_is_there_and_does_nothing(running_node: NodeWorl
     installation = node.installation
 
     def kept() -> list[object]:
-        database = [path.read_bytes() for path in sorted(installation.state.glob("claims.sqlite*"))]
-        taps = asyncio.run(node.data_plane().inventory())
-        return [database, taps, installation.ready("node").read_text(), installation.record_file.read_bytes()]
+        taps = [one["name"] for one in asyncio.run(node.data_plane().inventory()) if one["kind"] == "tap"]
+        with contextlib.closing(sqlite3.connect(f"file:{installation.allocations}?mode=ro", uri=True)) as database:
+            claims = sorted(database.execute("SELECT owner, purpose, kind, value FROM claims"))
+        return [claims, taps, installation.ready("node").read_text(), installation.record_file.read_bytes()]
 
+    def is_calm() -> bool:
+        began = now()
+        time.sleep(1)
+        return node.writes_since(began) == []
+
+    node.eventually(is_calm, what="the node has nothing more to write")
     moment, before = now(), kept()
     second = node.run("second", sys.executable, "-m", *node.node_command)
     assert second.wait(30) == 1
