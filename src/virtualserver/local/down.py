@@ -145,9 +145,9 @@ def disks_of(installation: Installation) -> list[ServersDisk]:
 
 
 def shared_by(installation: Installation) -> list[Shared]:
-    """Return what a purge of an installation leaves of its root: environment, commands, programs and their build."""
+    """Return what a purge of an installation leaves of its root: environment, console, commands, programs."""
     root = installation.root
-    folders = (root / ".venv", installation.commands, installation.shared_binaries)
+    folders = (root / ".venv", root / ".console", installation.commands, installation.shared_binaries)
     return [Shared(folder, _stored(folder)) for folder in folders if folder.is_dir()]
 
 

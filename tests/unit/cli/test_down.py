@@ -69,9 +69,13 @@ def test_fault_58_a_purge_says_what_instances_share_and_how_that_goes(
 ) -> None:
     stopped.shared_binaries.mkdir()
     (stopped.shared_binaries / "etcd").write_bytes(b"x" * 60_000_000)
+    console = stopped.root / ".console"
+    console.mkdir()
+    (console / "node").write_bytes(b"x" * 50_000_000)
     purge = ["down", "--purge", "--yes"]
     said = CliRunner().invoke(main.vs, purge).stdout
-    assert f"{stopped.shared_binaries} (60 MB); rm -r {stopped.shared_binaries} removes it too" in said
+    assert f"{console} (50 MB), {stopped.shared_binaries} (60 MB)" in said
+    assert f"rm -r {console} {stopped.shared_binaries} removes it too" in said
     for name in ("one", "two"):
         monkeypatch.setenv("VS_INSTANCE", name)
         Installation.from_environment().create()
