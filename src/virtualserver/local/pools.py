@@ -11,6 +11,7 @@ from virtualserver.installation import ranges
 from virtualserver.local import networks
 from virtualserver.local.errors import ConflictError
 from virtualserver.node.allocation import allocations
+from virtualserver.node.allocation.pools import pools_of
 from virtualserver.node.services import balancing
 
 if TYPE_CHECKING:
@@ -136,10 +137,10 @@ def staying(installation: Installation) -> Iterator[Staying]:
     recorded = installation.record().ranges
     if recorded is None:
         return
-    former = ranges.decode(recorded).former
+    named = pools_of(ranges.decode(recorded))
     for address, held in _held(installation):
-        for pool, several in former.items():
-            if any(address in network for network in several):
+        for pool, one in named.items():
+            if one.was_of(address):
                 kind, _, name = held.claimant.name.rpartition(" ")
                 service = name if kind == "Service" else f"{name}-tcp"
                 command = balancing.leaving((held.claimant.namespace, service), address)

@@ -135,6 +135,10 @@ def test_other_pools_may_be_named_later_and_networks_of_which_addresses_are_held
     assert one.command == (
         "kubectl -n shop annotate --overwrite service web-tcp virtualservers.coreweave.com/leave-address=203.0.113.7"
     )
+    narrower = (ipaddress.ip_network("203.0.113.0/28"),)
+    up.choose_ranges(a_start(tmp_path, public=narrower), quiet)
+    assert not [*pools.staying(start.installation)], "the pool has it still: there is no other network to move to"
+    up.choose_ranges(a_start(tmp_path, public=new), quiet)
     claims = Allocations(start.installation.allocations)
     claims.free(claims.all())
     claims.close()
