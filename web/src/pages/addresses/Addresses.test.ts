@@ -51,6 +51,11 @@ test('an address is reserved by a Service that selects nothing', async () => {
   flushSync()
   document.querySelector('form')?.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }))
   await vi.waitFor(() => expect(sent).toHaveLength(1))
+  await vi.waitFor(() => {
+    flushSync()
+    // Whether it gets one, the list says: its pool may be empty.
+    expect(document.querySelector('.said')?.textContent).toContain('next is made')
+  })
   expect(sent[0]).toMatchObject(['POST', '/api/v1/namespaces/shop/services?fieldManager=console', { metadata: { name: 'next', annotations: { 'metallb.io/address-pool': 'public' } } }])
 })
 
@@ -70,5 +75,5 @@ test('who may not see all pools sees how much of them is used, and what is the o
     flushSync()
     expect(document.body.textContent).toContain('6 of 6 used, 2 of 3 by this namespace')
   })
-  expect(document.body.textContent).toContain('It has no free address')
+  expect(document.body.textContent).toContain('vs up --public-pool')
 })
