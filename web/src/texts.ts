@@ -49,6 +49,7 @@ export const texts = {
     columns: { name: 'Name', namespace: 'Namespace', size: 'Size', state: 'Also', digest: 'Content' },
     aliasOf: (name: string) => `another name of ${name}`,
     none: 'There is no image yet. On the machine:',
+    refused: 'You may not list the images, and your servers may start from them all the same: whoever runs this site knows their names.',
     makings: 'Disks that are being made',
     making: { name: 'Disk', namespace: 'Namespace', source: 'From', progress: 'Progress', message: 'Message' },
     empty: 'nothing: it is empty',

@@ -47,10 +47,27 @@ export interface NetworkPath {
   readonly loss: Loss | null
 }
 
+/** Places that a guest passes while it boots. */
+const BOOTING: ReadonlySet<string> = new Set(['Lease', 'ARP'])
+
 /** Whether a port lets packets through to a guest that answers, does not, or nobody knows. */
 export function standOf(port: PortPath): 'good' | 'bad' | 'open' {
   if (port.loss) return 'bad'
   return port.answer === 'answers' ? 'good' : 'open'
+}
+
+/** How the way is as a whole: a guest that boots has not asked for its address yet, which is no fault. */
+export function verdictOf({ loss }: NetworkPath): 'good' | 'wait' | 'bad' {
+  if (!loss) return 'good'
+  return BOOTING.has(loss.place) ? 'wait' : 'bad'
+}
+
+/** The losses that say something that none before them says: one cause is met at many places. */
+export function firstsOf({ addresses, guest }: NetworkPath): ReadonlySet<Loss> {
+  const losses = [...addresses.flatMap((way) => [way.loss, ...way.ports.map((port) => port.loss)]), ...guest.cards.map((card) => card.loss)]
+  const firsts = new Map<string, Loss>()
+  for (const loss of losses) if (loss && !firsts.has(loss.message)) firsts.set(loss.message, loss)
+  return new Set(firsts.values())
 }
 
 /** How many packets of a card's were dropped, by reason, in words; empty for none. */
