@@ -85,13 +85,21 @@ class _Recording(Client):
         self.requests: list[_Request] = []
 
     async def request(
-        self, method: str, path: str, *, query: Any = None, body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Any = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> dict[str, Any]:
+        asked: dict[str, Any] = {"query": query, "body": body, "content_type": content_type, "accept": accept}
         if method not in ("POST", "PATCH", "DELETE") or "/leases" in path:
-            return await super().request(method, path, query=query, body=body, content_type=content_type)
+            return await super().request(method, path, **asked)
         sent = _Request(method, path, query or {}, msgspec.json.encode(body), content_type, time.monotonic())
         self.requests.append(sent)
-        answer = await super().request(method, path, query=query, body=body, content_type=content_type)
+        answer = await super().request(method, path, **asked)
         sent.ended = time.monotonic()
         return answer
 
