@@ -282,7 +282,7 @@ class NodeWorld:
         """Return what the node wrote to the API, Events aside, since a time in the form of the audit log."""
         found: list[str] = []
         for path in (self.installation.logs / "audit").glob("*.log"):
-            for line in path.read_text().splitlines():
+            for line in path.read_text().rpartition("\n")[0].splitlines():  # the last line may be half written
                 event = json.loads(line)
                 is_write = event["stage"] == "ResponseComplete" and event["verb"] not in ("get", "list", "watch")
                 mine = event["user"]["username"] == "virtualserver:node" and event["objectRef"]["resource"] != "events"

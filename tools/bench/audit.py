@@ -48,7 +48,9 @@ def writes(installation: Installation, *, namespace: str = "") -> list[Write]:
     found: list[Write] = []
     for path in installation.audit.glob("audit*"):
         content = path.read_bytes()
-        for line in (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines():
+        # The last line of the log may be half written.
+        lines, _, _ = (gzip.decompress(content) if path.suffix == ".gz" else content).rpartition(b"\n")
+        for line in lines.splitlines():
             if namespace.encode() not in line:
                 continue
             entry: dict[str, Any] = msgspec.json.decode(line)

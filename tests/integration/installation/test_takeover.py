@@ -105,7 +105,7 @@ class Takeover:
         """Return what the operator and the node have written to the API since a time, but for Events and Leases."""
         found: list[str] = []
         for path in self.installation.audit.glob("*.log"):
-            for line in path.read_text().splitlines():
+            for line in path.read_text().rpartition("\n")[0].splitlines():  # the last line may be half written
                 event = json.loads(line)
                 about = event.get("objectRef", {}).get("resource")
                 is_ours = event["user"]["username"] in ("virtualserver:node", "virtualserver:operator")
