@@ -20,6 +20,8 @@ from virtualserver.api import names
 from virtualserver.machines import memory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.node_world import NodeWorld
 
 pytestmark = pytest.mark.timeout(600)
@@ -203,8 +205,15 @@ def test_a_node_that_comes_back_finds_all_in_order(running: NodeWorld, how: sign
     assert [one for one in others if "/one" not in one] == []
 
 
-def test_a_node_that_was_missed_is_handed_what_is_asked_as_soon_as_it_is_back(running: NodeWorld) -> None:
+def test_a_node_that_was_missed_is_handed_what_is_asked_as_soon_as_it_is_back(
+    running: NodeWorld, tmp_path: Path
+) -> None:
     """kube-apiserver alone would look again after up to a minute; until then it answers 503, or knows no resource."""
+
+    def pools() -> str:
+        """Return what a kubectl says that has not asked before: one that has remembers the resources."""
+        return running.api.kubectl("get", "pools", "--cache-dir", str(tmp_path / f"{time.monotonic_ns()}"), check=False)
+
     running.stop_node()
     for name in ("v1.subresources.kubevirt.io", "v1alpha1.network.virtualservers.coreweave.com"):
         running.api.kubectl("annotate", "apiservice", name, "example.com/looked=again", "--overwrite")
@@ -213,12 +222,12 @@ def test_a_node_that_was_missed_is_handed_what_is_asked_as_soon_as_it_is_back(ru
             what="kube-apiserver misses the node",
         )
     running.eventually(
-        lambda: "doesn't have a resource type" in running.api.kubectl("get", "pools", check=False),
+        lambda: "doesn't have a resource type" in pools(),
         what="kubectl knows no pools",
     )
     running.start_node()
     assert "VM is already running" in running.ask("one", "start")
-    assert "public" in running.api.kubectl("get", "pools")
+    assert "public" in pools()
 
 
 def test_a_machine_whose_fields_are_refused_now_goes_on_with_its_links_and_disks(node: NodeWorld) -> None:
