@@ -244,12 +244,14 @@ class Agent:
         _logger.info("ready: %d machines run, subresources on port %d", len(self._held.links()), port)
         return node
 
+    def _authority(self) -> bytes:
+        return (self._installation.pki / "ca.crt").read_bytes()
+
     async def _register(self, port: int) -> None:
         """Tell of our API, and wait a while until kube-apiserver hands on what is asked of it."""
-        authority = (self._installation.pki / "ca.crt").read_bytes()
         end = time.monotonic() + _REGISTRATION_SECONDS
         while (began := time.monotonic()) < end:
-            await registration.register(self._client, port=port, authority=authority, now=time.time())
+            await registration.register(self._client, port=port, authority=self._authority(), now=time.time())
             while time.monotonic() < began + 1:
                 if not await registration.missing(self._client):
                     return
@@ -258,11 +260,10 @@ class Agent:
 
     async def _stay_registered(self, port: int) -> None:
         """Tell of our API again where somebody took it away, as the supervisor does while we do not answer."""
-        authority = (self._installation.pki / "ca.crt").read_bytes()
         while True:
             await asyncio.sleep(_REGISTRATION_SECONDS)
             try:
-                if await registration.register(self._client, port=port, authority=authority, now=time.time()):
+                if await registration.register(self._client, port=port, authority=self._authority(), now=time.time()):
                     _logger.warning("the API of guests was not registered any more, and is again")
             except ApiError as error:
                 _logger.debug("looking at the registration of the API of guests: %s", error)

@@ -17,9 +17,11 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import is_true
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.patch import merge_patch
-from virtualserver.node.served import definitions, networking, subresources
+from virtualserver.node.served import definitions, subresources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Set
+
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest, Resource
 
@@ -27,12 +29,9 @@ __all__ = ["manifests", "missing", "register"]
 
 _NAMESPACE: Final = "virtualserver-system"
 _NAME: Final = names.NODE_MANAGER
-_SERVED: Final = (
-    *((subresources.GROUP, version) for version in subresources.VERSIONS),
-    (networking.GROUP, networking.VERSION),
-    (definitions.GROUP, definitions.VERSION),
-)
-"""Groups and versions."""
+_SERVED: Final = tuple((group, version) for group, versions in subresources.SERVED for version in versions)
+_NAMES: Final = frozenset(f"{version}.{group}" for group, version in _SERVED)
+"""Their APIServices."""
 _LOOKED_FOR: Final = f"{names.DOMAIN}/looked-for"
 """An APIService's annotation: when the node asked kube-apiserver to look again."""
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -87,13 +86,11 @@ async def register(client: Client, *, port: int, authority: bytes, now: float) -
     Raises:
         ApiError: The API server refuses it.
     """
-    written, missed = 0, await missing(client)
-    for resource, manifest in manifests(port=port, authority=authority):
+    wanted = manifests(port=port, authority=authority)
+    found = [await _live(client, resource, manifest["metadata"]["name"]) for resource, manifest in wanted]
+    missed, written = _missed(found, await _listed(client)), 0
+    for (resource, manifest), live in zip(wanted, found, strict=True):
         metadata = manifest["metadata"]
-        try:
-            live = await client.get(resource, metadata["name"], namespace=metadata.get("namespace", ""))
-        except NotFound:
-            live = dict[str, Any]()
         is_missed = bool(live) and metadata["name"] in missed
         if is_missed or _differs(live, manifest):
             annotations = {"annotations": {_LOOKED_FOR: f"{now:.3f}"}} if is_missed else {}
@@ -111,23 +108,33 @@ async def missing(client: Client) -> set[str]:
     Raises:
         ApiError: The API server does not answer.
     """
-    listed = await client.request("GET", "/apis", accept=_DISCOVERY)
-    fresh = {
-        (group["metadata"]["name"], version["version"])
-        for group in fields.items(listed, "items")
+    found = [await _live(client, kinds.API_SERVICE, name) for name in sorted(_NAMES)]
+    return _missed(found, await _listed(client))
+
+
+async def _live(client: Client, resource: Resource, name: str) -> Manifest:
+    """Return an object as it is, empty where there is none."""
+    try:
+        return await client.get(resource, name, namespace=_NAMESPACE if resource.namespaced else "")
+    except NotFound:
+        return dict[str, Any]()
+
+
+async def _listed(client: Client) -> set[str]:
+    """Return the names of the APIServices of which kube-apiserver knows now what they serve."""
+    answer = await client.request("GET", "/apis", accept=_DISCOVERY)
+    return {
+        f"{version['version']}.{group['metadata']['name']}"
+        for group in fields.items(answer, "items")
         for version in fields.items(group, "versions")
         if version.get("freshness") == "Current"
     }
-    found: set[str] = set()
-    for group, version in _SERVED:
-        name = f"{version}.{group}"
-        try:
-            is_available = is_true(await client.get(kinds.API_SERVICE, name), "Available")
-        except NotFound:
-            is_available = False
-        if not is_available or (group, version) not in fresh:
-            found.add(name)
-    return found
+
+
+def _missed(found: Iterable[Manifest], listed: Set[str]) -> set[str]:
+    """Return the names of the APIServices that are not listed, or not available."""
+    available = {live["metadata"]["name"] for live in found if is_true(live, "Available")}
+    return set(_NAMES - (listed & available))
 
 
 def _differs(live: Manifest, manifest: Manifest) -> bool:

@@ -40,11 +40,17 @@ if TYPE_CHECKING:
     from virtualserver.node.served.networking import Networking
     from virtualserver.node.writer import NodeWriter
 
-__all__ = ["GROUP", "VERSIONS", "Subresources"]
+__all__ = ["GROUP", "SERVED", "VERSIONS", "Subresources"]
 
 GROUP: Final = "subresources.kubevirt.io"
 VERSIONS: Final = ("v1", "v1alpha3")
 """The preferred version first; virtctl uses it, older clients the other."""
+SERVED: Final = (
+    (GROUP, VERSIONS),
+    (networking.GROUP, (networking.VERSION,)),
+    (definitions.GROUP, (definitions.VERSION,)),
+)
+"""The groups that the server has, each with its versions."""
 
 _FRONT_PROXY: Final = "front-proxy-client"
 _KUBEVIRT_VERSION: Final = "v1.8.2"
@@ -243,13 +249,8 @@ async def _as_status(
 
 async def _groups(request: web.Request) -> web.Response:
     del request
-    served = [
-        (GROUP, VERSIONS),
-        (networking.GROUP, (networking.VERSION,)),
-        (definitions.GROUP, (definitions.VERSION,)),
-    ]
     groups: list[dict[str, Any]] = []
-    for name, found in served:
+    for name, found in SERVED:
         versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in found]
         groups.append({"name": name, "versions": versions, "preferredVersion": versions[0]})
     return answers.content({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
