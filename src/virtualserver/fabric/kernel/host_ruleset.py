@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired.names import LINK_PREFIX
-from virtualserver.fabric.kernel.ruleset import LEAST_PORT, VERSION
+from virtualserver.fabric.kernel.ruleset import LEAST_PORT, VERSION, listed
 from virtualserver.fabric.kernel.settings import TIMEOUTS
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
     """
     pools = ranges.pools(VERSION)
     names = ", ".join(f'"{name}"' for name in sorted(uplinks))
-    hidden = _listed(pool for pool in pools if pool not in ranges.routed)
+    hidden = listed(pool for pool in pools if pool not in ranges.routed)
     leaves = f"ip saddr {{ {hidden} }} oifname {{ {names} }}"
     low = f"\n    meta l4proto {{ tcp, udp }} {leaves} masquerade to :{LEAST_PORT}-65535"
     extra = f"{low}\n    {leaves} masquerade" if hidden and names else ""
@@ -112,13 +112,13 @@ def host_rules(table: str, device: str, ranges: Ranges, uplinks: Iterable[str]) 
     return _HOST.format(
         table=table,
         device=device,
-        sources=f"{node}, {_listed(pools)}",
-        pools=_listed(pools),
+        sources=f"{node}, {listed(pools)}",
+        pools=listed(pools),
         node=node,
         masquerade=extra,
         called=f"\n    ip daddr {node} ct status dnat accept" if ranges.host else "",
         links=f"{LINK_PREFIX}*",
-        timeouts=_listed(f"{state} : {seconds}" for state, seconds in TIMEOUTS.items()),
+        timeouts=listed(f"{state} : {seconds}" for state, seconds in TIMEOUTS.items()),
     )
 
 
@@ -136,7 +136,3 @@ def host_ports(table: str, ranges: Ranges, own: Address | None, ports: Iterable[
     if own is None or not listed:
         return text
     return text + _HOST_PORTS_LEAD.format(table=table, own=own, ports=listed, node=ranges.node_end(VERSION).ip)
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(map(str, values))

@@ -15,7 +15,7 @@ from virtualserver.fabric.kernel import drops
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BOUNDED", "ETHERNET", "LEAST_PORT", "MARK", "TABLE", "TABLES", "VERSION", "namespace_rules"]
+__all__ = ["BOUNDED", "ETHERNET", "LEAST_PORT", "MARK", "TABLE", "TABLES", "VERSION", "listed", "namespace_rules"]
 
 TABLE: Final = "virtualserver"
 """The name of the tables in the namespace, of the families inet, arp and bridge."""
@@ -475,11 +475,11 @@ def namespace_rules(ranges: Ranges, machine: Iterable[Network], mtu: int) -> str
     return _NAMESPACE.format(
         service=_set(network for network in ranges.service if network.version == VERSION),
         former="\n".join(f"add chain inet {TABLE} {name}\ndelete chain inet {TABLE} {name}" for name in _FORMER),
-        gateway=_listed(gateway for gateway in GATEWAYS if gateway.version == VERSION),
+        gateway=listed(gateway for gateway in GATEWAYS if gateway.version == VERSION),
         node=ranges.node_end(VERSION).ip,
         ports=f"{LEAST_PORT}-{GATEWAY_PORTS - 1}",
-        guests=_listed(network for network in ranges.guest if network.version == VERSION),
-        closed=_listed(collapse_addresses([*own, _LINK_LOCAL])),
+        guests=listed(network for network in ranges.guest if network.version == VERSION),
+        closed=listed(collapse_addresses([*own, _LINK_LOCAL])),
         mark=f"{MARK:#x}",
         fit=_FIT.format(segment=mtu - _HEADERS) if mtu < ETHERNET else "",
         decline=f"{_DECLINE:#x}",
@@ -497,5 +497,6 @@ def _set(values: Iterable[object]) -> str:
     return several[0] if len(several) == 1 else f"{{ {', '.join(several)} }}"
 
 
-def _listed(values: Iterable[object]) -> str:
+def listed(values: Iterable[object]) -> str:
+    """Return values as nft's language has several of them, without the braces of a set."""
     return ", ".join(map(str, values))
