@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e import manifests
-from harness import proc
+from harness import audit_log, proc
 from harness.waiting import eventually
 from virtualserver.controlplane import bootstrap
 from virtualserver.installation.installation import Installation
@@ -205,8 +205,7 @@ def used(product: Product) -> tuple[set[str], list[str]]:
     """Return what the audit log says that operator and node did, and what they were refused for want of a right."""
     done: set[str] = set()
     forbidden: list[str] = []
-    for line in (product.folder / "logs/audit/audit.log").read_text().splitlines():
-        entry: dict[str, Any] = json.loads(line)
+    for entry in audit_log.entries(product.folder / "logs/audit"):
         about: dict[str, Any] = entry.get("objectRef") or {}
         status: dict[str, Any] = entry.get("responseStatus") or {}
         who: str = entry["user"]["username"].removeprefix("virtualserver:")

@@ -16,8 +16,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness import audit_log, invariants
 from harness import control_plane as plane
-from harness import invariants
 from harness.guest import image as guest_image
 from harness.guest.driver import Guest
 from harness.reading import Reader
@@ -281,13 +281,11 @@ class NodeWorld:
     def writes_since(self, moment: str) -> list[str]:
         """Return what the node wrote to the API, Events aside, since a time in the form of the audit log."""
         found: list[str] = []
-        for path in (self.installation.logs / "audit").glob("*.log"):
-            for line in path.read_text().rpartition("\n")[0].splitlines():  # the last line may be half written
-                event = json.loads(line)
-                is_write = event["stage"] == "ResponseComplete" and event["verb"] not in ("get", "list", "watch")
-                mine = event["user"]["username"] == "virtualserver:node" and event["objectRef"]["resource"] != "events"
-                if is_write and mine and event["requestReceivedTimestamp"] >= moment:
-                    found.append(f"{event['verb']} {event['requestURI']}")
+        for event in audit_log.entries(self.installation.audit):
+            is_write = event["stage"] == "ResponseComplete" and event["verb"] not in ("get", "list", "watch")
+            mine = event["user"]["username"] == "virtualserver:node" and event["objectRef"]["resource"] != "events"
+            if is_write and mine and event["requestReceivedTimestamp"] >= moment:
+                found.append(f"{event['verb']} {event['requestURI']}")
         return found
 
     def in_namespace(self, *command: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import gzip
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from harness import audit_log
 
 if TYPE_CHECKING:
     from virtualserver.installation.installation import Installation
@@ -46,19 +45,12 @@ def writes(installation: Installation, *, namespace: str = "") -> list[Write]:
         namespace: Only writes to objects in it; ``""`` means all.
     """
     found: list[Write] = []
-    for path in installation.audit.glob("audit*"):
-        content = path.read_bytes()
-        # The last line of the log may be half written.
-        lines, _, _ = (gzip.decompress(content) if path.suffix == ".gz" else content).rpartition(b"\n")
-        for line in lines.splitlines():
-            if namespace.encode() not in line:
-                continue
-            entry: dict[str, Any] = msgspec.json.decode(line)
-            about: dict[str, Any] = entry.get("objectRef") or {}
-            succeeded = entry["stage"] == "ResponseComplete" and entry["responseStatus"]["code"] < 300
-            wanted = about.get("namespace") == namespace if namespace else bool(about)
-            if succeeded and wanted and entry["verb"] not in _READING and "dryRun=" not in entry["requestURI"]:
-                found.append(_write(entry, about))
+    for entry in audit_log.entries(installation.audit, about=namespace):
+        about: dict[str, Any] = entry.get("objectRef") or {}
+        succeeded = entry["stage"] == "ResponseComplete" and entry["responseStatus"]["code"] < 300
+        wanted = about.get("namespace") == namespace if namespace else bool(about)
+        if succeeded and wanted and entry["verb"] not in _READING and "dryRun=" not in entry["requestURI"]:
+            found.append(_write(entry, about))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import proc
+from harness import audit_log, proc
 from virtualserver.controlplane.rest import Rest
 from virtualserver.controlplane.supervisor import processes
 from virtualserver.installation import users
@@ -94,7 +94,7 @@ def test_the_audit_log_says_who_did_what_but_never_a_secret(control_plane: Contr
     control_plane.kubectl("get", "secret", "audited", "-n", "default", "-o", "yaml")
     control_plane.kubectl("delete", "secret", "audited", "-n", "default")
     log = (control_plane.installation.audit / "audit.log").read_text()
-    entries = [json.loads(line) for line in log.splitlines()]
+    entries = [*audit_log.entries(control_plane.installation.audit)]
     about = [entry for entry in entries if entry.get("objectRef", {}).get("name") == "audited"]
     assert {"create", "get", "delete"} <= {entry["verb"] for entry in about}
     assert {entry["user"]["username"] for entry in about} == {"admin"}
@@ -108,8 +108,7 @@ def test_attack_a_loop_of_reads_rolls_over_nothing_of_what_others_did(control_pl
     for _ in range(3):
         control_plane.kubectl("get", "configmaps", "--all-namespaces")
     control_plane.kubectl("create", "configmap", "written", "-n", "default")
-    log = (control_plane.installation.audit / "audit.log").read_text()
-    entries = [json.loads(line) for line in log.splitlines()]
+    entries = audit_log.entries(control_plane.installation.audit)
     mine = [entry for entry in entries if entry["user"].get("username") == "admin" and "objectRef" in entry]
     told = {entry["verb"] for entry in mine if entry["objectRef"]["resource"] == "configmaps"}
     assert "create" in told and not told & {"get", "list", "watch"}

@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from e2e.machine import a_machine
+from harness import audit_log
 from integration.installation import restore
 from virtualserver.installation.installation import Installation
 from virtualserver.installation.migrations import STATE_VERSION
@@ -104,14 +105,12 @@ class Takeover:
     def writes(self, since: str) -> list[str]:
         """Return what the operator and the node have written to the API since a time, but for Events and Leases."""
         found: list[str] = []
-        for path in self.installation.audit.glob("*.log"):
-            for line in path.read_text().rpartition("\n")[0].splitlines():  # the last line may be half written
-                event = json.loads(line)
-                about = event.get("objectRef", {}).get("resource")
-                is_ours = event["user"]["username"] in ("virtualserver:node", "virtualserver:operator")
-                is_write = event["verb"] not in ("get", "list", "watch") and about not in ("events", "leases")
-                if is_ours and is_write and event["requestReceivedTimestamp"] >= since:
-                    found.append(f"{event['verb']} {event['requestURI'].partition('?')[0]}")
+        for event in audit_log.entries(self.installation.audit):
+            about = event.get("objectRef", {}).get("resource")
+            is_ours = event["user"]["username"] in ("virtualserver:node", "virtualserver:operator")
+            is_write = event["verb"] not in ("get", "list", "watch") and about not in ("events", "leases")
+            if is_ours and is_write and event["requestReceivedTimestamp"] >= since:
+                found.append(f"{event['verb']} {event['requestURI'].partition('?')[0]}")
         return found
 
 
