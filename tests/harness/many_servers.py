@@ -84,8 +84,10 @@ def many_servers(count: int, *, port: int = 0) -> Generator[str]:
                 choose.choice((choose.randrange(count), count - 1 - choose.randrange(min(10, count)))), version
             )
             changed["status"]["conditions"][0]["message"] = f"changed {version}"
-            with contextlib.suppress(ConnectionError):  # who watched has left
+            try:
                 await watch.send_str(json.dumps({"type": "MODIFIED", "object": changed}))
+            except ConnectionError:  # who watched has left
+                break
             await asyncio.sleep(0.05)
         return watch
 
@@ -101,7 +103,8 @@ def many_servers(count: int, *, port: int = 0) -> Generator[str]:
 
     async def end() -> None:
         await runner.cleanup()
-        await asyncio.sleep(0.2)  # connections that are being closed are closed by the loop
+        # What is still being answered ends when it meets its closed connection, which the loop closes.
+        await asyncio.wait({asyncio.create_task(asyncio.sleep(0.2)), *asyncio.all_tasks()} - {asyncio.current_task()})
 
     thread = threading.Thread(target=loop.run_forever, name="many servers")
     thread.start()
