@@ -24,14 +24,14 @@ from virtualserver.machines.cgroup import group_of, groups, leave_group, remove_
 from virtualserver.machines.end_record import last_lines
 from virtualserver.machines.files import Files
 from virtualserver.machines.machine import Ended, Machine
-from virtualserver.machines.spec import Disk, Kernel, MachineSpec, Nic, SpecError, encode_spec
+from virtualserver.machines.spec import MachineSpec, SpecError, encode_spec
 from virtualserver.storage import qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["EMULATOR", "Disk", "Hypervisor", "HypervisorError", "Kernel", "MachineSpec", "Nic"]
+__all__ = ["EMULATOR", "Hypervisor", "HypervisorError"]
 
 EMULATOR: Final = "qemu-system-x86_64"
 """The program that runs machines, looked up on PATH."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.guest.driver import Guest
-from virtualserver.machines.hypervisor import Hypervisor, Kernel, MachineSpec
+from virtualserver.machines.hypervisor import Hypervisor
+from virtualserver.machines.spec import Kernel, MachineSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

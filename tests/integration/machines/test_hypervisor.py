@@ -22,10 +22,10 @@ from harness.guest import image as guest_image
 from harness.guest.machines import Bench, a_bench, guest_of, no_tap
 from virtualserver.machines import cgroup, launch
 from virtualserver.machines.files import Files
-from virtualserver.machines.hypervisor import Disk, HypervisorError, Nic
+from virtualserver.machines.hypervisor import HypervisorError
 from virtualserver.machines.machine import Ended, EndReason, Machine, Running
 from virtualserver.machines.seed import write_seed
-from virtualserver.machines.spec import decode_spec, encode_spec
+from virtualserver.machines.spec import Disk, Nic, decode_spec, encode_spec
 from virtualserver.storage.disks import DiskStore
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from harness.guest import image as guest_image
 from harness.guest import wire
 from harness.guest.machines import Bench, a_bench, guest_of
 from harness.guest.wire import a_wire
-from virtualserver.machines.hypervisor import Disk, Nic
+from virtualserver.machines.spec import Disk, Nic
 from virtualserver.storage.builds import ImageBuildError, busybox
 
 if TYPE_CHECKING:

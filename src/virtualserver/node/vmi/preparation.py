@@ -13,7 +13,7 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.machines import memory
-from virtualserver.machines.hypervisor import Disk, MachineSpec, Nic
+from virtualserver.machines.spec import Disk, MachineSpec, Nic
 from virtualserver.node.ownership import look_for_owners, owner_of
 from virtualserver.node.vmi import specification
 from virtualserver.node.volumes.controller import CLAIM_NOT_FOUND
