@@ -22,11 +22,7 @@ __all__ = ["BorrowedTaps"]
 
 
 class BorrowedTaps:
-    """Borrows from machines the descriptors of their taps.
-
-    Attributes:
-        cut_off: Why machines are cut off from their taps, by the tap's name.
-    """
+    """Borrows from machines the descriptors of their taps."""
 
     def __init__(self, namespace: Namespace, holders: taps.TapHolders | None) -> None:
         """Name where the taps belong.
@@ -35,9 +31,22 @@ class BorrowedTaps:
             namespace: Where taps are.
             holders: The machines that have them open; None where nobody looks after them.
         """
-        self.cut_off: dict[str, str] = {}
+        self._cut_off: dict[str, str] = {}
         self._namespace = namespace
         self._holders = holders
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether a machine is cut off from its tap."""
+        return bool(self._cut_off)
+
+    def cut_off(self, device: str) -> str:
+        """Return why the machine that has a tap open is cut off from it, ``""`` where none is."""
+        return self._cut_off.get(device, "")
+
+    def forget(self, device: str) -> None:
+        """Take note that whoever had a tap open is gone."""
+        self._cut_off.pop(device, None)
 
     async def fetch(self, delta: Delta) -> list[Repair]:
         """Bring back the taps that a delta adds, and that a machine has open in another namespace."""
@@ -71,7 +80,7 @@ class BorrowedTaps:
                 failed[device] = error.strerror or str(error)
             else:
                 made.append(self._repair(device))
-        self.cut_off = failed
+        self._cut_off = failed
         return made
 
     def _repair(self, device: str) -> Repair:

@@ -199,7 +199,7 @@ class DataPlane:
         Raises:
             OSError: There is no such tap, or another process has it open (EBUSY).
         """
-        self._borrowed.cut_off.pop(device, None)  # whoever had it open is gone
+        self._borrowed.forget(device)
         return self._namespace.call(lambda: taps.open_tap(device))
 
     def cut_off(self, device: str) -> str:
@@ -207,7 +207,7 @@ class DataPlane:
 
         Somebody deleted the tap, and the new one of its name cannot be attached to the machine.
         """
-        return self._borrowed.cut_off.get(device, "")
+        return self._borrowed.cut_off(device)
 
     def open_socket(self, version: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
         """Return a new socket of the namespace, from which guests can be reached.
@@ -415,7 +415,7 @@ class DataPlane:
                     await self._ensure_dnsmasq()
                 if doubts.inside or made:
                     made += await self._restore()
-                if doubts.inside or made or self._borrowed.cut_off:
+                if doubts.inside or made or self._borrowed.cuts_off:
                     made += [repair for repair in await self._borrowed.attach(self._ledger) if repair not in made]
             except REFUSALS as error:
                 watch.doubt()
