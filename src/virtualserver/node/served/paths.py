@@ -215,16 +215,21 @@ class Paths:
     ) -> losses.CardSeen:
         uid = vmi["metadata"]["uid"]
         nic = next((nic for nic, one in self._held.links_of(uid).items() if one is link), CLUSTER_NIC)
-        missing = await self._dataplane.absent_of_nic(uid, nic)
+        refused, missing = await self._harm(uid, nic, link)
         return losses.CardSeen(
             mac=link.mac,
-            refused=self._dataplane.why_left_out(uid, nic=nic) or self._dataplane.cut_off(link.device),
-            missing=tuple(sorted({entry.kind for entry in missing})),
+            refused=refused,
+            missing=missing,
             bounded=self._dataplane.has_met_bound(link),
             taken=is_true(vmi, names.ADDRESS_TAKEN),
             heard=heard.get(link.addresses[0], ""),
             grown=grown,
         )
+
+    async def _harm(self, uid: str, nic: str, link: state.Link) -> tuple[str, tuple[str, ...]]:
+        """Return why a card is not carried, ``""`` where it is, and the kinds of what the kernel lacks of it."""
+        refused = self._dataplane.why_left_out(uid, nic=nic) or self._dataplane.cut_off(link.device)
+        return refused, tuple(sorted({entry.kind for entry in await self._dataplane.absent_of_nic(uid, nic)}))
 
     async def _cards(
         self,
@@ -253,8 +258,7 @@ class Paths:
                 loss = None if machine.paused else losses.of_card(whom, cluster)
                 yield dataclasses.replace(card, whole=whole, heard=cluster.heard, loss=loss)
             else:
-                refused = self._dataplane.why_left_out(uid, nic=nic) or self._dataplane.cut_off(link.device)
-                missing = tuple(sorted({one.kind for one in await self._dataplane.absent_of_nic(uid, nic)}))
+                refused, missing = await self._harm(uid, nic, link)
                 whole = not refused and not missing
                 yield dataclasses.replace(card, whole=whole, loss=losses.of_vpc_card(whom, refused, missing))
 
