@@ -66,20 +66,31 @@ def test_the_ways_to_it_are_seen_and_where_packets_are_lost(page: Page) -> None:
     page.get_by_role("link", name="Virtual servers").click()
 
 
-def test_it_is_stopped_and_started_in_the_browser(page: Page) -> None:
-    row = page.get_by_role("row").filter(has_text="browsed")
-    row.get_by_role("button", name="Stop").click()
-    expect(row).to_contain_text("Stopped", timeout=_START_SECONDS * 1000)
+def test_it_is_stopped_cloned_with_its_disk_and_started_in_the_browser(page: Page, product: Product) -> None:
+    product.guest("browsed").run("echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; sync")
+    row = page.get_by_role("row").filter(has=page.get_by_label("All about browsed", exact=True))
+    page.get_by_label("All about browsed", exact=True).click()
+    page.get_by_role("button", name="Clone").click()
+    dialog = page.get_by_role("dialog", name="Stop browsed and clone it?")
+    dialog.get_by_role("button", name="Stop it, then clone").click()
+    expect(page.get_by_role("heading", name="Clone browsed")).to_be_visible(timeout=_START_SECONDS * 1000)
+    expect(page.get_by_label("Name", exact=True)).to_have_value("browsed-2")
+    expect(page.get_by_text("The API would take this.")).to_be_visible()
+    page.get_by_role("button", name="Create").click()
+    expect(row).to_contain_text("Stopped")
+    clone = page.get_by_role("row").filter(has_text="browsed-2")
+    expect(clone).to_contain_text("Ready", timeout=_START_SECONDS * 1000)
+    assert product.guest("browsed-2").run("dd if=/dev/vda bs=4 count=1 2>/dev/null") == "kept"
     row.get_by_role("button", name="Start").click()
     expect(row).to_contain_text("Ready", timeout=_START_SECONDS * 1000)
 
 
 def test_its_deletion_names_its_disk_and_its_address(page: Page, product: Product) -> None:
     address = product.get("vs", "browsed")["status"]["network"]["externalIP"]
-    page.get_by_label("All about browsed").click()
+    page.get_by_label("All about browsed", exact=True).click()
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Delete browsed?")
     expect(dialog).to_contain_text("Its root disk of 128Mi goes, with everything on it.")
     expect(dialog).to_contain_text(f"The address {address} goes back to its pool.")
     dialog.get_by_role("button", name="Delete").click()
-    expect(page.get_by_label("All about browsed")).to_have_count(0, timeout=_START_SECONDS * 1000)
+    expect(page.get_by_label("All about browsed", exact=True)).to_have_count(0, timeout=_START_SECONDS * 1000)

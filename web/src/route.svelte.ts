@@ -2,16 +2,18 @@
 export type Route =
   | { readonly page: 'servers' }
   | { readonly page: 'new' | 'events' | 'addresses' | 'images' }
-  | { readonly page: 'edit' | 'template'; readonly namespace: string; readonly name: string }
+  | { readonly page: (typeof OF_SERVER)[number]; readonly namespace: string; readonly name: string }
 
 const PLAIN = ['new', 'events', 'addresses', 'images'] as const
+const OF_SERVER = ['edit', 'template', 'clone'] as const
 
 export function routeOf(hash: string): Route {
   const parts = hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
   const plain = PLAIN.find((page) => page === parts[0])
   if (plain) return { page: plain }
-  const [kind, namespace, name, page] = parts
-  if (kind === 'servers' && namespace && name && (page === 'edit' || page === 'template')) return { page, namespace, name }
+  const [kind, namespace, name, last] = parts
+  const page = OF_SERVER.find((one) => one === last)
+  if (kind === 'servers' && namespace && name && page) return { page, namespace, name }
   return { page: 'servers' }
 }
 
@@ -24,16 +26,12 @@ export const here = $state<{ route: Route }>({ route: routeOf(location.hash) })
 
 addEventListener('hashchange', () => (here.route = routeOf(location.hash)))
 
-export function editHref(namespace: string, name: string): string {
-  return `#/servers/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/edit`
+/** A server's page: to edit it, or for a new one that begins with its text, or with its disk too. */
+export function serverHref(page: (typeof OF_SERVER)[number], namespace: string, name: string): string {
+  return `#/servers/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${page}`
 }
 
 /** A server's console, in a window of its own. */
 export function terminalHref(base: string, namespace: string, name: string, screen: 'serial' | 'vnc'): string {
   return `${base}/terminal/#${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${screen}`
-}
-
-/** A new server that begins with another's text. */
-export function templateHref(namespace: string, name: string): string {
-  return `#/servers/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/template`
 }

@@ -94,7 +94,7 @@ export const texts = {
     noAddress: 'none yet',
     more: (count: number) => `+${count} more`,
     kinds: { external: 'outside', internal: 'guest', service: 'cluster', floating: 'floating' },
-    actions: { start: 'Start', stop: 'Stop', force: 'Force stop', restart: 'Restart', pause: 'Pause', unpause: 'Go on', terminal: 'Terminal', screen: 'Screen', edit: 'Edit', template: 'Use as template', delete: 'Delete' },
+    actions: { start: 'Start', stop: 'Stop', force: 'Force stop', restart: 'Restart', pause: 'Pause', unpause: 'Go on', terminal: 'Terminal', screen: 'Screen', edit: 'Edit', template: 'Use as template', clone: 'Clone', delete: 'Delete' },
     endsIn: (seconds: number) => `by itself in ${seconds} s`,
     ways: {
       everybody: 'everybody',
@@ -129,6 +129,12 @@ export const texts = {
       yes: 'Delete',
       asking: 'Looking at what would go …',
     },
+    clone: {
+      title: (name: string) => `Stop ${name} and clone it?`,
+      runs: (name: string) => `${name} is not stopped, and its root disk can be copied only while it is. It can be started again as soon as the copy is made.`,
+      yes: 'Stop it, then clone',
+      stopping: (name: string) => `${name} is stopping; its clone is shown when it has stopped.`,
+    },
     deleted: (name: string) => `${name} is being deleted.`,
     deletedMeanwhile: (name: string) => `${name} is another server now: nothing was deleted.`,
     done: (verb: string, count: number) => `${verb}: ${plural(count, 'server')} asked.`,
@@ -141,6 +147,8 @@ export const texts = {
   edit: {
     newTitle: 'New server',
     editTitle: (name: string) => `Edit ${name}`,
+    cloneTitle: (name: string) => `Clone ${name}`,
+    clone: (name: string) => `The root disk becomes a copy of that of ${name}, which has to be stopped until the copy is made. A MAC address, floating addresses and disks of claims stay with ${name}.`,
     form: 'Form',
     text: 'Manifest',
     create: 'Create',

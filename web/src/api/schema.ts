@@ -11,7 +11,17 @@ interface Document {
   }
 }
 
-export async function schemaOf(api: Api): Promise<Schema> {
+const known = new WeakMap<Api, Promise<Schema>>()
+
+/** What an API server says of them; it is asked once, and again where it did not answer. */
+export function schemaOf(api: Api): Promise<Schema> {
+  const asked = known.get(api) ?? ask(api)
+  known.set(api, asked)
+  asked.catch(() => known.delete(api))
+  return asked
+}
+
+async function ask(api: Api): Promise<Schema> {
   const { components } = await api.get<Document>(PATH)
   const found = Object.values(components.schemas).find((one) =>
     one['x-kubernetes-group-version-kind']?.some(({ kind }) => kind === 'VirtualServer'),

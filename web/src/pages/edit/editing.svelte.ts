@@ -2,6 +2,7 @@
 import { ApiError, YAML } from '../../api/client'
 import type { Api, Manifest } from '../../api/client'
 import { serverPath } from '../../api/kinds'
+import { schemaOf } from '../../api/schema'
 import { apply, LockedError, lockOf, parse, read, take, theirs, write } from '../../draft'
 import type { Change, Draft, Path, Theirs } from '../../draft'
 import { texts } from '../../texts'
@@ -9,7 +10,8 @@ import { faultsOf, meant, originOf } from './asking'
 import type { Fault, Origin } from './asking'
 import { Creation } from './creation'
 import type { Outcome } from './creation'
-import { documents, hidden, likeness, shown, written } from './shown'
+import { clone, likeness } from './likeness'
+import { documents, hidden, shown, written } from './shown'
 import { template } from './template'
 import { timed } from './timing'
 import type { Effect, Timed } from './timing'
@@ -72,10 +74,13 @@ export class Editing {
     await this.start(template(this.api.session.namespace))
   }
 
-  /** Begin a new server with what another one has. */
-  async beginLike(namespace: string, name: string): Promise<void> {
+  /**
+   * Begin a new server with what another one has.
+   * @param copies Whether with a copy of its root disk, too.
+   */
+  async beginLike(namespace: string, name: string, copies: boolean): Promise<void> {
     this.origin = null
-    await this.start(likeness(await this.api.get<Manifest>(serverPath(namespace, name))))
+    await this.start(await this.like(namespace, name, copies))
   }
 
   /** Begin with a server that there is. */
@@ -181,6 +186,11 @@ export class Editing {
     if (!stored) return
     const planned = await this.api.planned(stored).catch(() => [])
     if (number === this.asked) this.effective = documents([shown(hidden(JSON.parse(stored)) as Manifest), ...planned.map(written)])
+  }
+
+  private async like(namespace: string, name: string, copies: boolean): Promise<string> {
+    const [server, schema] = await Promise.all([this.api.get<Manifest>(serverPath(namespace, name)), schemaOf(this.api).catch(() => ({}))])
+    return (copies ? clone : likeness)(server, schema)
   }
 
   private async askAgain(number: number): Promise<void> {

@@ -30,25 +30,9 @@ export function documents(texts: readonly string[]): string {
   return texts.join('---\n')
 }
 
-/** A server as the text of another one: with a name of its own, and nothing that is one server's alone. */
-export function likeness(server: Manifest): string {
-  const { labels, namespace, name } = server.metadata
-  const spec = structuredClone((server as Manifest & { spec?: Spec }).spec ?? {})
-  // Two servers of one MAC address or serial number would be in each other's way.
-  delete spec.network?.macAddress
-  delete spec.firmware
-  const metadata = { name: `${name}-2`, namespace, ...(labels ? { labels } : {}) }
-  return stringify({ apiVersion: server.apiVersion, kind: server.kind, metadata, spec }, { version: '1.1', lineWidth: 0 })
-}
-
 /** A command that applies a text, whatever is in it. */
 export function kubectl(text: string): string {
   let end = 'EOF'
   while (text.split(/\r?\n/).includes(end)) end += '_'
   return `kubectl apply -f - <<'${end}'\n${text}${text.endsWith('\n') ? '' : '\n'}${end}\n`
-}
-
-interface Spec {
-  network?: { macAddress?: string }
-  firmware?: unknown
 }

@@ -32,6 +32,7 @@ const api = {
     sent.push(`${method} ${path.split('/').slice(-3).join('/')} ${body}`)
     return Promise.resolve(new Response('{}'))
   },
+  told: () => Promise.resolve({ effects: [], remedies: {} }),
   socket: () => socket,
 } as unknown as Api
 
@@ -113,4 +114,26 @@ test('several that are chosen are asked one after the other, and nothing that is
   expect(document.body.textContent).toContain('1 server chosen')
   button('Restart').click()
   await vi.waitFor(() => expect(sent).toEqual(['PUT virtualmachines/two/restart {}']))
+})
+
+test('a server that runs is stopped before it is cloned, and its clone is shown once it has stopped', async () => {
+  location.hash = '#/'
+  HTMLDialogElement.prototype.showModal = () => undefined
+  await open(server('web'))
+  document.querySelector<HTMLButtonElement>('.cell .name')?.click()
+  flushSync()
+  button('Clone').click()
+  flushSync()
+  const dialog = document.querySelector('dialog')
+  expect(dialog?.textContent).toContain('web is not stopped')
+  if (dialog) dialog.returnValue = 'yes'
+  dialog?.dispatchEvent(new Event('close'))
+  await vi.waitFor(() => expect(document.body.textContent).toContain('web is stopping'))
+  expect(sent).toEqual(['PUT virtualmachines/web/stop {}'])
+  expect(location.hash).toBe('#/')
+  socket.onmessage({ data: JSON.stringify({ type: 'MODIFIED', object: server('web', { reason: 'VirtualServerStopped' }) }) })
+  await vi.waitFor(() => {
+    flushSync()
+    expect(location.hash).toBe('#/servers/shop/web/clone')
+  })
 })
