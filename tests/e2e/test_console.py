@@ -56,6 +56,10 @@ def test_a_server_that_is_made_with_switches_answers_at_its_port(
 def test_the_ways_to_it_are_seen_and_where_packets_are_lost(page: Page) -> None:
     page.get_by_label("All about browsed").click()
     # Something listens at 8080, and nothing at 9090, which its manifest publishes too.
+    picture = page.get_by_role("img", name="The way of packets")
+    expect(picture.locator(".box").filter(has_text="8080/TCP")).to_contain_text("answers")
+    expect(picture.locator(".box").filter(has_text="9090/TCP")).to_contain_text("refused")
+    page.get_by_text("In words").click()
     expect(page.get_by_role("listitem").filter(has_text="8080/TCP").last).to_contain_text("answers")
     expect(page.get_by_role("listitem").filter(has_text="9090/TCP").last).to_contain_text("refused Lost at Port")
     expect(page.get_by_role("button", name="Look again")).to_be_visible()

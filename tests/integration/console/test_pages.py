@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from harness.console import RunningConsole, a_console
+from harness.network_paths import answered_with, path_of_a_shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,9 +256,19 @@ def test_the_pages_are_for_everybody(signed_in: Page, server: Server, scheme: An
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     name = f"plain-{scheme}"
     server.create(a_server(server, name, labels={"tier": "front"}))
+    answered_with(page, path_of_a_shop(server.namespace))
     page.get_by_label(f"All about {name}").click()
     expect(page.get_by_text("None of late.")).to_be_visible()
+    picture = page.get_by_role("img", name="The way of packets")
+    expect(picture).to_contain_text("refused")
     assert faults_of(page) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(picture.get_by_text("Who calls")).to_be_hidden()
+    assert (picture.bounding_box() or {"width": 0.0})["width"] < 390
+    page.get_by_text("In words").click()
+    expect(page.get_by_text("was not asked").last).to_be_visible()
+    assert faults_of(page) == []
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("link", name="Edit").click()
     expect(page.locator(".cm-content")).to_contain_text(name)
     page.get_by_text("Floating addresses, VPCs").click()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from playwright.sync_api import expect
 
 from harness.api_server import Server, connected, own_namespace
+from harness.network_paths import answered_with, path_of_a_shop
 from integration.console.conftest import a_user
 from virtualserver.api import names
 
@@ -102,3 +103,11 @@ def test_pictures(page: Page, console: RunningConsole, control_plane: ControlPla
     expect(page.get_by_text("The API would take this.")).to_be_visible()
     page.set_viewport_size({"width": 1200, "height": 800})
     page.screenshot(path=folder / "console-new.png")
+    answered_with(page, path_of_a_shop(server.namespace))
+    page.get_by_role("link", name="Back to the servers").click()
+    page.get_by_label("All about web").click()
+    picture = page.locator("section", has=page.get_by_role("img", name="The way of packets"))
+    for name, scheme, width in (("path", "light", 1400), ("path-dark", "dark", 1400), ("path-phone", "light", 390)):
+        page.emulate_media(color_scheme=cast("Any", scheme))
+        page.set_viewport_size({"width": width, "height": 1200})
+        picture.screenshot(path=folder / f"console-{name}.png")

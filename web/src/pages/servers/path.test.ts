@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { droppedBy, firstsOf, standOf, verdictOf } from './path'
+import { droppedBy, lossesOf, standOf, verdictOf } from './path'
 import type { AddressPath, Card, NetworkPath, PortPath } from './path'
 
 const port: PortPath = { port: 80, protocol: 'TCP', target: 80, element: 'open', answer: 'answers', loss: null }
@@ -22,7 +22,7 @@ test('a cause is said once, and a guest that boots is waited for', () => {
   const refused = { place: 'Port', message: 'the guest refuses', remedy: '' }
   const way: AddressPath = { address: '203.0.113.1', kind: 'ports', service: 'web-tcp', pool: 'public', sources: null, element: 'open', ports: [{ ...port, loss: loss() }, { ...port, loss: refused }], loss: loss() }
   const path: NetworkPath = { addresses: [way, way], names: [], guest: { runs: true, message: '', cards: [{ ...card, loss: loss() }] }, loss: loss() }
-  expect([...firstsOf(path)]).toEqual([way.loss, refused])
+  expect(lossesOf(path)).toEqual([way.loss, refused])
   expect(verdictOf(path)).toBe('wait')
   expect(verdictOf({ ...path, loss: refused })).toBe('bad')
   expect(verdictOf({ ...path, loss: null })).toBe('good')

@@ -48,7 +48,7 @@ export interface NetworkPath {
 }
 
 /** Places that a guest passes while it boots. */
-const BOOTING: ReadonlySet<string> = new Set(['Lease', 'ARP'])
+export const BOOTING: ReadonlySet<string> = new Set(['Lease', 'ARP'])
 
 /** Whether a port lets packets through to a guest that answers, does not, or nobody knows. */
 export function standOf(port: PortPath): 'good' | 'bad' | 'open' {
@@ -62,12 +62,12 @@ export function verdictOf({ loss }: NetworkPath): 'good' | 'wait' | 'bad' {
   return BOOTING.has(loss.place) ? 'wait' : 'bad'
 }
 
-/** The losses that say something that none before them says: one cause is met at many places. */
-export function firstsOf({ addresses, guest }: NetworkPath): ReadonlySet<Loss> {
-  const losses = [...addresses.flatMap((way) => [way.loss, ...way.ports.map((port) => port.loss)]), ...guest.cards.map((card) => card.loss)]
+/** Where packets are lost, from the outside in: each cause once, which is met at many places. */
+export function lossesOf({ addresses, guest, loss }: NetworkPath): readonly Loss[] {
+  const losses = [...addresses.flatMap((way) => [way.loss, ...way.ports.map((port) => port.loss)]), ...guest.cards.map((card) => card.loss), loss]
   const firsts = new Map<string, Loss>()
-  for (const loss of losses) if (loss && !firsts.has(loss.message)) firsts.set(loss.message, loss)
-  return new Set(firsts.values())
+  for (const one of losses) if (one && !firsts.has(one.message)) firsts.set(one.message, one)
+  return [...firsts.values()]
 }
 
 /** How many packets of a card's were dropped, by reason, in words; empty for none. */
