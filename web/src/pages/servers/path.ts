@@ -1,4 +1,5 @@
 /** The way of packets to a server as the node sees it: what it answers, and what of that is said of each port and card. Pure. */
+import { texts } from '../../texts'
 
 export interface Loss {
   readonly place: string
@@ -48,7 +49,7 @@ export interface NetworkPath {
 }
 
 /** Places that a guest passes while it boots. */
-export const BOOTING: ReadonlySet<string> = new Set(['Lease', 'ARP'])
+const BOOTING: ReadonlySet<string> = new Set(['Lease', 'ARP'])
 
 /** Whether a port lets packets through to a guest that answers, does not, or nobody knows. */
 export function standOf(port: PortPath): 'good' | 'bad' | 'open' {
@@ -59,7 +60,29 @@ export function standOf(port: PortPath): 'good' | 'bad' | 'open' {
 /** How the way is as a whole: a guest that boots has not asked for its address yet, which is no fault. */
 export function verdictOf({ loss }: NetworkPath): 'good' | 'wait' | 'bad' {
   if (!loss) return 'good'
-  return BOOTING.has(loss.place) ? 'wait' : 'bad'
+  return isBoot(loss) ? 'wait' : 'bad'
+}
+
+/** Whether packets are lost only until a guest has booted. */
+export function isBoot({ place }: Loss): boolean {
+  return BOOTING.has(place)
+}
+
+/**
+ * Who may call at an address.
+ * @param words For callers that are not named by their addresses.
+ */
+export function callersOf({ sources, kind }: AddressPath, words: { readonly everybody: string; readonly nobody: string; readonly servers: string }): string {
+  if (sources) return sources.join(', ') || words.nobody
+  return kind === 'own' ? words.servers : words.everybody
+}
+
+/**
+ * What an address is: its kind, Service and pool.
+ * @param kinds A word for each kind.
+ */
+export function descriptionOf({ kind, service, pool }: AddressPath, kinds: Readonly<Record<AddressPath['kind'], string>>): string {
+  return [kinds[kind], service, pool && texts.servers.path.pool(pool)].filter(Boolean).join(' · ')
 }
 
 /** Where packets are lost, from the outside in: each cause once, which is met at many places. */

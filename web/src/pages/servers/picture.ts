@@ -1,6 +1,6 @@
 /** The picture of the way of packets: boxes and lines on a grid, from who calls (left) to the guest (right). Pure. */
 import { texts } from '../../texts'
-import { BOOTING, lossesOf } from './path'
+import { isBoot, lossesOf } from './path'
 import type { Card, Loss, NetworkPath } from './path'
 import { tracksOf, vpcTrack } from './tracks'
 import type { Place, Track } from './tracks'
@@ -116,8 +116,8 @@ function boxOf(column: Column, rows: Rows, { title, notes }: Place, tracks: read
 /** A port says what came of asking it, also where packets to it are lost behind it. */
 function asked({ loss }: Track, { answer }: Place, reasons: readonly Loss[]): Partial<Box> {
   if (answer === undefined || (loss && columnOf(loss) <= 3)) return {}
-  if (!loss || answer === 'not asked' || answer === 'answers') return { word: words.answers[answer] }
-  return { state: lossState(loss), word: words.answers[answer], reason: reasonOf(loss, reasons) }
+  if (!loss || answer === 'not asked' || answer === 'answers') return { word: texts.servers.path.answers[answer] }
+  return { state: lossState(loss), word: texts.servers.path.answers[answer], reason: reasonOf(loss, reasons) }
 }
 
 function guestOf(
@@ -132,7 +132,7 @@ function guestOf(
 
 function notesOf({ network, mac, lease, dropped }: Card): readonly string[] {
   const counts = Object.entries(dropped).filter(([, count]) => count > 0)
-  return [network || words.cluster, mac, ...(network ? [] : [lease ? words.lease : words.noLease]), ...counts.map(([reason, count]) => words.dropped(count, reason))]
+  return [network || texts.servers.path.cluster, mac, ...(network ? [] : [lease ? words.lease : words.noLease]), ...counts.map(([reason, count]) => words.dropped(count, reason))]
 }
 
 function columnOf(loss: Loss): Column {
@@ -140,7 +140,7 @@ function columnOf(loss: Loss): Column {
 }
 
 function lossState(loss: Loss): State {
-  return BOOTING.has(loss.place) ? 'waits' : 'lost'
+  return isBoot(loss) ? 'waits' : 'lost'
 }
 
 function isLost(state: State): boolean {

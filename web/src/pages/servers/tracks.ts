@@ -1,5 +1,6 @@
 /** The ways of a path, one by one, from who calls to the guest's card: what a picture has a row for. Pure. */
 import { texts } from '../../texts'
+import { callersOf, descriptionOf } from './path'
 import type { AddressPath, Card, Loss, NetworkPath, PortPath } from './path'
 
 export interface Place {
@@ -42,17 +43,12 @@ export function vpcTrack({ network, loss }: Card): Track {
 }
 
 function tracksBy(way: AddressPath): readonly Track[] {
-  const address = { title: way.address || words.noAddress, notes: [[words.kinds[way.kind], way.service, way.pool && words.pool(way.pool)].filter(Boolean).join(' · ')] }
-  const whole = { who: callersOf(way), address, loss: way.loss }
+  const address = { title: way.address || texts.servers.ways.noAddress, notes: [descriptionOf(way, words.kinds)] }
+  const whole = { who: callersOf(way, words), address, loss: way.loss }
   if (way.kind !== 'ports') return [{ ...whole, port: { title: words.everyPort, notes: [] }, isAnswered: !way.loss }]
   const bundles = bundled(way.ports)
   if (!bundles.length) return [{ ...whole, port: null, isAnswered: false }]
   return bundles.map((ports) => ({ ...whole, port: portOf(ports), loss: way.loss ?? ports[0].loss, isAnswered: ports[0].answer === 'answers' }))
-}
-
-function callersOf({ sources, kind }: AddressPath): string {
-  if (sources) return sources.join(', ') || words.nobody
-  return kind === 'own' ? words.servers : words.everybody
 }
 
 /** Each port by itself; where there are many, those together that fare alike. */
