@@ -1,4 +1,4 @@
-"""Ways of packets as a node tells them, for pages that are looked at without a node."""
+"""Ways of packets as a node tells them, for what is shown without a node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,28 @@ from virtualserver.api.network_path import (
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-__all__ = ["answered_with", "path_of_a_shop"]
+__all__ = ["CARD", "PATH", "REFUSED", "answered_with", "path_of_a_shop"]
+
+REFUSED = Loss(LossPlace.PORT, "nothing in the guest listens", "look what listens")
+CARD = Card("default", "", "02:00:00:00:00:02", True, "2026-11-27T10:00:00Z", "02:00:00:00:00:02", {"mac": 3})
+PATH = NetworkPath(
+    "shop",
+    "web",
+    addresses=(
+        AddressPath(
+            *("203.0.113.1", "ports", "web-tcp", "public", ("192.0.2.0/24",), Element.NONE),
+            ports=(
+                PortPath(80, "TCP", 8080, Element.OPEN, Answer.REFUSED, REFUSED),
+                PortPath(53, "UDP", 53, Element.OPEN, Answer.NOT_ASKED),
+            ),
+        ),
+        AddressPath("10.42.0.2", "own", "", "", None, Element.OPEN),
+    ),
+    names=("web-tcp.shop.svc.cluster.local",),
+    guest=Guest(True, "", (CARD,)),
+    loss=REFUSED,
+)
+"""Of a server with a port on which nothing listens: `REFUSED`; its one card is `CARD`."""
 
 
 def answered_with(page: Page, path: NetworkPath) -> None:

@@ -10,45 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from click.testing import CliRunner
 
-from virtualserver.api.network_path import (
-    AddressPath,
-    Answer,
-    Card,
-    Element,
-    Guest,
-    Loss,
-    LossPlace,
-    NetworkPath,
-    PortPath,
-    decode,
-    encode,
-)
+from harness.network_paths import CARD, PATH, REFUSED
+from virtualserver.api.network_path import Guest, NetworkPath, decode, encode
 from virtualserver.cli import main
 from virtualserver.kube.errors import NotFound
 from virtualserver.servers.access import ApiAccess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
-
-REFUSED = Loss(LossPlace.PORT, "nothing in the guest listens", "look what listens")
-CARD = Card("default", "", "02:00:00:00:00:02", True, "2026-11-27T10:00:00Z", "02:00:00:00:00:02", {"mac": 3})
-PATH = NetworkPath(
-    "shop",
-    "web",
-    addresses=(
-        AddressPath(
-            *("203.0.113.1", "ports", "web-tcp", "public", ("192.0.2.0/24",), Element.NONE),
-            ports=(
-                PortPath(80, "TCP", 8080, Element.OPEN, Answer.REFUSED, REFUSED),
-                PortPath(53, "UDP", 53, Element.OPEN, Answer.NOT_ASKED),
-            ),
-        ),
-        AddressPath("10.42.0.2", "own", "", "", None, Element.OPEN),
-    ),
-    names=("web-tcp.shop.svc.cluster.local",),
-    guest=Guest(True, "", (CARD,)),
-    loss=REFUSED,
-)
 
 
 class Credentials:
