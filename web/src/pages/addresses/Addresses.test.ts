@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
 import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
+import { agree, button } from '../../mounted'
 import Addresses from './Addresses.svelte'
 
 const MINE = { metadata: { name: 'mine', namespace: 'shop', uid: 'u1', resourceVersion: '1', creationTimestamp: '' }, spec: { type: 'LoadBalancer' }, status: { loadBalancer: { ingress: [{ ip: '203.0.113.9' }] } } }
@@ -27,12 +28,6 @@ const api = {
   },
   socket: () => ({ close: () => undefined }),
 } as unknown as Api
-
-function button(words: string, within: ParentNode = document): HTMLButtonElement {
-  const found = [...within.querySelectorAll('button')].find((one) => one.textContent.trim() === words)
-  if (!found) throw new Error(`no button says ${words}`)
-  return found
-}
 
 beforeEach(async () => {
   sent = []
@@ -62,10 +57,7 @@ test('an address is reserved by a Service that selects nothing', async () => {
 test('before one is released, the server that loses it is named, and only that very Service goes', async () => {
   button('Release').click()
   flushSync()
-  const dialog = document.querySelector('dialog')
-  expect(dialog?.textContent).toContain('The server web is not reached at it any more')
-  if (dialog) dialog.returnValue = 'yes'
-  dialog?.dispatchEvent(new Event('close'))
+  expect(agree()).toContain('The server web is not reached at it any more')
   await vi.waitFor(() => expect(sent).toHaveLength(1))
   expect(sent[0]).toMatchObject(['DELETE', '/api/v1/namespaces/shop/services/mine', { preconditions: { uid: 'u1' } }])
 })

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
 import type { Ability, Rights } from '../../api/rights'
+import { agree, button } from '../../mounted'
 import Servers from './Servers.svelte'
 
 class Socket {
@@ -48,12 +49,6 @@ async function open(...servers: object[]): Promise<void> {
     flushSync()
     expect(document.body.textContent).toMatch(/\d+ servers?|no server yet/)
   })
-}
-
-function button(words: string): HTMLButtonElement {
-  const found = [...document.querySelectorAll('button')].find((one) => one.textContent.trim() === words)
-  if (!found) throw new Error(`no button says ${words}: ${document.body.textContent}`)
-  return found
 }
 
 beforeEach(() => {
@@ -124,10 +119,7 @@ test('a server that runs is stopped before it is cloned, and its clone is shown 
   flushSync()
   button('Clone').click()
   flushSync()
-  const dialog = document.querySelector('dialog')
-  expect(dialog?.textContent).toContain('web is not stopped')
-  if (dialog) dialog.returnValue = 'yes'
-  dialog?.dispatchEvent(new Event('close'))
+  expect(agree()).toContain('web is not stopped')
   await vi.waitFor(() => expect(document.body.textContent).toContain('web is stopping'))
   expect(sent).toEqual(['PUT virtualmachines/web/stop {}'])
   expect(location.hash).toBe('#/')
