@@ -24,7 +24,9 @@ export function nameOf(route: Route): string {
 
 export const here = $state<{ route: Route }>({ route: routeOf(location.hash) })
 
-addEventListener('hashchange', () => (here.route = routeOf(location.hash)))
+addEventListener('hashchange', () => {
+  here.route = routeOf(location.hash)
+})
 
 /** A server's page: to edit it, or for a new one that begins with its text, or with its disk too. */
 export function serverHref(page: (typeof OF_SERVER)[number], namespace: string, name: string): string {

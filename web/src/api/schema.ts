@@ -15,7 +15,9 @@ const known = new WeakMap<Api, Promise<Schema>>()
 
 /** What an API server says of them; it is asked once, and again where it did not answer. */
 export function schemaOf(api: Api): Promise<Schema> {
-  const asked = known.get(api) ?? ask(api)
+  const before = known.get(api)
+  if (before) return before
+  const asked = ask(api)
   known.set(api, asked)
   asked.catch(() => known.delete(api))
   return asked
