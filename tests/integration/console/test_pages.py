@@ -154,6 +154,17 @@ def test_text_and_form_say_the_same_and_a_fault_freezes_the_form(signed_in: Page
     expect(page.get_by_label("Name", exact=True)).to_have_value("web")
     page.get_by_role("button", name="Last good text").click()
     expect(page.get_by_role("switch", name="Public IP")).to_be_enabled()
+    # What a server has that there is takes the text's place, and undo brings the text back.
+    server.create(a_server(server, "model"))
+    page.get_by_label("Load from a server").fill(f"{server.namespace}/model")
+    page.get_by_role("button", name="Load", exact=True).click()
+    expect(text).to_contain_text("memory: 1Gi")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("web")
+    expect(text).not_to_contain_text("# mine")
+    expect(text).not_to_contain_text("dnsPolicy")
+    text.click()
+    page.keyboard.press("Control+z")
+    expect(text).to_contain_text("# mine")
 
 
 def test_a_change_meets_somebody_elses_and_nothing_is_overwritten(signed_in: Page, server: Server) -> None:
@@ -290,11 +301,14 @@ def test_what_was_typed_outlives_reload_and_sign_in(
     page.goto(console.link_of(user))
     page.get_by_role("link", name="New server").click()
     page.get_by_label("Name", exact=True).fill("begun")
+    page.get_by_role("switch", name="LoadBalancer IP").check()
     with page.expect_response(lambda answer: answer.url.endswith("/drafts/new") and answer.request.method == "PUT"):
         pass
     page.reload()
     expect(page.get_by_text("This is what you had begun.")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("begun")
+    page.get_by_role("switch", name="LoadBalancer IP").uncheck()
+    expect(page.get_by_text("Public. 22/TCP.")).to_be_visible()
     # The session ends behind the page's back: the text stays, and the page says what to do.
     page.context.clear_cookies()
     page.get_by_label("Region").fill("north")

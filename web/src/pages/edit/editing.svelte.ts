@@ -10,7 +10,9 @@ import { faultsOf, meant, originOf } from './asking'
 import type { Fault, Origin } from './asking'
 import { Creation } from './creation'
 import type { Outcome } from './creation'
+import { keptOf, keptText } from './kept'
 import { clone, likeness } from './likeness'
+import type { Network, Protocol } from './network'
 import { documents, hidden, shown, written } from './shown'
 import { template } from './template'
 import { timed } from './timing'
@@ -26,6 +28,8 @@ const KEEP_MS = 800
 /** So long after nobody answered the API is asked again. */
 const AWAY_MS = 5000
 const CONFLICT = 409
+
+export type Ports = Pick<Network, Protocol>
 
 export class Editing {
   text = $state.raw('')
@@ -50,6 +54,8 @@ export class Editing {
 
   /** Whether the text is one that the user had begun before. */
   isKept = $state(false)
+  /** The ports that direct attach took out of the text, for when it is turned off; they are kept with it. */
+  parked: Ports | null = null
 
   private readonly creation: Creation
   private first = ''
@@ -83,6 +89,22 @@ export class Editing {
     await this.start(await this.like(namespace, name, copies))
   }
 
+  /**
+   * Put what another server has in the place of the text: undo brings the former one back. What is edited keeps its
+   * metadata, and a new server the name that it was given.
+   * @throws {ApiError} There is no such server, or the API does not answer.
+   */
+  async takeFrom(namespace: string, name: string): Promise<void> {
+    const text = await this.like(namespace, name, false)
+    const own = this.at(['metadata', 'name'])
+    const isNamed = own !== undefined && own !== read(parse(this.first), ['metadata', 'name'])
+    let changes: Change[] = []
+    if (this.origin) changes = write(parse(text), ['metadata'], this.at(['metadata']))
+    else if (isNamed) changes = write(parse(text), ['metadata', 'name'], own)
+    this.parked = null
+    this.replaceAll(apply(text, changes))
+  }
+
   /** Begin with a server that there is. */
   async load(namespace: string, name: string): Promise<void> {
     const server = await this.api.get<Manifest>(serverPath(namespace, name))
@@ -107,12 +129,13 @@ export class Editing {
     clearTimeout(this.timer)
     this.timer = setTimeout(() => void this.ask(), PAUSE_MS)
     clearTimeout(this.keeping)
-    this.keeping = setTimeout(() => void this.api.keep(this.name, text === this.first ? null : text), KEEP_MS)
+    this.keeping = setTimeout(() => void this.api.keep(this.name, text === this.first ? null : keptText({ text, parked: this.parked })), KEEP_MS)
   }
 
   /** Back to the text that it began with. */
   reset(): void {
     this.isKept = false
+    this.parked = null
     this.replaceAll(this.first)
   }
 
@@ -272,9 +295,11 @@ export class Editing {
   private async start(text: string): Promise<void> {
     this.first = text
     this.good = parse(text)
-    const kept = await this.api.draft(this.name)
+    const words = await this.api.draft(this.name)
+    const kept = words === null ? null : keptOf(words)
     this.isKept = kept !== null
-    this.replaceAll(kept ?? text)
+    this.parked = kept?.parked ?? null
+    this.replaceAll(kept?.text ?? text)
   }
 
   private replaceAll(text: string): void {

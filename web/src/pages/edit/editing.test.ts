@@ -135,11 +135,35 @@ test('what is typed is kept until it is saved, and what is as it was is not', as
   expect(api.kept.at(-1)).toEqual(['new', null])
 })
 
-test('a text that was begun before is there again', async () => {
+test('a text that was begun before is there again, with the ports that direct attach took out of it', async () => {
   const { api, editing: edited } = editing()
-  api.draftOf = 'kind: VirtualServer # begun\n'
   await edited.begin()
-  expect([edited.text, edited.isKept]).toEqual(['kind: VirtualServer # begun\n', true])
+  edited.parked = { tcp: [22], udp: [] }
+  edited.become('kind: VirtualServer # begun\n')
+  await pass(1000)
+  api.draftOf = api.kept.at(-1)?.[1] ?? null
+  const again = new Editing(api as unknown as Api, 'new')
+  await again.begin()
+  expect([again.text, again.isKept, again.parked]).toEqual(['kind: VirtualServer # begun\n', true, { tcp: [22], udp: [] }])
+})
+
+test('a new server takes what another one has, and keeps the name that it was given', async () => {
+  const { api, editing: edited } = editing()
+  api.server = { ...api.server, status: { conditions: [] } }
+  await edited.begin()
+  await edited.takeFrom('shop', 'web')
+  expect(edited.text).toBe('apiVersion: v\nkind: VirtualServer\nmetadata:\n  name: web-2\n  namespace: shop\nspec:\n  region: a\n  network:\n    public: true\n')
+  edited.set(['metadata', 'name'], 'mine')
+  await edited.takeFrom('shop', 'web')
+  expect(edited.at(['metadata', 'name'])).toBe('mine')
+})
+
+test('a server that is edited takes what another one has, and stays itself', async () => {
+  const { api, editing: edited } = editing()
+  await edited.load('shop', 'web')
+  api.server = { apiVersion: 'v', kind: 'VirtualServer', metadata: { name: 'other', namespace: 'shop', labels: { a: 'b' } }, spec: { region: 'z' } }
+  await edited.takeFrom('shop', 'other')
+  expect(edited.text).toBe('apiVersion: v\nkind: VirtualServer\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  region: z\n')
 })
 
 test('a save that meets only the operator goes on with what it had', async () => {

@@ -6,7 +6,7 @@ import { suggestions } from './suggestions'
 
 function listing(lists: Record<string, object[]>): Api {
   const get = (path: string) => {
-    const items = lists[path.split('/').at(-1) ?? '']
+    const items = lists[/\w[\w-]*(?=\?|$)/.exec(path)?.[0] ?? '']
     return items ? Promise.resolve({ items }) : Promise.reject(new ApiError('you may not', 403))
   }
   return { get } as unknown as Api
@@ -20,10 +20,10 @@ test('images are claims that are one, and floating Services those that select no
     { metadata: { name: 'inside' }, spec: { type: 'ClusterIP' } },
   ]
   const vpcs = [{ metadata: { name: 'red' } }, { metadata: { name: 'blue' } }]
-  const found = await suggestions(listing({ persistentvolumeclaims: claims, services, 'network-attachment-definitions': vpcs }), 'shop')
-  expect(found).toEqual({ images: ['debian'], vpcs: ['blue', 'red'], services: ['mine'] })
+  const found = await suggestions(listing({ persistentvolumeclaims: claims, services, 'network-attachment-definitions': vpcs, virtualservers: [{ metadata: { name: 'web' } }] }), 'shop')
+  expect(found).toEqual({ images: ['debian'], vpcs: ['blue', 'red'], services: ['mine'], servers: ['web'] })
 })
 
 test('what the user may not see is not suggested, and nothing else is lost', async () => {
-  expect(await suggestions(listing({ services: [] }), 'shop')).toEqual({ images: [], vpcs: [], services: [] })
+  expect(await suggestions(listing({ services: [] }), 'shop')).toEqual({ images: [], vpcs: [], services: [], servers: [] })
 })
