@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.console.clock import now
+from virtualserver.console.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["VALID_SECONDS", "Codes"]
 
 VALID_SECONDS: Final = 600.0
-_MOST: Final = 256
-"""So many may wait to be used; one more ends the oldest."""
-
-_MOST_OF_ONE: Final = 8
-"""The same of one user, so that nobody pushes out another's."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Waiting:
-    user: str
-    until: float
-    credentials: Credentials = dataclasses.field(repr=False)
 
 
 class Codes:
@@ -40,8 +28,7 @@ class Codes:
         Args:
             clock: Seconds, from any beginning.
         """
-        self._clock = clock
-        self._waiting: dict[bytes, _Waiting] = {}
+        self._waiting: Shelf[Credentials] = Shelf(most=256, most_of_one=8, clock=clock)
 
     def issue(self, credentials: Credentials, *, user: str) -> str:
         """Return a new code, for whoever has it to sign in as the user of these credentials.
@@ -51,18 +38,14 @@ class Codes:
             user: The user's name.
         """
         code = secrets.token_urlsafe(32)
-        own = [digest for digest, one in self._waiting.items() if one.user == user]
-        if len(own) >= _MOST_OF_ONE or len(self._waiting) >= _MOST:
-            del self._waiting[own[0] if len(own) >= _MOST_OF_ONE else next(iter(self._waiting))]
-        self._waiting[_digest(code)] = _Waiting(user, self._clock() + VALID_SECONDS, credentials)
+        self._waiting.put(_digest(code), credentials, owner=user, seconds=VALID_SECONDS)
         return code
 
     def redeem(self, code: str) -> Credentials | None:
         """Return whom a code signs in, None where it was used, is too old, or never was one."""
         # Looked up by its digest: how long that takes says nothing about codes that there are.
-        waiting = self._waiting.pop(_digest(code), None)
-        return waiting.credentials if waiting and self._clock() < waiting.until else None
+        return self._waiting.take(_digest(code))
 
 
-def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode()).digest()
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

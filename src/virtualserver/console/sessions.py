@@ -8,6 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from virtualserver.console.clock import now
+from virtualserver.console.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["LASTS_SECONDS", "Session", "Sessions"]
 
 LASTS_SECONDS: Final = 12 * 3600.0
-_MOST: Final = 256
-"""So many sessions there may be; one more ends the oldest."""
-
-_MOST_OF_ONE: Final = 32
-"""The same of one user, so that nobody signs out another."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +31,6 @@ class Session:
         token: What a page shows with each request, so that no other site's page can make one; never in a cookie.
         user: The user's name, as the API server says it; ``""`` where it did not say it.
         credentials: Whose rights it has.
-        ends: When it is over, on the clock of `Sessions`.
     """
 
     place: str
@@ -43,7 +38,6 @@ class Session:
     token: str = dataclasses.field(repr=False)
     user: str
     credentials: Credentials = dataclasses.field(repr=False)
-    ends: float
 
 
 class Sessions:
@@ -55,8 +49,7 @@ class Sessions:
         Args:
             clock: Seconds, from any beginning.
         """
-        self._clock = clock
-        self._open: dict[str, Session] = {}
+        self._open: Shelf[Session] = Shelf(most=256, most_of_one=32, clock=clock)
 
     def begin(self, credentials: Credentials, *, user: str) -> Session:
         """Sign somebody in.
@@ -65,38 +58,31 @@ class Sessions:
             credentials: Whose rights it has.
             user: As the attribute of `Session`.
         """
-        own = [place for place, session in self._open.items() if session.user == user]
-        if len(own) >= _MOST_OF_ONE or len(self._open) >= _MOST:
-            del self._open[own[0] if len(own) >= _MOST_OF_ONE else next(iter(self._open))]
         session = Session(
             place=secrets.token_hex(16),
             cookie=secrets.token_urlsafe(32),
             token=secrets.token_urlsafe(32),
             user=user,
             credentials=credentials,
-            ends=self._clock() + LASTS_SECONDS,
         )
-        self._open[session.place] = session
+        self._open.put(session.place, session, owner=user, seconds=LASTS_SECONDS)
         return session
 
     def find(self, place: str, *, cookie: str) -> Session | None:
         """Return the session of a place whose cookie was shown, None where it is over or there is none."""
-        session = self._open.get(place)
+        session = self._open.find(place)
         if session is None or not hmac.compare_digest(session.cookie.encode(), cookie.encode()):
-            return None
-        if self.remaining(session) <= 0:
-            del self._open[place]
             return None
         return session
 
     def remaining(self, session: Session) -> float:
-        """Return the seconds until it is over, 0 or less once it is."""
-        return session.ends - self._clock() if session.place in self._open else 0.0
+        """Return the seconds until it is over, 0 once it is."""
+        return self._open.remaining(session.place)
 
     def is_open(self, place: str) -> bool:
         """Return whether a place has a session."""
-        return place in self._open
+        return self._open.find(place) is not None
 
     def end(self, session: Session) -> None:
         """Sign somebody out; a session that is over already stays so."""
-        self._open.pop(session.place, None)
+        self._open.take(session.place)
