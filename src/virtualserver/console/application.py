@@ -9,11 +9,10 @@ import msgspec
 from aiohttp import web
 
 from virtualserver.console import guard, sockets
-from virtualserver.console.codes import Codes
 from virtualserver.console.drafts import LARGEST, Drafts
-from virtualserver.console.gateway import LARGEST_BODY, Gateway, is_offered
+from virtualserver.console.entrance import Entrance
+from virtualserver.console.gateway import LARGEST_BODY, NobodyError, is_offered
 from virtualserver.console.planned import planned
-from virtualserver.console.sessions import LASTS_SECONDS, Session, Sessions
 from virtualserver.console.told import TOLD
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.console.pages import Pages
+    from virtualserver.console.sessions import Session
     from virtualserver.kube.kubeconfig import Credentials
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,38 +30,53 @@ __all__ = ["Console"]
 _COOKIE: Final = "console"
 _PLACE: Final = "/{place:[0-9a-f]{32}}"
 _NO_STORE: Final = {"Cache-Control": "no-store"}
+_LARGEST_SHOWN: Final = 32 << 10
+"""Bytes of what somebody sends who is not signed in."""
+
+
+class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody signs in with."""
+
+    token: str
 
 
 class Console:
-    """Who may come in, who is in, and their ways to the API server."""
+    """What is served, and to whom."""
 
-    def __init__(self, pages: Pages, *, hosts: Collection[str], site: Path | None = None) -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        *,
+        origins: Collection[str],
+        site: Path | None = None,
+        api: Credentials | None = None,
+    ) -> None:
         """Let nobody in yet.
 
         Args:
             pages: What is shown.
-            hosts: The names, with the port, that lead here.
+            origins: The addresses that lead here.
             site: As for `planned`.
+            api: As for `Entrance`.
         """
         self._site = site
         self._pages = pages
-        self._hosts = hosts
-        self._codes = Codes()
-        self._sessions = Sessions()
+        self._origins = origins
+        self._entrance = Entrance(api)
         self._drafts = Drafts()
-        self._gateways: dict[str, Gateway] = {}
-        self._ending: set[asyncio.Future[None]] = set()
 
     def invite(self, credentials: Credentials, *, user: str = "") -> str:
         """Return the path of a link that signs in, once and within ten minutes, as the user of these credentials."""
-        return f"/sign-in/{self._codes.issue(credentials, user=user)}"
+        return f"/sign-in/{self._entrance.issue(credentials, user=user)}"
 
     def application(self) -> web.Application:
         """Return the application that serves it all."""
         application = web.Application(middlewares=[self._guarded], client_max_size=LARGEST_BODY)
         application.on_response_prepare.append(_with_headers)
         application.on_cleanup.append(self._close)
-        application.router.add_get("/sign-in/{code}", self._sign_in, name="link", allow_head=False)
+        application.router.add_get("/sign-in", self._ways)
+        application.router.add_get("/sign-in/{code}", self._by_link, name="link", allow_head=False)
+        application.router.add_post("/sign-in/token", self._by_token)
         application.router.add_get("/", self._pages.index, name="home")
         application.router.add_get(f"{_PLACE}/", self._pages.index, name="place")
         application.router.add_get(f"{_PLACE}/terminal/", self._pages.terminal, name="terminal")
@@ -85,29 +100,46 @@ class Console:
             is_socket="Upgrade" in request.headers,
             enters=route in ("link", "home", "place", "terminal"),
         )
-        if reason := guard.refusal(asked, hosts=self._hosts):
+        if reason := guard.refusal(asked, origins=self._origins):
             raise web.HTTPForbidden(text=reason)
         return await handler(request)
 
-    async def _sign_in(self, request: web.Request) -> web.Response:
+    async def _ways(self, request: web.Request) -> web.Response:
+        """Tell a page by what somebody may sign in here."""
+        del request
+        return web.json_response({"token": self._entrance.takes_tokens}, headers=_NO_STORE)
+
+    async def _by_link(self, request: web.Request) -> web.Response:
         """Take a link's code away, and lead to the pages without it."""
         if "prefetch" in request.headers.get("Sec-Purpose", ""):
             raise web.HTTPServiceUnavailable(text="a link that works once is not fetched before it is followed")
-        credentials = self._codes.redeem(request.match_info["code"])
-        if credentials is None:
-            # The page says what to do; it finds that nobody is signed in.
-            return web.Response(status=303, headers={"Location": "/", **_NO_STORE})
-        gateway = Gateway(credentials)
-        session = self._sessions.begin(credentials, user=await gateway.user())
-        self._gateways[session.place] = gateway
-        over = [place for place in self._gateways if not self._sessions.is_open(place)]
-        for ended in [self._gateways.pop(place) for place in over]:
-            await ended.close()
-        asyncio.get_running_loop().call_later(LASTS_SECONDS, self._expire, session)
-        path = f"/{session.place}/"
+        session = await self._entrance.by_code(request.match_info["code"])
+        # Without one, the page says what to do; it finds that nobody is signed in.
+        path = f"/{session.place}/" if session else "/"
         answer = web.Response(status=303, headers={"Location": path, **_NO_STORE})
+        return self._let_in(request, answer, session) if session else answer
+
+    async def _by_token(self, request: web.Request) -> web.Response:
+        """Let in whoever has a token, and tell the page where it is signed in."""
+        try:
+            body = await request.clone(client_max_size=_LARGEST_SHOWN).read()
+            session = await self._entrance.by_token(msgspec.json.decode(body, type=_Shown).token)
+        except msgspec.DecodeError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        except NobodyError as error:
+            raise web.HTTPUnauthorized(text=str(error)) from None
+        return self._let_in(request, web.json_response({"place": session.place}, headers=_NO_STORE), session)
+
+    def _let_in(self, request: web.Request, answer: web.Response, session: Session) -> web.Response:
+        """Give a browser its session's cookie."""
         answer.set_cookie(
-            _COOKIE, session.cookie, path=path, max_age=int(LASTS_SECONDS), httponly=True, samesite="Strict"
+            _COOKIE,
+            session.cookie,
+            path=f"/{session.place}/",
+            max_age=int(self._entrance.remaining(session)),
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure,
         )
         return answer
 
@@ -119,14 +151,14 @@ class Console:
             "server": session.credentials.server,
             "namespace": session.credentials.namespace,
             "user": session.user,
-            "seconds": int(self._sessions.remaining(session)),
+            "seconds": int(self._entrance.remaining(session)),
         }
         return web.json_response(told, headers=_NO_STORE)
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         session = self._signed_in(request)
         self._shown(session, request.headers.get(guard.PROOF_HEADER, ""))
-        await self._end(session)
+        await self._entrance.end(session)
         answer = web.Response(status=204)
         answer.del_cookie(_COOKIE, path=f"/{session.place}/")
         return answer
@@ -167,10 +199,10 @@ class Console:
         path = request.rel_url.raw_path.removeprefix(prefix)
         if not is_offered(path):
             raise web.HTTPNotFound(text=f"{path}: the console has no use for it, and does not ask for it")
-        asked, gateway = request.rel_url.raw_path_qs.removeprefix(prefix), self._gateways[session.place]
+        asked, gateway = request.rel_url.raw_path_qs.removeprefix(prefix), self._entrance.gateway(session)
         if "Upgrade" in request.headers:
             self._shown(session, sockets.offered(request)[0])
-            return await sockets.relay(request, gateway, asked, seconds=self._sessions.remaining(session))
+            return await sockets.relay(request, gateway, asked, seconds=self._entrance.remaining(session))
         self._shown(session, request.headers.get(guard.PROOF_HEADER, ""))
         return await gateway.request(request, asked)
 
@@ -180,7 +212,7 @@ class Console:
         Raises:
             HTTPUnauthorized: Nobody's.
         """
-        session = self._sessions.find(request.match_info["place"], cookie=request.cookies.get(_COOKIE, ""))
+        session = self._entrance.find(request.match_info["place"], cookie=request.cookies.get(_COOKIE, ""))
         if session is None:
             raise web.HTTPUnauthorized(text="nobody is signed in here, or not any more: `vs ui` prints a new link")
         return session
@@ -189,21 +221,9 @@ class Console:
         if not guard.is_token(token, session.token):
             raise web.HTTPForbidden(text=f"{guard.PROOF_HEADER}: is not this session's: load the page again")
 
-    def _expire(self, session: Session) -> None:
-        work = asyncio.ensure_future(self._end(session))
-        self._ending.add(work)
-        work.add_done_callback(self._ending.discard)
-
-    async def _end(self, session: Session) -> None:
-        self._sessions.end(session)
-        if gateway := self._gateways.pop(session.place, None):
-            await gateway.close()
-
     async def _close(self, application: web.Application) -> None:
         del application
-        for gateway in self._gateways.values():
-            await gateway.close()
-        self._gateways.clear()
+        await self._entrance.close()
 
 
 async def _told(request: web.Request) -> web.Response:
@@ -213,6 +233,5 @@ async def _told(request: web.Request) -> web.Response:
 
 
 async def _with_headers(request: web.Request, response: web.StreamResponse) -> None:
-    del request
-    for name, value in guard.HEADERS.items():
+    for name, value in (guard.HEADERS | guard.OF_TLS if request.secure else guard.HEADERS).items():
         response.headers.setdefault(name, value)

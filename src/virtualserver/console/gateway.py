@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.kubeconfig import Credentials
 
-__all__ = ["LARGEST_BODY", "MOST_SOCKETS", "Gateway", "TooManySocketsError", "is_offered"]
+__all__ = ["LARGEST_BODY", "MOST_SOCKETS", "Gateway", "NobodyError", "TooManySocketsError", "is_offered"]
 
 LARGEST_BODY: Final = 4 << 20
 """Bytes of a request's body; an API server takes 3 MiB."""
@@ -48,6 +48,10 @@ _REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _REVIEW: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 
 
+class NobodyError(Exception):
+    """The API server does not say whose a credential is; the message says why."""
+
+
 class TooManySocketsError(Exception):
     """The sign-in has as many websockets as it may have."""
 
@@ -55,12 +59,12 @@ class TooManySocketsError(Exception):
 class Gateway:
     """One sign-in's connections to the API server; bounded, since all users share this process.
 
-    Args:
+    Attributes:
         credentials: The user's.
     """
 
     def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+        self.credentials = credentials
         self._turns = asyncio.Semaphore(_REQUESTS)
         self._sockets = 0
         self._session = aiohttp.ClientSession(
@@ -76,16 +80,26 @@ class Gateway:
         await self._session.close()
 
     async def user(self) -> str:
-        """Return the user's name as the API server says it, ``""`` where it does not answer at once."""
+        """Return the user's name as the API server says it.
+
+        Raises:
+            NobodyError: It does not say it.
+        """
+        server = self.credentials.server
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 answer = await self._session.post(
                     self._url(_REVIEWS), json=_REVIEW, headers=self._authorization(), **self._name()
                 )
                 review = await answer.json()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise NobodyError(f"{server} does not answer: {error or type(error).__name__}") from None
+        if answer.status == web.HTTPUnauthorized.status_code:
+            raise NobodyError(f"{server} does not know you: what you showed is wrong, is over, or is another cluster's")
+        try:
             return str(review["status"]["userInfo"]["username"])
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
-            return ""
+        except (LookupError, TypeError):
+            raise NobodyError(f"{server} does not say who you are (status {answer.status})") from None
 
     async def request(self, request: web.Request, path: str) -> web.StreamResponse:
         """Send a request on, and its answer back.
@@ -150,8 +164,8 @@ class Gateway:
                 max_msg_size=0,
                 heartbeat=_PING_SECONDS,
                 # It opens no watch to who names none, and takes any: browsers are kept apart by our own guard.
-                origin=self._credentials.server,
-                server_hostname=self._credentials.tls_server_name,
+                origin=self.credentials.server,
+                server_hostname=self.credentials.tls_server_name,
             )
         try:
             yield socket
@@ -159,15 +173,15 @@ class Gateway:
             await socket.close()
 
     def _authorization(self) -> dict[str, str]:
-        authorization = self._credentials.authorization()
+        authorization = self.credentials.authorization()
         return {"Authorization": authorization} if authorization else {}
 
     def _name(self) -> dict[str, Any]:
-        name = self._credentials.tls_server_name
+        name = self.credentials.tls_server_name
         return {"server_hostname": name} if name else {}
 
     def _url(self, path: str) -> yarl.URL:
-        return yarl.URL(f"{self._credentials.server}{path}", encoded=True)
+        return yarl.URL(f"{self.credentials.server}{path}", encoded=True)
 
 
 def is_offered(path: str) -> bool:

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["HEADERS", "OF_TERMINALS", "PROOF_HEADER", "PROOF_PROTOCOL", "RELAYED", "Asked", "is_token", "refusal"]
+__all__ = [
+    "HEADERS",
+    "OF_TERMINALS",
+    "OF_TLS",
+    "PROOF_HEADER",
+    "PROOF_PROTOCOL",
+    "RELAYED",
+    "Asked",
+    "is_token",
+    "refusal",
+]
 
 PROOF_HEADER: Final = "X-Console-Token"
 PROOF_PROTOCOL: Final = "console-token."
@@ -35,7 +45,7 @@ _POLICY: Final = (
     "frame-ancestors 'none'",
 )
 
-HEADERS: Final[Mapping[str, str]] = {
+HEADERS: Final[dict[str, str]] = {
     "Content-Security-Policy": "; ".join(_POLICY),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -44,6 +54,9 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-Frame-Options": "DENY",
 }
 """Of every answer that does not say otherwise itself."""
+
+OF_TLS: Final[dict[str, str]] = {"Strict-Transport-Security": "max-age=31536000"}
+"""Of every answer that came by TLS, besides: no browser asks this name without it any more."""
 
 OF_TERMINALS: Final[Mapping[str, str]] = {
     # The terminal emulator writes its styles into the page itself; its scripts are files as all others.
@@ -80,16 +93,17 @@ class Asked:
     enters: bool = False
 
 
-def refusal(asked: Asked, *, hosts: Collection[str]) -> str:
+def refusal(asked: Asked, *, origins: Collection[str]) -> str:
     """Return why a request is refused, ``""`` where it is not.
 
     Args:
         asked: What the browser says of it.
-        hosts: The names, with the port, that lead here.
+        origins: The addresses that lead here, such as ``https://console.example.org``.
     """
-    if asked.host not in hosts:
+    ours = next((origin for origin in origins if origin.partition("://")[2] == asked.host), "")
+    if not ours:
         return f"Host: {asked.host!r} is no name of this console: use the link as it was printed"
-    if asked.origin and asked.origin != f"http://{asked.host}":
+    if asked.origin and asked.origin != ours:
         return f"Origin: {asked.origin!r} is another site's page"
     if not asked.origin and (asked.is_socket or asked.method not in _SAFE):
         return "Origin: is missing, and every browser names it here"

@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from virtualserver.console.gateway import Gateway
+from virtualserver.console.gateway import Gateway, NobodyError
 from virtualserver.kube.kubeconfig import KubeconfigError, read_kubeconfig
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ class Invitations:
         gateway = Gateway(credentials)
         try:
             user = await gateway.user()
+        except NobodyError as error:
+            raise web.HTTPForbidden(text=str(error)) from None
         finally:
             await gateway.close()
-        if not user:
-            raise web.HTTPForbidden(text=f"{self._server.server} does not know you, or does not answer")
         return web.Response(text=self._link(credentials, user=user))
 
 

@@ -1,8 +1,10 @@
-"""A console on loopback, as `vs ui` starts it: for one user, until it is ended."""
+"""A console that is served: on loopback for one machine, by TLS for a cluster."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import ssl
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -14,12 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from virtualserver.console.settings import Settings
     from virtualserver.kube.kubeconfig import Credentials
 
-__all__ = ["Served", "serving"]
+__all__ = ["Served", "serving", "serving_cluster"]
 
 _LOOPBACK: Final = "127.0.0.1"
 _END_SECONDS: Final = 1.0
+_RENEWED_SECONDS: Final = 60.0
 
 
 class Served:
@@ -56,15 +60,69 @@ async def serving(*, port: int = 0, pages: Pages | None = None, site: Path | Non
         MissingPagesError: Nobody has built the pages.
         OSError: The port is another's.
     """
-    hosts: set[str] = set()
-    console = Console(pages or Pages.carried(), hosts=hosts, site=site)
+    origins: set[str] = set()
+    console = Console(pages or Pages.carried(), origins=origins, site=site)
+    async with _listening(console, _LOOPBACK, port) as taken:
+        origins.update(f"http://{name}:{taken}" for name in (_LOOPBACK, "localhost"))
+        yield Served(console, f"http://{_LOOPBACK}:{taken}")
+
+
+@contextlib.asynccontextmanager
+async def serving_cluster(
+    settings: Settings, api: Credentials, *, port: int, pages: Pages | None = None, site: Path | None = None
+) -> AsyncGenerator[int]:
+    """Serve a console by TLS, on all addresses, while the context lasts; who has a token may sign in.
+
+    Args:
+        settings: How it is reached, and by what people sign in.
+        api: As for `Entrance`.
+        port: As for `serving`.
+        pages: As for `serving`.
+        site: As for `planned`.
+
+    Yields:
+        The port.
+
+    Raises:
+        MissingPagesError: As `serving`.
+        OSError: As `serving`, or the certificate cannot be used.
+    """
+    tls = _context(settings)
+    console = Console(pages or Pages.carried(), origins=(settings.url,), site=site, api=api)
+    async with _listening(console, None, port, tls) as taken:
+        renewing = asyncio.create_task(_renew(tls, settings))
+        try:
+            yield taken
+        finally:
+            renewing.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    console: Console, address: str | None, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[int]:
     # No log of requests: a link's code is in the path of one.
     runner = web.AppRunner(console.application(), access_log=None, shutdown_timeout=_END_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, _LOOPBACK, port).start()
-        taken = runner.addresses[0][1]
-        hosts.update(f"{name}:{taken}" for name in (_LOOPBACK, "localhost"))
-        yield Served(console, f"http://{_LOOPBACK}:{taken}")
+        await web.TCPSite(runner, address, port, ssl_context=tls).start()
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _context(settings: Settings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.certificate, settings.key)
+    return context
+
+
+async def _renew(tls: ssl.SSLContext, settings: Settings) -> None:
+    """Take up a certificate that was renewed: those that are made by a cluster end after weeks."""
+    while True:
+        await asyncio.sleep(_RENEWED_SECONDS)
+        # While it is being replaced, certificate and key may be of two times; the next look finds both.
+        with contextlib.suppress(OSError):
+            _context(settings)
+            tls.load_cert_chain(settings.certificate, settings.key)

@@ -51,12 +51,13 @@ class Sessions:
         """
         self._open: Shelf[Session] = Shelf(most=256, most_of_one=32, clock=clock)
 
-    def begin(self, credentials: Credentials, *, user: str) -> Session:
+    def begin(self, credentials: Credentials, *, user: str, seconds: float = LASTS_SECONDS) -> Session:
         """Sign somebody in.
 
         Args:
             credentials: Whose rights it has.
             user: As the attribute of `Session`.
+            seconds: How long it may last; never for longer than any.
         """
         session = Session(
             place=secrets.token_hex(16),
@@ -65,7 +66,7 @@ class Sessions:
             user=user,
             credentials=credentials,
         )
-        self._open.put(session.place, session, owner=user, seconds=LASTS_SECONDS)
+        self._open.put(session.place, session, owner=user, seconds=min(seconds, LASTS_SECONDS))
         return session
 
     def find(self, place: str, *, cookie: str) -> Session | None:

@@ -4,90 +4,27 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
-import http.client
 import json
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from harness.console_client import Browser, ask, connected, let_in
 from virtualserver.console.gateway import MOST_SOCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from harness.api_server import Server
     from harness.console import RunningConsole
     from harness.control_plane import ControlPlane
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-
-@dataclasses.dataclass(frozen=True)
-class Browser:
-    """What a browser that is signed in sends, as an attacker would like to have it sent."""
-
-    url: str
-    place: str
-    cookie: str
-    token: str
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.url).netloc
-
-    @property
-    def servers(self) -> str:
-        return f"/{self.place}/k8s/apis/virtualservers.coreweave.com/v1alpha1/virtualservers"
-
-    def ask(self, method: str, path: str, *, body: str = "", **headers: str) -> Answer:
-        """Send a request of a page of ours; a header of ``""`` is left out."""
-        sent = {
-            "Host": self.host,
-            "Origin": self.url,
-            "Cookie": f"console={self.cookie}",
-            "X-Console-Token": self.token,
-        }
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return ask(self.host, method, path, body=body, headers={name: one for name, one in sent.items() if one})
-
-
-def ask(host: str, method: str, path: str, *, headers: Mapping[str, str], body: str = "") -> Answer:
-    connection = http.client.HTTPConnection(host, timeout=20)
-    try:
-        connection.request(method, path, body=body or None, headers=dict(headers))
-        answer = connection.getresponse()
-        return Answer(answer.status, dict(answer.headers), answer.read().decode())
-    finally:
-        connection.close()
-
-
-def connected(browser: Browser) -> socket.socket:
-    """Return a connection to send something on that no HTTP client sends."""
-    host, _, port = browser.host.partition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
-
-
 def sign_in(console: RunningConsole, control_plane: ControlPlane) -> Browser:
     link = urlsplit(console.link(control_plane.kubeconfig))
-    answer = ask(link.netloc, "GET", link.path, headers={"Host": link.netloc})
+    answer = ask(console.url, "GET", link.path, headers={"Host": link.netloc})
     assert answer.status == 303
-    place = answer.headers["Location"].strip("/")
-    cookie = answer.headers["Set-Cookie"].partition("console=")[2].partition(";")[0]
-    assert {"HttpOnly", "SameSite=Strict", f"Path=/{place}/"} <= set(answer.headers["Set-Cookie"].split("; "))
-    session = ask(link.netloc, "GET", f"/{place}/session", headers={"Host": link.netloc, "Cookie": f"console={cookie}"})
-    return Browser(console.url, place, cookie, session.json()["token"])
+    return let_in(console.url, answer, answer.headers["Location"].strip("/"))
 
 
 @pytest.fixture
@@ -168,9 +105,9 @@ def test_what_would_be_made_is_told_to_who_is_signed_in(browser_of: Browser, ser
 
 def test_a_link_is_not_used_up_by_who_only_looks_ahead(console: RunningConsole, control_plane: ControlPlane) -> None:
     link = urlsplit(console.link(control_plane.kubeconfig))
-    ahead = ask(link.netloc, "GET", link.path, headers={"Host": link.netloc, "Sec-Purpose": "prefetch"})
-    assert (ahead.status, ask(link.netloc, "GET", link.path, headers={"Host": link.netloc}).status) == (503, 303)
-    again = ask(link.netloc, "GET", link.path, headers={"Host": link.netloc})
+    ahead = ask(console.url, "GET", link.path, headers={"Host": link.netloc, "Sec-Purpose": "prefetch"})
+    assert (ahead.status, ask(console.url, "GET", link.path, headers={"Host": link.netloc}).status) == (503, 303)
+    again = ask(console.url, "GET", link.path, headers={"Host": link.netloc})
     assert (again.status, again.headers["Location"]) == (303, "/")
 
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import stat
-import subprocess
-import sys
 import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.waiting import eventually
+from harness.console import a_console_process, a_port
 from virtualserver.console.invitations import LinkError, link_of
-from virtualserver.installation import ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,25 +22,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def links(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Path]:
     """The socket of a console that runs."""
-    socket, ready = tmp_path / "links", tmp_path / "ready"
-    (port,) = ports.choose(["console"], is_free=ports.is_free, start=os.getpid()).values()
-    flags = {
-        "port": port,
-        "server": control_plane.url,
-        "authority": control_plane.installation.pki / "ca.crt",
-        "socket": socket,
-        "ready-file": ready,
-    }
-    argv = [sys.executable, "-m", "virtualserver.console", *(f"--{name}={value}" for name, value in flags.items())]
-    process = subprocess.Popen(argv)
-    try:
-        eventually(
-            lambda: ready.exists() and ready.read_text().strip() == str(process.pid), what="the console to serve"
-        )
-        yield socket
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
+    with a_console_process(control_plane, tmp_path, port=a_port(), socket=tmp_path / "links"):
+        yield tmp_path / "links"
 
 
 def test_a_kubeconfig_gets_a_link_that_signs_in(control_plane: ControlPlane, links: Path) -> None:

@@ -23,7 +23,7 @@ def packed(pages: Pages, names: Iterable[str]) -> int:
 def test_the_list_and_the_editor_are_small() -> None:
     pages = Pages.carried()
     at_once = set(re.findall(r"/assets/([\w.-]+)", pages.files["index.html"].decode()))
-    waiting = ("terminal", "serial", "graphical", "Picture", "Addresses", "Images", "Events")
+    waiting = ("terminal", "serial", "graphical", "Picture", "Addresses", "Images", "Events", "SignedOut")
     opened = {name for name in pages.files if name.startswith(waiting)}
     assert {name.partition("-")[0] for name in opened} >= set(waiting), "which wait to be opened"
     assert packed(pages, at_once | {"index.html"}) < _LIST

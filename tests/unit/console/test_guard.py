@@ -5,8 +5,8 @@ import pytest
 from virtualserver.console.guard import HEADERS, OF_TERMINALS, Asked, is_token, refusal
 
 HOST = "127.0.0.1:8080"
-HOSTS = (HOST, "localhost:8080")
 OURS = f"http://{HOST}"
+ORIGINS = (OURS, "http://localhost:8080")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ OURS = f"http://{HOST}"
     ],
 )
 def test_what_a_page_of_ours_asks_is_let_in(asked: Asked) -> None:
-    assert refusal(asked, hosts=HOSTS) == ""
+    assert refusal(asked, origins=ORIGINS) == ""
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_a_page_of_ours_asks_is_let_in(asked: Asked) -> None:
     ],
 )
 def test_what_another_page_can_have_asked_is_refused(asked: Asked, field: str) -> None:
-    assert refusal(asked, hosts=HOSTS).startswith(f"{field}: ")
+    assert refusal(asked, origins=ORIGINS).startswith(f"{field}: ")
 
 
 def test_a_token_is_the_sessions_or_none() -> None:

@@ -61,3 +61,12 @@ def test_many_sessions_of_all_end_the_oldest() -> None:
 def test_nothing_secret_is_in_what_a_session_is_printed_as() -> None:
     session = Sessions().begin(SOMEBODY, user="a")
     assert not any(secret in repr(session) for secret in (session.cookie, session.token, "its-token"))
+
+
+def test_a_session_may_be_shorter_than_others_and_never_longer() -> None:
+    clock = Clock()
+    sessions = Sessions(clock=clock)
+    short, longest = (sessions.begin(SOMEBODY, user="a", seconds=seconds) for seconds in (60, 1e9))
+    assert [sessions.remaining(one) for one in (short, longest)] == [60, LASTS_SECONDS]
+    clock.now += 60
+    assert sessions.find(short.place, cookie=short.cookie) is None

@@ -30,3 +30,26 @@ export async function signedIn(path: string): Promise<Session | null> {
 export async function signOut(session: Session): Promise<void> {
   await fetch(`${session.base}/session`, { method: 'DELETE', headers: { 'X-Console-Token': session.token } })
 }
+
+/** By what somebody may sign in here, besides a link. */
+export interface Ways {
+  readonly token: boolean
+}
+
+/** The ways in; none where the console does not say. */
+export async function waysIn(): Promise<Ways> {
+  const answer = await fetch('/sign-in').catch(() => null)
+  return answer?.ok ? ((await answer.json()) as Ways) : { token: false }
+}
+
+/** Sign in with a token, and return the place of the session; the error says why not. */
+export async function signInByToken(token: string): Promise<string> {
+  const answer = await fetch('/sign-in/token', { method: 'POST', body: JSON.stringify({ token }) })
+  if (!answer.ok) throw new Error(await answer.text())
+  return ((await answer.json()) as { place: string }).place
+}
+
+/** The same page, of another session: where somebody goes on who signs in again. */
+export function pathAt(place: string, path: string): string {
+  return path.replace(/^\/(?:[0-9a-f]{32}\/)?/, `/${place}/`)
+}

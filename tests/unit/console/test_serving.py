@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from harness.waiting import until
+from virtualserver.console import serving
+from virtualserver.console.pages import Pages
+from virtualserver.console.settings import Settings
+from virtualserver.controlplane.pki import Authority, Certificate
+from virtualserver.kube.kubeconfig import Credentials
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+NAMED = Certificate("console", "server", names=("127.0.0.1",))
+
+
+async def shown(port: int) -> str:
+    """Return the certificate that is shown at a port."""
+    return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+
+
+async def test_a_renewed_certificate_is_taken_up_and_half_of_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_RENEWED_SECONDS", 0.01)
+    authority = Authority(tmp_path, "ca", datetime.datetime.now(datetime.UTC))
+    authority.ensure()
+    file, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    authority.issue(NAMED, file, key, owner=os.getuid())
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = Settings(url=f"https://127.0.0.1:{port}", certificate=str(file), key=str(key))
+    api = Credentials("https://127.0.0.1:1")
+
+    async with serving.serving_cluster(settings, api, port=port, pages=Pages.saying("hello")):
+        first = await shown(port)
+        renewed, renewed_key = authority.sign(NAMED, datetime.timedelta(days=1))
+        file.write_bytes(renewed)
+        await asyncio.sleep(0.1)  # some looks at it
+        assert await shown(port) == first
+        key.write_bytes(renewed_key)
+
+        async def is_new() -> bool:
+            return await shown(port) == renewed.decode()
+
+        await until(is_new, "the renewed certificate")
