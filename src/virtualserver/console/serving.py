@@ -103,12 +103,21 @@ async def _listening(
 ) -> AsyncGenerator[int]:
     # No log of requests: a link's code is in the path of one.
     runner = web.AppRunner(console.application(), access_log=None, shutdown_timeout=_END_SECONDS)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, address, port, ssl_context=tls).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        assert runner.server  # noqa: S101 - it has one since it was set up
+        server = await asyncio.get_running_loop().create_server(runner.server, address, port, ssl=tls)
+        stack.push_async_callback(_close, server)
+        yield server.sockets[0].getsockname()[1]
+
+
+async def _close(server: asyncio.Server) -> None:
+    """Accept nobody more, and end what listens once all who were accepted are in: asyncio forgets them otherwise."""
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening)
+    await asyncio.sleep(0)
+    server.close()
 
 
 def _context(settings: Settings) -> ssl.SSLContext:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import os
 import socket
 import ssl
@@ -52,3 +53,17 @@ async def test_a_renewed_certificate_is_taken_up_and_half_of_one_is_not(
             return await shown(port) == renewed.decode()
 
         await until(is_new, "the renewed certificate")
+
+
+async def test_who_is_accepted_while_the_console_ends_is_let_go() -> None:
+    ends = asyncio.Event()
+    async with serving.serving(pages=Pages.saying("hello")) as served:
+        port = int(served.url.rpartition(":")[2])
+        browsers = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
+        # They are accepted in the turn of the loop in which the console is told to end.
+        asyncio.get_running_loop().call_soon(ends.set)
+        await ends.wait()
+    for browser in browsers:
+        with browser:
+            assert browser.recv(1) == b""
+    gc.collect()  # what was not closed says so, and fails the test
