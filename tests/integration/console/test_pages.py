@@ -196,14 +196,26 @@ def test_who_may_only_look_sees_one_namespace_and_no_way_to_change_it(
     page: Page, console: RunningConsole, server: Server, user_of: UserOf
 ) -> None:
     server.create(a_server(server, "looked-at"))
+    page.clock.install()
     page.goto(console.link_of(user_of("view")))
     expect(page.get_by_text(f"the namespace {server.namespace}")).to_be_visible()
-    page.get_by_label("All about looked-at").click()
+    with page.expect_response(lambda answer: '"delete"' in (answer.request.post_data or "")):
+        page.get_by_label("All about looked-at").click()
     expect(page.get_by_text("Conditions")).to_be_visible()
     for name in ("Start", "Stop", "Restart", "Delete"):
         expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
     for name in ("New server", "Edit", "Use as template"):
         expect(page.get_by_role("link", name=name)).to_have_count(0)
+    # What they are given meanwhile they have without loading the page again.
+    bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{server.namespace}/rolebindings"
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
+    everybody = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:serviceaccounts"}
+    server.call("POST", bindings, {"metadata": {"name": "more"}, "roleRef": role, "subjects": [everybody]})
+    page.clock.fast_forward("00:20")
+    # Where the API server has not heard of it by then, the page asks once more.
+    expect(page.get_by_role("button", name="Delete", exact=True)).to_be_enabled(timeout=40_000)
+    expect(page.get_by_role("link", name="New server")).to_be_visible()
+    server.call("DELETE", f"{bindings}/more")
 
 
 def test_who_may_edit_one_namespace_makes_and_deletes_a_server_in_it(

@@ -111,7 +111,7 @@ function asked(path: string): string {
 }
 
 /** Wait, but no longer than until the signal says to stop. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve()
     const timer = setTimeout(resolve, milliseconds)

@@ -1,4 +1,4 @@
-/** What the signed-in user may do, as the API itself says it; asked once for each namespace. */
+/** What the signed-in user may do, as the API itself says it; for each namespace asked once, or until it is allowed. */
 import { SvelteMap } from 'svelte/reactivity'
 
 import type { Api } from './client'
@@ -12,6 +12,11 @@ interface Attributes {
   readonly subresource?: string
   readonly verb: string
 }
+
+/** So long a denial holds: a role is given meanwhile, or the API server has yet to hear of one. */
+const DENIED_MS = 15_000
+/** So long after nobody answered the API is asked again. */
+const AWAY_MS = 3000
 
 const REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
 const SERVER = { group: 'virtualservers.coreweave.com', resource: 'virtualservers' }
@@ -51,13 +56,22 @@ export class Rights {
 
   private async ask(key: string, resourceAttributes: Attributes & { namespace: string }): Promise<void> {
     const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } }
+    let allowed = false
+    let holds = DENIED_MS
     try {
       const answer = await this.api.send('POST', REVIEW, JSON.stringify(review))
-      const { status } = (await answer.json()) as { status: { allowed: boolean } }
-      this.known.set(key, status.allowed)
+      allowed = ((await answer.json()) as { status: { allowed: boolean } }).status.allowed
     } catch {
-      // It may be asked again: the API is away, and refuses what is tried meanwhile itself.
-      this.asked.delete(key)
+      // The API is away, and refuses what is tried meanwhile itself.
+      holds = AWAY_MS
     }
+    this.known.set(key, allowed)
+    if (!allowed) setTimeout(() => this.forget(key), holds)
+  }
+
+  /** Have it asked again by what still shows it. */
+  private forget(key: string): void {
+    this.asked.delete(key)
+    this.known.delete(key)
   }
 }

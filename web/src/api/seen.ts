@@ -1,9 +1,11 @@
 /** All objects of a kind that the user may see: of every namespace, or of the own one where that is refused. */
 import type { Api, Manifest } from './client'
-import { follow } from './follow'
+import { follow, sleep } from './follow'
 import type { Follower, State } from './follow'
 
 const FORBIDDEN = 403
+/** So long a refusal holds: a role is given meanwhile, or the API server has yet to hear of one. */
+const REFUSED_MS = 15_000
 
 export interface Paths {
   readonly all: string
@@ -22,13 +24,23 @@ export async function followSeen<T extends Manifest>(
   signal: AbortSignal,
   narrows: () => void = () => undefined,
 ): Promise<void> {
-  let isNarrow = false
-  const state = (now: State) => {
-    isNarrow = now.is === 'refused' && now.error.status === FORBIDDEN
-    if (!isNarrow) follower.state(now)
+  let last: State = { is: 'listing' }
+  const told = (isShown: (now: State) => boolean) => (now: State) => {
+    last = now
+    if (isShown(now)) follower.state(now)
   }
-  await follow(api, paths.all, { ...follower, state }, signal)
-  if (!isNarrow) return
-  narrows()
-  await follow(api, paths.own, follower, signal)
+  await follow(api, paths.all, { ...follower, state: told((now) => !isForbidden(now)) }, signal)
+  if (isForbidden(last)) narrows()
+  let isAgain = false
+  while (isForbidden(last) && !signal.aborted) {
+    if (isAgain) await sleep(REFUSED_MS, signal)
+    // What is refused stays said while it is asked for again.
+    const isShown = isAgain ? (now: State) => now.is !== 'listing' : () => true
+    await follow(api, paths.own, { ...follower, state: told(isShown) }, signal)
+    isAgain = true
+  }
+}
+
+function isForbidden(state: State): boolean {
+  return state.is === 'refused' && state.error.status === FORBIDDEN
 }
