@@ -31,6 +31,7 @@ export const texts = {
     use: {
       title: 'Pools',
       use: (name: string) => `How much of ${name} is used`,
+      host: 'the machine’s own address, port by port',
       of: (used: number, size: number) => `${used} of ${size} used`,
       own: (own: number, quota?: number) => `${own}${quota === undefined ? '' : ` of ${quota}`} by this namespace`,
       none: 'It has no free address: one must be given back, or the administrator gives it more (vs up --public-pool NETWORK, or --private-pool).',
@@ -61,8 +62,8 @@ export const texts = {
     columns: { time: 'Last seen (UTC)', namespace: 'Namespace', about: 'About', reason: 'Reason', message: 'Message' },
   },
   signedOut: {
-    title: 'Nobody is signed in here',
-    body: 'A link signs in, once and within ten minutes. Print one where your kubeconfig is:',
+    title: 'You are not signed in at this address',
+    body: 'A link signs in once, within ten minutes, and the page that it opened goes on at an address of its own: go back to that one, or print another link where your kubeconfig is:',
     command: 'vs ui',
     token: 'Your token',
     signIn: 'Sign in',

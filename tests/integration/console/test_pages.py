@@ -80,7 +80,7 @@ def test_a_link_works_once_and_its_code_is_not_in_the_address(
     page.reload()
     expect(page.get_by_role("heading", name="Virtual servers")).to_be_visible()
     page.goto(link)
-    expect(page.get_by_text("Nobody is signed in here")).to_be_visible()
+    expect(page.get_by_text("go back to that one")).to_be_visible()
 
 
 def test_a_server_is_made_with_switches_and_is_in_the_list_at_once(signed_in: Page, server: Server) -> None:

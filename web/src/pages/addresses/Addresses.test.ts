@@ -15,11 +15,13 @@ let page: object
 
 const POOL = { metadata: { name: 'public' }, status: { networks: ['203.0.113.0/24'], size: 6, used: 6, free: 0, own: 2, quota: 3 } }
 
+const HOST = { metadata: { name: 'host' }, status: { networks: [], size: 0, used: 0, free: 0, host: true } }
+
 const api = {
   session: { base: '/x', token: 't', server: '', namespace: 'shop', user: 'ada' },
   get: (path: string) => {
     if (path.endsWith('/pools')) return Promise.reject(new ApiError('you may not', 403))
-    const items = path.endsWith('/namespaces/shop/namespacepools') ? [POOL] : path.endsWith('/virtualservers') || path.includes('virtualservers?') ? [WEB] : [MINE]
+    const items = path.endsWith('/namespaces/shop/namespacepools') ? [POOL, HOST] : path.endsWith('/virtualservers') || path.includes('virtualservers?') ? [WEB] : [MINE]
     return Promise.resolve({ items, metadata: { resourceVersion: '1' } })
   },
   send: (method: string, path: string, body: string) => {
@@ -68,4 +70,15 @@ test('who may not see all pools sees how much of them is used, and what is the o
     expect(document.body.textContent).toContain('6 of 6 used, 2 of 3 by this namespace')
   })
   expect(document.body.textContent).toContain('vs up --public-pool')
+  // A full pool's bar is none of the good colours.
+  const full = document.querySelector('meter')
+  expect(['high', 'value', 'optimum'].map((name) => Number(full?.getAttribute(name)))).toEqual([5.5, 6, 0])
+})
+
+test('the machine’s own address is no empty pool', async () => {
+  await vi.waitFor(() => {
+    flushSync()
+    expect(document.body.textContent).toContain('own address, port by port')
+  })
+  expect(document.querySelectorAll('li.empty')).toHaveLength(1)
 })
