@@ -206,6 +206,9 @@ export const texts = {
     revert: 'Last good text',
     checking: 'The API is asked …',
     good: 'The API would take this.',
+    closed: 'Its manifest lets nobody log in to the guest. Unless the image has users of its own: add one below Users, with a key.',
+    waits: (pool: string, quota?: number) =>
+      quota === undefined ? `The pool ${pool} has no free address: the server would wait for one.` : `This namespace has all ${quota} addresses that it may have of the pool ${pool}: the server would wait for one.`,
     bad: (count: number) => (count === 1 ? 'One thing is in the way.' : `${count} things are in the way.`),
     faulty: 'The text cannot be read; the form waits.',
     line: (line: number, message: string) => `Line ${line}: ${message}`,

@@ -92,6 +92,7 @@ def test_a_server_is_made_with_switches_and_is_in_the_list_at_once(signed_in: Pa
     page.get_by_label("Add a TCP port").press("Enter")
     expect(page.get_by_text("Public. 22/TCP, 8080/TCP.")).to_be_visible()
     expect(page.get_by_text("The API would take this.")).to_be_visible()
+    expect(page.get_by_text("lets nobody log in")).to_be_visible()
     page.get_by_role("button", name="Effective").click()
     expect(page.get_by_label("Effective").last).to_contain_text("runStrategy: RerunOnFailure")
     page.get_by_role("button", name="Manifest").click()

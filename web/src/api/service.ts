@@ -17,6 +17,9 @@ export interface Service extends Manifest {
   }
 }
 
+/** The annotation that names the pool of its address. */
+export const POOL = 'metallb.io/address-pool'
+
 /** Conditions of a Service, by what they are about. */
 export const ASSIGNED = 'virtualservers.coreweave.com/AddressAssigned'
 export const PUBLISHED = 'virtualservers.coreweave.com/PortsPublished'

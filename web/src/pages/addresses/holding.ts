@@ -1,5 +1,5 @@
 /** Who has which load balancer address, by Services and servers: pure. */
-import { ASSIGNED, addressesOf, ownerOf } from '../../api/service'
+import { ASSIGNED, POOL, addressesOf, ownerOf } from '../../api/service'
 import type { Service } from '../../api/service'
 import type { VirtualServer } from '../../api/virtualserver'
 
@@ -21,8 +21,6 @@ export interface Holding {
   /** What a search looks in, in lower case. */
   readonly words: string
 }
-
-const POOL = 'metallb.io/address-pool'
 
 export function holdings(services: Iterable<Service>, servers: Iterable<VirtualServer>): Holding[] {
   const all = [...servers]

@@ -13,6 +13,7 @@ import type { Outcome } from './creation'
 import { keptOf, keptText } from './kept'
 import { clone, likeness } from './likeness'
 import type { Network, Protocol } from './network'
+import { waits } from './remarks'
 import { documents, hidden, shown, written } from './shown'
 import { template } from './template'
 import { timed } from './timing'
@@ -40,6 +41,8 @@ export class Editing {
   origin = $state.raw<Origin | null>(null)
   /** What would be made of the last text that the API took: the server with its defaults, and what it consists of. */
   effective = $state('')
+  /** Why that would wait for an address, in words. */
+  waits = $state.raw<readonly string[]>([])
   /** The server as somebody else has it by now, after a save met that; null for none. */
   met = $state.raw<Origin | null>(null)
   /** What they have that the text does not say. */
@@ -207,8 +210,11 @@ export class Editing {
   /** Look at what would be made of a manifest; where that cannot be told, at what would be stored. */
   private async look(number: number, stored: string): Promise<void> {
     if (!stored) return
+    const server = JSON.parse(stored) as Manifest
     const planned = await this.api.planned(stored).catch(() => [])
-    if (number === this.asked) this.effective = documents([shown(hidden(JSON.parse(stored)) as Manifest), ...planned.map(written)])
+    if (number === this.asked) this.effective = documents([shown(hidden(server) as Manifest), ...planned.map(written)])
+    const found = await waits(this.api, server.metadata.namespace ?? '', planned)
+    if (number === this.asked) this.waits = found
   }
 
   private async like(namespace: string, name: string, copies: boolean): Promise<string> {
