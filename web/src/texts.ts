@@ -167,6 +167,7 @@ export const texts = {
     choose: (name: string) => `Choose ${name}`,
     chooseAll: 'Choose all that are shown',
     chosen: (count: number) => `${plural(count, 'server')} chosen`,
+    some: (count: number) => ` (${count})`,
     chooseNone: 'Choose none',
     failed: (verb: string, name: string, why: string) => `${verb} ${name}: ${why}`,
   },

@@ -111,6 +111,20 @@ test('several that are chosen are asked one after the other, and nothing that is
   await vi.waitFor(() => expect(sent).toEqual(['PUT virtualmachines/two/restart {}']))
 })
 
+test('of several that are chosen those are asked to which it does something', async () => {
+  await open(server('halted', { reason: 'VirtualServerStopped' }), server('web', { status: 'True', reason: 'VirtualServerReady' }), server('leaving', { reason: 'Stopping' }))
+  document.querySelector<HTMLInputElement>('thead input[type=checkbox]')?.click()
+  flushSync()
+  expect(document.body.textContent).toContain('3 servers chosen')
+  button('Stop (1)').click()
+  await vi.waitFor(() => {
+    flushSync()
+    expect(document.body.textContent).toContain('Stop: 1 server asked.')
+  })
+  expect(sent).toEqual(['PUT virtualmachines/web/stop {}'])
+  expect(button('Restart (2)').disabled).toBe(false)
+})
+
 test('a server that runs is stopped before it is cloned, and its clone is shown once it has stopped', async () => {
   location.hash = '#/'
   HTMLDialogElement.prototype.showModal = () => undefined

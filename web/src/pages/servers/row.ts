@@ -1,4 +1,5 @@
 /** What one line of the list says of a server: pure. */
+import type { Verb } from '../../api/kinds'
 import type { Condition, VirtualServer } from '../../api/virtualserver'
 
 export type StateName = 'ready' | 'waiting' | 'paused' | 'stopped' | 'failed'
@@ -61,6 +62,12 @@ export function rowOf(server: VirtualServer): Row {
   }
   const said = [row.name, namespace, row.region, ...addresses.map((one) => one.address), ...Object.entries(labels).flatMap(([key, value]) => [`${key}=${value}`])]
   return { ...row, words: said.join(' ').toLowerCase() }
+}
+
+/** Whether an action may do something to a server as it is: one that runs is not started, nor a stopped one stopped. */
+export function takes(row: Row, verb: Verb): boolean {
+  if (verb === 'start') return row.runsSince === 0 && row.state !== 'ready' && row.state !== 'paused'
+  return row.state !== 'stopped' && (verb !== 'stop' || row.endsBy === 0)
 }
 
 /** The words that somebody looks for. */
