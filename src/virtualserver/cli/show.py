@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from virtualserver.cli import output, target
-from virtualserver.servers.show import show
+from virtualserver.servers.show import SILENT, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,8 @@ def _lines(access: ApiAccess, found: Page) -> Iterator[tuple[str, str]]:
         yield "users", ", ".join(found.users)
     if found.restart_needed:
         yield "restart", f"needed for {', '.join(found.restart_needed)}: {access.command('restart', found.name)}"
+    if any(port.answer == SILENT for port in found.ports):
+        yield "no answer", f"next: {access.command('path', found.name)} says where packets are lost"
 
 
 def _tables(found: Page) -> Iterator[list[tuple[str, ...]]]:
