@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from aiohttp import web
 
-from virtualserver.console import guard, sockets
+from virtualserver.console import body, guard, sockets
 from virtualserver.console.drafts import LARGEST, Drafts
 from virtualserver.console.entrance import Entrance
 from virtualserver.console.gateway import LARGEST_BODY, NobodyError, is_offered
@@ -122,8 +122,8 @@ class Console:
     async def _by_token(self, request: web.Request) -> web.Response:
         """Let in whoever has a token, and tell the page where it is signed in."""
         try:
-            body = await request.clone(client_max_size=_LARGEST_SHOWN).read()
-            session = await self._entrance.by_token(msgspec.json.decode(body, type=_Shown).token)
+            shown = await body.read(request.clone(client_max_size=_LARGEST_SHOWN))
+            session = await self._entrance.by_token(msgspec.json.decode(shown, type=_Shown).token)
         except msgspec.DecodeError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         except NobodyError as error:
@@ -168,7 +168,7 @@ class Console:
         session = self._signed_in(request)
         self._shown(session, request.headers.get(guard.PROOF_HEADER, ""))
         try:
-            manifest = msgspec.json.decode(await request.read(), type=dict[str, Any])
+            manifest = msgspec.json.decode(await body.read(request), type=dict[str, Any])
             # Beside the loop: a manifest that takes long holds up nobody else's pages.
             objects = await asyncio.to_thread(planned, manifest, site=self._site)
         except (ValueError, RecursionError) as error:
@@ -189,6 +189,7 @@ class Console:
             return web.Response(status=204)
         if request.method != "PUT":
             raise web.HTTPMethodNotAllowed(request.method, ("GET", "PUT", "DELETE"))
+        await body.read(request)
         if not self._drafts.keep(user, name, await request.text()):
             raise web.HTTPRequestEntityTooLarge(LARGEST, request.content_length or 0)
         return web.Response(status=204)

@@ -16,7 +16,7 @@ import aiohttp
 import yarl
 from aiohttp import web
 
-from virtualserver.console import guard
+from virtualserver.console import body, guard
 from virtualserver.kube.answer import AbortingAnswer
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ class Gateway:
             return await self._passed(request, path, headers)
 
     async def _passed(self, request: web.Request, path: str, headers: Mapping[str, str]) -> web.StreamResponse:
-        body = await request.read()
+        sent = await body.read(request)
         try:
             answer = await self._session.request(
-                request.method, self._url(path), data=body or None, headers=headers, **self._name()
+                request.method, self._url(path), data=sent or None, headers=headers, **self._name()
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _away(error)

@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from virtualserver.console import body
 from virtualserver.console.gateway import Gateway, NobodyError
 from virtualserver.kube.kubeconfig import KubeconfigError, read_kubeconfig
 
@@ -84,7 +85,7 @@ class Invitations:
 
     async def _invite(self, request: web.Request) -> web.Response:
         try:
-            identity = msgspec.json.decode(await request.read(), type=Identity)
+            identity = msgspec.json.decode(await body.read(request), type=Identity)
         except msgspec.DecodeError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         config = dataclasses.replace(

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from virtualserver.console.invitations import Invitations
 from virtualserver.console.pages import MissingPagesError, Pages
-from virtualserver.console.serving import serving, serving_cluster
+from virtualserver.console.serving import bounded, serving, serving_cluster
 from virtualserver.console.settings import Settings, SettingsError, load
 from virtualserver.host.files import write_atomically
 from virtualserver.host.pulse import Pulse
@@ -70,7 +70,7 @@ async def run(
 @contextlib.asynccontextmanager
 async def _giving(invitations: Invitations, links: socket.socket) -> AsyncGenerator[None]:
     """Give links on a socket while the context lasts."""
-    runner = web.AppRunner(invitations.application(), access_log=None)
+    runner = bounded(invitations.application())
     await runner.setup()
     try:
         await web.SockSite(runner, links).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
     from virtualserver.console.settings import Settings
     from virtualserver.kube.kubeconfig import Credentials
 
-__all__ = ["Served", "serving", "serving_cluster"]
+__all__ = ["Served", "bounded", "serving", "serving_cluster"]
 
 _LOOPBACK: Final = "127.0.0.1"
 _END_SECONDS: Final = 1.0
 _RENEWED_SECONDS: Final = 60.0
+_IDLE_SECONDS: Final = 75.0
+"""So long may a connection be without a request that is there with all its headers."""
+
+_STUCK_SECONDS: Final = 60.0
+"""So long may a connection's other side take nothing of what is sent to it."""
 
 
 class Served:
@@ -97,18 +103,25 @@ async def serving_cluster(
             renewing.cancel()
 
 
+def bounded(application: web.Application) -> web.AppRunner:
+    """Return what serves an application, to nobody for longer than they ask something."""
+    # No log of requests: a link's code is in the path of one.
+    return web.AppRunner(application, access_log=None, shutdown_timeout=_END_SECONDS, keepalive_timeout=_IDLE_SECONDS)
+
+
 @contextlib.asynccontextmanager
 async def _listening(
     console: Console, address: str | None, port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[int]:
-    # No log of requests: a link's code is in the path of one.
-    runner = web.AppRunner(console.application(), access_log=None, shutdown_timeout=_END_SECONDS)
+    runner = bounded(console.application())
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         assert runner.server  # noqa: S101 - it has one since it was set up
         server = await asyncio.get_running_loop().create_server(runner.server, address, port, ssl=tls)
         stack.push_async_callback(_close, server)
+        for listening in server.sockets:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STUCK_SECONDS * 1000))
         yield server.sockets[0].getsockname()[1]
 
 

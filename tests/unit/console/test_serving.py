@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import gc
 import os
@@ -9,7 +10,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from harness.waiting import until
-from virtualserver.console import serving
+from virtualserver.console import body, serving
 from virtualserver.console.pages import Pages
 from virtualserver.console.settings import Settings
 from virtualserver.controlplane.pki import Authority, Certificate
@@ -67,3 +68,39 @@ async def test_who_is_accepted_while_the_console_ends_is_let_go() -> None:
         with browser:
             assert browser.recv(1) == b""
     gc.collect()  # what was not closed says so, and fails the test
+
+
+def sent(url: str, words: str, *, room: int = 1 << 16) -> socket.socket:
+    """Return a connection on which this was sent; of what comes back, the kernel takes so many bytes unread."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    connection.settimeout(10)
+    connection.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+    connection.sendall(words.replace("URL", url).replace("HOST", url.partition("://")[2]).encode())
+    return connection
+
+
+def heard(connection: socket.socket) -> bytes:
+    """Return all that comes until the other side ends it."""
+    found = b""
+    with connection, contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(1 << 20):
+            found += part
+    return found
+
+
+async def test_nobody_holds_a_connection_by_sending_or_taking_a_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "_STUCK_SECONDS", 0.3)
+    monkeypatch.setattr(body, "_SECONDS", 0.3)
+    page = "x" * (16 << 20)
+    async with serving.serving(pages=Pages.saying(page)) as served:
+        nothing, headers = sent(served.url, ""), sent(served.url, "GET / HTTP/1.1\r\nHost: HO")
+        form = "POST /sign-in/token HTTP/1.1\r\nHost: HOST\r\nOrigin: URL\r\nContent-Length: 20\r\n\r\n{"
+        half = sent(served.url, form)
+        unread = sent(served.url, "GET / HTTP/1.1\r\nHost: HOST\r\n\r\n", room=1 << 12)
+        assert await asyncio.to_thread(heard, nothing) == await asyncio.to_thread(heard, headers) == b""
+        with half:
+            assert (await asyncio.to_thread(half.recv, 1 << 10)).startswith(b"HTTP/1.1 408")
+        await asyncio.sleep(1)
+        assert len(await asyncio.to_thread(heard, unread)) < len(page)
