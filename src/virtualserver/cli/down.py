@@ -10,6 +10,7 @@ import click
 
 from virtualserver.cli import output, progress
 from virtualserver.cli.failures import CommandFailure
+from virtualserver.host.counts import counted
 from virtualserver.local import caller, down, inventory
 from virtualserver.local.takeover import take_over
 
@@ -89,7 +90,8 @@ def _line(disk: ServersDisk) -> str:
 
 def _ask(installation: Installation, disks: tuple[str, ...]) -> None:
     """List what a purge removes, and ask; returns only where the answer is yes."""
-    output.say(f"This removes instance {installation.name!r} with all its objects, and {len(disks)} disk(s):", err=True)
+    with_disks = f"with all its objects, and {counted(len(disks), 'disk')}:"
+    output.say(f"This removes instance {installation.name!r} {with_disks}", err=True)
     for disk in disks:
         output.say(f"  {disk}", err=True)
     try:

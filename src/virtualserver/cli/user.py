@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from virtualserver.cli import output, progress
+from virtualserver.host.counts import counted
 from virtualserver.installation.installation import Installation
 from virtualserver.local import caller, rights, users
 from virtualserver.local.errors import EXPECTED, ConflictError, LocalError
@@ -21,7 +22,7 @@ from virtualserver.local.errors import EXPECTED, ConflictError, LocalError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["group"]
+__all__ = ["group", "held_in_words"]
 
 _TIME: Final = re.compile(r"([0-9]{1,6})([mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
@@ -148,11 +149,18 @@ def remove_command(installation: Installation, name: str, ends: bool, yes: bool,
 
 
 def _said(access: users.Access) -> str:
-    quota = f", and the namespace holds {access.addresses} addresses of each pool at most" if access.addresses else ""
+    quota = (
+        f", and the namespace holds {held_in_words(access.addresses)} of each pool at most" if access.addresses else ""
+    )
     return (
         f"It is valid until {access.expires} for {access.server} and gives the role {access.role} in namespace "
         f"{access.namespace}{quota}. Who has it is {access.user}: `vs user remove {access.user}` ends it."
     )
+
+
+def held_in_words(quota: str) -> str:
+    """Return a namespace's quota in words; an annotation that is no number as it is."""
+    return counted(int(quota), "address", "addresses") if quota.isdecimal() else f"{quota} addresses"
 
 
 def _encode(access: users.Access) -> dict[str, Any]:

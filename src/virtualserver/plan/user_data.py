@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from virtualserver.api.faults import Fault
 from virtualserver.api.virtualserver import OSType
+from virtualserver.host.counts import counted
 from virtualserver.kube import fields
 from virtualserver.plan import (
     accounts,
@@ -229,7 +230,7 @@ def _unknown_keys(server: VirtualServer, configs: Sequence[_Part]) -> Iterator[F
     for source, config, *_ in configs if _is_linux(server) else ():
         found = cloud_config_keys.unknown(config)
         if found and source.secret:
-            yield source.fault(f"has {len(found)} keys that cloud-init does not know, which have no effect")
+            yield source.fault(f"has {counted(len(found), 'key')} that cloud-init does not know: no effect")
         elif found:
             some = [f"{key[:100]!r}{f' (did you mean {like}?)' if like else ''}" for key, like in found.items()]
             told = ", ".join(some[:_NAMED]) + (f" and {len(some) - _NAMED} more" if len(some) > _NAMED else "")
@@ -245,7 +246,7 @@ def _idle_keys(server: VirtualServer, configs: Sequence[_Part], modules: frozens
     for source, config, *_ in configs:
         idle = cloud_config_modules.without_effect(config, modules)
         if idle:
-            what = f"{len(idle)} keys" if source.secret else ", ".join(idle[:_NAMED])
+            what = counted(len(idle), "key") if source.secret else ", ".join(idle[:_NAMED])
             yield source.fault(f"has {what}, for which the image's cloud-init has no module: it has no effect")
 
 

@@ -99,7 +99,7 @@ def test_fault_20_what_the_image_has_no_module_for_is_named() -> None:
     assert str(users) == "spec.users: the image's cloud-init makes no users: take another image"
     secrets = {"setup": a_secret("setup", userdata="keyboard: {layout: geheim}")}
     (fault,) = user_data_of(a_server(cloudInitSecretRef={"name": "setup"}), secrets, modules=modules).remarks
-    assert fault.message.startswith("the key userdata of Secret setup has 1 keys")
+    assert fault.message.startswith("the key userdata of Secret setup has 1 key, ")
     script = a_server(cloudInit="#!/bin/sh\n")
     assert user_data_of(script, {}, modules=modules).remarks == user_data_of(server, {}).remarks == ()
 

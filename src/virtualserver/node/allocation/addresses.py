@@ -10,6 +10,7 @@ import ipaddress
 import time
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.host.counts import counted
 from virtualserver.node.allocation import pools
 from virtualserver.node.allocation.allocations import (
     BALANCER,
@@ -381,13 +382,14 @@ class Addresses:
 
 
 def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: Sequence[str]) -> Wait:
-    told = f"; {len(others)} belong to others on the uplink: {', '.join(others[:_NAMED])}" if others else ""
+    of_others = counted(len(others), "belongs", "belong")
+    told = f"; {of_others} to others on the uplink: {', '.join(others[:_NAMED])}" if others else ""
     return Wait(
         "PoolExhausted",
         f"pool {pool.name!r} ({', '.join(map(str, pool.networks))}) has no free address: {pool.used(used)} of "
-        f"{pool.size(family)} are in use{told}; take one from a server (the ports in its spec.network), delete a "
-        "Service that has one (kubectl delete service NAME), or give the pool more (vs up --public-pool NETWORK, or "
-        "--private-pool)",
+        f"{counted(pool.size(family), 'is in use', 'are in use')}{told}; take one from a server (the ports in its "
+        "spec.network), delete a Service that has one (kubectl delete service NAME), or give the pool more (vs up "
+        "--public-pool NETWORK, or --private-pool)",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from virtualserver.host.counts import counted
 from virtualserver.kube import fields
 from virtualserver.node.objects import families_of
 
@@ -52,7 +53,8 @@ def clients_of(service: Manifest) -> Clients:
     collapsed = _collapsed(networks)
     ports = len(fields.items(service, "spec", "ports"))
     if len(collapsed) * ports > _MOST:
-        several = f"{len(collapsed)} networks for each of {ports} ports are more than {_MOST}"
+        each = f"for each of {ports} ports" if ports > 1 else "for a port"
+        several = f"{counted(len(collapsed), 'network')} {each} are more than {_MOST}"
         return Clients((), (f"{_FIELD}: {several}, so nobody is admitted: write fewer and larger networks",))
     if not faults and not any(network.version in families_of(service) for network in collapsed):
         faults.append(f"{_FIELD}: no network is of the Service's family, so nobody is admitted: add one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from virtualserver.api import names, quantity
+from virtualserver.host.counts import counted
 from virtualserver.kube import fields
 from virtualserver.plan import ownership
 from virtualserver.plan.outcome import Apply
@@ -79,7 +80,9 @@ def smaller_than_image(situation: Situation) -> str:
     if size is None or quantity.in_bytes(size) <= root.size_bytes:
         return ""
     meant = quantity.meant(root.size)
-    shown, remedy = (f"{root.size} bytes", f"did you mean {meant}?") if meant else (root.size, f"write at least {size}")
+    shown, remedy = root.size, f"write at least {size}"
+    if meant:
+        shown, remedy = counted(root.size_bytes, "byte"), f"did you mean {meant}?"
     return f"spec.storage.root.size: {shown} is less than its image has, so the disk has {size}: {remedy}"
 
 

@@ -16,6 +16,7 @@ from virtualserver.api.reasons import Reason
 from virtualserver.api.support.field import obstacles, without_effect
 from virtualserver.api.support.probe import is_asked_from_outside
 from virtualserver.api.support.virtual_server import STORAGE_CLASS, VIRTUAL_SERVER, written
+from virtualserver.host.counts import counted
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import condition_of
 
@@ -56,7 +57,7 @@ def floats_message(server: str) -> str:
 
 def _too_little(memory: str | int) -> str:
     if meant := quantity.meant(memory):
-        return f"{memory} bytes is less than the 16Mi that a guest needs: did you mean {meant}?"
+        return f"{counted(int(memory), 'byte')} is less than the 16Mi that a guest needs: did you mean {meant}?"
     return f"{memory!r} is less than the 16Mi that a guest needs: write an amount such as 8Gi"
 
 

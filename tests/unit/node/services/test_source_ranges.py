@@ -57,8 +57,13 @@ def test_ranges_are_read_where_kubernetes_reads_them(service: dict[str, Any], ex
         (a_service("2001:db8::/32"), ["2001:db8::/32"], "no network is of the Service's family, so nobody"),
         (a_service("::/0", "192.0.2.0/24", families=("IPv6",)), ["192.0.2.0/24", "::/0"], ""),
         (a_service("10.0.0.0/8", "192.0.2.0/24", ports=1001), [], "2 networks for each of 1001 ports"),
+        (
+            a_service(*(f"10.{two}.{three}.0/25" for two in range(9) for three in range(256))),
+            [],
+            "2304 networks for a port",
+        ),
     ],
-    ids=["a word", "an empty one", "too long", "IPv6 only", "IPv6 asked for", "too many"],
+    ids=["a word", "an empty one", "too long", "IPv6 only", "IPv6 asked for", "too many", "too many for one port"],
 )
 def test_what_cannot_be_read_is_told_and_admits_nobody(
     service: dict[str, Any], admitted: list[str], fault: str
