@@ -198,6 +198,7 @@ class Addresses:
         allowed = [pool for name, pool in self._pools.items() if wish.pool in (None, name)]
         if not allowed:
             return self._unknown(wish.pool or "")
+        new: dict[Address, pools.Pool] = {}
         for address in wish.pinned:
             if wait := self._closed(wish, address):
                 return wait
@@ -207,13 +208,12 @@ class Addresses:
             if pool is None:
                 known = ", ".join(f"{pool.name} {', '.join(map(str, pool.networks))}" for pool in allowed)
                 return Wait("AddressNotInPool", f"{address} is in no pool that this Service may use ({known})")
-            if wait := self._denied(wish, address, pool):
+            if wait := self._denied(wish, address, pool, more=list(new.values()).count(pool)):
                 return wait
-        for address in wish.pinned:
             if self._allocations.of_value("address", str(address)) is None:
-                self._allocations.take(
-                    wish.owner, f"{BALANCER}pinned/{address}", "address", str(address), wish.claimant
-                )
+                new[address] = pool
+        for address in new:
+            self._allocations.take(wish.owner, f"{BALANCER}pinned/{address}", "address", str(address), wish.claimant)
         return wish.pinned
 
     def _closed(self, wish: AddressWish, address: Address) -> Wait | None:
@@ -241,13 +241,14 @@ class Addresses:
         is_own = held is not None and held.owner in (wish.group, wish.service)
         return is_own and any(pool.was_of(address) for pool in allowed)
 
-    def _denied(self, wish: AddressWish, address: Address, pool: pools.Pool) -> Wait | None:
-        """Return why a Service may not have the very address that it asks for, None where it may."""
+    def _denied(self, wish: AddressWish, address: Address, pool: pools.Pool, *, more: int) -> Wait | None:
+        """Return why a Service may not have the very address that it asks for with so many more, None where it may."""
         held = self._allocations.of_value("address", str(address))
         if held is None and self._uplink and (wait := self._uplink.occupied(address)):
             return wait
         if held is None:
-            return self._exceeded(pool, wish.claimant, wish.quota) or self._cooling(address, pool, wish.claimant)
+            exceeded = self._exceeded(pool, wish.claimant, wish.quota, more=more)
+            return exceeded or self._cooling(address, pool, wish.claimant)
         if held.owner == wish.service:
             return None
         if held.owner != wish.group:
@@ -257,8 +258,8 @@ class Addresses:
             return Wait("AddressInUse", f"{address} is shared with Service {wish.clash}, with a port in common")
         return None
 
-    def _exceeded(self, pool: pools.Pool, claimant: Claimant, quota: AddressQuota) -> Wait | None:
-        """Return that a namespace has as many addresses of a pool as it may, None where it may have one more."""
+    def _exceeded(self, pool: pools.Pool, claimant: Claimant, quota: AddressQuota, *, more: int = 0) -> Wait | None:
+        """Return that a namespace may not have one address of a pool and so many more; None where it may."""
         limit = quota.of(pool.name)
         if limit is None:
             return None
@@ -269,11 +270,12 @@ class Addresses:
             and pool.has(ipaddress.ip_address(one.value))
             for one in self._allocations.all()
         )
-        if count < limit:
+        if count + more < limit:
             return None
+        asked = f", and {more + 1} more are asked for" if more else ""
         return Wait(
             "AddressQuotaExceeded",
-            f"{count} of {limit} of pool {pool.name}: namespace {claimant.namespace} may have no more of its "
+            f"{count} of {limit} of pool {pool.name}{asked}: namespace {claimant.namespace} may have no more of its "
             "addresses: take one from a server (the ports in its spec.network) or delete a Service (kubectl delete "
             f"service NAME -n {claimant.namespace}), or ask an administrator for more (vs user add --addresses)",
         )

@@ -344,6 +344,25 @@ def test_services_that_share_an_address_count_once(world: World) -> None:
     assert world.grant(tcp) == world.grant(udp) == "203.0.113.1"
 
 
+def test_a_pin_of_both_families_takes_both_or_none_of_a_quota(tmp_path: Path) -> None:
+    """Each address was counted as if the other were not asked for: a quota was passed by one."""
+    both = dataclasses.replace(RANGES, public={"public": (net("203.0.113.0/29"), net("2001:db8::/120"))})
+    world = World(tmp_path / "claims", ranges=both)
+    world.quotas["default"] = 1
+    service = world.add("a", pins="203.0.113.1,2001:db8::1", ipFamilies=["IPv4", "IPv6"])
+    denied = world.ask(service)
+    assert isinstance(denied, Wait) and denied.reason == "AddressQuotaExceeded"
+    assert denied.message.startswith("0 of 1 of pool public, and 2 more are asked for: namespace default")
+    assert world.grant(world.add("b")) == "203.0.113.1", "nothing of it was taken"
+    world.services.pop()
+    world.sweep()
+    world.quotas["default"] = 2
+    assert world.grant(service) == "203.0.113.1,2001:db8::1"
+    world.quotas["default"] = 0
+    assert world.grant(service) == "203.0.113.1,2001:db8::1", "what is held is never taken away"
+    world.allocations.close()
+
+
 def test_fault_6_whose_an_address_is_stays_in_its_namespace(world: World) -> None:
     world.grant(world.add("secret-name", namespace="theirs"))
     fault = world.ask(world.add("a", pins="203.0.113.1"))
