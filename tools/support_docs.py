@@ -49,7 +49,8 @@ CHAPTERS: Final = (
         "VirtualServer",
         "What is not in force is named in the condition `FullyApplied`, with the reasons `PartlyApplied`, "
         "`RestartRequired` or `FirstStartOnly`; what stands in the way of the whole server in `Ready` too "
-        "(`NotSupportedYet`). A value that is refused is so where it is new or changed.",
+        "(`NotSupportedYet`), and so what it asks for and does not get before something changes (`ImageNotFound`, "
+        "`PoolExhausted`, `InsufficientMemory`). A value that is refused is so where it is new or changed.",
         VIRTUAL_SERVER,
     ),
     Chapter("Service", _PARTLY, SERVICE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -24,6 +24,7 @@ from virtualserver.plan.judging.readiness import (
     waiting_for_address,
     waiting_for_floating,
 )
+from virtualserver.plan.judging.settlement import REFUSED
 from virtualserver.plan.judging.verdict import Verdict, refused
 from virtualserver.plan.network import CLUSTER_NIC
 from virtualserver.plan.objects import data_volumes, services
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from virtualserver.plan.situation import Situation
 
 __all__ = ["invalid", "status", "troubled"]
+
+_NOT_HAD: Final = REFUSED | {Reason.POOL_EXHAUSTED, Reason.INSUFFICIENT_MEMORY}
+"""Reasons of ``Ready`` for which the server has not what its manifest asks for, and which time alone does not end."""
 
 
 def status(situation: Situation, wanted: Children) -> Status:
@@ -199,7 +203,8 @@ def _fully_applied(situation: Situation, wanted: Children, is_ready: Verdict) ->
     at_length = [is_ready.message] if len(is_ready.message) > MOST_LETTERS else []
     if verdict := refused(situation.refusals):
         return verdict._replace(message=next(iter(at_length), verdict.message))
-    shortfalls = list(_shortfalls(situation, wanted))
+    not_had = [(is_ready.reason, is_ready.message)] if is_ready.reason in _NOT_HAD else []
+    shortfalls = [*not_had, *_shortfalls(situation, wanted)]
     if not shortfalls:
         honoured = f"all {'else ' if at_length else ''}that the manifest asks for is honoured"
         return Verdict("True", Reason.FULLY_APPLIED, "; ".join([*at_length, honoured]))

@@ -39,7 +39,17 @@ def test_what_the_api_server_refused_is_told_in_its_words() -> None:
     ready = plan.status.condition(ConditionType.READY)
     assert ready and ready.reason == Reason.ERROR
     applied = plan.status.condition(ConditionType.FULLY_APPLIED)
-    assert applied and "tried again: Service web-tcp: exceeded quota; Secret s: too large; all else" in applied.message
+    assert applied and applied.message.endswith("tried again: Service web-tcp: exceeded quota; Secret s: too large")
+
+
+def test_what_a_server_asks_for_and_has_not_is_not_said_to_be_honoured() -> None:
+    """``Ready`` said ``ImageNotFound``, and ``FullyApplied`` the same text with True, and that all else is honoured."""
+    plan = planning.plan(virtualservers.a_server(), Children(), Surroundings(), Site())
+    ready, applied = map(plan.status.condition, (ConditionType.READY, ConditionType.FULLY_APPLIED))
+    assert ready and applied
+    assert (applied.status, applied.reason) == ("False", ready.reason) == ("False", Reason.IMAGE_NOT_FOUND)
+    assert "honoured" not in applied.message
+    assert in_full(msgspec.to_builtins(plan.status)["conditions"]) == applied.message
 
 
 def test_numbers_that_no_machine_can_have_are_named_with_their_fields() -> None:
