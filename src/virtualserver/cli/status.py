@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from virtualserver.controlplane import ComponentStatus
     from virtualserver.fabric.repairs import RecordedRepair
     from virtualserver.installation.installation import Installation
-    from virtualserver.local.status import InstallationStatus, PoolUse
+    from virtualserver.local.status import DisksFound, InstallationStatus, PoolUse
 
-__all__ = ["command", "encode", "folded", "incidents", "say_servers"]
+__all__ = ["command", "disks_in_words", "encode", "folded", "incidents", "say_servers"]
 
 _INCIDENTS = 3
 """So many of the last moments at which something was put back are shown; `-o json` has all that are known."""
@@ -48,6 +48,7 @@ def encode(found: InstallationStatus) -> dict[str, Any]:
         "pools": [_pool(pool) for pool in found.pools],
         "servers": [dataclasses.asdict(server) for server in found.servers],
         "addresses": [dataclasses.asdict(holder) for holder in found.holders],
+        "disks": None if found.disks is None else dataclasses.asdict(found.disks),
         "accelerator": dataclasses.asdict(found.accelerator),
         "blockers": [dataclasses.asdict(blocker) for blocker in found.blockers],
         "site": {
@@ -88,6 +89,8 @@ def _print(found: InstallationStatus) -> None:
         output.say(f"listens on    {found.listen.url}" + (f": {found.listen.fault}" if found.listen.fault else ""))
     output.say(f"accelerator   {found.accelerator.name}: {found.accelerator.reason}")
     output.say(f"logs          {found.installation.logs}, a file for each component; a server's: vs logs NAME")
+    if found.disks:
+        output.say(f"disks         {disks_in_words(found.disks)}")
     if now.database:
         output.say(f"database      {now.database}")
     for blocker in found.blockers:
@@ -113,6 +116,14 @@ def _print(found: InstallationStatus) -> None:
     ]
     output.table(("POOL", "NETWORKS", "SIZE", "IN USE"), pools)
     say_servers(found)
+
+
+def disks_in_words(disks: DisksFound) -> str:
+    """Return how far disks are promised, as a part of a sentence; pure."""
+    promised, bound, free, total = (
+        f"{size / 2**30:.1f} GiB" for size in (disks.promised, disks.bound, disks.free, disks.total)
+    )
+    return f"may grow to {promised} of {bound} (disks.overcommit in site.yaml); {free} of {total} are free now"
 
 
 def say_servers(found: InstallationStatus) -> None:

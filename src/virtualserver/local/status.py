@@ -20,7 +20,9 @@ from virtualserver.local import inventory, listening
 from virtualserver.local.errors import MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.node.allocation import pools
+from virtualserver.node.volumes import grants
 from virtualserver.plan.ownership import VIRTUAL_SERVER, living_owner
+from virtualserver.storage import space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,14 +33,17 @@ if TYPE_CHECKING:
     from virtualserver.fabric.repairs import RecordedRepair
     from virtualserver.installation.installation import Installation
     from virtualserver.kube.objects import Key, Manifest, Resource
+    from virtualserver.storage.space import Space
 
 __all__ = [
     "AcceleratorFound",
     "AddressHolder",
+    "DisksFound",
     "InstallationStatus",
     "PoolUse",
     "ServerFound",
     "accelerator_of",
+    "disks_of",
     "holders_of",
     "of",
     "pools_of",
@@ -112,6 +117,23 @@ class AcceleratorFound:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DisksFound:
+    """How far the disks of all servers are promised, in bytes.
+
+    Attributes:
+        promised: What those that exist may grow to.
+        bound: What all may grow to together: ``disks.overcommit`` times the file system.
+        total: The size of the file system that they are on.
+        free: What is free of it.
+    """
+
+    promised: int
+    bound: int
+    total: int
+    free: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class InstallationStatus:
     """How an installation is.
 
@@ -126,6 +148,7 @@ class InstallationStatus:
         site_faults: What is wrong with the administrator's ``site.yaml``: what held before it goes on holding.
         servers: All VirtualServers, by namespace and name; none while the API server does not answer.
         holders: Whose each load balancer address is, likewise.
+        disks: How far disks are promised; None while the API server does not answer.
     """
 
     installation: Installation
@@ -138,6 +161,7 @@ class InstallationStatus:
     site_faults: tuple[Fault, ...]
     servers: tuple[ServerFound, ...] = ()
     holders: tuple[AddressHolder, ...] = ()
+    disks: DisksFound | None = None
 
     @property
     def summary(self) -> str:
@@ -190,7 +214,24 @@ def of(installation: Installation) -> InstallationStatus:
         site_faults=site.faults(installation),
         servers=servers_of(servers),
         holders=holders_of(services, servers),
+        disks=_disks(installation, Kubectl(installation).list("persistentvolumeclaims")) if is_asked else None,
     )
+
+
+def _disks(installation: Installation, claims: Iterable[Manifest]) -> DisksFound:
+    return disks_of(claims, space.space_of(installation.state), overcommit=site.look(installation).site.disk_overcommit)
+
+
+def disks_of(claims: Iterable[Manifest], room: Space, *, overcommit: float) -> DisksFound:
+    """Return how far disks are promised; pure.
+
+    Args:
+        claims: All of them.
+        room: The file system that disks are on.
+        overcommit: All may grow to so many times its size.
+    """
+    most = space.bound(room, overcommit=overcommit)
+    return DisksFound(sum(grants.promised(claims).values()), most, room.total, room.free)
 
 
 def servers_of(servers: Iterable[dict[str, Any]]) -> tuple[ServerFound, ...]:

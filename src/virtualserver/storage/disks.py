@@ -109,9 +109,9 @@ class DiskStore:
         temporary = path.with_suffix(".new")
         needed, room = allocated(origin), self.space()
         if needed > room.free - room.reserve:
-            free = max(room.free - room.reserve, 0)
-            found = f"a copy takes {needed >> 20} MiB, and {free >> 20} MiB are free for it"
-            raise DiskError(f"{found}: make room (vs image remove NAME, vs delete NAME)")
+            # How much is free is no business of who asks for a copy.
+            found = f"a copy takes {needed >> 20} MiB, for which there is no room"
+            raise DiskError(f"{found}: make some (vs image remove NAME, vs delete NAME)")
         temporary.unlink(missing_ok=True)
         try:
             await _run_beside(qemu_img.copy(origin, temporary, base=base))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Space", "allocated", "fillers", "is_short", "refusal", "space_of"]
+__all__ = ["Space", "allocated", "bound", "fillers", "is_short", "space_of"]
 
 _GIB: Final = 1 << 30
 _MIB: Final = 1 << 20
@@ -87,23 +87,11 @@ def fillers(space: Space, before: Mapping[str, int], now: Mapping[str, int]) -> 
     return {one for one, size in now.items() if size - before.get(one, size) >= _GROWTH}
 
 
-def refusal(size: int, granted: int, space: Space, *, overcommit: float) -> str:
-    """Return why a disk may not be made or grow, in words; empty where it may: pure.
+def bound(space: Space, *, overcommit: float) -> int:
+    """Return what all disks may grow to together, in bytes: pure.
 
     Args:
-        size: What it may grow to beyond what is granted already, in bytes.
-        granted: What all disks may grow to, in bytes.
         space: The file system that they are on.
-        overcommit: How many times the file system's size disks may grow to together.
+        overcommit: How many times its size that is.
     """
-    bound = int(space.total * overcommit)
-    if granted + size <= bound:
-        return ""
-    return (
-        f"it may grow by {_in_words(size)}, disks may grow to {_in_words(granted)} already, and {_in_words(bound)} are "
-        f"the bound, {overcommit:g} times the {_in_words(space.total)} of the file system: ask for less"
-    )
-
-
-def _in_words(size: int) -> str:
-    return f"{size / _GIB:.1f} GiB"
+    return int(space.total * overcommit)

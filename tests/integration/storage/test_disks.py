@@ -82,7 +82,7 @@ def test_a_disk_that_a_machine_writes_to_or_that_has_no_room_is_not_copied(
         writer.stdin.flush()
     full = Space(total=1 << 40, free=1 << 30)
     monkeypatch.setattr(store, "space", lambda: full)
-    with pytest.raises(DiskError, match="a copy takes 0 MiB, and 0 MiB are free for it"):
+    with pytest.raises(DiskError, match="a copy takes 0 MiB, for which there is no room"):
         asyncio.run(store.copy("two", source="one", base=base, size_bytes=16 * MEBIBYTE))
     assert store.all() == ["one"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from virtualserver.cli.status import folded, incidents, say_servers
+from virtualserver.cli.status import disks_in_words, folded, incidents, say_servers
 from virtualserver.fabric.repairs import RecordedRepair
 from virtualserver.local.inventory import Item
-from virtualserver.local.status import AddressHolder, InstallationStatus, ServerFound
+from virtualserver.local.status import AddressHolder, DisksFound, InstallationStatus, ServerFound
 
 if TYPE_CHECKING:
     import pytest
@@ -46,3 +46,10 @@ def test_fault_57_what_is_in_a_folder_or_namespace_is_counted() -> None:
         ("namespace", "vs-a", "/run/netns/vs-a; 1 in it"),
         ("lease", "02:00:00:00:00:01", ""),
     ]
+
+
+def test_how_far_disks_are_promised_is_told_to_who_runs_the_machine() -> None:
+    gib = 2**30
+    assert disks_in_words(DisksFound(40 * gib, 1000 * gib, 100 * gib, 30 * gib)) == (
+        "may grow to 40.0 GiB of 1000.0 GiB (disks.overcommit in site.yaml); 30.0 GiB of 100.0 GiB are free now"
+    )

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from virtualserver.api import names
 from virtualserver.kube.objects import controller_reference
-from virtualserver.local.status import AddressHolder, ServerFound, holders_of, servers_of
+from virtualserver.local.status import AddressHolder, DisksFound, ServerFound, disks_of, holders_of, servers_of
 from virtualserver.plan.ownership import VIRTUAL_SERVER
+from virtualserver.storage.space import Space
 
 WEB: dict[str, Any] = {"metadata": {"namespace": "team", "name": "web", "uid": "1"}}
 
@@ -60,4 +62,18 @@ def test_servers_are_told_by_namespace_and_name_whatever_they_show_yet() -> None
     assert servers_of([ready, new]) == (
         ServerFound("a", "new", "", "", ""),
         ServerFound("b", "web", "VirtualServerReady", "203.0.113.9", "10.0.0.5"),
+    )
+
+
+def test_disks_count_with_what_they_may_grow_to_and_images_do_not() -> None:
+    def a_claim(**annotations: str) -> dict[str, Any]:
+        owner = {"kind": "DataVolume", "name": "web", "uid": str(annotations), "controller": True}
+        return {
+            "metadata": {"ownerReferences": [owner], "annotations": annotations},
+            "status": {"capacity": {"storage": "40Gi"}},
+        }
+
+    claims = [a_claim(), a_claim(other=""), a_claim(**{names.IMAGE: "sha256:00"})]
+    assert disks_of(claims, Space(100 << 30, 30 << 30), overcommit=2.5) == DisksFound(
+        80 << 30, 250 << 30, 100 << 30, 30 << 30
     )

@@ -18,7 +18,7 @@ from virtualserver.kube.objects import controller_of, controller_reference
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["bound_status", "capacity_of", "claim_of", "image_of", "is_alone", "requesting", "status_alone"]
+__all__ = ["bound_status", "capacity_of", "claim_of", "image_of", "in_words", "is_alone", "requesting", "status_alone"]
 
 
 def image_of(claim: Manifest) -> str | None:
@@ -70,7 +70,7 @@ def bound_status(claim: Manifest, size: int) -> dict[str, Any]:
     return {
         "phase": "Bound",
         "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
-        "capacity": {"storage": _quantity(size)},
+        "capacity": {"storage": in_words(size)},
     }
 
 
@@ -87,7 +87,7 @@ def status_alone(claim: Manifest, *, now: float) -> dict[str, Any]:
     return {"conditions": with_conditions(claim, conditions, now=now, owned=(names.FULLY_APPLIED,))}
 
 
-def _quantity(size: int) -> str:
+def in_words(size: int) -> str:
     """Return bytes as a person would write them."""
     for suffix, unit in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
         if size % unit == 0:

@@ -32,7 +32,7 @@ from virtualserver.node.volumes.claims import (
     status_alone,
 )
 from virtualserver.node.volumes.copies import Copies
-from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
+from virtualserver.node.volumes.data_volume import no_room, size_of, status_of, waits_for
 from virtualserver.node.volumes.grants import Grants
 from virtualserver.node.volumes.sources import Sources
 from virtualserver.node.waits import Wait
@@ -249,8 +249,8 @@ class VolumeController:
             if isinstance(source, Wait):
                 return source
             size = max(size, source.least)
-            if why := self._grant(uid, size):
-                return _no_room(why)
+            if not self._grant(uid, size):
+                return no_room(size)
             # The claim comes before its disk: what exists on this machine can be found through the API.
             if claim is None:
                 manifest = claim_of(volume, digest=source.digest, size=size)
@@ -271,8 +271,8 @@ class VolumeController:
             # It grows before the machine's next start.
             if uid in self._held.open_disks():
                 return claim
-            if why := self._grant(uid, size):
-                return _no_room(why)
+            if not self._grant(uid, size):
+                return no_room(size)
             if why := await self._ask_for(claim, size):
                 self._grants.take_back(uid, bound)
                 return Wait("ClaimRefused", why)
@@ -288,7 +288,7 @@ class VolumeController:
             return error.message if "exceeded quota" in error.message else ""
         return ""
 
-    def _grant(self, uid: str, size: int) -> str:
+    def _grant(self, uid: str, size: int) -> bool:
         return self._grants.grant(uid, size, self._disks.space(), overcommit=self._site.value.site.disk_overcommit)
 
     async def _bind_image(self, claim: Manifest) -> None:
@@ -313,8 +313,3 @@ class VolumeController:
         told = partly_applied(DATA_VOLUME, volume, served=served_classes(self._site.value.site.storage_classes))
         wanted = status_of(volume, wait, partly_applied=told, now=time.time())
         await self._writer.write_status(kinds.DATA_VOLUME, volume, wanted)
-
-
-def _no_room(why: str) -> Wait:
-    bound = "the administrator sets the bound with disks.overcommit in site.yaml"
-    return waits_for("InsufficientStorage", f"spec.storage.resources.requests.storage: {why} ({bound})")

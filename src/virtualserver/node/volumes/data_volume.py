@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from virtualserver.api import quantity
 from virtualserver.kube import fields
 from virtualserver.kube.conditions import with_conditions
+from virtualserver.node.volumes.claims import in_words
 from virtualserver.node.waits import Wait
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["size_of", "status_of", "waits_for"]
+__all__ = ["no_room", "size_of", "status_of", "waits_for"]
 
 _MISSING_SECONDS: Final = 30.0
 """An image that is missing is looked for again this often; a new claim is seen at once."""
@@ -44,6 +45,13 @@ def size_of(volume: Manifest) -> int | Wait:
         return waits_for("SizeInvalid", f"{path}: {text!r} is less than a byte: write a size, such as 40Gi")
     size = math.ceil(amount)
     return size + -size % (1 << 20)
+
+
+def no_room(size: int) -> Wait:
+    """Say that a disk of so many bytes has no room; how much there is, and others have, administrators know."""
+    remedy = "ask for less, or an administrator sets disks.overcommit in site.yaml (vs status has the figures)"
+    message = f"there is no room for a disk of {in_words(size)} beside those that are there: {remedy}"
+    return waits_for("InsufficientStorage", f"spec.storage.resources.requests.storage: {message}")
 
 
 def status_of(

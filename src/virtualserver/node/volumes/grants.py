@@ -10,12 +10,13 @@ from virtualserver.node.volumes.claims import capacity_of, image_of
 from virtualserver.storage import space
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
     from virtualserver.kube.cache import Cache
+    from virtualserver.kube.objects import Manifest
     from virtualserver.storage.space import Space
 
-__all__ = ["Grants"]
+__all__ = ["Grants", "promised"]
 
 
 class Grants:
@@ -26,8 +27,8 @@ class Grants:
         self._cache = cache
         self._sizes: dict[str, int] | None = None
 
-    def grant(self, uid: str, size: int, told: Space, *, overcommit: float) -> str:
-        """Count a disk, or return why it may not grow to its size, in words.
+    def grant(self, uid: str, size: int, told: Space, *, overcommit: float) -> bool:
+        """Count a disk, or return that it may not grow to its size.
 
         Args:
             uid: Of its DataVolume.
@@ -38,11 +39,11 @@ class Grants:
         sizes = self._all()
         held = sizes.get(uid, 0)
         if size <= held:
-            return ""
-        why = space.refusal(size - held, sum(sizes.values()), told, overcommit=overcommit)
-        if not why:
-            sizes[uid] = size
-        return why
+            return True
+        if sum(sizes.values()) + size - held > space.bound(told, overcommit=overcommit):
+            return False
+        sizes[uid] = size
+        return True
 
     def take_back(self, uid: str, size: int = 0) -> None:
         """Count a disk with less again, since nothing came of what it was granted.
@@ -61,6 +62,11 @@ class Grants:
 
     def _all(self) -> dict[str, int]:
         if self._sizes is None:
-            claims = (claim for claim in self._cache.all(kinds.PERSISTENT_VOLUME_CLAIM) if not image_of(claim))
-            self._sizes = {owner: capacity_of(claim) or 0 for claim in claims if (owner := owner_uid(claim))}
+            self._sizes = promised(self._cache.all(kinds.PERSISTENT_VOLUME_CLAIM))
         return self._sizes
+
+
+def promised(claims: Iterable[Manifest]) -> dict[str, int]:
+    """Return the bytes that each disk may grow to, by the UID of its DataVolume; pure."""
+    disks = (claim for claim in claims if not image_of(claim))
+    return {owner: capacity_of(claim) or 0 for claim in disks if (owner := owner_uid(claim))}

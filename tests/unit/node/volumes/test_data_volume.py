@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from virtualserver.api import names
 from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, is_alone, status_alone
-from virtualserver.node.volumes.data_volume import size_of, status_of, waits_for
+from virtualserver.node.volumes.data_volume import no_room, size_of, status_of, waits_for
 from virtualserver.node.waits import Wait
 
 NOW = 1_800_000_000.0
@@ -87,3 +88,10 @@ def test_a_claim_is_alone_where_nobody_makes_its_disk() -> None:
     assert not is_alone({**alone, "metadata": {"ownerReferences": [maker]}})
     assert not is_alone({**alone, "metadata": {"annotations": {names.IMAGE: "sha256:00"}}})
     assert not is_alone({**alone, "status": {"capacity": {"storage": "1Gi"}}}), "of a disk that was let go of"
+
+
+def test_attack_a_disk_without_room_tells_a_tenant_no_figures_of_the_machine() -> None:
+    """The message had the size of the file system, and what the disks of all namespaces may grow to."""
+    message = no_room(40 << 30).message
+    assert message.startswith("spec.storage.resources.requests.storage: there is no room for a disk of 40Gi")
+    assert re.findall(r"\d+", message) == ["40"]
