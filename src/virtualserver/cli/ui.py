@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from virtualserver.servers.access import ApiAccess
 
-__all__ = ["command", "link"]
+__all__ = ["command", "link", "why_here"]
 
 
 @click.command("ui")
@@ -35,13 +35,15 @@ def command(access: ApiAccess, port: int | None, form: str) -> None:
     The instance's own console is meant where the kubeconfig is of the instance; for any other cluster one is served
     here until Ctrl-C.
     """
-    found = None if port is not None else link(Installation.from_environment(), access.kubeconfig, access.namespace)
+    installation = Installation.from_environment()
+    found = None if port is not None else link(installation, access.kubeconfig, access.namespace)
     if found is not None:
         _print(found, form)
         return
+    why = "as --port asks" if port is not None else why_here(installation)
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(access, port or 0, form))
+            asyncio.run(_serve(access, port or 0, form, why=why))
     except OSError as error:
         raise CommandFailure(f"port {port} of 127.0.0.1 cannot be had: {error.strerror}.") from error
 
@@ -53,7 +55,16 @@ def _print(found: str, form: str) -> None:
         output.say(found)
 
 
-async def _serve(access: ApiAccess, port: int, form: str) -> None:
+def why_here(installation: Installation) -> str:
+    """Return why an instance's own console is not meant, and what to do where it should be, as a part of a sentence."""
+    there = f"instance {installation.name!r} in {installation.root}"
+    other = "where another is meant, name it with VS_STATE or VS_INSTANCE, or its kubeconfig with --kubeconfig"
+    if installation.console_socket.exists():
+        return f"since that is not the API server of {there}; {other}"
+    return f"since no console of {there} runs; {other}"
+
+
+async def _serve(access: ApiAccess, port: int, form: str, *, why: str) -> None:
     from virtualserver.console.pages import MissingPagesError, Pages
     from virtualserver.console.serving import serving
 
@@ -62,7 +73,8 @@ async def _serve(access: ApiAccess, port: int, form: str) -> None:
     except MissingPagesError as error:
         raise CommandFailure(str(error)) from error
     async with serving(port=port, pages=pages) as served:
-        output.say("The console, with the rights of your kubeconfig; the link works once, for ten minutes:", err=True)
+        output.say(f"The console for {access.credentials.server} is served by this command, {why}.", err=True)
+        output.say(f"It has the rights of {access.kubeconfig}; the link works once, for ten minutes:", err=True)
         _print(served.link(access.credentials), form)
         output.say("Ctrl-C ends it.", err=True)
         await asyncio.Event().wait()
