@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from virtualserver import controlplane
 from virtualserver.controlplane import site
 from virtualserver.installation import ports, ranges
-from virtualserver.local import inventory, listening, networks
+from virtualserver.local import inventory, listening, networks, pools
 from virtualserver.machines import accelerator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from virtualserver.fabric.desired.state import Network
     from virtualserver.installation.installation import Installation
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Level",
     "cards",
     "closed_folder",
+    "doubled",
     "findings",
     "judged",
     "prerequisites",
@@ -297,8 +299,31 @@ def _cards(installation: Installation) -> Iterator[Finding]:
         return
     others = (network for several in networks.of_other_installations(installation).values() for network in several)
     ours = {*chosen.link, *others}
-    links = [link for link, several in networks.on_links().items() if ours.isdisjoint(several)]
+    found = networks.on_links()
+    links = [link for link, several in found.items() if ours.isdisjoint(several)]
     yield from cards({link: _FORWARDING.joinpath(link, "forwarding").read_text().strip() == "1" for link in links})
+    answered = [*chosen.answered(4), *chosen.answered(6)]
+    yield from doubled(chosen.uplink, {network: pools.links_of(network, found) for network in answered})
+
+
+def doubled(uplink: str, links: Mapping[Network, Sequence[str]]) -> Iterator[Finding]:
+    """Judge the links that have the network of a pool that is answered for on one of them; pure.
+
+    Args:
+        uplink: Where it is answered for.
+        links: All links that have a part of each network.
+    """
+    for network, several in links.items():
+        for link in several if uplink in several else ():
+            if link != uplink:
+                yield Finding(
+                    f"link {link}",
+                    Level.WARNING,
+                    f"has the network of pool {network} too, which is answered for on {uplink} alone: what is asked "
+                    f"there gets no answer, and what servers send to machines of that network may leave there.",
+                    f"Take the network from one of the cards (ip address del ADDRESS dev {link}), or name a pool in a "
+                    f"network that {uplink} alone has: vs up --uplink {uplink} --public-pool NETWORK",
+                )
 
 
 def cards(forwarding: Mapping[str, bool]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address, Network, Ranges
     from virtualserver.installation.installation import Installation
 
-__all__ = ["Staying", "changed", "check", "check_links", "networks_of", "reach", "staying"]
+__all__ = ["Staying", "changed", "check", "check_links", "links_of", "networks_of", "reach", "staying"]
 
 _LINKS = Path("/sys/class/net")
 
@@ -88,16 +88,28 @@ def check_links(
     Raises:
         ConflictError: The message says which, and what to do.
     """
-    asked = [("--public-pool", network) for network in public if not uplink]
+    asked = [("--public-pool", network) for network in public]
     for option, network in [*asked, *(("--private-pool", network) for network in private)]:
-        for link, others in links.items():
-            if any(network.version == other.version and network.overlaps(other) for other in others):  # type: ignore[arg-type]
-                remedy = f"Add --uplink {link}, or name" if option == "--public-pool" else "Name"
-                raise ConflictError(
-                    f"{option} {network}: is a part of the network of link {link}, whose machines look for its "
-                    "addresses by ARP, and nobody would answer.",
-                    remedy=f"{remedy} a network that your router sends to this machine.",
-                )
+        there = links_of(network, links)
+        if option == "--public-pool" and uplink in there:
+            continue
+        for link in there:
+            remedy = f"Add --uplink {link}, or name" if option == "--public-pool" else "Name"
+            elsewhere = f", since --uplink {uplink} is another link" if option == "--public-pool" and uplink else ""
+            raise ConflictError(
+                f"{option} {network}: is a part of the network of link {link}, whose machines look for its "
+                f"addresses by ARP, and nobody would answer{elsewhere}.",
+                remedy=f"{remedy} a network that your router sends to this machine.",
+            )
+
+
+def links_of(network: Network, links: Mapping[str, Sequence[Network]]) -> list[str]:
+    """Return the links whose networks have a part of a network, by name; pure."""
+    return sorted(
+        link
+        for link, others in links.items()
+        if any(network.version == other.version and network.overlaps(other) for other in others)  # type: ignore[arg-type]
+    )
 
 
 def changed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,15 @@ def test_every_package_that_the_doctor_names_is_installed_by_the_set_up() -> Non
     listed = (Path(__file__).parents[3] / "tools" / "debian-packages").read_text().splitlines()
     names = {line.split()[0] for line in listed if line and not line.startswith("#")}
     assert {*doctor.PROGRAMS.values(), *doctor.IMAGE_PROGRAMS.values()} <= names
+
+
+def test_a_card_that_has_the_network_of_an_uplinks_pool_too_is_named() -> None:
+    pool, other = ip_network("192.0.2.128/25"), ip_network("198.51.100.0/25")
+    (warning,) = doctor.doubled("eth1", {pool: ["eth1", "wlan0"], other: ["eth1"]})
+    assert (warning.level, warning.subject) == (doctor.Level.WARNING, "link wlan0")
+    assert "has the network of pool 192.0.2.128/25 too, which is answered for on eth1 alone" in warning.found
+    assert "dev wlan0" in warning.remedy
+    assert not list(doctor.doubled("eth1", {pool: []})), "the uplink needs no address of its own"
 
 
 def test_fault_52_links_that_pass_no_packets_on_are_named() -> None:

@@ -189,6 +189,22 @@ def test_fault_52_a_pool_in_the_network_of_a_link_needs_somebody_who_answers(
     up.choose_ranges(a_start(tmp_path, public=inside, uplink="eth9"), quiet)
 
 
+def test_a_pool_in_the_network_of_another_card_than_the_uplink_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lan, office = ipaddress.ip_network("192.0.2.0/24"), ipaddress.ip_network("198.51.100.0/24")
+    inside = (ipaddress.ip_network("192.0.2.128/25"),)
+    monkeypatch.setattr(networks, "on_links", always({"eth8": [office], "eth9": [lan]}))
+    monkeypatch.setattr(pools, "_LINKS", tmp_path)
+    for link in ("eth8", "eth9"):
+        (tmp_path / link).touch()
+    with pytest.raises(ConflictError, match=r"network of link eth9, .* since --uplink eth8 is another link") as caught:
+        up.choose_ranges(a_start(tmp_path, public=inside, uplink="eth8"), quiet)
+    assert "Add --uplink eth9" in caught.value.remedy
+    monkeypatch.setattr(networks, "on_links", always({"eth8": [lan], "eth9": [lan]}))
+    up.choose_ranges(a_start(tmp_path, public=inside, uplink="eth9"), quiet)
+
+
 def test_fault_52_it_is_said_from_where_an_address_is_reached() -> None:
     own, routed = ipaddress.ip_address("203.0.113.1"), ipaddress.ip_address("192.0.2.130")
     named = (ipaddress.ip_network("192.0.2.128/25"),)
