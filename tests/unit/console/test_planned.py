@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from virtualserver.console.planned import planned
+from virtualserver.plan import passwords
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +51,17 @@ def test_the_sites_pools_are_those_of_its_profile(tmp_path: Path) -> None:
 def test_what_is_no_server_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match="spec"):
         planned({"kind": "VirtualServer", "metadata": {"name": "a", "namespace": "b"}}, site=None)
+
+
+def test_attack_thousands_of_users_or_networks_that_no_api_server_stores_take_no_time_of_the_console(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever is signed in sends any text: each user with a password took two milliseconds."""
+    monkeypatch.setattr(passwords, "hashed", Mock(side_effect=AssertionError("nothing shows a password")))
+    users = [{"username": f"u{number}", "password": "p"} for number in range(256)]
+    server = a_server()
+    assert planned({**server, "spec": {**server["spec"], "users": users}}, site=None)
+    with pytest.raises(ValueError, match=r"spec\.users: 257 are given, 256 are allowed"):
+        planned({**server, "spec": {**server["spec"], "users": [*users, users[0]]}}, site=None)
+    with pytest.raises(ValueError, match=r"spec\.network\.vpcs: 10000 VPCs are given, 10 are allowed"):
+        planned(a_server(vpcs=[{"name": f"v{number}"} for number in range(10_000)]), site=None)
