@@ -116,8 +116,14 @@ class Gateway:
     async def _passed(self, request: web.Request, path: str, headers: Mapping[str, str]) -> web.StreamResponse:
         sent = await body.read(request)
         try:
+            # Where an API server sends its client on to is the page's to know, and nothing that this machine asks.
             answer = await self._session.request(
-                request.method, self._url(path), data=sent or None, headers=headers, **self._name()
+                request.method,
+                self._url(path),
+                data=sent or None,
+                headers=headers,
+                allow_redirects=False,
+                **self._name(),
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _away(error)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from aiohttp import test_utils, web
 
 from virtualserver.console import gateway
 from virtualserver.console.gateway import Gateway, is_offered
@@ -55,3 +56,30 @@ async def test_who_takes_a_connection_and_says_nothing_is_not_waited_for(monkeyp
                     pass
         finally:
             await way.close()
+
+
+async def test_attack_an_answer_that_sends_on_has_the_console_ask_nobody_else() -> None:
+    """What an API serves may be a tenant's words, and the console stands on the machine's own loopback."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=302, headers={"Location": "/metrics"})
+
+    api = web.Application()
+    api.router.add_get("/{path:.*}", answer)
+    async with test_utils.TestServer(api) as server:
+        way = Gateway(Credentials(server=str(server.make_url("")).rstrip("/")))
+
+        async def passed(request: web.Request) -> web.StreamResponse:
+            return await way.request(request, "/api/v1/namespaces/m/services/s/proxy/")
+
+        relay = web.Application()
+        relay.router.add_get("/", passed)
+        try:
+            async with test_utils.TestClient(test_utils.TestServer(relay)) as page:
+                told = await page.get("/", allow_redirects=False)
+                assert (told.status, told.headers.get("Location")) == (302, None)
+        finally:
+            await way.close()
+    assert asked == ["/api/v1/namespaces/m/services/s/proxy/"]
