@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import validation, virtualserver
 from virtualserver.api.faults import InvalidManifest
+from virtualserver.kube import fields
 from virtualserver.plan import sites
 from virtualserver.plan.preview import preview
 
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["planned"]
+__all__ = ["MOST", "planned"]
 
-_MOST_USERS: Final = 256
-"""So many has the schema of the CRD."""
+MOST: Final = {
+    "users": 256,
+    "network.floatingIPs": 64,
+    "network.tcp.ports": 100,
+    "network.udp.ports": 100,
+    "network.vpcs": 100,
+}
+"""The items that each list of the spec may have, as the schema of the CRD says."""
 _NAMED: Final = 10
 
 _OWNED = ("ownerReferences", "labels")
@@ -34,13 +41,15 @@ def planned(manifest: Manifest, *, site: Path | None) -> list[dict[str, Any]]:
     Raises:
         ValueError: The manifest is none, or nothing is made of it; the message says why.
     """
+    # Nobody but the page says that the API server would store it: whoever is signed in may send any number of VPCs.
+    for path, most in MOST.items():
+        given = len(fields.items(manifest, "spec", *path.split(".")))
+        if given > most:
+            raise ValueError(f"spec.{path}: {given} are given, {most} are allowed: remove some")
     try:
         server = virtualserver.decode(manifest)
     except InvalidManifest as error:
         raise ValueError(str(error)) from error
-    # Nobody but the page says that the API server would store it: whoever is signed in may send any number of VPCs.
-    if len(server.spec.users) > _MOST_USERS:
-        raise ValueError(f"spec.users: {len(server.spec.users)} are given, {_MOST_USERS} are allowed: remove some")
     if faults := validation.validate(server):
         raise ValueError("; ".join(map(str, faults[:_NAMED])))
     return [_shown(one) for one in preview(server, sites.load(_text(site)))]

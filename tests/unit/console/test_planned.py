@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
+import yaml
 
-from virtualserver.console.planned import planned
+from virtualserver.api import virtualserver
+from virtualserver.console.planned import MOST, planned
 from virtualserver.plan import passwords
 
 if TYPE_CHECKING:
@@ -63,5 +66,17 @@ def test_attack_thousands_of_users_or_networks_that_no_api_server_stores_take_no
     assert planned({**server, "spec": {**server["spec"], "users": users}}, site=None)
     with pytest.raises(ValueError, match=r"spec\.users: 257 are given, 256 are allowed"):
         planned({**server, "spec": {**server["spec"], "users": [*users, users[0]]}}, site=None)
-    with pytest.raises(ValueError, match=r"spec\.network\.vpcs: 10000 VPCs are given, 10 are allowed"):
-        planned(a_server(vpcs=[{"name": f"v{number}"} for number in range(10_000)]), site=None)
+    monkeypatch.setattr(virtualserver, "decode", Mock(side_effect=AssertionError("it was bounded before")))
+    for field, items in (("vpcs", [{"name": "v"}]), ("floatingIPs", ["v"])):
+        with pytest.raises(ValueError, match=rf"spec\.network\.{field}: 10000 are given, \d+ are allowed"):
+            planned(a_server(**{field: items * 10_000}), site=None)
+
+
+def test_the_bounds_of_lists_are_those_of_the_schema() -> None:
+    text = resources.files("virtualserver").joinpath("api/manifests/virtualserver.yaml").read_text()
+    schema = yaml.safe_load(text)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for path, most in MOST.items():
+        field = schema
+        for name in path.split("."):
+            field = field["properties"][name]
+        assert field["maxItems"] == most, path
