@@ -189,8 +189,11 @@ class Console:
             return web.Response(status=204)
         if request.method != "PUT":
             raise web.HTTPMethodNotAllowed(request.method, ("GET", "PUT", "DELETE"))
-        await body.read(request)
-        if not self._drafts.keep(user, name, await request.text()):
+        try:
+            text = (await body.read(request)).decode()
+        except UnicodeDecodeError as error:
+            raise web.HTTPBadRequest(text=f"the text is no UTF-8 ({error}): send it as UTF-8") from None
+        if not self._drafts.keep(user, name, text):
             raise web.HTTPRequestEntityTooLarge(LARGEST, request.content_length or 0)
         return web.Response(status=204)
 

@@ -113,5 +113,6 @@ def refusal(asked: Asked, *, origins: Collection[str]) -> str:
 
 
 def is_token(shown: str, token: str) -> bool:
-    """Return whether what was shown is the session's token."""
-    return hmac.compare_digest(shown.encode(), token.encode())
+    """Return whether what was shown is the session's token, or its cookie."""
+    # A header's bytes that are no UTF-8 come as lone surrogates.
+    return hmac.compare_digest(shown.encode(errors="surrogateescape"), token.encode())

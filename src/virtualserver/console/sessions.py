@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hmac
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from virtualserver.console import guard
 from virtualserver.console.clock import now
 from virtualserver.console.shelf import Shelf
 
@@ -72,7 +72,7 @@ class Sessions:
     def find(self, place: str, *, cookie: str) -> Session | None:
         """Return the session of a place whose cookie was shown, None where it is over or there is none."""
         session = self._open.find(place)
-        if session is None or not hmac.compare_digest(session.cookie.encode(), cookie.encode()):
+        if session is None or not guard.is_token(cookie, session.cookie):
             return None
         return session
 

@@ -51,6 +51,11 @@ def test_a_page_reads_with_the_users_rights(browser_of: Browser) -> None:
         ({"Origin": "null"}, 403),
         ({"Sec_Fetch_Site": "cross-site"}, 403),
         ({"Sec_Fetch_Site": "same-site"}, 403),  # another port of this host
+        # A byte that is no UTF-8.
+        ({"Cookie": "console=\xff"}, 401),
+        ({"X_Console_Token": "\xff"}, 403),
+        ({"Host": "\xff"}, 403),
+        ({"Origin": "\xff"}, 403),
     ],
 )
 def test_what_another_sites_page_can_send_is_refused(browser_of: Browser, headers: dict[str, str], status: int) -> None:
@@ -73,6 +78,12 @@ def test_paths_that_no_page_asks_for_are_not_relayed(browser_of: Browser, path: 
             f"Cookie: console={browser_of.cookie}\r\nX-Console-Token: {browser_of.token}\r\n\r\n".encode()
         )
         assert b" 404 " in raw.makefile("rb").readline()
+
+
+def test_a_draft_that_is_no_text_is_refused(browser_of: Browser) -> None:
+    path = f"/{browser_of.place}/drafts/new"
+    assert browser_of.ask("PUT", path, body="\xff").status == 400
+    assert browser_of.ask("PUT", path, body="text", Content_Type="text/plain; charset=none").status == 204
 
 
 def test_a_page_cannot_be_somebody_else(browser_of: Browser) -> None:

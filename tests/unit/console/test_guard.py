@@ -52,6 +52,7 @@ def test_what_another_page_can_have_asked_is_refused(asked: Asked, field: str) -
 def test_a_token_is_the_sessions_or_none() -> None:
     assert is_token("abc", "abc")
     assert not is_token("", "abc") and not is_token("abcd", "abc") and not is_token("ü", "abc")
+    assert not is_token(b"\xff".decode(errors="surrogateescape"), "abc"), "a byte of a header that is no UTF-8"
 
 
 def test_pages_run_our_scripts_alone_and_are_nobodys_frame() -> None:
