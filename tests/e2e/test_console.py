@@ -13,7 +13,7 @@ from harness.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from e2e.internet import Internet
     from e2e.product import Product
@@ -30,6 +30,15 @@ def page(product: Product) -> Iterator[Page]:
         yield page
 
 
+def emptied(route: Route) -> None:
+    """Answer what the API answers of pools, with nothing free in any."""
+    answer = route.fetch()
+    pools = answer.json()
+    for pool in pools["items"]:
+        pool["status"]["free"] = 0
+    route.fulfill(response=answer, json=pools)
+
+
 def test_a_server_that_is_made_with_switches_answers_at_its_port(
     page: Page, product: Product, client: Internet
 ) -> None:
@@ -43,6 +52,13 @@ def test_a_server_that_is_made_with_switches_answers_at_its_port(
     page.get_by_text("Operating system").click()
     page.get_by_label("Image").fill("tiny")
     page.get_by_label("Root disk").fill("128Mi")
+    expect(page.get_by_text("The API would take this.")).to_be_visible()
+    page.route("**/namespacepools", emptied)
+    page.get_by_label("Root disk").fill("129Mi")
+    expect(page.get_by_text("The pool public has no free address")).to_be_visible()
+    page.unroute("**/namespacepools")
+    page.get_by_label("Root disk").fill("128Mi")
+    expect(page.get_by_text("The pool public has no free address")).to_have_count(0)
     expect(page.get_by_text("The API would take this.")).to_be_visible()
     page.get_by_role("button", name="Create").click()
     row = page.get_by_role("row").filter(has_text="browsed")
