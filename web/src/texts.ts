@@ -70,6 +70,7 @@ export const texts = {
     kept: 'The cluster says whose it is. It stays in the memory of this console until you sign out or it ends, and nowhere in this browser.',
   },
   broken: 'The console does not answer. It may have been ended; what you typed is still here.',
+  lost: 'This page could not be loaded: the console does not answer, or is another version by now. Load it again (F5).',
   over: 'You are not signed in any more. What you typed is kept: sign in again (on one machine `vs ui` prints a new link), and open this page again.',
   away: (why: string) => `The API does not answer; what is shown may be old. Trying again. (${why})`,
   refused: (why: string) => `You may not see this: ${why}`,

@@ -383,7 +383,12 @@ def test_columns_are_chosen_and_a_paused_server_goes_on(signed_in: Page, server:
 
 def test_events_are_there_as_they_happen(signed_in: Page, server: Server) -> None:
     page = signed_in
+    # A page whose part cannot be loaded says what to do.
+    page.route("**/assets/Events*", lambda route: route.abort())
     page.get_by_role("link", name="Events").click()
+    expect(page.get_by_text("This page could not be loaded")).to_be_visible()
+    page.unroute("**/assets/Events*")
+    page.reload()
     expect(page.get_by_role("heading", name="Events")).to_be_visible()
     event = {
         "metadata": {"name": "late.1", "namespace": server.namespace},
