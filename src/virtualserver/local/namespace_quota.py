@@ -18,14 +18,14 @@ from virtualserver.kube import fields
 if TYPE_CHECKING:
     from virtualserver.local.kubectl import Kubectl
 
-__all__ = ["SERVICES", "ensure"]
+__all__ = ["SERVICES", "ensure", "share_gib"]
 
 SERVICES: Final = 2000
 """So many Services, and node ports, may a namespace have that a user is added to and that has no quota of them yet."""
 _NAME: Final = "virtualserver-services"
 _NODE_PORTS: Final = "services.nodeports"
 _SHARE: Final = 4
-"""A namespace's disks may have this part of what all disks may grow to."""
+"""A namespace's disks may have this part of what all disks may grow to, at most."""
 _COUNTED: Final = frozenset({"services", "count/services"})
 
 
@@ -48,7 +48,7 @@ def ensure(kubectl: Kubectl, namespace: str, *, disk_bytes: int) -> None:
     own = hard.get(_NAME, {})
     if _NODE_PORTS in own or any(_COUNTED & one.keys() for name, one in hard.items() if name != _NAME):
         return
-    new = {"services": str(SERVICES), "requests.storage": f"{max(disk_bytes // _SHARE >> 30, 1)}Gi"}
+    new = {"services": str(SERVICES), "requests.storage": f"{share_gib(disk_bytes)}Gi"}
     wanted = {**(own or new), _NODE_PORTS: str(SERVICES)}
     kubectl.apply(
         [
@@ -62,3 +62,14 @@ def ensure(kubectl: Kubectl, namespace: str, *, disk_bytes: int) -> None:
     )
     counted = r"--for=jsonpath={.status.used.services\.nodeports}"
     kubectl.run("wait", f"resourcequota/{_NAME}", "-n", namespace, counted, "--timeout=30s")
+
+
+def share_gib(disk_bytes: int) -> int:
+    """Return how many GiB a namespace's disks may ask for: pure.
+
+    A power of two, since whoever may read the quota could tell the size of the machine's disk from a part of it.
+
+    Args:
+        disk_bytes: What all disks together may grow to.
+    """
+    return 1 << max((disk_bytes // _SHARE >> 30).bit_length() - 1, 0)

@@ -57,7 +57,7 @@ def fault(
     available: int,
     admitted: Iterable[Footprint],
 ) -> str | None:
-    """Return why a machine does not fit, None where it does.
+    """Return why a machine does not fit, None where it does; how much is free, and others have, administrators know.
 
     What running guests have not touched yet is counted as theirs, since they may touch it at any time.
 
@@ -74,8 +74,7 @@ def fault(
     if memory_bytes + overhead <= free:
         return None
     return (
-        f"{name} needs {_size(memory_bytes)} of memory and {_size(overhead)} for QEMU, "
-        f"{_size(free)} are free on this machine: "
+        f"{name} needs {_size(memory_bytes)} of memory and {_size(overhead)} for QEMU, for which there is no room now: "
         "stop another server (vs stop NAME), or ask for less; it starts by itself once there is room"
     )
 

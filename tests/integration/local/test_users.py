@@ -22,6 +22,7 @@ from virtualserver.controlplane import site
 from virtualserver.local import users
 from virtualserver.local.errors import LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
+from virtualserver.local.namespace_quota import share_gib
 from virtualserver.plan.sites.quotas import AddressQuota, Quotas
 from virtualserver.plan.sites.site import DISK_OVERCOMMIT
 
@@ -152,7 +153,7 @@ def test_attack_a_user_makes_so_many_services_and_no_more(
         assert ada.status("POST", services, a_service("first")) == 201
         hard = json.loads(quota("get", "resourcequota", "-o", "jsonpath={.items[*].spec.hard}"))
         told = os.statvfs(installation.state)
-        disks = int(told.f_blocks * told.f_frsize * DISK_OVERCOMMIT) // 4 >> 30
+        disks = share_gib(int(told.f_blocks * told.f_frsize * DISK_OVERCOMMIT))
         assert hard == {"services": "2k", "services.nodeports": "2k", "requests.storage": f"{disks}Gi"}
         quota("patch", "resourcequota/virtualserver-services", "-p", SMALL)
         eventually(lambda: ada.status("POST", f"{services}?dryRun=All", a_service("more")) == 403)

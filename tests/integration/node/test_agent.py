@@ -307,7 +307,7 @@ def test_memory_that_does_not_fit_is_waited_for_with_its_reason(node: NodeWorld)
     node.wait_printable("one", "ErrorUnschedulable")
     failure = node.condition("vm", "one", "Failure")
     assert failure["reason"] == "InsufficientMemory"
-    assert " are free on this machine" in failure["message"]
+    assert "for which there is no room now: stop another server (vs stop NAME)" in failure["message"]
     node.apply(a_machine("one", memory="900Gi"))
     node.eventually(lambda: node.condition("vm", "one", "Failure")["reason"] == "MemoryExceedsMachine")
     # What has never run needs no restart to become what is wanted now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -49,10 +50,11 @@ def test_a_machine_that_uses_all_of_its_memory_promises_nothing_more() -> None:
     assert memory.fault("one", GIB, accelerator="kvm", available=2 * GIB, admitted=[running]) is None
 
 
-def test_the_message_says_what_is_needed_what_is_free_and_what_to_do() -> None:
+def test_attack_the_message_says_what_is_needed_and_what_to_do_and_not_what_others_leave() -> None:
     message = memory.fault("Server ns/one", 8 * GIB, accelerator="kvm", available=3 * GIB, admitted=[])
     assert message is not None
-    assert "Server ns/one needs 8Gi of memory and 64Mi for QEMU, 2.8Gi are free on this machine" in message
+    assert "Server ns/one needs 8Gi of memory and 64Mi for QEMU, for which there is no room now" in message
+    assert re.findall(r"\d+", message) == ["8", "64"]
     assert "stop another server (vs stop NAME)" in message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
 from virtualserver.node.allocation.allocations import BALANCER
@@ -18,6 +19,8 @@ __all__ = ["PORT_IN_USE", "Host", "HostPool"]
 
 PORT_IN_USE: Final = "PortInUse"
 """Reason of a wait for a port that somebody has: a process of the machine may give it up without a word."""
+
+_logger = logging.getLogger(__name__)
 
 _PORT_SECONDS: Final = 10.0
 _PORTS: Final = 64
@@ -52,6 +55,7 @@ class HostPool:
         self._allocations = allocations
         self._host = host
         self._pools = frozenset(pools)
+        self._occupants: dict[tuple[str, int], str] = {}
 
     def has(self, pool: str) -> bool:
         """Return whether a pool is the machine's own address."""
@@ -107,11 +111,22 @@ class HostPool:
         if self._has(wish, protocol, port):
             return None  # whoever listens there now came later
         held = self._allocations.of_value("port", f"{protocol}/{port}")
-        who = held.named_to(wish.claimant, "Service") if held else self._host.occupant(protocol, port)
-        if not who:
+        if held:
+            who = held.named_to(wish.claimant, "Service")
+        elif self._occupied(protocol, port):
+            who = "a program of this machine"
+        else:
             return None
         message = f"{protocol} port {port} of this machine's own address is in use by {who}: choose another port"
         return Wait(PORT_IN_USE, message, retry_seconds=_PORT_SECONDS)
+
+    def _occupied(self, protocol: str, port: int) -> bool:
+        """Return whether a process of the machine has a port; which one is the administrator's to know: the log's."""
+        occupant = self._host.occupant(protocol, port)
+        if occupant and self._occupants.get((protocol, port)) != occupant:
+            _logger.info("%s port %s of this machine's own address is in use by %s", protocol, port, occupant)
+        self._occupants[protocol, port] = occupant
+        return bool(occupant)
 
     def _has(self, wish: AddressWish, protocol: str, port: int) -> bool:
         held = self._allocations.of_value("port", f"{protocol}/{port}")
