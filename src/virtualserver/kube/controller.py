@@ -33,6 +33,8 @@ _UNAVAILABLE_SECONDS: Final = 5.0
 """The longest delay while the server is away: its return is nobody's fault and reported by nobody."""
 _SPARE_PLACES: Final = 2
 """Places that a namespace which has as many as it may have leaves to others."""
+_BEHIND: Final = 2
+"""Passes at a time over keys for which nobody waits: each takes time from the API server that others wait for."""
 _PLACE_SECONDS: Final = 0.5
 """A pass that takes longer goes on without a place: it waits for something, and others need not wait with it."""
 _TELLING_SECONDS: Final = 1.0
@@ -140,7 +142,7 @@ class Controller(Generic[K]):
             while len(self._placed) >= self._workers + _SPARE_PLACES:
                 self._has_place.clear()
                 await self._has_place.wait()
-            key = await self._queue.get(most=self._workers)
+            key = await self._queue.get(most=self._workers, behind=_BEHIND)
             self._placed.add(key)
             late = loop.call_later(_PLACE_SECONDS, self._give_place, key)
             task = asyncio.create_task(self._pass(key), name=f"{self._name} {_words(key)}")
@@ -150,6 +152,7 @@ class Controller(Generic[K]):
     def _give_place(self, key: K) -> None:
         """Leave the place of a pass to another one, unless that is so already."""
         self._placed.discard(key)
+        self._queue.slow(key)
         self._has_place.set()
 
     def _over(self, key: K, late: asyncio.TimerHandle, task: asyncio.Task[None]) -> None:

@@ -20,6 +20,8 @@ K = TypeVar("K", bound=Hashable)
 
 _FIRST_RETRY_SECONDS: Final = 0.005
 _LAST_RETRY_SECONDS: Final = 60.0
+_IN_FRONT: Final = 4
+"""So many keys go before one of the background that waits meanwhile."""
 
 
 class _Line(Generic[K]):
@@ -82,6 +84,9 @@ class Queue(Generic[K]):
         self._delayed: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._available = asyncio.Event()
+        self._hurried: set[K] = set()
+        self._behind: set[K] = set()
+        self._passed = 0
 
     def __len__(self) -> int:
         """Return how many keys are ready to be handed out."""
@@ -128,15 +133,17 @@ class Queue(Generic[K]):
         """Say that the key succeeded: its next failure starts with the shortest delay."""
         self._failures.pop(key, None)
 
-    async def get(self, *, most: int | None = None) -> K:
+    async def get(self, *, most: int | None = None, behind: int | None = None) -> K:
         """Wait for a key and take it; ``done`` must follow.
 
         Args:
             most: So many keys of a namespace are worked on at a time; None: any number.
+            behind: So many keys of the background are worked on at a time, and none while a key that users wait for is
+                (`slow` ends that), but for one after each four of those; None: any number, whenever no other waits.
         """
         while True:
             busy = () if most is None else {one for one, number in self._workers.items() if number >= most}
-            taken = self._waiting.take(busy) or self._background.take(busy)
+            taken = self._take(busy, behind)
             if taken is not None:
                 break
             self._available.clear()
@@ -146,14 +153,38 @@ class Queue(Generic[K]):
         self._workers[_namespace(key)] += 1
         return key
 
+    def _take(self, busy: Container[Hashable], behind: int | None) -> tuple[K] | None:
+        """Take out the key whose turn it is, None where that is none's."""
+        is_turn = self._passed >= _IN_FRONT
+        taken = None if is_turn and self._background else self._waiting.take(busy)
+        if taken is not None:
+            self._passed += bool(self._background)
+            self._hurried.update(taken)
+            return taken
+        if is_turn or behind is None or (not self._hurried and len(self._behind) < behind):
+            taken = self._background.take(busy)
+        if taken is not None:
+            self._passed = 0
+            self._behind.update(taken)
+            return taken
+        taken = self._waiting.take(busy)
+        self._hurried.update(taken or ())
+        return taken
+
+    def slow(self, key: K) -> None:
+        """Say that the work on a key takes long: what waits in the background need not wait for its end."""
+        self._hurried.discard(key)
+        self._behind.discard(key)
+        self._available.set()
+
     def done(self, key: K) -> None:
         """Say that the work on a key ended; if it was added meanwhile, it is handed out again."""
         self._working.discard(key)
+        self.slow(key)
         namespace = _namespace(key)
         self._workers[namespace] -= 1
         if not self._workers[namespace]:
             del self._workers[namespace]
-        self._available.set()  # its namespace may have been busy
         if key in self._again:
             self.add(key, background=self._again.pop(key))
 

@@ -109,6 +109,27 @@ def test_a_tenant_whose_namespaces_are_all_full_of_long_passes_holds_up_nobody(n
     assert began[A] - asked <= 0.5 * (namespaces / 6 + 1)
 
 
+def test_what_nobody_waits_for_begins_once_a_pass_that_somebody_waits_for_ends_or_takes_long() -> None:
+    began: dict[Key, float] = {}
+    queue: Queue[Key] = Queue()
+    lasts = {"quick": 0.2, "long": 30.0}
+
+    async def reconcile(key: Key) -> None:
+        began[key] = asyncio.get_running_loop().time()
+        await asyncio.sleep(lasts.get(key[1], 0.1))
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        for at, name in ((0, "quick"), (10, "long")):
+            loop.call_later(at, queue.add, ("n", name))
+            loop.call_later(at + 0.1, lambda name=name: queue.add(("n", f"after {name}"), background=True))
+        await for_a_while(Controller(name="test", reconcile=reconcile, queue=queue), 20)
+
+    run(body())
+    assert began["n", "after quick"] == pytest.approx(0.2)
+    assert began["n", "after long"] == pytest.approx(10.5)
+
+
 def test_a_failure_of_the_controller_itself_ends_it() -> None:
     class Unsayable(Exception):
         def __str__(self) -> str:

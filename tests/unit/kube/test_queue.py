@@ -106,6 +106,43 @@ def test_background_keys_wait_for_the_others_and_are_promoted() -> None:
     run(body())
 
 
+def test_the_background_waits_for_what_is_worked_on_too_but_gets_one_turn_in_five() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        for name in "abcdef":
+            queue.add(name)
+        queue.add("disk", background=True)
+        queue.add("image", background=True)
+        assert [await queue.get(behind=2) for _ in range(6)] == ["a", "b", "c", "d", "disk", "e"]
+        assert await queue.get(behind=2) == "f"
+        last = asyncio.create_task(queue.get(behind=2))
+        for name in "abcde":
+            queue.done(name)
+        await asyncio.sleep(1)
+        assert not last.done(), "f is worked on"
+        queue.slow("f")
+        assert await last == "image"
+
+    run(body())
+
+
+def test_so_many_of_the_background_are_worked_on_at_a_time_but_for_slow_ones() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        for name in "abcd":
+            queue.add(name, background=True)
+        taken = [await queue.get(behind=2) for _ in range(2)]
+        third = asyncio.create_task(queue.get(behind=2))
+        await asyncio.sleep(1)
+        assert not third.done()
+        queue.done(taken[0])
+        assert await third == "c"
+        queue.slow(taken[1])
+        assert await queue.get(behind=2) == "d"
+
+    run(body())
+
+
 def test_a_key_that_users_wait_for_stays_so_when_a_resync_adds_it_during_its_pass() -> None:
     async def body() -> None:
         queue: Queue[str] = Queue()
@@ -196,9 +233,9 @@ class QueueRules(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(call())
 
-    async def got(self, most: int | None) -> Key | None:
+    async def got(self, most: int | None, behind: int | None) -> Key | None:
         """Return what the queue hands out at once, None where it would wait."""
-        task = asyncio.create_task(self.queue.get(most=most))
+        task = asyncio.create_task(self.queue.get(most=most, behind=behind))
         await asyncio.sleep(0)
         if task.done():
             return task.result()
@@ -227,12 +264,12 @@ class QueueRules(RuleBasedStateMachine):
             del self.due[key]
             self.model_add(key)
 
-    @rule(most=st.sampled_from([1, None]))
-    def get(self, most: int | None) -> None:
+    @rule(most=st.sampled_from([1, None]), behind=st.sampled_from([1, None]))
+    def get(self, most: int | None, behind: int | None) -> None:
         allowed = {key for key in self.ready if most is None or key[0] not in {one[0] for one in self.working}}
-        key = self.loop.run_until_complete(self.got(most))
+        key = self.loop.run_until_complete(self.got(most, behind))
         if key is None:
-            assert not allowed
+            assert not allowed or (behind and self.working), "who waits alone waits for nothing"
             return
         assert key in allowed
         assert key not in self.working
