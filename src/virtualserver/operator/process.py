@@ -74,7 +74,7 @@ async def operate(
     queue: Queue[Key] = Queue()
     cache = Cache(client, watches.watches(mac_key))
     recorder = Recorder(client, component=names.OPERATOR_MANAGER)
-    reconciler = Reconciler(client, cache, site, mac_key, recorder)
+    reconciler = Reconciler(client, cache, site, mac_key, recorder, queue)
 
     def servers() -> list[Key]:
         return [key_of(server) for server in cache.all(VIRTUAL_SERVER)]
@@ -92,7 +92,7 @@ async def operate(
 
     def receive(resource: Resource, change: Change) -> None:
         for key in watches.concerned(cache, mac_key, resource, change):
-            queue.add(key)
+            queue.add(key, background=resource not in watches.AWAITED)
 
     async def follow_site() -> None:
         async for found in site.changes():

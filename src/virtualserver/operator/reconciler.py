@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.client import Client
     from virtualserver.kube.events import Recorder
     from virtualserver.kube.objects import Key
+    from virtualserver.kube.queue import Queue
     from virtualserver.kube.trouble import Trouble
     from virtualserver.plan.children import Children
     from virtualserver.plan.outcome import Apply, Plan, Removal
@@ -43,7 +44,6 @@ _SECRET_SECONDS: Final = 3.0
 """How often a Secret of the name that ours needs, which is somebody else's, is looked for."""
 _HASH_SECONDS: Final = 0.2
 """How long passwords are hashed before other servers have their turn."""
-_AGAIN_SECONDS: Final = 0.001
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,12 +55,14 @@ class _Outcome:
         failures: Writes that the API server refused, for the status.
         error: The first refusal, None where there was none.
         is_obstructed: A Secret of the needed name exists that is not ours.
+        goes_on: What is left is done behind other servers.
     """
 
     done: dict[str, list[str]] = dataclasses.field(default_factory=dict[str, list[str]])
     failures: tuple[FailedWrite, ...] = ()
     error: ApiError | None = None
     is_obstructed: bool = False
+    goes_on: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -77,11 +79,21 @@ class Reconciler:
         site: The site profile; each pass takes it as it is then.
         mac_key: From which the MAC addresses follow that nobody chose.
         recorder: Writes the Events.
+        queue: Where the keys come from: one whose pass leaves something to do comes back behind others.
     """
 
-    def __init__(self, client: Client, cache: Cache, site: Followed[Site], mac_key: MacKey, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        site: Followed[Site],
+        mac_key: MacKey,
+        recorder: Recorder,
+        queue: Queue[Key],
+    ) -> None:
         self._client = client
         self._cache = cache
+        self._queue = queue
         self._site = site
         self._mac_key = mac_key
         self._applier = Applier(client, field_manager=names.OPERATOR_MANAGER, hash_annotation=names.APPLIED)
@@ -101,6 +113,7 @@ class Reconciler:
         manifest = self._cache.get(VIRTUAL_SERVER, key)
         if manifest is None:
             self._obstructed.discard(key)
+            self._reporter.forget(key)
             return None
         try:
             server = virtualserver.decode(manifest)
@@ -109,9 +122,17 @@ class Reconciler:
         site = self._site.value
         children, surroundings = await self._observe(server, key)
         if not await _hash(server, surroundings):
-            return _AGAIN_SECONDS
+            self._queue.add(key, background=True)
+            return None
         plan = planning.plan(server, children, surroundings, site)
-        outcome = await self._carry_out(server, plan, children)
+        is_new = children.get("VirtualMachine", server.name) is None
+        if is_new and await self._reporter.address(key, plan.status):
+            self._queue.add(key, background=True)
+            return None
+        outcome = await self._carry_out(server, plan, children, in_steps=is_new)
+        if outcome.goes_on:
+            self._queue.add(key, background=True)
+            return None
         if outcome.is_obstructed:
             self._obstructed.add(key)
         if outcome.done or outcome.is_over:
@@ -141,10 +162,17 @@ class Reconciler:
         children = children_of(self._cache, server, secrets=secrets)
         return children, surroundings_of(self._cache, server, self._mac_key, secrets=secrets, failures=failures)
 
-    async def _carry_out(self, server: VirtualServer, plan: Plan, children: Children) -> _Outcome:
+    async def _carry_out(self, server: VirtualServer, plan: Plan, children: Children, *, in_steps: bool) -> _Outcome:
         """Apply the stages one after the other, then remove; what fails ends it after its stage.
 
         Events tell of what was done also where the pass ends by an error.
+
+        Args:
+            server: As decoded.
+            plan: Its plan.
+            children: From which the plan was made.
+            in_steps: End after Services were made, and go on behind other servers: their addresses are sooner there if
+                this one's disk waits.
         """
         outcome = _Outcome()
         try:
@@ -156,6 +184,9 @@ class Reconciler:
                     if isinstance(end, BaseException):
                         raise end
                 if outcome.is_over:
+                    return outcome
+                if in_steps and any(f"Service {apply.key[1]}" in outcome.done.get("Created", ()) for apply in stage):
+                    outcome.goes_on = True
                     return outcome
             for removal in plan.removals:
                 await self._remove(removal, outcome)

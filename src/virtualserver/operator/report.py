@@ -40,6 +40,7 @@ _NORMAL: Final = {
     Reason.WAITING_FOR_ADDRESS,
 }
 """What needs nobody to do anything."""
+_PAUSE_SECONDS: Final = 0.2
 _AT_NEXT_START: Final = {Reason.RESTART_REQUIRED, Reason.ROOT_DISK_RESIZE_IN_PROGRESS}
 """Reasons of ``FullyApplied`` that wait for a restart."""
 
@@ -58,6 +59,7 @@ class Reporter:
         self._applier = applier
         self._recorder = recorder
         self._waits = Waits(cache, applier)
+        self._last: dict[Key, tuple[str, float]] = {}
 
     async def status(self, key: Key, planned: Status) -> float | None:
         """Write a server's status, unless the server is gone, and an Event if there is something new to tell.
@@ -66,8 +68,12 @@ class Reporter:
             key: The server's.
             planned: The whole status, its conditions without times.
 
+        What nobody waits for is not written twice within `_PAUSE_SECONDS`: disk and machine of a new server report
+        several times in a moment.
+
         Returns:
-            Seconds after which somebody who waits for the server is to be answered, None for nobody.
+            Seconds after which to call again, since somebody who waits for the server is to be answered then, or since
+            it is too soon to write; None for not until something changes.
         """
         live = self._cache.get(VIRTUAL_SERVER, key)
         if live is None:
@@ -78,17 +84,55 @@ class Reporter:
         if settlement.text is not None:
             planned = msgspec.structs.replace(planned, settled=settlement.text)
         status = with_times(msgspec.to_builtins(planned), live, now=now)
-        try:
-            written = await self._applier.apply_status(VIRTUAL_SERVER, live, status)
-        except NotFound:
-            return None
-        if written is not None:
-            self._cache.remember(VIRTUAL_SERVER, written)
-            for event in events_of(status, live):
-                self._recorder.emit(live, event)
+        pause = self._pause(key, live)
+        if pause > 0 and not is_awaited(status, live):
+            return pause
+        await self._write(key, live, status)
         if settlement.text is not None:
             await self._waits.answer(live, settlement.text)
         return settlement.again_seconds
+
+    async def address(self, key: Key, planned: Status) -> bool:
+        """Write a server's status if it tells an address that no status has told, and return whether it was written.
+
+        Args:
+            key: The server's, which has no machine yet: nobody's wait is over by its status.
+            planned: As for `status`.
+        """
+        live = self._cache.get(VIRTUAL_SERVER, key)
+        if live is None:
+            return False
+        planned = msgspec.structs.replace(planned, settled=fields.status_of(live).get("settled", msgspec.UNSET))
+        status = with_times(msgspec.to_builtins(planned), live, now=time.time())
+        if _addresses(status) == _addresses(fields.status_of(live)):
+            return False
+        return await self._write(key, live, status)
+
+    async def _write(self, key: Key, live: Manifest, status: Manifest) -> bool:
+        """Write a status and the Events of it, and return whether anything was to be written."""
+        try:
+            written = await self._applier.apply_status(VIRTUAL_SERVER, live, status)
+        except NotFound:
+            return False
+        if written is None:
+            return False
+        self._last[key] = live["metadata"]["uid"], time.monotonic()
+        self._cache.remember(VIRTUAL_SERVER, written)
+        for event in events_of(status, live):
+            self._recorder.emit(live, event)
+        return True
+
+    def _pause(self, key: Key, live: Manifest) -> float:
+        """Return the seconds for which it is too soon for a status: after the last one, or our first sight of it."""
+        now, uid = time.monotonic(), live["metadata"]["uid"]
+        last = self._last.get(key)
+        if last is None or last[0] != uid:
+            last = self._last[key] = uid, now
+        return last[1] + _PAUSE_SECONDS - now
+
+    def forget(self, key: Key) -> None:
+        """Forget a server that is gone."""
+        self._last.pop(key, None)
 
     def done(self, server: VirtualServer, done: Mapping[str, Sequence[str]]) -> None:
         """Write an Event for each kind of thing that was done.
@@ -116,6 +160,29 @@ def with_times(status: Manifest, live: Manifest, *, now: float) -> dict[str, Any
     return {**status, "conditions": with_conditions(live, planned, now=now, owned=ours)}
 
 
+def is_awaited(status: Manifest, live: Manifest) -> bool:
+    """Return whether a status has news that somebody may be waiting for: of addresses, of Ready, or an answer.
+
+    Args:
+        status: As planned.
+        live: The server with its status before.
+    """
+    old_status = fields.status_of(live)
+    if status.get("settled") != old_status.get("settled") or _addresses(status) != _addresses(old_status):
+        return True
+    ready, old = _both(status, live, ConditionType.READY)
+    # A new server has none, or the schema's default, and nobody waits for the first ordinary word of it.
+    is_new = old.get("reason") in (None, Reason.INITIALIZING)
+    is_ordinary = ready["reason"] in _QUIET or (is_new and ready["reason"] in _NORMAL and ready["status"] != "True")
+    return not is_ordinary and (ready["status"], ready["reason"]) != (old.get("status"), old.get("reason"))
+
+
+def _addresses(status: Manifest) -> list[Any]:
+    """Return the addresses that a status tells, None for each that it has not."""
+    network = fields.mapping(status, "network")
+    return [network.get(name) or None for name in ("externalIP", "internalIP", "floatingIPs")]
+
+
 def events_of(status: Manifest, live: Manifest) -> Iterator[Event]:
     """Yield the Events that tell of a change of ``Ready``, and of what waits for a restart of a server that runs.
 
@@ -127,7 +194,9 @@ def events_of(status: Manifest, live: Manifest) -> Iterator[Event]:
     """
     ready, old = _both(status, live, ConditionType.READY)
     same = old.get("reason") == ready["reason"]
-    is_old = same and (ready["status"] != "False" or old.get("message") == ready["message"])
+    # What is still being made for a server that is stopped changes its message, and nobody waits for that.
+    is_told = ready["status"] != "False" or ready["reason"] == Reason.VIRTUAL_SERVER_STOPPED
+    is_old = same and (is_told or old.get("message") == ready["message"])
     if not is_old and ready["reason"] not in _QUIET:
         kind = "Normal" if ready["reason"] in _NORMAL else "Warning"
         yield Event(kind, ready["reason"], in_full(status["conditions"]))

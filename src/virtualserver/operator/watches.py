@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Key, Manifest, Resource
     from virtualserver.kube.store import Change
 
-__all__ = ["BY_ADDRESS", "BY_MAC", "BY_SERVICE", "concerned", "watches"]
+__all__ = ["AWAITED", "BY_ADDRESS", "BY_MAC", "BY_SERVICE", "concerned", "watches"]
 
+AWAITED: Final = frozenset({VIRTUAL_SERVER, kinds.SERVICE, kinds.VIRTUAL_MACHINE_INSTANCE, WAIT})
+"""Kinds whose changes people wait for: what a manifest asks, an address, a guest. News of disks go behind those."""
 BY_MAC: Final = "mac"
 """Index of VirtualServers: the MAC addresses that each may claim."""
 BY_ADDRESS: Final = "address"

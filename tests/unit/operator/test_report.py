@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from virtualserver.operator import report
 
 if TYPE_CHECKING:
@@ -47,6 +49,36 @@ def test_what_is_waited_for_is_told_once() -> None:
 
 def test_the_ordinary_course_is_not_told() -> None:
     assert told(a_status("Unknown", "Starting"), a_server()) == []
+
+
+def test_a_server_that_is_stopped_is_told_so_once_whatever_is_still_made_for_it() -> None:
+    stopped = ("False", "VirtualServerStopped")
+    assert told(a_status(*stopped, "it is stopped; its disk is made"), a_server(*stopped, "it is stopped")) == []
+    assert told(a_status(*stopped, "it is stopped"), a_server()) != []
+
+
+@pytest.mark.parametrize(
+    ("new", "is_awaited"),
+    [
+        ({}, False),
+        ({"network": {"internalIP": "10.0.0.9"}}, True),
+        ({"network": {"floatingIPs": {"web": "203.0.113.9"}}}, True),
+        ({"network": {"externalIP": ""}}, False),
+        ({"settled": "key Ready"}, True),
+        (a_status(message="for another"), False),
+        (a_status("Unknown", "Starting"), False),
+        (a_status("True", "VirtualServerReady"), True),
+        (a_status("False", "IPAddressPoolExhausted"), True),
+    ],
+)
+def test_addresses_answers_and_news_of_ready_are_awaited(new: dict[str, Any], is_awaited: bool) -> None:
+    assert report.is_awaited(a_status() | new, a_server()) is is_awaited
+
+
+def test_the_first_ordinary_word_of_a_new_server_is_not_awaited_but_a_refusal_is() -> None:
+    assert not report.is_awaited(a_status("Unknown", "Initializing"), {})
+    assert not report.is_awaited(a_status("False", "WaitingForAddress"), a_server("Unknown", "Initializing"))
+    assert report.is_awaited(a_status("False", "InvalidSpec"), a_server("Unknown", "Initializing"))
 
 
 def test_becoming_ready_is_good_news() -> None:

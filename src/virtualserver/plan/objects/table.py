@@ -67,9 +67,8 @@ class ChildKind:
 
 
 STAGES: Final = (
+    # First, since its owner waits for the address, and a pass goes on after each stage behind those of others.
     (
-        ChildKind(kinds.DATA_VOLUME, Reason.DATA_VOLUME_NAME_TAKEN, data_volumes.data_volumes),
-        ChildKind(kinds.SECRET, Reason.SECRET_NAME_TAKEN, secret.secret),
         ChildKind(
             kinds.SERVICE,
             Reason.SERVICE_NAME_TAKEN,
@@ -77,6 +76,10 @@ STAGES: Final = (
             needed=lambda situation: situation.network.services,
             removals=services.removals,
         ),
+    ),
+    (
+        ChildKind(kinds.DATA_VOLUME, Reason.DATA_VOLUME_NAME_TAKEN, data_volumes.data_volumes),
+        ChildKind(kinds.SECRET, Reason.SECRET_NAME_TAKEN, secret.secret),
     ),
     (
         # One that is somebody else's is no obstacle for the machine, so none is needed.

@@ -22,13 +22,16 @@ __all__ = ["virtual_machine"]
 def virtual_machine(situation: Situation) -> list[Apply]:
     """Return the server's machine; its run strategy depends on what a user did, so it is locked."""
     server = situation.server
-    remembered = {names.RUN_STRATEGY: server.spec.run_strategy.value}
+    annotations = {
+        **situation.site.driver.machine_annotations(),
+        names.RUN_STRATEGY: server.spec.run_strategy.value,
+    }
     if not server.spec.initialize_running:
-        remembered[names.INITIALIZE_RUNNING] = "false"
+        annotations[names.INITIALIZE_RUNNING] = "false"
     manifest = {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachine",
-        "metadata": ownership.metadata(server, server.name, annotations=remembered),
+        "metadata": ownership.metadata(server, server.name, annotations=annotations),
         "spec": {"template": {"metadata": _template_metadata(situation), "spec": _machine(situation)}},
     }
     strategy = run_strategy.run_strategy(server, situation.machine, situation.instance)

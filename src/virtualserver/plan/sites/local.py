@@ -144,6 +144,13 @@ class Local:
         """
         return {names.ATTACH_LOAD_BALANCER: attached_to} if attached_to else {}
 
+    def machine_annotations(self) -> dict[str, str]:
+        """Return what virt-controller notes on a VirtualMachine that it has seen: virtctl takes its version from it.
+
+        The node writes it for machines that users made.
+        """
+        return {names.LATEST_OBSERVED_API_VERSION: "v1", names.STORAGE_OBSERVED_API_VERSION: "v1"}
+
     def attached_service(self, instance: Manifest | None) -> str | None:
         """Return the Service whose address the cluster NIC of an instance has, None for none."""
         return fields.annotations_of(instance or {}).get(names.ATTACH_LOAD_BALANCER)
