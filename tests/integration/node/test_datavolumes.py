@@ -343,6 +343,14 @@ def test_attack_a_disk_grows_beyond_no_quota_and_one_that_a_quota_refuses_takes_
         node.apply(a_volume(name, size=most))
         ready = node.eventually(lambda name=name: node.condition("dv", name, "Ready"))
         assert ready["reason"] == "ClaimRefused", ready
+    # What refuses it may be something else: a disk that grew all the same was counted by no quota.
+    limit = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "large"}}
+    node.apply({**limit, "spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "100Mi"}}]}})
     node.patch("resourcequota", "room", {"spec": {"hard": {storage: "128Mi"}}})
+    is_refused = "maximum storage usage per PersistentVolumeClaim is 100Mi"
+    node.eventually(lambda: is_refused in node.condition("dv", "one", "Ready").get("message", ""))
+    assert not node.get("pvc", "one")["spec"].get("storageClassName"), "nor does a claim without a class grow so"
+    assert node.status("pvc", "one")["capacity"]["storage"] == "64Mi"
+    node.delete("limitrange", "large")
     node.eventually(lambda: node.status("pvc", "one").get("capacity", {}).get("storage") == "128Mi")
     node.eventually(lambda: node.status("resourcequota", "room").get("used") == {storage: str(128 * MIB)})
