@@ -93,10 +93,14 @@ def _console(files: Files) -> str:
     return f"socket,id=console,path={files.console},server=on,wait=off,logfile={log},logappend=on"
 
 
+_TRANSLATED: Final = "max,svm=off,min-xlevel=0x80000008"
+"""The processor without KVM. No nested virtualisation: guests would load their own KVM for nothing. Without it, QEMU's
+CPUID ends before the leaf that tells the addresses' sizes, unless it is told to have it: a Debian 13 mounts nothing."""
+
+
 def _board(spec: MachineSpec, files: Files) -> list[str]:
     """Return the arguments for board, processors, memory, firmware and kernel."""
-    # Without nested virtualisation: translated guests would load their own KVM for nothing.
-    accelerator, cpu = ("kvm", "host") if spec.accelerator == "kvm" else ("tcg,thread=multi,tb-size=512", "max,svm=off")
+    accelerator, cpu = ("kvm", "host") if spec.accelerator == "kvm" else ("tcg,thread=multi,tb-size=512", _TRANSLATED)
     arguments = ["-machine", "q35", "-accel", accelerator, "-cpu", cpu]
     arguments += ["-smp", str(spec.cpus), "-m", f"size={spec.memory_bytes // 1024}k"]
     if spec.uuid is not None:
