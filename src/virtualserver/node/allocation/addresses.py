@@ -42,6 +42,8 @@ COOLING: Final = "AddressCoolingDown"
 PASSING: Final = (COOLING, PORT_IN_USE, PROBING)
 """Reasons of waits that end without a change of any object that is watched: they are looked at again after a while."""
 
+_NAMED: Final = 5
+
 _ATTACHED: Final = "attached/"
 _ATTACHMENTS: Final = "attachments"
 _FORMER: Final = "former/"
@@ -326,7 +328,7 @@ class Addresses:
         on_uplink = self._uplink if self._uplink and self._uplink.has(pool) else None
         address = pool.choose(family, on_uplink.unusable(used) if on_uplink else used, self._history(claimant))
         if address is None:
-            others: int | Wait = on_uplink.others(pool, family, used) if on_uplink else 0
+            others: list[str] | Wait = on_uplink.others(pool, family, used) if on_uplink else []
             return others if isinstance(others, Wait) else _exhausted(pool, family, used, others)
         self._allocations.take(owner, purpose, "address", str(address), claimant)
         return address
@@ -381,9 +383,9 @@ class Addresses:
             yield from ((owner, str(address)) for address in wish.pinned for owner in owners)
 
 
-def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: int) -> Wait:
-    # Who they are is told of the Node.
-    told = f"; {counted(others, 'belongs', 'belong')} to others on the uplink" if others else ""
+def _exhausted(pool: pools.Pool, family: int, used: Collection[str], others: Sequence[str]) -> Wait:
+    of_others = counted(len(others), "belongs", "belong")
+    told = f"; {of_others} to others on the uplink: {', '.join(others[:_NAMED])}" if others else ""
     return Wait(
         "PoolExhausted",
         f"pool {pool.name!r} ({', '.join(map(str, pool.networks))}) has no free address: {pool.used(used)} of "

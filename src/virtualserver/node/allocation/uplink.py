@@ -52,15 +52,15 @@ class UplinkPools:
         """Return the addresses that may not be given: those in use here, and those not known to be free on the link."""
         return _AllBut(used, self._vacancies)
 
-    def others(self, pool: Pool, family: int, used: Collection[str]) -> int | Wait:
-        """Return how many addresses of a pool others on the link have; or a wait to know of some."""
+    def others(self, pool: Pool, family: int, used: Collection[str]) -> list[str] | Wait:
+        """Return the addresses of a pool that others on the link have, with their names; or a wait to know of some."""
         free = (address for address in pool.addresses(family) if str(address) not in used)
         occupants = {address: self._vacancies.occupant(address) for address in itertools.islice(free, _MOST)}
         unknown = [address for address, who in occupants.items() if who is None]
         if unknown:
             self._vacancies.ask(unknown[:_AHEAD])
             return self._probing(f"free addresses of pool {pool.name}")
-        return len(occupants)
+        return [f"{address} ({who})" for address, who in occupants.items()]
 
     def occupied(self, address: Address) -> Wait | None:
         """Return that somebody on the link has an address, or may have it; None where it is free or of another link."""
@@ -71,8 +71,7 @@ class UplinkPools:
             self._vacancies.ask([address])
             return self._probing(str(address))
         if occupant:
-            # Whose it is, is told of the Node.
-            message = f"{address} belongs to another machine on link {self.link}: choose another"
+            message = f"{address} belongs to {occupant} on link {self.link}: choose another"
             return Wait("AddressInUse", message, retry_seconds=_OCCUPIED_SECONDS)
         return None
 
