@@ -30,14 +30,17 @@ def group() -> None:
 
 @group.command("build")
 @click.argument("kind", type=click.Choice(images.KINDS))
-@click.option("--name", help="The image's name in manifests; KIND unless given.")
+@click.option("--release", type=click.Choice(images.RELEASES), help="Of Debian; the machine's own unless given.")
+@click.option("--name", help="The image's name in manifests; KIND, or KIND-RELEASE, unless given.")
 @output.option
 @click.pass_obj
-def build_command(installation: Installation, kind: str, name: str | None, form: str) -> None:
+def build_command(installation: Installation, kind: str, release: str | None, name: str | None, form: str) -> None:
     """Build an image from the distribution's packages; no image server is needed."""
+    if release and kind != "debian":
+        raise click.UsageError(f"--release is for debian: {kind} has the kernel of the machine's own release.")
     caller.require_root(f"vs image build {kind}")
-    name = _valid_label(name or kind)
-    _show([images.build(installation, kind, name=name, report=progress.StepPrinter())], form)
+    name = _valid_label(name or "-".join(filter(None, (kind, release))))
+    _show([images.build(installation, kind, release=release, name=name, report=progress.StepPrinter())], form)
 
 
 @group.command("add")

@@ -17,6 +17,7 @@ from virtualserver.installation import lock
 from virtualserver.local.errors import ConflictError, LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.storage import builds, disks, images
+from virtualserver.storage.builds import debian_network
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "RELEASES",
     "DiskSource",
     "NamedImage",
     "add",
@@ -47,6 +49,9 @@ __all__ = [
 
 KINDS: Final = ("busybox", "debian")
 """The images that `build` can make."""
+
+RELEASES: Final = tuple(debian_network.RELEASES)
+"""The releases that an image of the kind ``debian`` can have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,8 +131,17 @@ def is_there(kubectl: Kubectl, name: str) -> bool:
     return kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE) is not None
 
 
-def build(installation: Installation, kind: str, *, name: str, report: Report) -> NamedImage:
+def build(
+    installation: Installation, kind: str, *, release: str | None = None, name: str, report: Report
+) -> NamedImage:
     """Build an image from the distribution's packages, add it to the store and give it its name.
+
+    Args:
+        installation: Whose store.
+        kind: One of `KINDS`.
+        release: One of `RELEASES`, of the kind ``debian`` only; None: that of this machine.
+        name: What manifests call it.
+        report: Told each step.
 
     Raises:
         ConflictError: The name is taken by something else.
@@ -135,16 +149,20 @@ def build(installation: Installation, kind: str, *, name: str, report: Report) -
     """
     kubectl = Kubectl(installation)
     with lock.held(installation, report.once), report.step(f"Image {name}") as update:
-        return make(installation, kubectl, kind, name=name, update=update)
+        return make(installation, kubectl, kind, release=release, name=name, update=update)
 
 
-def make(installation: Installation, kubectl: Kubectl, kind: str, *, name: str, update: Update) -> NamedImage:
+def make(
+    installation: Installation, kubectl: Kubectl, kind: str, *, release: str | None = None, name: str, update: Update
+) -> NamedImage:
     """Do what `build` does, as a step of something longer that holds the installation's lock."""
     _present(kubectl, names.IMAGE_NAMESPACE, name)  # before minutes of work
     installation.create()
     workdir = installation.image_build
     try:
-        built = asyncio.run(importlib.import_module(f"{builds.__name__}.{kind}").build(workdir, progress=update))
+        builder = importlib.import_module(f"{builds.__name__}.{kind}")
+        chosen = {} if release is None else {"release": release}
+        built = asyncio.run(builder.build(workdir, progress=update, **chosen))
         update("adding it to the store", None)
         image = store_of(installation).add(
             disk=built.disk,
@@ -156,7 +174,8 @@ def make(installation: Installation, kubectl: Kubectl, kind: str, *, name: str, 
             modules=built.modules,
         )
     except builds.ImageBuildError as error:
-        raise LocalError(f"image {kind!r}: {error}", remedy=f"Try again: vs image build {kind}") from error
+        again = f"vs image build {kind}" + ("" if release is None else f" --release {release}")
+        raise LocalError(f"image {kind!r}: {error}", remedy=f"Try again: {again}") from error
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
     return _named(kubectl, claim(name, image), image)

@@ -129,12 +129,12 @@ async def _modules(cache: Path) -> dict[str, cpio.Member]:
     if not kept.exists():
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             await kernel.download(Path(folder), [package], lambda _step, _done: None)
-            found = kernel.ordered_modules(Path(folder, "root/lib/modules"), _ROUTER_MODULES)
+            found = kernel.ordered_modules(kernel.unpacked(Path(folder), "lib/modules"), _ROUTER_MODULES)
             made = Path(folder, "made")
             made.mkdir()
-            for module in found:
-                shutil.copyfile(module, made / module.name)
-            (made / "order").write_text("".join(f"{module.name}\n" for module in found))
+            for name, content in found.items():
+                (made / name).write_bytes(content)
+            (made / "order").write_text("".join(f"{name}\n" for name in found))
             made.rename(kept)
     return {f"lib/modules/router/{path.name}": cpio.file(path.read_bytes()) for path in kept.iterdir()}
 

@@ -147,3 +147,10 @@ def test_a_command_that_needs_neither_loads_no_client_of_the_api_and_no_moving_l
     script = "import sys, virtualserver.cli.main; print({'aiohttp', 'rich'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert loaded == "set()\n"
+
+
+def test_a_release_is_debians_and_one_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("image", "build", "busybox", "--release", "trixie") == 2
+    assert "--release is for debian" in capsys.readouterr().err
+    assert run("image", "build", "debian", "--release", "sid") == 2
+    assert "'bookworm', 'trixie'" in capsys.readouterr().err

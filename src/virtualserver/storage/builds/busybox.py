@@ -93,11 +93,11 @@ def _key(packages: dict[str, str]) -> str:
 
 def _initrd(folder: Path) -> bytes:
     """Pack busybox, its links, the scripts and the kernel modules."""
-    busybox = (folder / "root/bin/busybox").read_bytes()
+    program = kernel.unpacked(folder, "bin/busybox")
     scripts = resources.files(builds)
     entries = {
         "init": cpio.link("bin/busybox"),
-        "bin/busybox": cpio.file(busybox, mode=0o755),
+        "bin/busybox": cpio.file(program.read_bytes(), mode=0o755),
         "etc/inittab": cpio.file(_INITTAB),
         "etc/rc": cpio.file(scripts.joinpath("busybox.rc").read_bytes(), mode=0o755),
         "etc/udhcpc": cpio.file(scripts.joinpath("busybox.udhcpc").read_bytes(), mode=0o755),
@@ -106,12 +106,12 @@ def _initrd(folder: Path) -> bytes:
         **{path: cpio.directory() for path in ("dev", "proc", "sys", "run", "seed", "www", "root", "mnt")},
         "tmp": cpio.directory(0o1777),
     }
-    for applet in _applets(folder / "root/bin/busybox"):
+    for applet in _applets(program):
         entries.setdefault(applet, cpio.link("/bin/busybox"))
-    modules = kernel.ordered_modules(folder / "root/lib/modules", _MODULES)
-    for module in modules:
-        entries[f"lib/modules/{module.name}"] = cpio.file(module.read_bytes())
-    entries["lib/modules/order"] = cpio.file("".join(f"{module.name}\n" for module in modules))
+    modules = kernel.ordered_modules(kernel.unpacked(folder, "lib/modules"), _MODULES)
+    for name, content in modules.items():
+        entries[f"lib/modules/{name}"] = cpio.file(content)
+    entries["lib/modules/order"] = cpio.file("".join(f"{name}\n" for name in modules))
     return cpio.archive(entries)
 
 

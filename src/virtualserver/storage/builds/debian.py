@@ -2,7 +2,7 @@
 
 The kernel and a small initial RAM disk lie beside the disk and are booted directly, so that nothing has to be mounted
 to make the image and the guest starts sooner. The guest is told who it is by cloud-init (NoCloud), takes its network by
-DHCP (ifupdown and dhclient), makes its own ssh host key, and grows its file system with its disk. It has no password.
+DHCP (`debian_network`), makes its own ssh host key, and grows its file system with its disk. It has no password.
 What cloud-init and systemd do by default and a guest here does not need is left out: without KVM it takes most of the
 start. Source: measured on Debian 12, ``docs/guests.md``.
 """
@@ -19,24 +19,25 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from virtualserver.storage import builds, qemu_img
-from virtualserver.storage.builds import BuiltImage, ImageBuildError, cpio, kernel
+from virtualserver.storage.builds import BuiltImage, ImageBuildError, cpio, debian_network, kernel
 
 if TYPE_CHECKING:
     from virtualserver.host.progress import Update
+    from virtualserver.storage.builds.debian_network import ImageNetwork
 
 __all__ = [
-    "COMMAND_LINE",
     "DISK_BYTES",
-    "OPTIONAL_CARDS",
     "PACKAGES",
     "PROGRAMS",
     "apt_options",
     "build",
+    "command_line",
     "modules",
     "sources_from",
+    "with_remedy",
 ]
 
-COMMAND_LINE: Final = "root=/dev/vda ro console=tty0 console=ttyS0 quiet no_timer_check"
+_COMMAND_LINE: Final = "root=/dev/vda ro console=tty0 console=ttyS0 quiet no_timer_check"
 """What the kernel is told: messages and a login go to the serial console."""
 
 DISK_BYTES: Final = 2 << 30
@@ -46,10 +47,10 @@ PACKAGES: Final = (
     *("systemd-sysv", "udev", "dbus", "kmod", "systemd-timesyncd", "e2fsprogs", "ca-certificates"),
     *("locales", "mount", "tzdata"),
     *("cloud-init", "openssh-server", "sudo", "passwd", "login"),
-    *("ifupdown", "isc-dhcp-client", "iproute2", "iputils-ping", "netbase", "nftables"),
+    *("iproute2", "iputils-ping", "netbase", "nftables"),
     *("procps", "less", "nano", "busybox"),
 )
-"""What the image has beside Debian's essential packages; busybox has a small web server."""
+"""What the image has beside Debian's essential packages and its network's; busybox has a small web server."""
 
 PROGRAMS = {
     **kernel.PROGRAMS,
@@ -65,7 +66,7 @@ PROGRAMS = {
 _INITRD_MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "crc32c_intel")
 _MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service"),
-    *("ifupdown-wait-online.service", "systemd-networkd-wait-online.service", "cloud-init-hotplugd.socket"),
+    "cloud-init-hotplugd.socket",
 )
 """Units that cost time at each start and do nothing that a guest here needs."""
 
@@ -86,47 +87,7 @@ _FILES = {
     "etc/default/locale": "LANG=C.UTF-8\n",
     "usr/local/sbin/locale-gen": LOCALE_GEN,
     "etc/machine-id": "",
-    "etc/network/interfaces": "auto lo\niface lo inet loopback\nsource /etc/network/interfaces.d/*\n",
 }
-OPTIONAL_CARDS: Final = {
-    "etc/systemd/system/optional-cards-marked.service": """\
-# cloud-init gives network cards that nobody shall wait for a metric, and ifupdown has a word of ours for them.
-[Unit]
-DefaultDependencies=no
-After=cloud-init-local.service
-Before=networking.service
-[Service]
-Type=oneshot
-ExecStart=/usr/local/sbin/mark-optional-cards
-[Install]
-WantedBy=networking.service
-""",
-    "etc/systemd/system/optional-cards.service": """\
-[Unit]
-After=networking.service
-[Service]
-ExecStart=/sbin/ifup --all --allow=optional
-RemainAfterExit=yes
-[Install]
-WantedBy=multi-user.target
-""",
-    "usr/local/sbin/mark-optional-cards": """\
-#!/bin/sh
-file=/etc/network/interfaces.d/50-cloud-init
-[ -f "$file" ] || exit 0
-for card in $(awk '$1 == "iface" { card = $2 } $1 == "metric" && $2 >= 1000 { print card }' "$file"); do
-  sed -i "s/^auto $card$/allow-optional $card/" "$file"
-done
-""",
-    "etc/dhcp/dhclient-enter-hooks.d/optional-cards": """\
-# A card with a metric takes the resolver over where no other card has a default route only.
-if [ -n "$IF_METRIC" ] && ip -4 route show default | grep -qv " metric "; then
-  make_resolv_conf() { :; }
-fi
-""",
-}
-"""Network cards on VPCs, which may be silent: no start waits for them, and no name server from there takes over."""
-
 _REMOVED = (
     "etc/resolv.conf",
     "var/lib/dbus/machine-id",
@@ -136,11 +97,12 @@ _REMOVED = (
 _UNPACKED_ONLY = ("usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/share/info/*")
 
 
-async def build(workdir: Path, *, progress: Update) -> BuiltImage:
+async def build(workdir: Path, *, release: str | None = None, progress: Update) -> BuiltImage:
     """Build the image; it takes about two minutes and 3 GB of disk for the time being.
 
     Args:
         workdir: Where the image is left, and nothing else: whoever asked removes it once the image is in a store.
+        release: The name of its Debian release; None: that of this machine.
         progress: Told each step.
 
     Raises:
@@ -151,16 +113,20 @@ async def build(workdir: Path, *, progress: Update) -> BuiltImage:
     async with builds.workspace(workdir) as temporary:
         root = temporary / "system"
         progress("looking up the machine's apt sources", 0.0)
-        package = await kernel.kernel_package()
-        await _install(root, progress)
+        release = release or codename()
+        network = debian_network.of_release(release)
+        await _install(root, release, network, progress)
         progress("downloading the kernel", 0.7)
-        await kernel.download(temporary, [package, "busybox-static"], lambda _step, _done: None)
+        # Of the system's own release: by its package lists, with this machine's keys and proxies.
+        lists = (f"Dir={root}",)
+        package = await kernel.kernel_package(lists)
+        await kernel.download(temporary, [package, "busybox-static"], lambda _step, _done: None, settings=lists)
         made = temporary / "made"
         made.mkdir(mode=0o755)
         await kernel.unpack_kernel(temporary, made / "kernel")
         await asyncio.to_thread((made / "initrd").write_bytes, await asyncio.to_thread(_initrd, temporary))
         progress("setting the system up", 0.78)
-        await _set_up(root, temporary / "root/lib/modules")
+        await _set_up(root, network, kernel.unpacked(temporary, "lib/modules"))
         progress("writing the disk", 0.85)
         await _write_disk(root, temporary / "disk.raw", made / "disk.qcow2")
         await asyncio.to_thread(shutil.rmtree, finished, ignore_errors=True)
@@ -170,11 +136,16 @@ async def build(workdir: Path, *, progress: Update) -> BuiltImage:
         disk=finished / "disk.qcow2",
         kernel=finished / "kernel",
         initrd=finished / "initrd",
-        command_line=COMMAND_LINE,
+        command_line=command_line(release),
         name="debian",
-        description=f"Debian {codename().capitalize()} with cloud-init and ssh, no password",
+        description=f"Debian {release.capitalize()} with cloud-init and ssh, no password",
         modules=modules(),
     )
+
+
+def command_line(release: str) -> str:
+    """Return what the kernel of an image of that release is told."""
+    return f"{_COMMAND_LINE} {debian_network.of_release(release).command_line}".strip()
 
 
 def modules() -> tuple[str, ...]:
@@ -188,7 +159,7 @@ def _cloud_configuration() -> str:
 
 
 def codename() -> str:
-    """Return the name of this machine's Debian release, which the image has too."""
+    """Return the name of this machine's Debian release, which the image has too where nobody names another."""
     text = Path("/etc/os-release").read_text()
     found = re.search(r"^VERSION_CODENAME=\"?([a-z]+)", text, re.MULTILINE)
     if not found or not re.search(r"^ID=\"?debian", text, re.MULTILINE):
@@ -196,18 +167,22 @@ def codename() -> str:
     return found[1]
 
 
-def sources_from(targets: str) -> list[str]:
+def sources_from(targets: str, release: str | None = None) -> list[str]:
     """Return the lines of an apt source list for what comes from Debian; other archives are no part of the image.
 
     Args:
         targets: Lines ``URI|release|component|origin``, as ``apt-get indextargets`` prints them.
+        release: The release that the same archives are asked for, its updates and security too; None: as they are.
     """
-    lines: dict[tuple[str, str], list[str]] = {}
+    lines: dict[tuple[str, str], dict[str, None]] = {}
     for line in targets.splitlines():
-        uri, release, component, origin = line.split("|")
+        uri, suite, component, origin = line.split("|")
+        if release is not None:
+            _, dash, rest = suite.partition("-")
+            suite = f"{release}{dash}{rest}"
         if origin == "Debian":
-            lines.setdefault((uri, release), []).append(component)
-    return [f"deb {uri} {release} {' '.join(parts)}" for (uri, release), parts in lines.items()]
+            lines.setdefault((uri, suite), {})[component] = None
+    return [f"deb {uri} {suite} {' '.join(parts)}" for (uri, suite), parts in lines.items()]
 
 
 def apt_options(dump: str) -> list[str]:
@@ -220,59 +195,70 @@ def apt_options(dump: str) -> list[str]:
     return [f"--aptopt={line}" for line in dump.splitlines() if wanted.match(line) and not line.endswith(' "";')]
 
 
-async def _install(root: Path, progress: Update) -> None:
-    """Install the packages into a folder."""
+async def _install(root: Path, release: str, network: ImageNetwork, progress: Update) -> None:
+    """Install the packages of a release into a folder; apt's lists stay in it."""
     form = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
     targets = await builds.run(
         ["apt-get", "indextargets", "--format", form, "Created-By: Packages"], step="reading the apt sources"
     )
-    sources = sources_from(targets.decode())
+    sources = sources_from(targets.decode(), None if release == codename() else release)
     if not sources:
         raise ImageBuildError("the machine's apt sources have nothing from Debian; run `apt-get update` and try again")
     options = apt_options((await builds.run(["apt-config", "dump"], step="reading apt's settings")).decode())
-    progress(f"downloading and installing {len(PACKAGES)} packages and what they need", 0.03)
+    packages = (*PACKAGES, *network.packages)
+    progress(f"downloading and installing {len(packages)} packages and what they need", 0.03)
     # A mount namespace of its own: what mmdebstrap mounts is gone with it, however it ends.
-    await builds.run(
-        [
-            *("unshare", "--mount", "--propagation", "private"),
-            *("mmdebstrap", "--mode=root", "--variant=apt", "--format=directory", "--skip=output/dev"),
-            *options,
-            *("--aptopt=Apt::Install-Recommends false", "--dpkgopt=force-unsafe-io"),
-            *(f"--dpkgopt=path-exclude=/{path}" for path in _UNPACKED_ONLY),
-            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-            "--dpkgopt=path-include=/usr/share/locale/locale.alias",
-            f"--include={','.join(PACKAGES)}",
-            *(codename(), str(root)),
-            *sources,
-        ],
-        step="installing Debian's packages",
+    try:
+        await builds.run(
+            [
+                *("unshare", "--mount", "--propagation", "private"),
+                *("mmdebstrap", "--mode=root", "--variant=apt", "--format=directory"),
+                *("--skip=output/dev", "--skip=cleanup/apt/lists"),
+                *options,
+                *("--aptopt=Apt::Install-Recommends false", "--dpkgopt=force-unsafe-io"),
+                *(f"--dpkgopt=path-exclude=/{path}" for path in _UNPACKED_ONLY),
+                "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+                "--dpkgopt=path-include=/usr/share/locale/locale.alias",
+                f"--include={','.join(packages)}",
+                *(release, str(root)),
+                *sources,
+            ],
+            step="installing Debian's packages",
+        )
+    except ImageBuildError as error:
+        raise with_remedy(error, release) from error
+
+
+def with_remedy(error: ImageBuildError, release: str) -> ImageBuildError:
+    """Return an error of the installation, with what to do where this machine cannot trust the release."""
+    if "NO_PUBKEY" not in str(error):
+        return error
+    return ImageBuildError(
+        f"this machine has no keys of Debian {release}, so that it cannot tell whose packages it gets; the newest "
+        f"debian-archive-keyring has them: apt-get update && apt-get install debian-archive-keyring ({error})"
     )
 
 
-async def _set_up(root: Path, modules: Path) -> None:
+async def _set_up(root: Path, network: ImageNetwork, modules: Path) -> None:
     """Make an installed system one that every server can start from."""
-    release = await asyncio.to_thread(_write_files, root, modules)
+    release = await asyncio.to_thread(_write_files, root, network, modules)
     await builds.run(["chroot", str(root), "depmod", release], step="listing the kernel's modules")
+    await builds.run(["chroot", str(root), "systemctl", "--quiet", "enable", *network.enabled], step="enabling units")
 
 
-def _write_files(root: Path, modules: Path) -> str:
+def _write_files(root: Path, network: ImageNetwork, modules: Path) -> str:
     """Write and remove files of the system, and return the kernel's release."""
     for name in _REMOVED:
         (root / name).unlink(missing_ok=True)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
-    for name, content in _FILES.items():
-        (root / name).write_text(content)
-        (root / name).chmod(0o755 if "sbin" in name else 0o644)
-    for name, content in OPTIONAL_CARDS.items():
+    for name, content in {**_FILES, **network.files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
         (root / name).chmod(0o755 if "sbin" in name else 0o644)
-    for unit, target in (("optional-cards-marked", "networking.service"), ("optional-cards", "multi-user.target")):
-        wants = root / f"etc/systemd/system/{target}.wants"
-        wants.mkdir(exist_ok=True)
-        (wants / f"{unit}.service").symlink_to(f"../{unit}.service")
-    for name in _MASKED:
+    if network.resolver:
+        (root / "etc/resolv.conf").symlink_to(network.resolver)
+    for name in (*_MASKED, *network.masked):
         # As `systemctl mask` does it; the machine that builds may have no systemd.
         (root / "etc/systemd/system" / name).symlink_to("/dev/null")
     (root / "etc/cloud/cloud.cfg").write_text(_cloud_configuration())
@@ -299,13 +285,13 @@ async def _write_disk(root: Path, raw: Path, target: Path) -> None:
 
 def _initrd(folder: Path) -> bytes:
     """Pack what finds the root disk."""
-    modules = kernel.ordered_modules(folder / "root/lib/modules", _INITRD_MODULES)
+    modules = kernel.ordered_modules(kernel.unpacked(folder, "lib/modules"), _INITRD_MODULES)
     return cpio.archive(
         {
             "init": cpio.file(resources.files(builds).joinpath("debian.init").read_bytes(), mode=0o755),
-            "bin/busybox": cpio.file((folder / "root/bin/busybox").read_bytes(), mode=0o755),
-            "lib/modules/order": cpio.file("".join(f"{module.name}\n" for module in modules)),
-            **{f"lib/modules/{module.name}": cpio.file(module.read_bytes()) for module in modules},
+            "bin/busybox": cpio.file(kernel.unpacked(folder, "bin/busybox").read_bytes(), mode=0o755),
+            "lib/modules/order": cpio.file("".join(f"{name}\n" for name in modules)),
+            **{f"lib/modules/{name}": cpio.file(content) for name, content in modules.items()},
             **{path: cpio.directory() for path in ("dev", "root")},
         }
     )

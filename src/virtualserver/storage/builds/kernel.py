@@ -6,6 +6,7 @@ The packages come through the machine's own apt: its sources, keys and proxies, 
 from __future__ import annotations
 
 import asyncio
+import lzma
 import re
 import shutil
 import struct
@@ -20,16 +21,31 @@ if TYPE_CHECKING:
 
     from virtualserver.host.progress import Update
 
-__all__ = ["PROGRAMS", "download", "kernel_package", "ordered_modules", "package_hash", "payload_of", "unpack_kernel"]
+__all__ = [
+    "PROGRAMS",
+    "download",
+    "kernel_package",
+    "ordered_modules",
+    "package_hash",
+    "payload_of",
+    "unpack_kernel",
+    "unpacked",
+]
 
 PROGRAMS: Final = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg", "lz4": "lz4"}
 """The programs that are used here, and Debian's packages that have them."""
 
 
-async def kernel_package() -> str:
-    """Return the package behind the name that always means the newest cloud kernel."""
+async def kernel_package(settings: Iterable[str] = ()) -> str:
+    """Return the package behind the name that always means the newest cloud kernel.
+
+    Args:
+        settings: Of apt, ``NAME=VALUE``, where other package lists are read than this machine's.
+    """
     text = (
-        await builds.run(["apt-cache", "depends", "linux-image-cloud-amd64"], step="looking up the kernel")
+        await builds.run(
+            ["apt-cache", *_options(settings), "depends", "linux-image-cloud-amd64"], step="looking up the kernel"
+        )
     ).decode()
     found = re.search(r"Depends: (linux-image-[0-9]\S*)", text)
     if not found:
@@ -50,16 +66,20 @@ async def package_hash(package: str) -> str:
     return found[1]
 
 
-async def download(folder: Path, packages: list[str], progress: Update) -> None:
-    """Download packages with the machine's own apt and unpack them into ``folder/root``; nothing is installed."""
+async def download(folder: Path, packages: list[str], progress: Update, *, settings: Iterable[str] = ()) -> None:
+    """Download packages with the machine's own apt and unpack them into ``folder/root``; nothing is installed.
+
+    Args:
+        folder: Ours alone.
+        packages: Their names.
+        progress: Told each step.
+        settings: Of apt, ``NAME=VALUE``, where other package lists are read than this machine's.
+    """
+    # The folder is ours alone, so apt's own download user could not write there.
+    options = _options(["APT::Sandbox::User=root", *settings])
     for number, package in enumerate(packages):
         progress(f"downloading {package}", number / len(packages))
-        # The temporary folder is ours alone, so apt's own download user could not write there.
-        await builds.run(
-            ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package],
-            step=f"downloading {package}",
-            cwd=folder,
-        )
+        await builds.run(["apt-get", "-q", *options, "download", package], step=f"downloading {package}", cwd=folder)
         progress(f"unpacking {package}", (number + 0.5) / len(packages))
         archive = await asyncio.to_thread(_archive, folder, package)
         await builds.run(["dpkg-deb", "--extract", str(archive), str(folder / "root")], step=f"unpacking {package}")
@@ -94,28 +114,47 @@ async def unpack_kernel(folder: Path, target: Path) -> None:
     await builds.run(["lz4", "-q", "-d", "-f", str(packed), str(target)], step="unpacking the kernel")
 
 
-def ordered_modules(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Return kernel modules and all that they depend on, each after what it needs, without repeats.
+def ordered_modules(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Return kernel modules and all that they depend on by their files' names, each after what it needs, unpacked.
 
     Args:
         folder: The modules' folder of one kernel; searched at all depths.
         names: Modules; names that have no file are taken to be built into the kernel.
     """
-    files = {path.name.removesuffix(".ko").replace("-", "_"): path for path in sorted(folder.rglob("*.ko"))}
-    ordered: list[Path] = []
+    files = {path.name.partition(".ko")[0].replace("-", "_"): path for path in sorted(folder.rglob("*.ko*"))}
+    ordered: dict[str, bytes] = {}
 
     def add(name: str) -> None:
-        path = files.get(name.replace("-", "_"))
-        if path is None or path in ordered:
+        path = files.pop(name.replace("-", "_"), None)
+        if path is None:
             return
-        found = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
+        content = path.read_bytes()
+        if path.suffix == ".xz":
+            content = lzma.decompress(content)
+        found = re.search(rb"\0depends=([^\0]*)\0", content)
         for needed in filter(None, found[1].decode().split(",") if found else []):
             add(needed)
-        ordered.append(path)
+        ordered[path.name.removesuffix(".xz")] = content
 
     for name in names:
         add(name)
     return ordered
+
+
+def unpacked(folder: Path, name: str) -> Path:
+    """Return a file that `download` unpacked: Debian 13's packages say ``/usr/bin`` and ``/usr/lib``, older ones not.
+
+    Args:
+        folder: The one that was given to `download`.
+        name: ``bin/…`` or ``lib/…``.
+    """
+    merged = folder / "root/usr" / name
+    return merged if merged.exists() else folder / "root" / name
+
+
+def _options(settings: Iterable[str]) -> list[str]:
+    """Return settings as apt's programs take them."""
+    return [word for setting in settings for word in ("-o", setting)]
 
 
 def _archive(folder: Path, package: str) -> Path:

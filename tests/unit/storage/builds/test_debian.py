@@ -7,11 +7,12 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
+import pytest
 import yaml
 
 from virtualserver.plan.cloud_config_modules import MODULES
 from virtualserver.storage import builds
-from virtualserver.storage.builds import debian
+from virtualserver.storage.builds import ImageBuildError, debian, debian_network
 
 
 def test_only_debians_own_archives_are_used_each_once() -> None:
@@ -27,6 +28,31 @@ def test_only_debians_own_archives_are_used_each_once() -> None:
         "deb http://mirror.test/debian/ bookworm main contrib",
         "deb http://mirror.test/security/ bookworm-security main",
     ]
+
+
+def test_another_release_comes_from_the_same_archives() -> None:
+    targets = "\n".join(
+        [
+            "http://mirror.test/debian/|bookworm|main|Debian",
+            "http://mirror.test/debian/|stable-updates|main|Debian",
+            "http://mirror.test/debian/|bookworm-updates|main|Debian",
+            "http://mirror.test/security/|bookworm-security|main|Debian",
+        ]
+    )
+    assert debian.sources_from(targets, "trixie") == [
+        "deb http://mirror.test/debian/ trixie main",
+        "deb http://mirror.test/debian/ trixie-updates main",
+        "deb http://mirror.test/security/ trixie-security main",
+    ]
+
+
+def test_a_release_whose_keys_the_machine_lacks_is_named_with_the_package_that_has_them() -> None:
+    said = "W: GPG error: http://mirror.test trixie InRelease: ... NO_PUBKEY 6ED0E7B82643E131"
+    message = str(debian.with_remedy(ImageBuildError(said), "trixie"))
+    assert message.startswith("this machine has no keys of Debian trixie")
+    assert "apt-get install debian-archive-keyring" in message and said in message
+    other = ImageBuildError("no space left")
+    assert debian.with_remedy(other, "trixie") is other
 
 
 def test_the_ways_to_the_archives_are_taken_over_and_nothing_else() -> None:
@@ -85,9 +111,30 @@ def test_no_start_waits_for_a_card_on_a_vpc(tmp_path: Path) -> None:
     """What cloud-init 22.4 renders for ifupdown of the network configuration of a server on a VPC."""
     file = tmp_path / "interfaces"
     file.write_text(RENDERED)
-    script = debian.OPTIONAL_CARDS["usr/local/sbin/mark-optional-cards"].replace(
+    script = debian_network.IFUPDOWN.files["usr/local/sbin/mark-optional-cards"].replace(
         "/etc/network/interfaces.d/50-cloud-init", str(file)
     )
     for _ in range(2):
         subprocess.run(["sh", "-c", script], check=True)
         assert file.read_text() == RENDERED.replace("auto enp0s3", "allow-optional enp0s3")
+
+
+@pytest.mark.parametrize(
+    ("files", "waited_for"),
+    [
+        ({}, False),
+        ({"eth0": "[Match]\nName=eth0\n"}, True),
+        ({"eth0": "[Link]\nRequiredForOnline=no\n"}, False),
+        ({"eth0": "[Match]\nName=eth0\n", "eth1": "[Link]\nRequiredForOnline=no\n"}, True),
+    ],
+    ids=["no card", "a card", "one on a VPC", "both"],
+)
+def test_systemd_waits_for_the_network_where_a_card_is_waited_for(
+    files: dict[str, str], waited_for: bool, tmp_path: Path
+) -> None:
+    """Its own program waits two minutes where all cards are optional."""
+    for name, text in files.items():
+        (tmp_path / f"10-cloud-init-{name}.network").write_text(text)
+    script = debian_network.NETWORKD.files["usr/local/sbin/is-a-card-waited-for"]
+    done = subprocess.run(["sh", "-c", script.replace("/etc/systemd/network", str(tmp_path))], check=False)
+    assert (done.returncode == 0) is waited_for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 from typing import TYPE_CHECKING
 
@@ -45,4 +46,23 @@ def test_modules_come_after_what_they_need_once(tmp_path: Path) -> None:
     a_module(folder, "virtio", "")
     a_module(folder, "unwanted", "")
     found = kernel.ordered_modules(tmp_path, ("virtio_net", "virtio", "built_in"))
-    assert [path.name for path in found] == ["virtio.ko", "net-failover.ko", "virtio_net.ko"]
+    assert list(found) == ["virtio.ko", "net-failover.ko", "virtio_net.ko"]
+
+
+def test_packed_modules_are_unpacked(tmp_path: Path) -> None:
+    """As those of Debian 13 are; the initial RAM disk's `insmod` takes no packed ones."""
+    for name, depends in (("virtio_blk", "virtio"), ("virtio", "")):
+        a_module(tmp_path, name, depends)
+        path = tmp_path / f"{name}.ko"
+        path.with_suffix(".ko.xz").write_bytes(lzma.compress(path.read_bytes()))
+        path.unlink()
+    found = kernel.ordered_modules(tmp_path, ("virtio_blk",))
+    assert list(found) == ["virtio.ko", "virtio_blk.ko"]
+    assert found["virtio.ko"].startswith(b"\x7fELF")
+
+
+def test_files_of_unpacked_packages_are_found_whatever_the_release(tmp_path: Path) -> None:
+    for folder in ("root/bin", "root/usr/lib/modules"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert kernel.unpacked(tmp_path, "bin") == tmp_path / "root/bin"
+    assert kernel.unpacked(tmp_path, "lib/modules") == tmp_path / "root/usr/lib/modules"
