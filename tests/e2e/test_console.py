@@ -27,7 +27,10 @@ def page(product: Product) -> Iterator[Page]:
     with a_browser() as browser, a_page(browser) as page:
         page.goto(product.vs("ui").strip())
         expect(page.get_by_role("heading", name="Virtual servers")).to_be_visible()
-        yield page
+        try:
+            yield page
+        finally:
+            product.delete("vs", "browsed", "browsed-2")
 
 
 def emptied(route: Route) -> None:
