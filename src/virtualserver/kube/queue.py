@@ -155,21 +155,23 @@ class Queue(Generic[K]):
 
     def _take(self, busy: Container[Hashable], behind: int | None) -> tuple[K] | None:
         """Take out the key whose turn it is, None where that is none's."""
-        is_turn = self._passed >= _IN_FRONT
-        taken = None if is_turn and self._background else self._waiting.take(busy)
-        if taken is not None:
-            self._passed += bool(self._background)
-            self._hurried.update(taken)
+        lines = [self._waiting]
+        if self._passed >= _IN_FRONT:
+            lines.insert(0, self._background)
+        elif behind is None or (not self._hurried and len(self._behind) < behind):
+            lines.append(self._background)
+        for line in lines:
+            taken = line.take(busy)
+            if taken is None:
+                continue
+            if line is self._background:
+                self._passed = 0
+                self._behind.update(taken)
+            else:
+                self._passed += bool(self._background)
+                self._hurried.update(taken)
             return taken
-        if is_turn or behind is None or (not self._hurried and len(self._behind) < behind):
-            taken = self._background.take(busy)
-        if taken is not None:
-            self._passed = 0
-            self._behind.update(taken)
-            return taken
-        taken = self._waiting.take(busy)
-        self._hurried.update(taken or ())
-        return taken
+        return None
 
     def slow(self, key: K) -> None:
         """Say that the work on a key takes long: what waits in the background need not wait for its end."""
