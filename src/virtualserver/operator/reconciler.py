@@ -14,6 +14,7 @@ from virtualserver.api.faults import InvalidManifest
 from virtualserver.api.reasons import Reason
 from virtualserver.kube.apply import Applier
 from virtualserver.kube.errors import ApiError, Conflict, Forbidden, Invalid
+from virtualserver.kube.kinds import SERVICE
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
 from virtualserver.operator.observation import children_of, read_secrets, surroundings_of
 from virtualserver.operator.report import Reporter
@@ -122,17 +123,14 @@ class Reconciler:
         site = self._site.value
         children, surroundings = await self._observe(server, key)
         if not await _hash(server, surroundings):
-            self._queue.add(key, background=True)
-            return None
+            return self._behind_others(key)
         plan = planning.plan(server, children, surroundings, site)
         is_new = children.get("VirtualMachine", server.name) is None
         if is_new and await self._reporter.address(key, plan.status):
-            self._queue.add(key, background=True)
-            return None
+            return self._behind_others(key)
         outcome = await self._carry_out(server, plan, children, in_steps=is_new)
         if outcome.goes_on:
-            self._queue.add(key, background=True)
-            return None
+            return self._behind_others(key)
         if outcome.is_obstructed:
             self._obstructed.add(key)
         if outcome.done or outcome.is_over:
@@ -145,6 +143,10 @@ class Reconciler:
         if waits or key in self._obstructed:
             return _SECRET_SECONDS if again is None else min(_SECRET_SECONDS, again)
         return again
+
+    def _behind_others(self, key: Key) -> None:
+        """Have one more pass over a server once nobody waits for another one's."""
+        self._queue.add(key, background=True)
 
     async def tell(self, key: Key, trouble: Trouble) -> None:
         """Say in a server's status that it is in trouble, and that the fault is not its owner's."""
@@ -185,7 +187,7 @@ class Reconciler:
                         raise end
                 if outcome.is_over:
                     return outcome
-                if in_steps and any(f"Service {apply.key[1]}" in outcome.done.get("Created", ()) for apply in stage):
+                if in_steps and "Created" in outcome.done and stage[0].key[0] == SERVICE.kind:
                     outcome.goes_on = True
                     return outcome
             for removal in plan.removals:

@@ -64,12 +64,12 @@ class Reporter:
     async def status(self, key: Key, planned: Status) -> float | None:
         """Write a server's status, unless the server is gone, and an Event if there is something new to tell.
 
+        What nobody waits for is not written twice within `_PAUSE_SECONDS`: disk and machine of a new server report
+        several times in a moment.
+
         Args:
             key: The server's.
             planned: The whole status, its conditions without times.
-
-        What nobody waits for is not written twice within `_PAUSE_SECONDS`: disk and machine of a new server report
-        several times in a moment.
 
         Returns:
             Seconds after which to call again, since somebody who waits for the server is to be answered then, or since
@@ -102,11 +102,12 @@ class Reporter:
         live = self._cache.get(VIRTUAL_SERVER, key)
         if live is None:
             return False
-        planned = msgspec.structs.replace(planned, settled=fields.status_of(live).get("settled", msgspec.UNSET))
-        status = with_times(msgspec.to_builtins(planned), live, now=time.time())
-        if _addresses(status) == _addresses(fields.status_of(live)):
+        before, told = fields.status_of(live), msgspec.to_builtins(planned)
+        if _addresses(told) == _addresses(before):
             return False
-        return await self._write(key, live, status)
+        if "settled" in before:
+            told["settled"] = before["settled"]
+        return await self._write(key, live, with_times(told, live, now=time.time()))
 
     async def _write(self, key: Key, live: Manifest, status: Manifest) -> bool:
         """Write a status and the Events of it, and return whether anything was to be written."""
@@ -195,8 +196,8 @@ def events_of(status: Manifest, live: Manifest) -> Iterator[Event]:
     ready, old = _both(status, live, ConditionType.READY)
     same = old.get("reason") == ready["reason"]
     # What is still being made for a server that is stopped changes its message, and nobody waits for that.
-    is_told = ready["status"] != "False" or ready["reason"] == Reason.VIRTUAL_SERVER_STOPPED
-    is_old = same and (is_told or old.get("message") == ready["message"])
+    is_one_thing = ready["status"] != "False" or ready["reason"] == Reason.VIRTUAL_SERVER_STOPPED
+    is_old = same and (is_one_thing or old.get("message") == ready["message"])
     if not is_old and ready["reason"] not in _QUIET:
         kind = "Normal" if ready["reason"] in _NORMAL else "Warning"
         yield Event(kind, ready["reason"], in_full(status["conditions"]))

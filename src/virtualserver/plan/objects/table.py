@@ -67,7 +67,7 @@ class ChildKind:
 
 
 STAGES: Final = (
-    # First, since its owner waits for the address, and a pass goes on after each stage behind those of others.
+    # First, since their owner waits for the address: the pass over a new server goes on behind others after them.
     (
         ChildKind(
             kinds.SERVICE,
