@@ -85,7 +85,7 @@ class Kubectl:
         return json.loads(text) if text.strip() else None
 
     def list(self, kind: str, *, namespace: str = "") -> list[dict[str, Any]]:
-        """Return the objects of a kind in a namespace, or in all of them."""
+        """Return the objects of a kind, or of several with commas between, in a namespace, or in all of them."""
         where = ["-n", namespace] if namespace else ["-A"]
         return json.loads(self.run("get", kind, *where, "-o", "json"))["items"]
 

@@ -201,8 +201,11 @@ def of(installation: Installation) -> InstallationStatus:
     found = controlplane.status(installation)
     readable = os.access(installation.kubeconfig, os.R_OK)
     is_asked = found.ready and readable
-    services = Kubectl(installation).list("services") if is_asked else []
-    servers = Kubectl(installation).list("virtualservers") if is_asked else []
+    asked = Kubectl(installation).list("services,virtualservers,persistentvolumeclaims") if is_asked else []
+    services, servers, claims = (
+        [one for one in asked if one["kind"] == kind]
+        for kind in ("Service", VIRTUAL_SERVER.kind, "PersistentVolumeClaim")
+    )
     return InstallationStatus(
         installation=installation,
         control_plane=found,
@@ -214,7 +217,7 @@ def of(installation: Installation) -> InstallationStatus:
         site_faults=site.faults(installation),
         servers=servers_of(servers),
         holders=holders_of(services, servers),
-        disks=_disks(installation, Kubectl(installation).list("persistentvolumeclaims")) if is_asked else None,
+        disks=_disks(installation, claims) if is_asked else None,
     )
 
 
