@@ -8,6 +8,9 @@ export interface Cause {
   readonly message: string
 }
 
+/** So long a refusal holds: a role is given meanwhile, or the API server has yet to hear of one. */
+export const REFUSED_MS = 15_000
+
 /** The API refused, or did not answer. */
 export class ApiError extends Error {
   constructor(

@@ -1,6 +1,7 @@
 /** What the signed-in user may do, as the API itself says it; for each namespace asked once, or until it is allowed. */
 import { SvelteMap } from 'svelte/reactivity'
 
+import { REFUSED_MS } from './client'
 import type { Api } from './client'
 import type { Verb } from './kinds'
 
@@ -13,8 +14,6 @@ interface Attributes {
   readonly verb: string
 }
 
-/** So long a denial holds: a role is given meanwhile, or the API server has yet to hear of one. */
-const DENIED_MS = 15_000
 /** So long after nobody answered the API is asked again. */
 const AWAY_MS = 3000
 
@@ -57,7 +56,7 @@ export class Rights {
   private async ask(key: string, resourceAttributes: Attributes & { namespace: string }): Promise<void> {
     const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } }
     let allowed = false
-    let holds = DENIED_MS
+    let holds = REFUSED_MS
     try {
       const answer = await this.api.send('POST', REVIEW, JSON.stringify(review))
       allowed = ((await answer.json()) as { status: { allowed: boolean } }).status.allowed

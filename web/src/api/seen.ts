@@ -1,11 +1,10 @@
 /** All objects of a kind that the user may see: of every namespace, or of the own one where that is refused. */
+import { REFUSED_MS } from './client'
 import type { Api, Manifest } from './client'
 import { follow, sleep } from './follow'
 import type { Follower, State } from './follow'
 
 const FORBIDDEN = 403
-/** So long a refusal holds: a role is given meanwhile, or the API server has yet to hear of one. */
-const REFUSED_MS = 15_000
 
 export interface Paths {
   readonly all: string

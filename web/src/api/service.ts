@@ -24,6 +24,11 @@ export const POOL = 'metallb.io/address-pool'
 export const ASSIGNED = 'virtualservers.coreweave.com/AddressAssigned'
 export const PUBLISHED = 'virtualservers.coreweave.com/PortsPublished'
 
+/** The pool that a Service names; empty for none. */
+export function poolOf(service: Service): string {
+  return service.metadata.annotations?.[POOL] ?? ''
+}
+
 export function addressesOf(service: Service): string[] {
   return (service.status?.loadBalancer?.ingress ?? []).map((one) => one.ip ?? '').filter(Boolean)
 }

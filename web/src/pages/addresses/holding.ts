@@ -1,5 +1,5 @@
 /** Who has which load balancer address, by Services and servers: pure. */
-import { ASSIGNED, POOL, addressesOf, ownerOf } from '../../api/service'
+import { ASSIGNED, POOL, addressesOf, ownerOf, poolOf } from '../../api/service'
 import type { Service } from '../../api/service'
 import type { VirtualServer } from '../../api/virtualserver'
 
@@ -42,11 +42,12 @@ export function floatingService(namespace: string, name: string, pool: string): 
 }
 
 function holdingOf(service: Service, servers: readonly VirtualServer[]): Holding {
-  const { name, namespace = '', uid, annotations = {} } = service.metadata
+  const { name, namespace = '', uid } = service.metadata
   const owner = ownerOf(service)
   const isFloating = !owner && !Object.keys(service.spec?.selector ?? {}).length
   const floating = servers.filter((server) => server.metadata.namespace === namespace && name in (server.status?.network?.floatingIPs ?? {}))
   const addresses = addressesOf(service)
+  const pool = poolOf(service)
   const assigned = service.status?.conditions?.find((one) => one.type === ASSIGNED)
   const users = owner ? [owner.name] : floating.map((server) => server.metadata.name)
   const ports = isFloating ? '' : (service.spec?.ports ?? []).map((one) => `${one.port}/${one.protocol ?? 'TCP'}`).join(', ')
@@ -56,11 +57,11 @@ function holdingOf(service: Service, servers: readonly VirtualServer[]): Holding
     service: name,
     kind: owner ? 'server' : isFloating ? 'floating' : 'own',
     addresses,
-    pool: annotations[POOL] ?? '',
+    pool,
     users,
     waits: addresses.length ? '' : [assigned?.reason, assigned?.message].filter(Boolean).join(': '),
     ports,
-    words: [name, namespace, ...addresses, ...users, annotations[POOL] ?? ''].join(' ').toLowerCase(),
+    words: [name, namespace, ...addresses, ...users, pool].join(' ').toLowerCase(),
   }
 }
 

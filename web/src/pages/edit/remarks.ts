@@ -3,7 +3,7 @@ import type { Api, Manifest } from '../../api/client'
 import { poolsOf, servicesPath } from '../../api/kinds'
 import { isEmpty, isSpent } from '../../api/pools'
 import type { Pool } from '../../api/pools'
-import { POOL, addressesOf } from '../../api/service'
+import { addressesOf, poolOf } from '../../api/service'
 import type { Service } from '../../api/service'
 import { texts } from '../../texts'
 import type { Editing } from './editing.svelte'
@@ -28,16 +28,12 @@ export async function waits(api: Pick<Api, 'get' | 'find'>, namespace: string, p
   // Another cluster has no pools, and who may not see them is told nothing.
   const { items } = await api.get<{ items: readonly Pool[] }>(poolsOf(namespace)).catch(() => ({ items: [] }))
   const waiting = items.filter((pool) => isEmpty(pool) || isSpent(pool))
-  const held = await Promise.all(services.map((one) => (waiting.some((pool) => isOf(one, pool)) ? holds(api, namespace, one) : true)))
-  return waiting.filter((pool) => services.some((one, index) => !held[index] && isOf(one, pool))).map(({ metadata, status }) => texts.edit.waits(metadata.name, status.free ? status.quota : undefined))
-}
-
-function isOf(service: Service, pool: Pool): boolean {
-  return service.metadata.annotations?.[POOL] === pool.metadata.name
+  const held = await Promise.all(services.map((one) => (waiting.some((pool) => poolOf(one) === pool.metadata.name) ? holds(api, namespace, one) : true)))
+  return waiting.filter((pool) => services.some((one, index) => !held[index] && poolOf(one) === pool.metadata.name)).map(({ metadata, status }) => texts.edit.waits(metadata.name, status.free ? status.quota : undefined))
 }
 
 /** Whether a planned Service is there already, with an address of that pool. */
 async function holds(api: Pick<Api, 'find'>, namespace: string, planned: Service): Promise<boolean> {
   const service = await api.find<Service>(`${servicesPath(namespace)}/${encodeURIComponent(planned.metadata.name)}`).catch(() => null)
-  return service !== null && addressesOf(service).length > 0 && service.metadata.annotations?.[POOL] === planned.metadata.annotations?.[POOL]
+  return service !== null && addressesOf(service).length > 0 && poolOf(service) === poolOf(planned)
 }
