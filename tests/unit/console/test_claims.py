@@ -1,26 +1,22 @@
 from __future__ import annotations
 
-import base64
 import math
 
 import pytest
 
+from harness.json_web_tokens import a_token
 from virtualserver.console.claims import claims_of, end_of
 
 
-def token(claims: str) -> str:
-    return f"e30.{base64.urlsafe_b64encode(claims.encode()).decode().rstrip('=')}.c2lnbmF0dXJl"
-
-
 def test_what_a_token_says_is_read() -> None:
-    assert claims_of(token('{"iss": "https://login.example.org", "exp": 1}')) == {
+    assert claims_of(a_token('{"iss": "https://login.example.org", "exp": 1}')) == {
         "iss": "https://login.example.org",
         "exp": 1,
     }
 
 
 @pytest.mark.parametrize(
-    "text", ["", "opaque", "a.b", "a.b.c", "a.!.c", token("[1]"), token("{"), token("[" * 100_000)]
+    "text", ["", "opaque", "a.b", "a.b.c", "a.!.c", a_token("[1]"), a_token("{"), a_token("[" * 100_000)]
 )
 def test_what_is_no_json_web_token_says_nothing(text: str) -> None:
     assert claims_of(text) == {}
@@ -41,4 +37,4 @@ def test_what_is_no_json_web_token_says_nothing(text: str) -> None:
     ],
 )
 def test_when_a_token_ends(said: str, end: float) -> None:
-    assert end_of(token(f'{{"exp": {said}}}')) == end
+    assert end_of(a_token(f'{{"exp": {said}}}')) == end

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import base64
 import json
 import time
 
 import pytest
 
+from harness.json_web_tokens import a_token
 from virtualserver.console.entrance import Entrance
 from virtualserver.console.gateway import NobodyError
 from virtualserver.kube.kubeconfig import Credentials
@@ -14,8 +14,7 @@ NOWHERE = Credentials("http://127.0.0.1:1")
 
 
 def ended(seconds_ago: float) -> str:
-    claims = json.dumps({"exp": time.time() - seconds_ago}).encode()
-    return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2lnbmF0dXJl"
+    return a_token(json.dumps({"exp": time.time() - seconds_ago}))
 
 
 @pytest.mark.parametrize(
