@@ -145,10 +145,16 @@ class DiskStore:
         return _information(self.path(identifier))["virtual-size"]
 
     def bases(self) -> dict[str, Path]:
-        """Return the base of every disk that has one, by identifier."""
+        """Return the base of every disk that has one, by identifier; a disk that goes meanwhile has none."""
         found: dict[str, Path] = {}
         for identifier in self.all():
-            base = _information(self.path(identifier)).get("backing-filename")
+            path = self.path(identifier)
+            try:
+                base = _information(path).get("backing-filename")
+            except DiskError:
+                if path.exists():
+                    raise
+                continue
             if base:
                 found[identifier] = Path(base)
         return found

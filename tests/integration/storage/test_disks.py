@@ -48,6 +48,17 @@ def test_a_disk_without_a_base_is_empty(store: DiskStore) -> None:
     assert (store.size("one"), store.bases()) == (MEBIBYTE, {})
 
 
+def test_a_disk_that_goes_while_the_bases_are_read_has_none(
+    store: DiskStore, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for identifier in ("one", "two"):
+        store.create(identifier, base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    listed = store.all()
+    store.remove("one")
+    monkeypatch.setattr(store, "all", lambda: listed)
+    assert store.bases() == {"two": base}
+
+
 def test_making_a_disk_again_keeps_what_is_on_it(store: DiskStore, base: Path) -> None:
     path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
     subprocess.run(["qemu-io", "-c", "write -P 7 0 4096", str(path)], check=True, capture_output=True)
