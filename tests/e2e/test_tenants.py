@@ -8,10 +8,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import secrets
+import shlex
 import socket
 import ssl
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +28,6 @@ from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from e2e.internet import Internet
     from e2e.product import Product
@@ -112,7 +115,7 @@ def test_the_page_says_how_somebody_on_another_computer_gets_a_part(
     world: World, client: Internet, tmp_path: Path
 ) -> None:
     """Fault 52: no page said how one gets there from another computer."""
-    ours, theirs = commands("another-computer.md")["Give somebody a part of it"]
+    ours, theirs, _ = commands("another-computer.md")["Give somebody a part of it"]
     namespace, file = f"page-{secrets.token_hex(3)}", str(tmp_path / "kubeconfig")
     replaced = {
         "192.0.2.7": world.address,
@@ -132,6 +135,22 @@ def test_the_page_says_how_somebody_on_another_computer_gets_a_part(
     finally:
         world.product.vs("user", "remove", namespace)
         world.product.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def test_the_page_says_how_vs_comes_to_another_computer_that_has_only_python(
+    world: World, client: Internet, tmp_path: Path
+) -> None:
+    _, _, program = commands("another-computer.md")["Give somebody a part of it"]
+    clone, install, show = program.splitlines()
+    assert clone == "git clone THIS-REPOSITORY virtualserver"
+    (tmp_path / "virtualserver").symlink_to(Path(__file__).parents[2])
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(world.victim.kubeconfig))
+    environment = {"HOME": str(tmp_path), "KUBECONFIG": str(kubeconfig), "PATH": os.environ["PATH"]}
+    subprocess.run(["sh", "-ec", install], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    told = "; ".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items())
+    seen = client.run("sh", "-ec", f"{told}; {show.replace('NAME', 'wanted')}")
+    assert f"wanted in namespace {world.victim.namespace}" in seen.stdout, seen.stdout + seen.stderr
 
 
 _ASK = r"""
