@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from harness.accessibility import faults_of
 from harness.console import a_cluster_console
 from harness.console_client import Answer, ask, let_in
 from harness.json_web_tokens import a_token
@@ -113,10 +114,18 @@ def test_a_token_is_pasted_into_the_page_and_nothing_of_it_stays_in_the_browser(
     token = user_of("edit").token
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
+    # A form that cannot be loaded says what to do.
+    page.route("**/assets/SignedOut*", lambda route: route.abort())
     page.goto(f"{cluster.url}/#/events")
+    expect(page.get_by_text("This page could not be loaded")).to_be_visible()
+    page.unroute("**/assets/SignedOut*")
+    page.reload()
     page.get_by_label("Your token").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("does not know you")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert faults_of(page) == []
     page.get_by_label("Your token").fill(token)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Events")).to_be_visible()

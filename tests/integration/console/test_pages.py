@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from harness.accessibility import faults_of
 from harness.console import RunningConsole, a_console
 from harness.network_paths import answered_with, path_of_a_shop
 
@@ -21,22 +22,6 @@ if TYPE_CHECKING:
     from harness.api_server import Server
     from harness.control_plane import ControlPlane
     from integration.console.conftest import UserOf
-
-
-_BUILT = (Path(__file__).parents[3] / "web", Path("/var/cache/virtualserver/.console/web"))
-"""Where the pages may have been built, in the order in which it counts."""
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
-
-def faults_of(page: Page) -> list[Any]:
-    """Return what axe has against a page."""
-    axe = next(path for folder in _BUILT if (path := folder / "node_modules/axe-core/axe.min.js").exists())
-    page.evaluate(axe.read_text())
-    found = page.evaluate("(tags) => axe.run({ runOnly: tags })", _RULES)
-    return [
-        (one["id"], [node["html"] for node in one["nodes"]], one["nodes"][0]["failureSummary"])
-        for one in found["violations"]
-    ]
 
 
 def a_server(server: Server, name: str, **metadata: Any) -> dict[str, Any]:
