@@ -55,12 +55,13 @@ def _server(number: int, version: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def many_servers(count: int, *, port: int = 0) -> Generator[str]:
+def many_servers(count: int, *, port: int = 0, pause: float = 0.05) -> Generator[str]:
     """Yield the address of an API server with so many VirtualServers.
 
     Args:
         count: How many.
         port: Where it listens; 0: anywhere.
+        pause: How long it waits from one change to the next, in seconds.
     """
 
     async def listed(request: web.Request) -> web.StreamResponse:
@@ -88,7 +89,7 @@ def many_servers(count: int, *, port: int = 0) -> Generator[str]:
                 await watch.send_str(json.dumps({"type": "MODIFIED", "object": changed}))
             except ConnectionError:  # who watched has left
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
         return watch
 
     loop = asyncio.new_event_loop()

@@ -10,11 +10,13 @@ from harness.many_servers import many_servers
 from virtualserver.kube.kubeconfig import Credentials
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import CDPSession, Page
 
     from harness.console import RunningConsole
 
 _DRAWN = "() => document.querySelectorAll('tbody tr[aria-rowindex]').length"
+_CHANGES = r"""(least) => [...document.querySelectorAll('tbody tr')]
+    .some((row) => Number(/changed (\d+)/.exec(row.textContent)?.[1] ?? 0) >= least)"""
 _SEARCH = """async (words) => {
     const input = document.querySelector('input[type=search]')
     const begin = performance.now()
@@ -44,6 +46,25 @@ def test_ten_thousand_servers_are_listed_searched_and_scrolled(page: Page, conso
         page.mouse.wheel(0, -10_000_000)
         expect(page.get_by_text("PoolExhausted").first).to_be_visible()
         page.goto("about:blank")
+
+
+def test_ten_minutes_of_changes_leave_the_page_as_large_as_before(page: Page, console: RunningConsole) -> None:
+    """Twelve thousand changes, which is what ten minutes bring at twenty a second, as fast as the page takes them."""
+    with many_servers(10_000, pause=0.001) as url:
+        page.goto(console.link_of(Credentials(server=url)))
+        expect(page.get_by_text("10000 servers")).to_be_visible()
+        page.get_by_label("Search").fill("server-099")  # the last ten, which every second change is one of
+        heap = page.context.new_cdp_session(page)
+        sizes = [_heap_after(page, heap, changes) for changes in (2_000, 8_000, 14_000)]
+        page.goto("about:blank")
+    assert sizes[2] < 1.05 * sizes[0] and sizes[2] < 1.05 * sizes[1], f"bytes: {sizes}"
+
+
+def _heap_after(page: Page, heap: CDPSession, changes: int) -> int:
+    """Wait until the page shows so many changes, and return how many bytes of its heap are in use."""
+    page.wait_for_function(_CHANGES, arg=changes, timeout=120_000)
+    heap.send("HeapProfiler.collectGarbage")
+    return int(heap.send("Runtime.getHeapUsage")["usedSize"])
 
 
 def test_an_api_that_goes_and_comes_back_is_said_and_taken_up_again(page: Page, console: RunningConsole) -> None:
