@@ -70,6 +70,7 @@ class Gateway:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=credentials.tls or False, limit=0, keepalive_timeout=60),
             response_class=AbortingAnswer,
+            middlewares=(_no_socket_elsewhere,),
             headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
             # An answer may take as long as it takes: a list of all servers, or a stream that goes on.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
@@ -89,7 +90,11 @@ class Gateway:
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 answer = await self._session.post(
-                    self._url(_REVIEWS), json=_REVIEW, headers=self._authorization(), **self._name()
+                    self._url(_REVIEWS),
+                    json=_REVIEW,
+                    headers=self._authorization(),
+                    allow_redirects=False,
+                    **self._name(),
                 )
                 review = await answer.json()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -188,6 +193,17 @@ class Gateway:
 
     def _url(self, path: str) -> yarl.URL:
         return yarl.URL(f"{self.credentials.server}{path}", encoded=True)
+
+
+async def _no_socket_elsewhere(
+    request: aiohttp.ClientRequest, ask: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Refuse a websocket that an answer sends on to somebody else; aiohttp's option for that is for requests alone."""
+    answer = await ask(request)
+    if "Upgrade" in request.headers and 300 <= answer.status < 400:
+        answer.close()
+        raise aiohttp.WSServerHandshakeError(answer.request_info, (), status=answer.status, headers=answer.headers)
+    return answer
 
 
 def is_offered(path: str) -> bool:

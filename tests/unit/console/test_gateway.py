@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import socket
 
+import aiohttp
 import pytest
 from aiohttp import test_utils, web
 
 from virtualserver.console import gateway
-from virtualserver.console.gateway import Gateway, is_offered
+from virtualserver.console.gateway import Gateway, NobodyError, is_offered
 from virtualserver.kube.kubeconfig import Credentials
 
 
@@ -67,7 +68,7 @@ async def test_attack_an_answer_that_sends_on_has_the_console_ask_nobody_else() 
         return web.Response(status=302, headers={"Location": "/metrics"})
 
     api = web.Application()
-    api.router.add_get("/{path:.*}", answer)
+    api.router.add_route("*", "/{path:.*}", answer)
     async with test_utils.TestServer(api) as server:
         way = Gateway(Credentials(server=str(server.make_url("")).rstrip("/")))
 
@@ -80,6 +81,12 @@ async def test_attack_an_answer_that_sends_on_has_the_console_ask_nobody_else() 
             async with test_utils.TestClient(test_utils.TestServer(relay)) as page:
                 told = await page.get("/", allow_redirects=False)
                 assert (told.status, told.headers.get("Location")) == (302, None)
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="302"):
+                async with way.socket("/api/v1/namespaces/m/services/s/proxy/chat", protocols=()):
+                    pass
+            with pytest.raises(NobodyError):
+                await way.user()
         finally:
             await way.close()
-    assert asked == ["/api/v1/namespaces/m/services/s/proxy/"]
+    proxy = "/api/v1/namespaces/m/services/s/proxy/"
+    assert asked == [proxy, f"{proxy}chat", "/apis/authentication.k8s.io/v1/selfsubjectreviews"]
