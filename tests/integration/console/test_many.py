@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from harness.many_servers import many_servers
+from harness.waiting import eventually
 from virtualserver.kube.kubeconfig import Credentials
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def test_ten_thousand_servers_are_listed_searched_and_scrolled(page: Page, conso
         expect(page.get_by_text("10000 servers")).to_be_visible()
         expect(page.get_by_role("row").filter(has_text="server-00000")).to_be_visible()
         assert page.evaluate(_DRAWN) < 60
-        milliseconds = [page.evaluate(_SEARCH, words) for words in ("server-09999", "203.0.7", "tier=db", "web", "")]
-        # The limit is a person's; the best of several looks leaves out what else the machine does.
-        assert min(milliseconds) < 100, milliseconds
+        for words in ("server-09999", "203.0.7", "tier=db", "web", ""):
+            # The limit is a person's; what else the machine does is left out by looking again.
+            eventually(lambda words=words: page.evaluate(_SEARCH, words) < 100, what=f"{words!r} within 100 ms")
         page.get_by_label("Search").fill("server-09999")
         expect(page.get_by_text("1 of 10000 servers")).to_be_visible()
         page.get_by_label("Search").fill("")
