@@ -191,7 +191,7 @@ async def test_the_end_of_a_dismissed_machine_is_ours_however_it_comes_about(ben
     elif how == "quit":
         os.kill(pid, signal.SIGTERM)
     else:
-        await asyncio.to_thread(guest.attempt, "poweroff -f &")
+        await asyncio.to_thread(guest.attempt, "(sleep 1; poweroff -f) &")
     found = (await bench.another_hypervisor().adopt())["one"]
     assert (await end_of(found)).reason is EndReason.DISMISSED
 
@@ -203,7 +203,7 @@ async def test_a_machine_that_is_retained_ends_by_its_own_will_again(bench: Benc
     assert machine.is_dismissed
     machine.retain()
     assert not machine.is_dismissed
-    await asyncio.to_thread(guest.attempt, "poweroff -f &")
+    await asyncio.to_thread(guest.attempt, "(sleep 1; poweroff -f) &")
     assert (await end_of(machine)).reason is EndReason.GUEST_SHUTDOWN
 
 
