@@ -11,12 +11,15 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.host.files import make_folder
 from virtualserver.storage import qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
 from virtualserver.storage.space import Space, allocated, space_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["DiskError", "DiskStore"]
 
@@ -93,7 +96,15 @@ class DiskStore:
         os.chown(path, user, user)
         return path
 
-    async def copy(self, identifier: str, *, source: str, base: Path, size_bytes: int) -> None:
+    async def copy(
+        self,
+        identifier: str,
+        *,
+        source: str,
+        base: Path,
+        size_bytes: int,
+        progress: Callable[[float], None] = lambda _share: None,
+    ) -> None:
         """Make a disk as a copy of another one; it appears whole or not at all, whenever this is cancelled.
 
         Args:
@@ -101,6 +112,7 @@ class DiskStore:
             source: The disk that is copied, which no machine may write to meanwhile.
             base: What that one starts from; the copy does too.
             size_bytes: How large the guest sees the copy; at least as large as the source.
+            progress: Called with the share of it that is copied, 0 to 1, a hundred times at most.
 
         Raises:
             DiskError: The source is not there, or a machine writes to it, or the file system is full.
@@ -114,7 +126,7 @@ class DiskStore:
             raise DiskError(f"{found}: make some (vs image remove NAME, vs delete NAME)")
         temporary.unlink(missing_ok=True)
         try:
-            await _run_beside(qemu_img.copy(origin, temporary, base=base))
+            await _run_beside(qemu_img.copy(origin, temporary, base=base), progress)
             if _information(temporary)["virtual-size"] < size_bytes:
                 _run(qemu_img.resize(temporary, size_bytes))
             temporary.chmod(0o600)
@@ -183,17 +195,27 @@ def _information(disk: Path) -> dict[str, Any]:
         raise DiskError(str(error)) from None
 
 
-async def _run_beside(command: list[str]) -> None:
-    """Run a command that takes long beside the event loop; it ends where we are cancelled."""
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+async def _run_beside(command: list[str], progress: Callable[[float], None]) -> None:
+    """Run a command that takes long beside the event loop, and say how far it is; it ends where we are cancelled."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
     try:
-        _, complaint = await process.communicate()
+        complaint, _ = await asyncio.gather(process.stderr.read(), _follow(process.stdout, progress))
+        await process.wait()
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         raise
     if process.returncode:
         raise DiskError(complaint.decode(errors="replace").strip())
+
+
+async def _follow(written: asyncio.StreamReader, progress: Callable[[float], None]) -> None:
+    """Say each share that comes; one that comes in two parts is left out, since the next one follows."""
+    while part := await written.read(4096):
+        if (share := qemu_img.share_of(part)) is not None:
+            progress(share)
 
 
 def _run(command: list[str]) -> None:

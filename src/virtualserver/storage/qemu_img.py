@@ -6,6 +6,7 @@ Source: qemu-img(1).
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["CORRUPT", "SOUND", "QemuImgError", "check", "convert", "copy", "create", "information", "resize", "run"]
+__all__ = [
+    "CORRUPT",
+    "SOUND",
+    "QemuImgError",
+    "check",
+    "convert",
+    "copy",
+    "create",
+    "information",
+    "resize",
+    "run",
+    "share_of",
+]
 
 _PROGRAM: Final = "qemu-img"
 
@@ -24,6 +37,8 @@ CORRUPT: Final = 2
 
 SOUND: Final = (3, 63)
 """Statuses of `check` that are no fault: room that nothing uses, and a form that has nothing to check."""
+
+_SHARE: Final = re.compile(rb"\((\d+\.\d+)/100%\)")
 
 _LIMITS: Final = ("prlimit", "--as=4294967296", "--cpu=60")
 """What qemu-img may use to look at a file that somebody else made. Source: OpenStack's advice on hostile images."""
@@ -76,7 +91,7 @@ def convert(source: Path, target: Path) -> list[str]:
 def copy(source: Path, target: Path, *, base: Path) -> list[str]:
     """Return the command that copies a qcow2 disk; what it has from its base is not copied.
 
-    It fails while a machine writes to the disk, and no machine can while it goes on.
+    It fails while a machine writes to the disk, and no machine can while it goes on. `share_of` reads what it writes.
 
     Args:
         source: The disk.
@@ -84,7 +99,13 @@ def copy(source: Path, target: Path, *, base: Path) -> list[str]:
         base: The qcow2 file that both start from.
     """
     forms = ("-f", "qcow2", "-O", "qcow2", "-F", "qcow2")
-    return [_PROGRAM, "convert", "-q", *forms, "-B", str(base), str(source), str(target)]
+    return [_PROGRAM, "convert", "-p", *forms, "-B", str(base), str(source), str(target)]
+
+
+def share_of(written: bytes) -> float | None:
+    """Return how much of its work a command said last that it had done, 0 to 1; None where it did not say."""
+    told = _SHARE.findall(written)
+    return float(told[-1]) / 100 if told else None
 
 
 def check(disk: Path) -> list[str]:

@@ -220,6 +220,7 @@ def test_a_claim_that_names_anothers_disk_as_its_own_gets_no_disk(node: NodeWorl
 
 SLOW = """#!/bin/sh
 [ "$1" = create ] && : > {folder}/begun && sleep 2
+[ "$1" = convert ] && sleep 3 && printf '    (42.50/100%%)\r' && sleep 3
 {program} "$@"
 status=$?
 [ "$1" = create ] && : > {folder}/ended
@@ -229,7 +230,7 @@ exit $status
 
 @pytest.fixture
 def slow_node(node: NodeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeWorld]:
-    """A node that takes two seconds for a disk, and says in the test's folder when it begins and ends."""
+    """A node that takes 2 s for a disk, 6 s for a copy, and says in the test's folder when a disk begins and ends."""
     program = shutil.which("qemu-img")
     slow = tmp_path / "bin" / "qemu-img"
     slow.parent.mkdir()
@@ -256,6 +257,15 @@ def test_a_disk_whose_volume_goes_while_it_is_made_goes_too(slow_node: NodeWorld
     slow_node.delete("dv", "brief")
     slow_node.eventually((tmp_path / "ended").exists)
     slow_node.eventually(lambda: _disks(slow_node) == before, seconds=10, what="no disk to be left")
+
+
+def test_a_copy_says_how_far_it_is(slow_node: NodeWorld) -> None:
+    slow_node.apply(a_volume("one"))
+    slow_node.eventually(lambda: slow_node.status("dv", "one").get("phase") == "Succeeded")
+    slow_node.apply(a_copy("two", slow_node, "one"))
+    for progress in ("0.0%", "42.5%", "100.0%"):
+        slow_node.eventually(lambda progress=progress: slow_node.status("dv", "two").get("progress") == progress)
+    assert slow_node.status("dv", "two")["phase"] == "Succeeded"
 
 
 def test_half_a_disk_that_a_killed_node_left_is_removed(slow_node: NodeWorld, tmp_path: Path) -> None:

@@ -71,7 +71,9 @@ def test_making_a_disk_again_keeps_what_is_on_it(store: DiskStore, base: Path) -
 def test_a_copy_has_what_was_written_and_the_same_base(store: DiskStore, base: Path) -> None:
     path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
     subprocess.run(["qemu-io", "-c", "write -P 7 1M 64k", str(path)], check=True, capture_output=True)
-    asyncio.run(store.copy("two", source="one", base=base, size_bytes=32 * MEBIBYTE))
+    shares: list[float] = []
+    asyncio.run(store.copy("two", source="one", base=base, size_bytes=32 * MEBIBYTE, progress=shares.append))
+    assert shares == sorted(shares) and shares[-1] == 1.0
     assert store.bases() == {"one": base, "two": base}
     assert (store.size("one"), store.size("two")) == (16 * MEBIBYTE, 32 * MEBIBYTE)
     subprocess.run(["qemu-img", "compare", "-q", str(path), str(store.path("two"))], check=True)

@@ -16,6 +16,12 @@ def test_a_disk_starts_empty_or_from_a_base_whose_format_is_said() -> None:
     assert qemu_img.create(disk, base=base, base_format="raw")[-5:] == ["-F", "raw", "-b", "/b", "/d.qcow2"]
 
 
+def test_a_share_is_the_last_one_that_was_said() -> None:
+    assert qemu_img.share_of(b"    (5.00/100%)\r    (12.50/100%)\r    (20.") == 0.125
+    assert qemu_img.share_of(b"") is None
+    assert "-q" not in qemu_img.copy(Path("/a"), Path("/b"), base=Path("/c")), "it says nothing then"
+
+
 def test_a_missing_program_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(QemuImgError, match=r"qemu-img is not on PATH: install it with .* qemu-utils") as failure:

@@ -311,5 +311,6 @@ class VolumeController:
         if wait is not None and wait.reason != (condition_of(volume, "Ready") or {}).get("reason"):
             _logger.warning("%s/%s: %s: %s", *key_of(volume), wait.reason, wait.message)
         told = partly_applied(DATA_VOLUME, volume, served=served_classes(self._site.value.site.storage_classes))
-        wanted = status_of(volume, wait, partly_applied=told, now=time.time())
+        share = self._copies.share(volume["metadata"]["uid"])
+        wanted = status_of(volume, wait, share=share, partly_applied=told, now=time.time())
         await self._writer.write_status(kinds.DATA_VOLUME, volume, wanted)

@@ -55,13 +55,19 @@ def no_room(size: int) -> Wait:
 
 
 def status_of(
-    volume: Manifest, wait: Wait | None, *, partly_applied: Sequence[Mapping[str, Any]] = (), now: float
+    volume: Manifest,
+    wait: Wait | None,
+    *,
+    share: float | None = None,
+    partly_applied: Sequence[Mapping[str, Any]] = (),
+    now: float,
 ) -> dict[str, Any]:
     """Return the status; one whose disk is there says what is wrong with the size that it asks for now.
 
     Args:
         volume: The DataVolume.
         wait: What it waits for; None: its disk is there.
+        share: How much of its disk is copied, 0 to 1; None: the copy has not begun, or its disk is no copy.
         partly_applied: The condition that names what of it has no effect, where there is any.
         now: Seconds since the epoch.
     """
@@ -70,7 +76,7 @@ def status_of(
     elif wait.is_final:
         phase, progress = "Failed", "N/A"
     elif wait.reason == "CloneInProgress":
-        phase, progress = wait.reason, "N/A"
+        phase, progress = wait.reason, "N/A" if share is None else f"{share:.1%}"
     else:
         phase, progress = "Pending", "N/A"
     done = "True" if wait is None else "False"

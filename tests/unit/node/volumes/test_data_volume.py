@@ -57,6 +57,14 @@ def test_the_phase_follows_from_the_wait(wait: Wait | None, phase: str) -> None:
     assert (ready["status"], ready["message"]) == (("False", wait.message) if wait else ("True", ""))
 
 
+def test_a_disk_that_is_copied_says_how_far_it_is() -> None:
+    copied = waits_for("CloneInProgress", "it is being copied")
+    assert [status_of(a_volume(), copied, share=share, now=NOW)["progress"] for share in (None, 0.0, 0.425)] == [
+        *("N/A", "0.0%", "42.5%")
+    ]
+    assert status_of(a_volume(), None, now=NOW)["progress"] == "100.0%"
+
+
 def test_a_disk_that_is_there_says_what_is_wrong_with_the_size_that_is_asked_for_now() -> None:
     ready = status_of(a_volume("-1Gi"), None, now=NOW)["conditions"][-1]
     assert (ready["type"], ready["status"]) == ("Ready", "True")
