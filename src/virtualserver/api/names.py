@@ -29,7 +29,10 @@ __all__ = [
     "FULLY_APPLIED",
     "GROUP",
     "IMAGE",
+    "IMAGE_ABANDONED",
+    "IMAGE_MADE",
     "IMAGE_NAMESPACE",
+    "IMAGE_PROGRESS",
     "INITIALIZE_RUNNING",
     "INSTANCE_TEMPLATE",
     "KEEP_DISK",
@@ -122,6 +125,11 @@ FIRST_START: Final = f"{DOMAIN}/first-start"
 """Annotation of the Secret that a guest's cloud-config is in: digests of what the guest was told at its first start."""
 IMAGE: Final = f"{DOMAIN}/image"
 """Annotation of a PersistentVolumeClaim: the digest of the image that it stands for."""
+IMAGE_PROGRESS: Final = f"{DOMAIN}/image-progress"
+"""Annotation of a PersistentVolumeClaim while its image is being made: ``45% STEP``, or ``STEP`` where nobody knows how
+much is done; `IMAGE_ABANDONED` where its maker was killed. Without `IMAGE` there is no image of the name yet."""
+IMAGE_ABANDONED: Final = "abandoned"
+"""Value of `IMAGE_PROGRESS`, from the node: nobody makes the image any more; `IMAGE_MADE` has the words."""
 CLOUD_INIT_MODULES: Final = f"{DOMAIN}/cloud-init-modules"
 """Annotation of an image's PersistentVolumeClaim: the modules that its cloud-init has, with commas; none: unknown."""
 BASE_IMAGE: Final = f"{DOMAIN}/base-image"
@@ -158,6 +166,8 @@ RESOLVER_CUT: Final = f"{DOMAIN}/ResolverCut"
 """Condition of a VirtualMachineInstance, there while it is True: DHCP has no room for all of its resolver."""
 DATABASE_FULL: Final = f"{DOMAIN}/DatabaseFull"
 """Condition of a Node: whether etcd's database is nearly full, and which namespaces hold most."""
+IMAGE_MADE: Final = f"{DOMAIN}/ImageMade"
+"""Condition of an image's PersistentVolumeClaim, there while it is False: whoever made the image was killed."""
 ADDRESS_ASSIGNED: Final = f"{DOMAIN}/AddressAssigned"
 """Condition of a Service: whether a load balancer address was granted, and why not."""
 PORTS_PUBLISHED: Final = f"{DOMAIN}/PortsPublished"

@@ -106,6 +106,7 @@ def _encode(named: NamedImage) -> dict[str, Any]:
         "aliasOf": named.alias_of,
         "virtualSize": named.image.virtual_size if named.image else None,
         "stored": named.image is not None,
+        "progress": named.progress or None,
     }
 
 
@@ -113,12 +114,22 @@ def _show(found: Sequence[NamedImage], form: str) -> None:
     if form == "json":
         output.as_json([_encode(named) for named in found])
         return
-    rows = [(named.name, named.namespace, named.digest[:19], _size(named), named.alias_of) for named in found]
-    output.table(("NAME", "NAMESPACE", "DIGEST", "SIZE", "ALIAS OF"), rows)
+    rows = [
+        (named.name, named.namespace, named.digest[:19], _size(named), named.alias_of, _made(named)) for named in found
+    ]
+    output.table(("NAME", "NAMESPACE", "DIGEST", "SIZE", "ALIAS OF", "BEING MADE"), rows)
 
 
 def _size(named: NamedImage) -> str:
-    return size_in_words(named.image.virtual_size) if named.image else "missing in the store"
+    if named.image:
+        return size_in_words(named.image.virtual_size)
+    return "missing in the store" if named.digest else ""
+
+
+def _made(named: NamedImage) -> str:
+    """Return how far an image is that is being made."""
+    remedy = f": make it again, or vs image remove {named.name}" if named.is_abandoned else ""
+    return f"{named.progress}{remedy}"
 
 
 def size_in_words(size: int) -> str:

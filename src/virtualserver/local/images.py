@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from virtualserver.api import names
 from virtualserver.controlplane import image_sources, site
 from virtualserver.installation import lock
+from virtualserver.local import making
 from virtualserver.local.errors import ConflictError, LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.storage import builds, disks, images
@@ -61,9 +62,10 @@ class NamedImage:
     Attributes:
         name: The claim's name.
         namespace: The claim's namespace.
-        digest: The image's digest.
+        digest: The image's digest; ``""`` where it is not made yet.
         alias_of: ``NAMESPACE/NAME`` of the claim that it is another name of; ``""`` for an image's own.
-        image: The image; None where the store does not have it any more.
+        image: The image; None where the store does not have it, or does not have it any more.
+        progress: How far it is while it is being made, in words; ``""`` for one that nobody makes.
     """
 
     name: str
@@ -71,6 +73,12 @@ class NamedImage:
     digest: str
     alias_of: str
     image: images.Image | None
+    progress: str = ""
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether whoever made it was killed."""
+        return self.progress == names.IMAGE_ABANDONED
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ def claim(
 
 def is_there(kubectl: Kubectl, name: str) -> bool:
     """Return whether manifests can use an image of that name."""
-    return kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE) is not None
+    return names.IMAGE in making.annotations_of(kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE))
 
 
 def build(
@@ -158,13 +166,21 @@ def make(
     """Do what `build` does, as a step of something longer that holds the installation's lock."""
     _present(kubectl, names.IMAGE_NAMESPACE, name)  # before minutes of work
     installation.create()
+    with making.claimed(kubectl, store_of(installation), name):
+        with making.telling(kubectl, name, update) as tell:
+            image = _built(installation, kind, release=release, name=name, update=tell)
+        return _named(kubectl, claim(name, image), image)
+
+
+def _built(installation: Installation, kind: str, *, release: str | None, name: str, update: Update) -> images.Image:
+    """Build an image and add it to the store."""
     workdir = installation.image_build
     try:
         builder = importlib.import_module(f"{builds.__name__}.{kind}")
         chosen = {} if release is None else {"release": release}
         built = asyncio.run(builder.build(workdir, progress=update, **chosen))
         update("adding it to the store", None)
-        image = store_of(installation).add(
+        return store_of(installation).add(
             disk=built.disk,
             kernel=built.kernel,
             initrd=built.initrd,
@@ -178,7 +194,6 @@ def make(
         raise LocalError(f"image {kind!r}: {error}", remedy=f"Try again: {again}") from error
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
-    return _named(kubectl, claim(name, image), image)
 
 
 def add(installation: Installation, source: DiskSource, *, name: str, report: Report) -> NamedImage:
@@ -189,18 +204,13 @@ def add(installation: Installation, source: DiskSource, *, name: str, report: Re
         ImageError: The disk is refused.
     """
     kubectl = Kubectl(installation)
+    store = store_of(installation)
     with lock.held(installation, report.once), report.step(f"Image {name}") as update:
         _present(kubectl, names.IMAGE_NAMESPACE, name)
-        update(f"copying {source.disk}", None)
-        image = store_of(installation).add(
-            disk=source.disk,
-            kernel=source.kernel,
-            initrd=source.initrd,
-            command_line=source.command_line,
-            name=name,
-            description=source.description,
-        )
-        return _named(kubectl, claim(name, image), image)
+        with making.claimed(kubectl, store, name):
+            with making.telling(kubectl, name, update) as tell:
+                image = store.add(**dataclasses.asdict(source), name=name, progress=tell)
+            return _named(kubectl, claim(name, image), image)
 
 
 def listed(installation: Installation) -> list[NamedImage]:
@@ -216,7 +226,7 @@ def named_by(
     *,
     namespaces: Container[str] = frozenset({names.IMAGE_NAMESPACE}),
 ) -> list[NamedImage]:
-    """Return the images and other names that claims stand for: pure.
+    """Return the images and other names that claims stand for, and the images that are being made: pure.
 
     An annotation alone says nothing, since who owns a claim may have written it. A claim of a namespace of images
     counts; one elsewhere counts as another name of such a claim, where both stand for one image of the store.
@@ -226,8 +236,8 @@ def named_by(
         stored: The store's images by digest.
         namespaces: Those of images.
     """
-    marked = [claim for claim in claims if names.IMAGE in claim["metadata"].get("annotations", {})]
-    found = [_of_claim(claim, stored.get(claim["metadata"]["annotations"][names.IMAGE])) for claim in marked]
+    marked = [claim for claim in claims if making.annotations_of(claim).keys() & {names.IMAGE, names.IMAGE_PROGRESS}]
+    found = [_of_claim(claim, stored.get(making.annotations_of(claim).get(names.IMAGE, ""))) for claim in marked]
     own = {f"{one.namespace}/{one.name}": one.digest for one in found if one.namespace in namespaces}
     return [
         one
@@ -282,13 +292,15 @@ def grants(name: str, *, namespace: str) -> list[dict[str, Any]]:
 
 
 def remove(installation: Installation, image: str, *, report: Report) -> None:
-    """Remove an image and its other names; disks that were cloned from it keep working.
+    """Remove an image and its other names, or what is left of one that was not made to its end.
+
+    Disks that were cloned from it keep working.
 
     Raises:
         MissingError: There is no such image.
     """
     kubectl = Kubectl(installation)
-    _stored(installation, kubectl, image)  # a wrong name is said at once, whoever else is at work
+    _known(kubectl, image)  # a wrong name is said at once, whoever else is at work
     with lock.held(installation, report.once):
         source = f"{names.IMAGE_NAMESPACE}/{image}"
         for c in kubectl.list("pvc"):
@@ -315,24 +327,31 @@ def collect(installation: Installation, kubectl: Kubectl) -> None:
 
 
 def _stored(installation: Installation, kubectl: Kubectl, name: str) -> images.Image:
-    present = kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE)
-    digest = (present or {}).get("metadata", {}).get("annotations", {}).get(names.IMAGE)
+    digest = _known(kubectl, name).get(names.IMAGE)
     if digest is None:
+        raise MissingError(f"image {name!r} is not made yet.", remedy="`vs image list` shows how far it is.")
+    return store_of(installation).get(digest)
+
+
+def _known(kubectl: Kubectl, name: str) -> Mapping[str, str]:
+    """Return the annotations of an image's claim."""
+    annotations = making.annotations_of(kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE))
+    if not annotations.keys() & {names.IMAGE, names.IMAGE_PROGRESS}:
         raise MissingError(
             f"there is no image {name!r} in {names.IMAGE_NAMESPACE}.",
             remedy="See `vs image list`; make one with `vs image build debian` or `vs image add`.",
         )
-    return store_of(installation).get(digest)
+    return annotations
 
 
 def _present(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any] | None:
-    """Return the claim of an image's name, None where the name is free.
+    """Return the claim of an image's name, or of one that is being made, None where the name is free.
 
     Raises:
         ConflictError: Something that is no image has the name.
     """
     present = kubectl.get("pvc", name, namespace=namespace)
-    if present is not None and names.IMAGE not in present["metadata"].get("annotations", {}):
+    if present is not None and not making.annotations_of(present).keys() & {names.IMAGE, names.IMAGE_PROGRESS}:
         raise ConflictError(
             f"a claim {namespace}/{name} is there already, and is no image.",
             remedy=f"Choose another name, or delete that claim: kubectl delete pvc {name} -n {namespace}",
@@ -344,7 +363,7 @@ def _make_claim(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
     """Make a claim; one of the same name for another image is replaced, since a claim's size cannot shrink."""
     metadata = manifest["metadata"]
     present = _present(kubectl, metadata["namespace"], metadata["name"])
-    if present and present["metadata"]["annotations"][names.IMAGE] != metadata["annotations"][names.IMAGE]:
+    if present and making.annotations_of(present).get(names.IMAGE) != metadata["annotations"][names.IMAGE]:
         kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
     kubectl.apply([manifest])
     kubectl.run(
@@ -371,7 +390,8 @@ def _of_claim(manifest: dict[str, Any], image: images.Image | None) -> NamedImag
     return NamedImage(
         name=metadata["name"],
         namespace=metadata["namespace"],
-        digest=annotations[names.IMAGE],
+        digest=annotations.get(names.IMAGE, ""),
         alias_of=annotations.get(names.ALIAS_OF, ""),
         image=image,
+        progress=annotations.get(names.IMAGE_PROGRESS, ""),
     )

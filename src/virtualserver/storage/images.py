@@ -150,6 +150,32 @@ class ImageStore:
                 _finish(temporary, target, record)
         return self.get(digest)
 
+    @contextlib.contextmanager
+    def making(self, name: str) -> Generator[None]:
+        """Be the one who makes an image of this name; others who want to wait. It ends with the process at the latest.
+
+        Args:
+            name: What people call the image.
+        """
+        make_folder(self._folder, 0o711)
+        path = self._lock_of(name)
+        with locks.hold(path, lambda _holder: None):
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def is_being_made(self, name: str) -> bool:
+        """Return whether a process that lives makes an image of this name."""
+        path = self._lock_of(name)
+        if not path.exists():
+            return False
+        if (descriptor := locks.take(path)) is None:
+            return True
+        path.unlink(missing_ok=True)  # a process that was killed left it
+        os.close(descriptor)
+        return False
+
     def get(self, digest: str) -> Image:
         """Return an image.
 
@@ -198,6 +224,10 @@ class ImageStore:
         with self._adding() as temporary, contextlib.suppress(FileNotFoundError):
             # Out of sight first, so that nobody finds half an image.
             target.rename(temporary / "removed")
+
+    def _lock_of(self, name: str) -> Path:
+        """Return the lock of whoever makes an image of a name."""
+        return self._folder / f".making-{name}"
 
     def _path(self, digest: str) -> Path:
         """Return an image's folder."""
@@ -249,9 +279,10 @@ def _add_disk(source: Path, target: Path, name: str, progress: Update) -> str:
         is_raw = file.read(len(recognition.QCOW2_MAGIC)) != recognition.QCOW2_MAGIC
     if is_raw:
         digest = _digest_of_raw(source, progress)
-        progress("turning the disk into qcow2", None)
+        step = "turning the disk into qcow2"
+        progress(step, None)
         try:
-            qemu_img.run(qemu_img.convert(source, target))
+            qemu_img.follow(qemu_img.convert(source, target), lambda share: progress(step, share))
         except QemuImgError as error:
             raise _refusal(name, error) from None
         return digest

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "convert",
     "copy",
     "create",
+    "follow",
     "information",
     "resize",
     "run",
@@ -84,8 +86,8 @@ def resize(path: Path, size_bytes: int) -> list[str]:
 
 
 def convert(source: Path, target: Path) -> list[str]:
-    """Return the command that copies a raw disk as qcow2."""
-    return [_PROGRAM, "convert", "-q", "-f", "raw", "-O", "qcow2", str(source), str(target)]
+    """Return the command that copies a raw disk as qcow2; `share_of` reads what it writes."""
+    return [_PROGRAM, "convert", "-p", "-f", "raw", "-O", "qcow2", str(source), str(target)]
 
 
 def copy(source: Path, target: Path, *, base: Path) -> list[str]:
@@ -139,12 +141,44 @@ def run(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise QemuImgError(
-            f"{error.filename} is not on PATH: install it with `apt-get install --no-install-recommends qemu-utils`",
-            missing=str(error.filename),
-        ) from None
-    if done.returncode:
-        complaint = done.stderr.strip()
-        verb = command[command.index(_PROGRAM) + 1]
-        raise QemuImgError(f"{_PROGRAM} {verb}: {complaint}", complaint=complaint, status=done.returncode)
+        raise _missing(error) from None
+    _check(command, done.returncode, done.stderr)
     return done.stdout
+
+
+def follow(command: Sequence[str], progress: Callable[[float], None]) -> None:
+    """Run a command that tells how far it is.
+
+    Args:
+        command: That of `convert` or `copy`.
+        progress: Called with the share of the work that is done, 0 to 1, a hundred times at most.
+
+    Raises:
+        QemuImgError: It is missing or failed.
+    """
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, bufsize=0)
+        except FileNotFoundError as error:
+            raise _missing(error) from None
+        with process:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            while part := process.stdout.read(4096):
+                if (share := share_of(part)) is not None:
+                    progress(share)
+        complaints.seek(0)
+        _check(command, process.returncode, complaints.read().decode(errors="replace"))
+
+
+def _missing(error: FileNotFoundError) -> QemuImgError:
+    return QemuImgError(
+        f"{error.filename} is not on PATH: install it with `apt-get install --no-install-recommends qemu-utils`",
+        missing=str(error.filename),
+    )
+
+
+def _check(command: Sequence[str], status: int, complaint: str) -> None:
+    """Raise what a command complains of that failed."""
+    if status:
+        verb, complaint = command[command.index(_PROGRAM) + 1], complaint.strip()
+        raise QemuImgError(f"{_PROGRAM} {verb}: {complaint}", complaint=complaint, status=status)

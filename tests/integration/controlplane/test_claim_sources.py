@@ -205,7 +205,7 @@ def test_what_the_operator_makes_was_asked_of_the_user(tenants: Tenants, control
         key.call("POST", f"{tenants.path('DataVolume')}?dryRun=All", volume)
 
 
-@pytest.mark.parametrize("annotation", ["image", "base-image", "alias-of"])
+@pytest.mark.parametrize("annotation", ["image", "base-image", "alias-of", "image-progress"])
 def test_no_claim_of_a_user_is_made_an_image(tenants: Tenants, annotation: str) -> None:
     """By a digest alone: the disk of an image, or the kernel that a disk boots, would be any that the machine has."""
     claims = f"/api/v1/namespaces/{tenants.own}/persistentvolumeclaims"

@@ -6,13 +6,17 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.node_world import a_machine, a_volume, an_empty_machine
+from harness.node_world import a_machine, a_volume, an_empty_machine, an_image
+from virtualserver.api import names
+from virtualserver.local import making
 from virtualserver.plan.sites.site import DISK_OVERCOMMIT
 from virtualserver.storage.disks import DiskStore
+from virtualserver.storage.images import ImageStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +58,38 @@ def test_people_see_the_size_of_images_and_of_disks(node: NodeWorld) -> None:
     for namespace, name, size in ((node.namespace, "one", "1Gi"), ("vd-images", "tiny", "64Mi")):
         words = node.api.kubectl("-n", namespace, "get", "pvc", name, "--no-headers").split()
         assert words[1] == "Bound" and words[3] == size, words
+
+
+def test_an_image_that_is_being_made_is_waited_for_and_one_whose_maker_is_gone_says_so(node: NodeWorld) -> None:
+    store, name = ImageStore(node.installation.images), f"half-{node.namespace}"
+    with store.making(name):
+        node.apply(making.unfinished(name), a_volume("one", source=name))
+        node.eventually(lambda: "is being made" in node.condition("dv", "one", "Ready").get("message", ""))
+        assert node.status("dv", "one")["phase"] == "Pending"
+        time.sleep(5)
+        claim = node.get("pvc", name, namespace=names.IMAGE_NAMESPACE)
+        assert claim["metadata"]["annotations"][names.IMAGE_PROGRESS] == "0% begins"
+        assert not claim["status"].get("conditions")
+    node.eventually(
+        lambda: (
+            making.annotations_of(node.get("pvc", name, namespace=names.IMAGE_NAMESPACE))[names.IMAGE_PROGRESS]
+            == names.IMAGE_ABANDONED
+        )
+    )
+    (told,) = node.get("pvc", name, namespace=names.IMAGE_NAMESPACE)["status"]["conditions"]
+    assert (told["type"], told["reason"]) == (names.IMAGE_MADE, "Abandoned")
+    assert "was killed (0% begins): run that command again" in told["message"]
+    node.api.kubectl("-n", names.IMAGE_NAMESPACE, "delete", "pvc", name)
+    node.apply(an_image(name, node.digest))
+    node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
+    node.api.kubectl("-n", names.IMAGE_NAMESPACE, "annotate", "pvc", name, f"{names.IMAGE_PROGRESS}=45% again")
+    node.eventually(
+        lambda: (
+            names.IMAGE_PROGRESS not in making.annotations_of(node.get("pvc", name, namespace=names.IMAGE_NAMESPACE))
+        )
+    )
+    assert not node.get("pvc", name, namespace=names.IMAGE_NAMESPACE)["status"].get("conditions")
+    node.api.kubectl("-n", names.IMAGE_NAMESPACE, "delete", "pvc", name)
 
 
 def test_what_is_written_to_an_ephemeral_disk_is_gone_at_the_next_start(node: NodeWorld) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,23 @@ def test_what_an_interrupted_add_left_is_no_image_and_goes_away(store: ImageStor
     assert store.all() == []
     store.add(disk=a_disk(tmp_path / "d", "qcow2"), name="x")
     assert not left.exists()
+
+
+def test_a_process_that_is_killed_makes_no_image_any_more(store: ImageStore, tmp_path: Path) -> None:
+    program = (
+        "import pathlib, time; from virtualserver.storage.images import ImageStore\n"
+        f"with ImageStore(pathlib.Path({str(tmp_path / 'images')!r})).making('debian'):\n"
+        "    print('begun', flush=True); time.sleep(600)"
+    )
+    for _ in range(2):
+        assert not store.is_being_made("debian")
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as maker:
+            assert maker.stdout is not None and maker.stdout.readline() == b"begun\n"
+            assert store.is_being_made("debian") and not store.is_being_made("busybox")
+            maker.kill()
+    with store.making("debian"):
+        assert store.is_being_made("debian"), "the next one takes over what it left"
+    assert store.all() == [] and not store.is_being_made("debian")
 
 
 def test_a_removed_image_is_gone_and_removing_it_again_is_no_error(store: ImageStore, tmp_path: Path) -> None:

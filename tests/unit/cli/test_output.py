@@ -113,5 +113,24 @@ def test_the_list_of_images_shows_names_as_text(capsys: pytest.CaptureFixture[st
     assert EVIL not in capsys.readouterr().out
 
 
+def test_images_that_are_being_made_are_listed_with_how_far_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    claims = [
+        a_claim("debian", "vd-images", **{names.IMAGE_PROGRESS: "45% installing"}),
+        a_claim("busybox", "vd-images", **{names.IMAGE: "sha256:aa", names.IMAGE_PROGRESS: "begins"}),
+        a_claim("left", "vd-images", **{names.IMAGE_PROGRESS: names.IMAGE_ABANDONED}),
+        a_claim("forged", "m", **{names.IMAGE_PROGRESS: "45% installing"}),
+    ]
+    found = images.named_by(claims, {})
+    image._show(found, "text")  # pyright: ignore[reportPrivateUsage]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("BEING MADE") and len(lines) == 4
+    assert lines[1].split() == ["debian", "vd-images", "45%", "installing"]
+    assert "missing in the store" in lines[2] and lines[2].endswith("begins")
+    assert lines[3].endswith("abandoned: make it again, or vs image remove left")
+    image._show(found, "json")  # pyright: ignore[reportPrivateUsage]
+    told = json.loads(capsys.readouterr().out)
+    assert [one["progress"] for one in told] == ["45% installing", "begins", "abandoned"]
+
+
 def test_fault_57_a_small_image_has_its_size_in_mebibytes() -> None:
     assert [image.size_in_words(size) for size in (1, 44 << 20, 2 << 30)] == ["1 MiB", "44 MiB", "2.0 GiB"]

@@ -27,3 +27,21 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path, monkeypatch
     with pytest.raises(QemuImgError, match=r"qemu-img is not on PATH: install it with .* qemu-utils") as failure:
         qemu_img.run(qemu_img.resize(Path("/d.qcow2"), 1024))
     assert failure.value.missing == "qemu-img"
+    with pytest.raises(QemuImgError, match="qemu-img is not on PATH"):
+        qemu_img.follow(qemu_img.convert(Path("/a"), Path("/b")), lambda _share: None)
+
+
+def test_a_command_that_is_followed_says_its_shares_and_what_it_complains_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "qemu-img"
+    program.write_text(
+        "#!/bin/sh\nprintf '    (12.50/100%%)\\r'; sleep 0.1; printf '(50.00/100%%)\\r'; echo no >&2; exit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    shares: list[float] = []
+    with pytest.raises(QemuImgError, match="qemu-img convert: no") as failure:
+        qemu_img.follow(qemu_img.convert(Path("/a"), Path("/b")), shares.append)
+    assert shares == [0.125, 0.5]
+    assert (failure.value.status, failure.value.complaint) == (1, "no")

@@ -18,12 +18,28 @@ from virtualserver.kube.objects import controller_of, controller_reference
 if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["bound_status", "capacity_of", "claim_of", "image_of", "in_words", "is_alone", "requesting", "status_alone"]
+__all__ = [
+    "abandoned_status",
+    "bound_status",
+    "capacity_of",
+    "claim_of",
+    "image_of",
+    "in_words",
+    "is_alone",
+    "progress_of",
+    "requesting",
+    "status_alone",
+]
 
 
 def image_of(claim: Manifest) -> str | None:
     """Return the digest of the image that a claim stands for, None where it has a disk of its own."""
     return fields.annotations_of(claim).get(names.IMAGE)
+
+
+def progress_of(claim: Manifest) -> str | None:
+    """Return what a claim says of the making of its image, `names.IMAGE_ABANDONED` among it; None: it is not made."""
+    return fields.annotations_of(claim).get(names.IMAGE_PROGRESS)
 
 
 def capacity_of(claim: Manifest) -> int | None:
@@ -76,7 +92,8 @@ def bound_status(claim: Manifest, size: int) -> dict[str, Any]:
 
 def is_alone(claim: Manifest) -> bool:
     """Return whether a claim waits for a disk that nobody makes: it is no image's, and no DataVolume's."""
-    return image_of(claim) is None and controller_of(claim) is None and capacity_of(claim) is None
+    of_image = image_of(claim) is not None or progress_of(claim) is not None
+    return not of_image and controller_of(claim) is None and capacity_of(claim) is None
 
 
 def status_alone(claim: Manifest, *, now: float) -> dict[str, Any]:
@@ -85,6 +102,17 @@ def status_alone(claim: Manifest, *, now: float) -> dict[str, Any]:
     reason = Reason.NOT_SUPPORTED_YET.value
     conditions = [{"type": names.FULLY_APPLIED, "status": "False", "reason": reason, "message": told}]
     return {"conditions": with_conditions(claim, conditions, now=now, owned=(names.FULLY_APPLIED,))}
+
+
+def abandoned_status(claim: Manifest, *, now: float) -> dict[str, Any]:
+    """Return the status of a claim whose image nobody makes any more, which says so."""
+    name = claim["metadata"]["name"]
+    message = (
+        f"whoever made this image was killed ({progress_of(claim)}): run that command again (vs image build, vs image "
+        f"add), or take the name back: vs image remove {name}"
+    )
+    conditions = [{"type": names.IMAGE_MADE, "status": "False", "reason": "Abandoned", "message": message}]
+    return {"conditions": with_conditions(claim, conditions, now=now, owned=(names.IMAGE_MADE,))}
 
 
 def in_words(size: int) -> str:

@@ -23,11 +23,13 @@ from virtualserver.kube.objects import Key, Manifest, key_of
 from virtualserver.node.objects import partly_applied
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.volumes.claims import (
+    abandoned_status,
     bound_status,
     capacity_of,
     claim_of,
     image_of,
     is_alone,
+    progress_of,
     requesting,
     status_alone,
 )
@@ -60,6 +62,10 @@ _logger = logging.getLogger(__name__)
 
 CLAIM_NOT_FOUND: Final = "ErrorPvcNotFound"
 """Reason of a wait for a claim that does not exist, or has no disk; KubeVirt's word."""
+
+
+_MAKER_SECONDS: Final = 2.0
+"""So often it is looked whether who makes an image still lives: nothing tells when a process is killed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,6 +113,7 @@ class VolumeController:
         self._writer = writer
         self._queues = queues
         self._held = held
+        self._images = images
         self._disks = disks
         self._sources = Sources(cache, images, disks, held)
         self._copies = Copies(disks, queues)
@@ -146,13 +153,14 @@ class VolumeController:
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         if claim is not None and image_of(claim):
             await self._bind_image(claim)
+        again = await self._look_for_maker(claim) if claim is not None and progress_of(claim) else None
         volume = self._cache.get(kinds.DATA_VOLUME, key)
         if volume is None:
             if claim is not None and is_alone(claim):
                 status = status_alone(claim, now=time.time())
                 await self._writer.write_status(kinds.PERSISTENT_VOLUME_CLAIM, claim, status)
             self._queues.sweep_soon()
-            return None
+            return again
         if volume["metadata"].get("deletionTimestamp"):
             return None
         try:
@@ -300,6 +308,21 @@ class VolumeController:
             named = {"spec": {"volumeName": f"image-{claim['metadata']['uid']}"}}
             claim = await self._writer.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, named) or claim
         await self._bind(claim, image.virtual_size)
+
+    async def _look_for_maker(self, claim: Manifest) -> float | None:
+        """Say where nobody makes an image any more whose claim tells how far it is, and when to look again."""
+        if progress_of(claim) == names.IMAGE_ABANDONED:
+            return None
+        if self._images.is_being_made(claim["metadata"]["name"]):
+            return _MAKER_SECONDS
+        # Of an image that is there, nothing is missing: only the attempt to make it anew is over.
+        told = None if image_of(claim) else names.IMAGE_ABANDONED
+        if told:
+            status = abandoned_status(claim, now=time.time())
+            await self._writer.write_status(kinds.PERSISTENT_VOLUME_CLAIM, claim, status)
+        patch = {"metadata": {"annotations": {names.IMAGE_PROGRESS: told}}}
+        await self._writer.patch(kinds.PERSISTENT_VOLUME_CLAIM, claim, patch)
+        return None
 
     async def _bind(self, claim: Manifest, size: int) -> Manifest | None:
         """Report a claim as bound."""

@@ -11,7 +11,7 @@ from virtualserver.api.support.field import obstacles
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.objects import key_of
 from virtualserver.node.ownership import is_made_by
-from virtualserver.node.volumes.claims import image_of
+from virtualserver.node.volumes.claims import image_of, progress_of
 from virtualserver.node.volumes.data_volume import waits_for
 from virtualserver.node.waits import Wait
 from virtualserver.storage.images import Image, ImageError, ImageStore
@@ -85,6 +85,11 @@ class Sources:
         image = self.image(digest) if digest else None
         if digest is not None and image is None:
             message = f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine"
+            return waits_for("SourceMissing", message)
+        if image is None and (progress := progress_of(claim)):
+            is_abandoned = progress == names.IMAGE_ABANDONED
+            how = "was not made to its end: make it again" if is_abandoned else "is being made"
+            message = f"spec.source.pvc: image {key[0]}/{key[1]} {how} (`vs image list` shows how far it is)"
             return waits_for("SourceMissing", message)
         if image is None:
             message = (

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from virtualserver.api import names
-from virtualserver.node.volumes.claims import bound_status, capacity_of, claim_of, is_alone, status_alone
+from virtualserver.node.volumes.claims import (
+    abandoned_status,
+    bound_status,
+    capacity_of,
+    claim_of,
+    is_alone,
+    status_alone,
+)
 from virtualserver.node.volumes.data_volume import no_room, size_of, status_of, waits_for
 from virtualserver.node.waits import Wait
 
@@ -95,7 +102,20 @@ def test_a_claim_is_alone_where_nobody_makes_its_disk() -> None:
     maker = {"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "DataVolume", "name": "a", "uid": "u", "controller": True}
     assert not is_alone({**alone, "metadata": {"ownerReferences": [maker]}})
     assert not is_alone({**alone, "metadata": {"annotations": {names.IMAGE: "sha256:00"}}})
+    assert not is_alone({**alone, "metadata": {"annotations": {names.IMAGE_PROGRESS: "45% copying the disk"}}})
     assert not is_alone({**alone, "status": {"capacity": {"storage": "1Gi"}}}), "of a disk that was let go of"
+
+
+def test_an_image_whose_maker_was_killed_says_so_and_what_to_do() -> None:
+    other = {"type": "Resizing", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    claim = {
+        "metadata": {"name": "debian", "annotations": {names.IMAGE_PROGRESS: "45% copying the disk"}},
+        "status": {"conditions": [other]},
+    }
+    told, kept = abandoned_status(claim, now=0)["conditions"]
+    assert (told["type"], told["status"], told["reason"]) == (names.IMAGE_MADE, "False", "Abandoned")
+    assert "was killed (45% copying the disk)" in told["message"]
+    assert told["message"].endswith("vs image remove debian") and kept == other
 
 
 def test_attack_a_disk_without_room_tells_a_tenant_no_figures_of_the_machine() -> None:
