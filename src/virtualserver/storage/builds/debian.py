@@ -10,6 +10,7 @@ start. Source: measured on Debian 12, ``docs/guests.md``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shutil
 from importlib import resources
@@ -22,6 +23,8 @@ from virtualserver.storage import builds, qemu_img
 from virtualserver.storage.builds import BuiltImage, ImageBuildError, cpio, debian_network, kernel
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
     from virtualserver.host.progress import Update
     from virtualserver.storage.builds.debian_network import ImageNetwork
 
@@ -32,6 +35,7 @@ __all__ = [
     "apt_options",
     "build",
     "command_line",
+    "counting",
     "modules",
     "sources_from",
     "with_remedy",
@@ -63,6 +67,7 @@ PROGRAMS = {
     "unshare": "util-linux",
 }
 """What the build runs, and the Debian packages that have it."""
+_COUNT_SECONDS: Final = 1.0
 _INITRD_MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "crc32c_intel")
 _MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service"),
@@ -206,27 +211,42 @@ async def _install(root: Path, release: str, network: ImageNetwork, progress: Up
         raise ImageBuildError("the machine's apt sources have nothing from Debian; run `apt-get update` and try again")
     options = apt_options((await builds.run(["apt-config", "dump"], step="reading apt's settings")).decode())
     packages = (*PACKAGES, *network.packages)
-    progress(f"downloading and installing {len(packages)} packages and what they need", 0.03)
     # A mount namespace of its own: what mmdebstrap mounts is gone with it, however it ends.
+    command = [
+        *("unshare", "--mount", "--propagation", "private"),
+        *("mmdebstrap", "--mode=root", "--variant=apt", "--format=directory"),
+        *("--skip=output/dev", "--skip=cleanup/apt/lists"),
+        *options,
+        *("--aptopt=Apt::Install-Recommends false", "--dpkgopt=force-unsafe-io"),
+        *(f"--dpkgopt=path-exclude=/{path}" for path in _UNPACKED_ONLY),
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--dpkgopt=path-include=/usr/share/locale/locale.alias",
+        f"--include={','.join(packages)}",
+        *(release, str(root)),
+        *sources,
+    ]
+    step = f"downloading and installing {len(packages)} packages and what they need"
     try:
-        await builds.run(
-            [
-                *("unshare", "--mount", "--propagation", "private"),
-                *("mmdebstrap", "--mode=root", "--variant=apt", "--format=directory"),
-                *("--skip=output/dev", "--skip=cleanup/apt/lists"),
-                *options,
-                *("--aptopt=Apt::Install-Recommends false", "--dpkgopt=force-unsafe-io"),
-                *(f"--dpkgopt=path-exclude=/{path}" for path in _UNPACKED_ONLY),
-                "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-                "--dpkgopt=path-include=/usr/share/locale/locale.alias",
-                f"--include={','.join(packages)}",
-                *(release, str(root)),
-                *sources,
-            ],
-            step="installing Debian's packages",
-        )
+        async with counting(root, lambda count: progress(f"{step}: {count} are unpacked", 0.03)):
+            await builds.run(command, step="installing Debian's packages")
     except ImageBuildError as error:
         raise with_remedy(error, release) from error
+
+
+@contextlib.asynccontextmanager
+async def counting(root: Path, tell: Callable[[int], None]) -> AsyncGenerator[None]:
+    """Tell at once and every second how many packages a system has; nobody knows before how many it will be."""
+
+    async def count() -> None:
+        while True:
+            tell(await asyncio.to_thread(lambda: len(list(root.glob("var/lib/dpkg/info/*.list")))))
+            await asyncio.sleep(_COUNT_SECONDS)
+
+    task = asyncio.ensure_future(count())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def with_remedy(error: ImageBuildError, release: str) -> ImageBuildError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 from importlib import resources
@@ -138,3 +139,20 @@ def test_systemd_waits_for_the_network_where_a_card_is_waited_for(
     script = debian_network.NETWORKD.files["usr/local/sbin/is-a-card-waited-for"]
     done = subprocess.run(["sh", "-c", script.replace("/etc/systemd/network", str(tmp_path))], check=False)
     assert (done.returncode == 0) is waited_for
+
+
+async def test_the_packages_of_a_system_are_counted_while_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian, "_COUNT_SECONDS", 0.05)
+    info, told = tmp_path / "system/var/lib/dpkg/info", list[int]()
+    async with debian.counting(tmp_path / "system", told.append):
+        await asyncio.sleep(0.2)
+        info.mkdir(parents=True)
+        for name in ("bash.list", "bash.md5sums", "libc6:amd64.list"):
+            (info / name).touch()
+        await asyncio.sleep(0.2)
+    assert told[0] == 0 and told[-1] == 2
+    count = len(told)
+    await asyncio.sleep(0.2)
+    assert len(told) == count, "it ends with the installation"
