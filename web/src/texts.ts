@@ -47,10 +47,11 @@ export const texts = {
   images: {
     title: 'Images',
     about: 'What servers start from. An image is made with vs image build or vs image add on the machine, and gets another name with vs image alias.',
-    columns: { name: 'Name', namespace: 'Namespace', size: 'Size', state: 'Also', digest: 'Content' },
+    columns: { name: 'Name', namespace: 'Namespace', size: 'Size', state: 'State', digest: 'Content' },
     aliasOf: (name: string) => `another name of ${name}`,
     none: 'There is no image yet. On the machine:',
     refused: 'You may not list the images, and your servers may start from them all the same: whoever runs this site knows their names.',
+    abandoned: 'Not made.',
     makings: 'Disks that are being made',
     making: { name: 'Disk', namespace: 'Namespace', source: 'From', progress: 'Progress', message: 'Message' },
     empty: 'nothing: it is empty',

@@ -454,6 +454,60 @@ def test_images_and_disks_that_are_being_made_are_there_as_they_are(signed_in: P
     expect(making).to_have_count(0)
 
 
+def test_an_image_that_is_being_made_and_a_copy_show_how_far_they_are_and_an_abandoned_one_says_so(
+    signed_in: Page, server: Server
+) -> None:
+    page, merge = signed_in, "application/merge-patch+json"
+    page.get_by_role("link", name="Images").click()
+    image, key = f"making-{server.namespace}", "virtualservers.coreweave.com/image-progress"
+    claims = f"/api/v1/namespaces/{server.namespace}/persistentvolumeclaims"
+    claim = {
+        "metadata": {"name": image, "annotations": {key: "45% installing"}},
+        "spec": {
+            "accessModes": ["ReadOnlyMany"],
+            "resources": {"requests": {"storage": "1Mi"}},
+            "storageClassName": "",
+        },
+    }
+    server.call("POST", claims, claim)
+    row, bar = page.get_by_role("row").filter(has_text=image), page.get_by_label(f"How far {image} is")
+    expect(row).to_contain_text("45 % installing")
+    expect(bar).to_have_attribute("value", "0.45")
+    server.call("PATCH", f"{claims}/{image}", {"metadata": {"annotations": {key: "packing"}}}, content_type=merge)
+    expect(row).to_contain_text("packing")
+    expect(bar).not_to_have_attribute("value", "0.45")
+    volumes = f"/apis/cdi.kubevirt.io/v1beta1/namespaces/{server.namespace}/datavolumes"
+    volume = {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": "DataVolume",
+        "metadata": {"name": "copied"},
+        "spec": {
+            "source": {"pvc": {"namespace": server.namespace, "name": "first"}},
+            "storage": {"resources": {"requests": {"storage": "2Gi"}}},
+        },
+    }
+    server.call("POST", volumes, volume)
+    for share in ("12.5", "42.5"):
+        status = {"phase": "CloneInProgress", "progress": f"{share}%"}
+        server.call("PATCH", f"{volumes}/copied/status", {"status": status}, content_type=merge)
+        expect(page.get_by_label("How far copied is")).to_have_attribute("value", str(float(share) / 100))
+    assert faults_of(page) == []
+    told = {
+        "type": "virtualservers.coreweave.com/ImageMade",
+        "status": "False",
+        "reason": "Abandoned",
+        "message": "whoever made this image was killed",
+    }
+    server.call("PATCH", f"{claims}/{image}/status", {"status": {"conditions": [told]}}, content_type=merge)
+    server.call("PATCH", f"{claims}/{image}", {"metadata": {"annotations": {key: "abandoned"}}}, content_type=merge)
+    expect(row).to_contain_text("Not made. whoever made this image was killed")
+    expect(bar).to_have_count(0)
+    assert faults_of(page) == []
+    server.call("DELETE", f"{volumes}/copied")
+    server.call("DELETE", f"{claims}/{image}")
+    expect(row).to_have_count(0)
+
+
 def test_an_address_is_reserved_and_released(signed_in: Page, server: Server) -> None:
     page = signed_in
     page.get_by_role("link", name="Addresses").click()

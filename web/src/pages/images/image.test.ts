@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { imageOf, makingOf, sizeOf } from './image'
+import { imageOf, makingOf, sizeOf, stepOf } from './image'
 
 const metadata = { name: 'debian', namespace: 'vd-images', uid: '1', resourceVersion: '1', creationTimestamp: '' }
 const domain = 'virtualservers.coreweave.com'
@@ -11,6 +11,24 @@ test('a claim is an image where it names one, and else none', () => {
   expect(imageOf(claim)).toMatchObject({ name: 'debian', aliasOf: 'vd-images/debian-12', digest: 'sha256:00', size: '2Gi', waits: '' })
   expect(imageOf({ ...claim, status: {} })).toMatchObject({ waits: 'Pending' })
   expect(imageOf({ metadata })).toBeNull()
+})
+
+test('an image that is being made says how far it is, and one whose maker was killed what to do', () => {
+  const making = (progress: string, more = {}) => ({ metadata: { ...metadata, annotations: { [`${domain}/image-progress`]: progress, ...more } }, spec: { resources: { requests: { storage: '1Mi' } } } })
+  expect(imageOf(making('45% installing'))).toMatchObject({ name: 'debian', digest: '', size: '', waits: '', step: { words: 'installing', share: 0.45 }, abandoned: null })
+  const conditions = [{ type: `${domain}/ImageMade`, status: 'False' as const, reason: 'Abandoned', message: 'whoever made it was killed' }]
+  expect(imageOf({ ...making('abandoned'), status: { phase: 'Pending', conditions } })).toMatchObject({ step: null, abandoned: 'whoever made it was killed' })
+  const anew = imageOf({ ...making('packing', { [`${domain}/image`]: 'sha256:00' }), status: { phase: 'Bound', capacity: { storage: '2Gi' } } })
+  expect(anew).toMatchObject({ digest: 'sha256:00', size: '2Gi', waits: '', step: { words: 'packing', share: null }, abandoned: null })
+})
+
+test.each([
+  ['45% copying the disk', 0.45, 'copying the disk'],
+  ['100% done: 50% of it', 1, 'done: 50% of it'],
+  ['looking up 45% of it', null, 'looking up 45% of it'],
+  ['4567% much', null, '4567% much'],
+])('%s is a step', (progress, share, words) => {
+  expect(stepOf(progress)).toEqual({ share, words })
 })
 
 test('a disk that is being made says how far it is, where somebody knows', () => {

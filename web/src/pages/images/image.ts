@@ -3,11 +3,12 @@ import type { Manifest } from '../../api/client'
 import type { Condition } from '../../api/virtualserver'
 
 const DOMAIN = 'virtualservers.coreweave.com'
+const ABANDONED = 'abandoned'
 const GIB = 2 ** 30
 const MIB = 2 ** 20
 
 export interface Claim extends Manifest {
-  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } }
+  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string }; readonly conditions?: readonly Condition[] }
   readonly spec?: { readonly resources?: { readonly requests?: { readonly storage?: string } } }
 }
 
@@ -22,10 +23,22 @@ export interface Image {
   readonly name: string
   /** NAMESPACE/NAME of the image that it is another name of; empty for an image's own. */
   readonly aliasOf: string
+  /** Empty, as its size, where it is not made yet. */
   readonly digest: string
   readonly size: string
-  /** Empty where it can be used. */
+  /** Empty where it can be used, and where it is not made yet. */
   readonly waits: string
+  /** Null where nobody makes it. */
+  readonly step: Step | null
+  /** What is said where whoever made it was killed; null where that is not so. */
+  readonly abandoned: string | null
+}
+
+/** What is being done to make something. */
+export interface Step {
+  readonly words: string
+  /** Of all that is to be done, from 0 to 1; null where nobody knows. */
+  readonly share: number | null
 }
 
 export interface Making {
@@ -40,10 +53,13 @@ export interface Making {
   readonly message: string
 }
 
-/** What a claim says; null for one that is no image. */
+/** What a claim says; null for one that is no image, and will be none. */
 export function imageOf({ metadata, spec, status }: Claim): Image | null {
-  const digest = metadata.annotations?.[`${DOMAIN}/image`]
-  if (digest === undefined) return null
+  const digest = metadata.annotations?.[`${DOMAIN}/image`] ?? ''
+  const progress = metadata.annotations?.[`${DOMAIN}/image-progress`] ?? ''
+  if (!digest && !progress) return null
+  const isAbandoned = progress === ABANDONED
+  const made = status?.conditions?.find((one) => one.type === `${DOMAIN}/ImageMade`)
   const size = status?.capacity?.storage ?? spec?.resources?.requests?.storage ?? ''
   return {
     uid: metadata.uid,
@@ -51,9 +67,17 @@ export function imageOf({ metadata, spec, status }: Claim): Image | null {
     name: metadata.name,
     aliasOf: metadata.annotations?.[`${DOMAIN}/alias-of`] ?? '',
     digest,
-    size: sizeOf(size),
-    waits: status?.phase === 'Bound' ? '' : (status?.phase ?? 'Pending'),
+    size: digest && sizeOf(size),
+    waits: !digest || status?.phase === 'Bound' ? '' : (status?.phase ?? 'Pending'),
+    step: progress && !isAbandoned ? stepOf(progress) : null,
+    abandoned: isAbandoned ? (made?.message ?? '') : null,
   }
+}
+
+/** What is said of a step: `45% WORDS`, or its words alone. */
+export function stepOf(progress: string): Step {
+  const [, percent, words] = /^(\d{1,3})% (.*)$/s.exec(progress) ?? []
+  return percent === undefined || words === undefined ? { words: progress, share: null } : { words, share: Math.min(Number(percent) / 100, 1) }
 }
 
 /** What a DataVolume says; null for one whose disk is there. */
