@@ -73,6 +73,12 @@ def source_claim(server: Manifest) -> Key | None:
     return (str(namespace), str(name)) if namespace and name else None
 
 
+def is_abandoned(claim: Manifest) -> bool:
+    """Return whether a PersistentVolumeClaim stands for no image, since whoever made that was killed."""
+    annotations = fields.annotations_of(claim)
+    return names.IMAGE not in annotations and annotations.get(names.IMAGE_PROGRESS) == names.IMAGE_ABANDONED
+
+
 def is_image(claim: Manifest) -> bool:
     """Return whether a PersistentVolumeClaim is an image of a store, and not another name of one."""
     annotations = fields.annotations_of(claim)

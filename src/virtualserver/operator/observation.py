@@ -9,7 +9,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.errors import NotFound
 from virtualserver.kube.objects import age_of, key_of
 from virtualserver.operator.kinds import BY_KIND, VIRTUAL_SERVER
-from virtualserver.operator.manifests import is_image, machine_mac, selects, server_mac
+from virtualserver.operator.manifests import is_abandoned, is_image, machine_mac, selects, server_mac
 from virtualserver.operator.watches import BY_ADDRESS, BY_MAC, BY_SERVICE
 from virtualserver.plan import mac
 from virtualserver.plan.children import MADE_FROM, Children
@@ -69,10 +69,11 @@ def surroundings_of(
         failures: Writes that the API server has just refused.
     """
     source = server.spec.storage.root.source.pvc
+    claim = cache.get(kinds.PERSISTENT_VOLUME_CLAIM, (source.namespace, source.name)) if source else None
     present = _present_mac(cache, server.namespace, server.name, server.uid)
     return Surroundings(
         secrets=secrets,
-        source=cache.get(kinds.PERSISTENT_VOLUME_CLAIM, (source.namespace, source.name)) if source else None,
+        source=None if claim is None or is_abandoned(claim) else claim,
         images=_images(cache),
         derived_mac=mac_key.of_server(server.namespace, server.name, uid=server.uid, present=present),
         vpc_macs={

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from harness import virtualservers
 from harness.virtualservers import owned
 from unit.operator.known import MAC_KEY, Known, a_server, an_object
+from virtualserver.api import names
 from virtualserver.api.mac import unkeyed
 from virtualserver.api.virtualserver import decode
 from virtualserver.kube import kinds
@@ -93,3 +95,16 @@ def test_a_claim_of_a_server_that_does_not_name_the_service_counts_for_nothing_a
     known.put(kinds.SERVICE, an_object("Service", "address"))
     assert set(known.put(kinds.ENDPOINT_SLICE, forged)) == {("default", "web"), ("default", "mail")}
     assert surroundings_of(known.cache, decode(web), MAC_KEY, secrets={}).floating["address"].holder is None
+
+
+def test_an_image_whose_maker_was_killed_is_none() -> None:
+    known, server = Known(), a_server("web")
+    image = virtualservers.an_image("debian-12")
+    for marks, is_there in (
+        ({names.IMAGE_PROGRESS: "45% installing"}, True),
+        ({names.IMAGE_PROGRESS: names.IMAGE_ABANDONED}, False),
+        ({names.IMAGE: "sha256:00"}, True),
+    ):
+        known.put(kinds.PERSISTENT_VOLUME_CLAIM, {**image, "metadata": {**image["metadata"], "annotations": marks}})
+        found = surroundings_of(known.cache, decode(server), MAC_KEY, secrets={})
+        assert (found.source is not None, bool(found.images)) == (is_there, names.IMAGE in marks)

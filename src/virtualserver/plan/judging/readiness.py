@@ -158,7 +158,8 @@ def _disk_being_made(situation: Situation) -> str:
     if situation.root_disk is None or disk.get("phase") == "Succeeded":
         return ""
     why = _condition(situation.root_disk, "Ready").get("message") or disk.get("phase") or "it waits for its turn"
-    return f"the root disk is being made: {why} {disk.get('progress') or ''}".rstrip()
+    progress = str(disk.get("progress") or "")
+    return f"the root disk is being made: {why} {progress if progress.endswith('%') else ''}".rstrip()
 
 
 def _starting(situation: Situation) -> Verdict:
