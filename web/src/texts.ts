@@ -101,6 +101,7 @@ export const texts = {
     more: (count: number) => `+${count} more`,
     kinds: { external: 'outside', internal: 'guest', service: 'cluster', floating: 'floating' },
     actions: { start: 'Start', stop: 'Stop', force: 'Force stop', restart: 'Restart', pause: 'Pause', unpause: 'Go on', terminal: 'Terminal', screen: 'Screen', edit: 'Edit', template: 'Use as template', clone: 'Clone', delete: 'Delete' },
+    copyCommand: 'Copy command',
     endsIn: (seconds: number) => `by itself in ${seconds} s`,
     ways: {
       everybody: 'everybody',

@@ -93,6 +93,8 @@ def test_a_server_is_made_with_switches_and_is_in_the_list_at_once(signed_in: Pa
     )
     expect(row).to_contain_text("the pool has no free address")
     expect(row).to_contain_text("10.42.0.9")
+    expect(row.get_by_role("link", name="PoolExhausted")).to_have_attribute("href", "#/addresses")
+    assert faults_of(page) == []
     page.get_by_label("All about shop").click()
     expect(page.get_by_text("Next: delete what holds an address")).to_be_visible()
     page.get_by_label("All about shop").click()

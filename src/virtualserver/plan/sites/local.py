@@ -175,7 +175,9 @@ class Local:
         # An administrator types this as root: nothing in it may mean anything to a shell.
         command = shlex.join(["vs", "image", "alias", wanted, image])
         if not known:
-            remedy = f"there is no image yet: vs image build debian, then {command}"
+            remedy = "there is no image yet: vs image build debian"
+            if wanted != f"{names.IMAGE_NAMESPACE}/{image}":
+                remedy += f", then {command}"
         elif difflib.get_close_matches(source.name, known, n=1):
             remedy = f"did you mean {image}? (there is {', '.join(known)})"
         else:

@@ -69,6 +69,12 @@ def test_a_typing_error_in_an_images_name_is_met_by_the_name_that_was_meant(imag
     assert says in LOCAL.image_missing(PVCSource(namespace="vd-images", name="debain"), images)
 
 
+def test_the_image_that_is_built_needs_no_other_name_where_it_has_the_one_that_is_asked_for() -> None:
+    """An alias of itself was proposed, which is refused."""
+    message = LOCAL.image_missing(PVCSource(namespace="vd-images", name="debian"), [])
+    assert message.endswith("there is no image yet: vs image build debian")
+
+
 @pytest.mark.parametrize(
     ("memory", "says"),
     [

@@ -80,6 +80,17 @@ test('what changes is seen as it changes', async () => {
   expect(document.body.textContent).toContain('no free address')
 })
 
+test('what a server waits for leads to its page, and the command that mends it is copied', async () => {
+  const written = vi.fn(() => Promise.resolve())
+  vi.stubGlobal('navigator', { clipboard: { writeText: written } })
+  const message = 'image vd-images/web does not exist: there is no image yet: vs image build debian, then vs image alias vd-images/web debian'
+  await open(server('web', { reason: 'ImageNotFound', message }))
+  expect(document.querySelector('a.reason')?.getAttribute('href')).toBe('#/images')
+  document.querySelector<HTMLButtonElement>('td.actions button')?.click()
+  expect(written).toHaveBeenCalledWith('vs image build debian && vs image alias vd-images/web debian')
+  vi.unstubAllGlobals()
+})
+
 test('what the user may not do is not offered', async () => {
   allowed = (ability) => ability === 'stop'
   await open(server('web'), server('halted', { reason: 'VirtualServerStopped' }))
