@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from virtualserver.api import names
 from virtualserver.controlplane import image_sources, site
 from virtualserver.installation import lock
+from virtualserver.kube.fields import annotations_of
 from virtualserver.local import making
 from virtualserver.local.errors import ConflictError, LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
@@ -77,7 +78,7 @@ class NamedImage:
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether whoever made it was killed."""
+        """Whether whoever made it is gone."""
         return self.progress == names.IMAGE_ABANDONED
 
 
@@ -136,7 +137,7 @@ def claim(
 
 def is_there(kubectl: Kubectl, name: str) -> bool:
     """Return whether manifests can use an image of that name."""
-    return names.IMAGE in making.annotations_of(kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE))
+    return names.IMAGE in annotations_of(kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE) or {})
 
 
 def build(
@@ -236,8 +237,8 @@ def named_by(
         stored: The store's images by digest.
         namespaces: Those of images.
     """
-    marked = [claim for claim in claims if making.annotations_of(claim).keys() & {names.IMAGE, names.IMAGE_PROGRESS}]
-    found = [_of_claim(claim, stored.get(making.annotations_of(claim).get(names.IMAGE, ""))) for claim in marked]
+    marked = [claim for claim in claims if making.is_of_image(claim)]
+    found = [_of_claim(claim, stored.get(annotations_of(claim).get(names.IMAGE, ""))) for claim in marked]
     own = {f"{one.namespace}/{one.name}": one.digest for one in found if one.namespace in namespaces}
     return [
         one
@@ -335,13 +336,13 @@ def _stored(installation: Installation, kubectl: Kubectl, name: str) -> images.I
 
 def _known(kubectl: Kubectl, name: str) -> Mapping[str, str]:
     """Return the annotations of an image's claim."""
-    annotations = making.annotations_of(kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE))
-    if not annotations.keys() & {names.IMAGE, names.IMAGE_PROGRESS}:
+    present = kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE)
+    if present is None or not making.is_of_image(present):
         raise MissingError(
             f"there is no image {name!r} in {names.IMAGE_NAMESPACE}.",
             remedy="See `vs image list`; make one with `vs image build debian` or `vs image add`.",
         )
-    return annotations
+    return annotations_of(present)
 
 
 def _present(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any] | None:
@@ -351,7 +352,7 @@ def _present(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any] | No
         ConflictError: Something that is no image has the name.
     """
     present = kubectl.get("pvc", name, namespace=namespace)
-    if present is not None and not making.annotations_of(present).keys() & {names.IMAGE, names.IMAGE_PROGRESS}:
+    if present is not None and not making.is_of_image(present):
         raise ConflictError(
             f"a claim {namespace}/{name} is there already, and is no image.",
             remedy=f"Choose another name, or delete that claim: kubectl delete pvc {name} -n {namespace}",
@@ -363,7 +364,7 @@ def _make_claim(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
     """Make a claim; one of the same name for another image is replaced, since a claim's size cannot shrink."""
     metadata = manifest["metadata"]
     present = _present(kubectl, metadata["namespace"], metadata["name"])
-    if present and making.annotations_of(present).get(names.IMAGE) != metadata["annotations"][names.IMAGE]:
+    if present and annotations_of(present).get(names.IMAGE) != metadata["annotations"][names.IMAGE]:
         kubectl.run("delete", "pvc", metadata["name"], "-n", metadata["namespace"])
     kubectl.apply([manifest])
     kubectl.run(

@@ -1,7 +1,7 @@
 """Shows in the API that an image is being made: its claim is there from the beginning, and says how far it is.
 
 Whoever makes an image holds the store's lock of its name meanwhile. Where the lock is free and the claim still says
-that it is being made, its maker was killed: the node sees that, and says so on the claim.
+that it is being made, its maker is gone: the node sees that, and says so on the claim.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.kube.fields import annotations_of
 from virtualserver.local.errors import LocalError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from virtualserver.local.kubectl import Kubectl
     from virtualserver.storage.images import ImageStore
 
-__all__ = ["annotations_of", "claimed", "is_unfinished", "progress_of", "telling", "unfinished"]
+__all__ = ["claimed", "is_of_image", "is_unfinished", "progress_of", "telling", "unfinished"]
 
 _WRITE_SECONDS: Final = 2.0
 """How often the claim is written at most."""
@@ -117,14 +118,14 @@ def unfinished(name: str) -> dict[str, Any]:
     }
 
 
-def annotations_of(claim: Mapping[str, Any] | None) -> Mapping[str, str]:
-    """Return the annotations of a claim, none where there is no claim."""
-    return (claim or {}).get("metadata", {}).get("annotations", {})
+def is_of_image(claim: Mapping[str, Any] | None) -> bool:
+    """Return whether there is a claim that stands for an image, or for one that is not made yet."""
+    return is_unfinished(claim) or names.IMAGE in annotations_of(claim or {})
 
 
 def is_unfinished(claim: Mapping[str, Any] | None) -> bool:
     """Return whether there is a claim that stands for no image yet, since that is being made, or was not to its end."""
-    annotations = annotations_of(claim)
+    annotations = annotations_of(claim or {})
     return names.IMAGE_PROGRESS in annotations and names.IMAGE not in annotations
 
 
@@ -142,7 +143,7 @@ def _end(kubectl: Kubectl, name: str) -> None:
     present = kubectl.get("pvc", name, namespace=names.IMAGE_NAMESPACE)
     if is_unfinished(present):
         _delete(kubectl, name)
-    elif names.IMAGE_PROGRESS in annotations_of(present):
+    elif present is not None and names.IMAGE_PROGRESS in annotations_of(present):
         _annotate(kubectl, name, f"{names.IMAGE_PROGRESS}-")
 
 

@@ -74,7 +74,7 @@ def source_claim(server: Manifest) -> Key | None:
 
 
 def is_abandoned(claim: Manifest) -> bool:
-    """Return whether a PersistentVolumeClaim stands for no image, since whoever made that was killed."""
+    """Return whether a PersistentVolumeClaim stands for no image, since whoever made that is gone."""
     annotations = fields.annotations_of(claim)
     return names.IMAGE not in annotations and annotations.get(names.IMAGE_PROGRESS) == names.IMAGE_ABANDONED
 

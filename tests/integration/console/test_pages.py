@@ -498,11 +498,11 @@ def test_an_image_that_is_being_made_and_a_copy_show_how_far_they_are_and_an_aba
         "type": "virtualservers.coreweave.com/ImageMade",
         "status": "False",
         "reason": "Abandoned",
-        "message": "whoever made this image was killed",
+        "message": "whoever made this image ended before it was done",
     }
     server.call("PATCH", f"{claims}/{image}/status", {"status": {"conditions": [told]}}, content_type=merge)
     server.call("PATCH", f"{claims}/{image}", {"metadata": {"annotations": {key: "abandoned"}}}, content_type=merge)
-    expect(row).to_contain_text("Not made. whoever made this image was killed")
+    expect(row).to_contain_text("Not made. whoever made this image ended before it was done")
     expect(bar).to_have_count(0)
     assert faults_of(page) == []
     server.call("DELETE", f"{volumes}/copied")

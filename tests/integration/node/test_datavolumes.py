@@ -13,6 +13,7 @@ import pytest
 
 from harness.node_world import a_machine, a_volume, an_empty_machine, an_image
 from virtualserver.api import names
+from virtualserver.kube.fields import annotations_of
 from virtualserver.local import making
 from virtualserver.plan.sites.site import DISK_OVERCOMMIT
 from virtualserver.storage.disks import DiskStore
@@ -72,21 +73,19 @@ def test_an_image_that_is_being_made_is_waited_for_and_one_whose_maker_is_gone_s
         assert not claim["status"].get("conditions")
     node.eventually(
         lambda: (
-            making.annotations_of(node.get("pvc", name, namespace=names.IMAGE_NAMESPACE))[names.IMAGE_PROGRESS]
+            annotations_of(node.get("pvc", name, namespace=names.IMAGE_NAMESPACE))[names.IMAGE_PROGRESS]
             == names.IMAGE_ABANDONED
         )
     )
     (told,) = node.get("pvc", name, namespace=names.IMAGE_NAMESPACE)["status"]["conditions"]
     assert (told["type"], told["reason"]) == (names.IMAGE_MADE, "Abandoned")
-    assert "was killed (0% begins): run that command again" in told["message"]
+    assert "ended before it was done (0% begins): run that command again" in told["message"]
     node.api.kubectl("-n", names.IMAGE_NAMESPACE, "delete", "pvc", name)
     node.apply(an_image(name, node.digest))
     node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")
     node.api.kubectl("-n", names.IMAGE_NAMESPACE, "annotate", "pvc", name, f"{names.IMAGE_PROGRESS}=45% again")
     node.eventually(
-        lambda: (
-            names.IMAGE_PROGRESS not in making.annotations_of(node.get("pvc", name, namespace=names.IMAGE_NAMESPACE))
-        )
+        lambda: names.IMAGE_PROGRESS not in annotations_of(node.get("pvc", name, namespace=names.IMAGE_NAMESPACE))
     )
     assert not node.get("pvc", name, namespace=names.IMAGE_NAMESPACE)["status"].get("conditions")
     node.api.kubectl("-n", names.IMAGE_NAMESPACE, "delete", "pvc", name)

@@ -108,8 +108,8 @@ def abandoned_status(claim: Manifest, *, now: float) -> dict[str, Any]:
     """Return the status of a claim whose image nobody makes any more, which says so."""
     name = claim["metadata"]["name"]
     message = (
-        f"whoever made this image was killed ({progress_of(claim)}): run that command again (vs image build, vs image "
-        f"add), or take the name back: vs image remove {name}"
+        f"whoever made this image ended before it was done ({progress_of(claim)}): run that command again "
+        f"(vs image build, vs image add), or take the name back: vs image remove {name}"
     )
     conditions = [{"type": names.IMAGE_MADE, "status": "False", "reason": "Abandoned", "message": message}]
     return {"conditions": with_conditions(claim, conditions, now=now, owned=(names.IMAGE_MADE,))}

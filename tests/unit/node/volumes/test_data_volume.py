@@ -106,7 +106,7 @@ def test_a_claim_is_alone_where_nobody_makes_its_disk() -> None:
     assert not is_alone({**alone, "status": {"capacity": {"storage": "1Gi"}}}), "of a disk that was let go of"
 
 
-def test_an_image_whose_maker_was_killed_says_so_and_what_to_do() -> None:
+def test_an_image_whose_maker_is_gone_says_so_and_what_to_do() -> None:
     other = {"type": "Resizing", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
     claim = {
         "metadata": {"name": "debian", "annotations": {names.IMAGE_PROGRESS: "45% copying the disk"}},
@@ -114,7 +114,7 @@ def test_an_image_whose_maker_was_killed_says_so_and_what_to_do() -> None:
     }
     told, kept = abandoned_status(claim, now=0)["conditions"]
     assert (told["type"], told["status"], told["reason"]) == (names.IMAGE_MADE, "False", "Abandoned")
-    assert "was killed (45% copying the disk)" in told["message"]
+    assert "ended before it was done (45% copying the disk)" in told["message"]
     assert told["message"].endswith("vs image remove debian") and kept == other
 
 

@@ -49,8 +49,8 @@ test('images and disks that are being made have a bar with a name', async () => 
 })
 
 test('an image whose maker was killed has words and no bar', async () => {
-  const conditions = [{ type: `${domain}/ImageMade`, status: 'False', message: 'whoever made this image was killed (45% installing)' }]
+  const conditions = [{ type: `${domain}/ImageMade`, status: 'False', message: 'whoever made this image ended before it was done (45% installing)' }]
   await open([claim('debian', { 'image-progress': 'abandoned' }, { phase: 'Pending', conditions })], [])
-  expect(row('debian').textContent).toContain('Not made. whoever made this image was killed (45% installing)')
+  expect(row('debian').textContent).toContain('Not made. whoever made this image ended before it was done (45% installing)')
   expect(row('debian').querySelector('progress')).toBeNull()
 })

@@ -16,8 +16,8 @@ test('a claim is an image where it names one, and else none', () => {
 test('an image that is being made says how far it is, and one whose maker was killed what to do', () => {
   const making = (progress: string, more = {}) => ({ metadata: { ...metadata, annotations: { [`${domain}/image-progress`]: progress, ...more } }, spec: { resources: { requests: { storage: '1Mi' } } } })
   expect(imageOf(making('45% installing'))).toMatchObject({ name: 'debian', digest: '', size: '', waits: '', step: { words: 'installing', share: 0.45 }, abandoned: null })
-  const conditions = [{ type: `${domain}/ImageMade`, status: 'False' as const, reason: 'Abandoned', message: 'whoever made it was killed' }]
-  expect(imageOf({ ...making('abandoned'), status: { phase: 'Pending', conditions } })).toMatchObject({ step: null, abandoned: 'whoever made it was killed' })
+  const conditions = [{ type: `${domain}/ImageMade`, status: 'False' as const, reason: 'Abandoned', message: 'whoever made it is gone' }]
+  expect(imageOf({ ...making('abandoned'), status: { phase: 'Pending', conditions } })).toMatchObject({ step: null, abandoned: 'whoever made it is gone' })
   const anew = imageOf({ ...making('packing', { [`${domain}/image`]: 'sha256:00' }), status: { phase: 'Bound', capacity: { storage: '2Gi' } } })
   expect(anew).toMatchObject({ digest: 'sha256:00', size: '2Gi', waits: '', step: { words: 'packing', share: null }, abandoned: null })
 })
