@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
+from harness.claims import Claims as FakeKubectl
 from virtualserver.api import names
 from virtualserver.installation.installation import Installation
-from virtualserver.local import images
+from virtualserver.local import images, making
 from virtualserver.storage.disks import DiskStore
+from virtualserver.storage.images import ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
+    from virtualserver.host.progress import Update
     from virtualserver.local.kubectl import Kubectl
     from virtualserver.storage.images import Image
 
@@ -70,3 +78,46 @@ def test_a_disk_that_is_refused_is_told_in_a_sentence(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == "error: image x: no"
+
+
+def test_an_image_that_is_added_is_a_claim_from_the_beginning_and_one_of_the_name_stays_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, installation = FakeKubectl(), Installation.below(tmp_path, "images")
+    installation.create()
+    monkeypatch.setattr(images, "Kubectl", lambda _installation: claims)
+    monkeypatch.setattr(making, "_WRITE_SECONDS", 0.001)
+    disks = {name: tmp_path / name for name in ("one", "two", "broken")}
+    for number, name in enumerate(("one", "two"), 8):
+        disks[name].write_bytes(os.urandom(number << 20))
+    disks["broken"].write_bytes(b"QFI\xfb no disk")
+
+    def add(name: str) -> str:
+        """Add a disk as ``debian``, and return what its claim says."""
+        images.add(installation, images.DiskSource(disks[name]), name="debian", report=Quiet())
+        assert claims.claims["debian"].keys() == {names.IMAGE}
+        return claims.claims["debian"][names.IMAGE]
+
+    with pytest.raises(ImageError):
+        add("broken")
+    assert claims.claims == {}
+    one = add("one")
+    assert claims.sizes["debian"] == str(8 << 20)
+    assert claims.said and all(
+        re.fullmatch(r"(\d+% )?(copying|reading|turning) the disk.*", said) for said in claims.said
+    )
+    assert add("one") == one
+    with pytest.raises(ImageError):
+        add("broken")
+    assert claims.claims == {"debian": {names.IMAGE: one}}
+    assert add("two") != one and claims.sizes["debian"] == str(9 << 20)
+
+
+class Quiet:
+    """Tells nobody."""
+
+    @contextlib.contextmanager
+    def step(self, _title: str) -> Generator[Update]:
+        yield lambda _step, _share: None
+
+    def once(self, _text: str, _share: float | None = None) -> None: ...

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from harness.claims import Claims
 from virtualserver.api import names
 from virtualserver.local import making
 from virtualserver.local.errors import LocalError
@@ -17,45 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from virtualserver.local.kubectl import Kubectl
-
-
-class Claims:
-    """A kubectl that has the claims of images, and remembers what was said of their making."""
-
-    def __init__(self, **claims: dict[str, str]) -> None:
-        self.claims = claims
-        self.said: list[str] = []
-        self.is_away = False
-
-    def get(self, kind: str, name: str, *, namespace: str) -> dict[str, Any] | None:
-        """Return a claim."""
-        assert (kind, namespace) == ("pvc", names.IMAGE_NAMESPACE)
-        annotations = self.claims.get(name)
-        return None if annotations is None else {"metadata": {"name": name, "annotations": annotations}}
-
-    def apply(self, manifests: list[dict[str, Any]]) -> None:
-        """Make claims."""
-        for manifest in manifests:
-            metadata = manifest["metadata"]
-            assert metadata["name"] not in self.claims
-            self.claims[metadata["name"]] = dict(metadata["annotations"])
-
-    def run(self, verb: str, kind: str, name: str, *rest: str) -> str:
-        """Annotate or delete a claim."""
-        assert kind == "pvc" and rest[:2] == ("-n", names.IMAGE_NAMESPACE)
-        if self.is_away:
-            raise LocalError("kubectl: no answer")
-        if verb == "delete":
-            del self.claims[name]
-            return ""
-        assert verb == "annotate"
-        key, _, value = rest[2].partition("=")
-        if value:
-            self.claims[name][key] = value
-            self.said.append(value)
-        else:
-            del self.claims[name][key.removesuffix("-")]
-        return ""
 
 
 @pytest.fixture
