@@ -165,8 +165,9 @@ class Watches:
     def _claim(self, change: Change) -> None:
         self._queues.volumes.add(change.key)
         claim = change.new or change.old
-        # DataVolumes may wait for an image.
-        if claim and names.IMAGE in fields.annotations_of(claim):
+        # DataVolumes may wait for an image, and say that nobody makes it any more.
+        annotations = fields.annotations_of(claim or {})
+        if names.IMAGE in annotations or annotations.get(names.IMAGE_PROGRESS) == names.IMAGE_ABANDONED:
             for volume in self._cache.all(kinds.DATA_VOLUME):
                 pvc = fields.mapping(volume, "spec", "source", "pvc")
                 if (pvc.get("namespace") or volume["metadata"]["namespace"], pvc.get("name")) == change.key:

@@ -85,7 +85,11 @@ def test_an_image_that_is_added_is_a_claim_from_the_beginning_and_one_of_the_nam
 ) -> None:
     claims, installation = FakeKubectl(), Installation.below(tmp_path, "images")
     installation.create()
-    monkeypatch.setattr(images, "Kubectl", lambda _installation: claims)
+
+    def kubectl(_installation: Installation) -> FakeKubectl:
+        return claims
+
+    monkeypatch.setattr(images, "Kubectl", kubectl)
     monkeypatch.setattr(making, "_WRITE_SECONDS", 0.001)
     disks = {name: tmp_path / name for name in ("one", "two", "broken")}
     for number, name in enumerate(("one", "two"), 8):
@@ -117,7 +121,15 @@ class Quiet:
     """Tells nobody."""
 
     @contextlib.contextmanager
-    def step(self, _title: str) -> Generator[Update]:
-        yield lambda _step, _share: None
+    def step(self, title: str) -> Generator[Update]:
+        """Begin a step of which nobody hears."""
+        del title
 
-    def once(self, _text: str, _share: float | None = None) -> None: ...
+        def update(text: str, share: float | None = None) -> None:
+            del text, share
+
+        yield update
+
+    def once(self, text: str, share: float | None = None) -> None:
+        """Hear of nothing that is waited for."""
+        del text, share

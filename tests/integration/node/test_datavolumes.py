@@ -80,6 +80,7 @@ def test_an_image_that_is_being_made_is_waited_for_and_one_whose_maker_is_gone_s
     (told,) = node.get("pvc", name, namespace=names.IMAGE_NAMESPACE)["status"]["conditions"]
     assert (told["type"], told["reason"]) == (names.IMAGE_MADE, "Abandoned")
     assert "ended before it was done (0% begins): run that command again" in told["message"]
+    node.eventually(lambda: "was not made to its end" in node.condition("dv", "one", "Ready").get("message", ""))
     node.api.kubectl("-n", names.IMAGE_NAMESPACE, "delete", "pvc", name)
     node.apply(an_image(name, node.digest))
     node.eventually(lambda: node.status("dv", "one").get("phase") == "Succeeded")

@@ -82,7 +82,11 @@ def test_an_error_is_told_where_the_api_is_gone_in_the_end(store: ImageStore) ->
 def test_steps_are_told_at_once_and_written_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(making, "_WRITE_SECONDS", 0.2)
     claims, steps = Claims(debian={}), list[tuple[str, float | None]]()
-    with making.telling(cast("Kubectl", claims), "debian", lambda *step: steps.append(step)) as tell:
+
+    def update(text: str, share: float | None = None) -> None:
+        steps.append((text, share))
+
+    with making.telling(cast("Kubectl", claims), "debian", update) as tell:
         for percent in range(46):
             tell("installing", percent / 100)
         time.sleep(0.5)
