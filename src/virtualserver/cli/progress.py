@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import time
 from typing import IO, TYPE_CHECKING
 
 from virtualserver.cli import output
+from virtualserver.host.progress import repeating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -87,22 +87,13 @@ class StepPrinter:
     @contextlib.contextmanager
     def _plain(self, title: str, began: float) -> Generator[Update]:
         latest = ""
-        ended = threading.Event()
 
         def update(waits_for: str, share: float | None = None) -> None:
             nonlocal latest
             latest = waits_for + ("" if share is None else f" ({share:.0%})")
 
-        def repeat() -> None:
-            pause = _QUIET_SECONDS
-            while not ended.wait(pause):
-                self.say(f"  {title}: {self._clock() - began:.0f} s{': ' if latest else ''}{latest}")
-                pause = _REPEAT_SECONDS
+        def say() -> None:
+            self.say(f"  {title}: {self._clock() - began:.0f} s{': ' if latest else ''}{latest}")
 
-        reporter = threading.Thread(target=repeat, daemon=True)
-        reporter.start()
-        try:
+        with repeating(say, first=_QUIET_SECONDS, then=_REPEAT_SECONDS):
             yield update
-        finally:
-            ended.set()
-            reporter.join()

@@ -7,10 +7,10 @@ that it is being made, its maker is gone: the node sees that, and says so on the
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
+from virtualserver.host.progress import repeating
 from virtualserver.kube.fields import annotations_of
 from virtualserver.local.errors import LocalError
 
@@ -64,7 +64,7 @@ def telling(kubectl: Kubectl, name: str, update: Update) -> Generator[Update]:
         name: The image's.
         update: Is told each step too, at once.
     """
-    latest, ended = "", threading.Event()
+    latest = written = ""
 
     def tell(step: str, share: float | None = None) -> None:
         nonlocal latest
@@ -72,21 +72,15 @@ def telling(kubectl: Kubectl, name: str, update: Update) -> Generator[Update]:
         update(step, share)
 
     def write() -> None:
-        written = ""
-        while not ended.wait(_WRITE_SECONDS):
-            if latest != written:
-                written = latest
-                # An image is made all the same where nobody can be told.
-                with contextlib.suppress(LocalError):
-                    _annotate(kubectl, name, f"{names.IMAGE_PROGRESS}={written}", "--overwrite")
+        nonlocal written
+        if latest != written:
+            written = latest
+            # An image is made all the same where nobody can be told.
+            with contextlib.suppress(LocalError):
+                _annotate(kubectl, name, f"{names.IMAGE_PROGRESS}={written}", "--overwrite")
 
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    try:
+    with repeating(write, first=_WRITE_SECONDS, then=_WRITE_SECONDS):
         yield tell
-    finally:
-        ended.set()
-        writer.join()
 
 
 def progress_of(step: str, share: float | None) -> str:
