@@ -167,21 +167,23 @@ def make(
     """Do what `build` does, as a step of something longer that holds the installation's lock."""
     _present(kubectl, names.IMAGE_NAMESPACE, name)  # before minutes of work
     installation.create()
-    with making.claimed(kubectl, store_of(installation), name):
+    store = store_of(installation)
+    with making.claimed(kubectl, store, name):
         with making.telling(kubectl, name, update) as tell:
-            image = _built(installation, kind, release=release, name=name, update=tell)
+            image = _built(installation.image_build, store, kind, release=release, name=name, update=tell)
         return _named(kubectl, claim(name, image), image)
 
 
-def _built(installation: Installation, kind: str, *, release: str | None, name: str, update: Update) -> images.Image:
+def _built(
+    workdir: Path, store: images.ImageStore, kind: str, *, release: str | None, name: str, update: Update
+) -> images.Image:
     """Build an image and add it to the store."""
-    workdir = installation.image_build
     try:
         builder = importlib.import_module(f"{builds.__name__}.{kind}")
         chosen = {} if release is None else {"release": release}
         built = asyncio.run(builder.build(workdir, progress=update, **chosen))
         update("adding it to the store", None)
-        return store_of(installation).add(
+        return store.add(
             disk=built.disk,
             kernel=built.kernel,
             initrd=built.initrd,
