@@ -416,38 +416,44 @@ def test_several_servers_are_asked_at_once(signed_in: Page, server: Server) -> N
     assert faults_of(page) == []
 
 
+def a_claim(name: str, size: str, annotations: dict[str, str]) -> dict[str, Any]:
+    """Return the claim of an image."""
+    return {
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {
+            "accessModes": ["ReadOnlyMany"],
+            "resources": {"requests": {"storage": size}},
+            "storageClassName": "",
+        },
+    }
+
+
+def a_copy(name: str, namespace: str, source: str) -> dict[str, Any]:
+    """Return a DataVolume that is made from a claim of a namespace."""
+    return {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": "DataVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "source": {"pvc": {"namespace": namespace, "name": source}},
+            "storage": {"resources": {"requests": {"storage": "2Gi"}}},
+        },
+    }
+
+
 def test_images_and_disks_that_are_being_made_are_there_as_they_are(signed_in: Page, server: Server) -> None:
     page = signed_in
     page.get_by_role("link", name="Images").click()
     expect(page.get_by_role("heading", name="Images", exact=True)).to_be_visible()
     image, namespace = f"debian-{server.namespace}", f"/api/v1/namespaces/{server.namespace}"
     annotations = {"image": "sha256:0011", "alias-of": "vd-images/debian-12"}
-    claim = {
-        "metadata": {
-            "name": image,
-            "annotations": {f"virtualservers.coreweave.com/{key}": value for key, value in annotations.items()},
-        },
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "2147483648"}},
-            "storageClassName": "",
-        },
-    }
-    server.call("POST", f"{namespace}/persistentvolumeclaims", claim)
+    given = {f"virtualservers.coreweave.com/{key}": value for key, value in annotations.items()}
+    server.call("POST", f"{namespace}/persistentvolumeclaims", a_claim(image, "2147483648", given))
     row = page.get_by_role("row").filter(has_text=image)
     expect(row).to_contain_text("2Gi")
     expect(row).to_contain_text("another name of vd-images/debian-12")
     volumes = f"/apis/cdi.kubevirt.io/v1beta1/namespaces/{server.namespace}/datavolumes"
-    volume = {
-        "apiVersion": "cdi.kubevirt.io/v1beta1",
-        "kind": "DataVolume",
-        "metadata": {"name": "copy"},
-        "spec": {
-            "source": {"pvc": {"namespace": server.namespace, "name": image}},
-            "storage": {"resources": {"requests": {"storage": "2Gi"}}},
-        },
-    }
-    server.call("POST", volumes, volume)
+    server.call("POST", volumes, a_copy("copy", server.namespace, image))
     making = page.get_by_role("row").filter(has_text=f"{server.namespace}/{image}")
     expect(making).to_contain_text("Pending")
     assert faults_of(page) == []
@@ -463,15 +469,7 @@ def test_an_image_that_is_being_made_and_a_copy_show_how_far_they_are_and_an_aba
     page.get_by_role("link", name="Images").click()
     image, key = f"making-{server.namespace}", "virtualservers.coreweave.com/image-progress"
     claims = f"/api/v1/namespaces/{server.namespace}/persistentvolumeclaims"
-    claim = {
-        "metadata": {"name": image, "annotations": {key: "45% installing"}},
-        "spec": {
-            "accessModes": ["ReadOnlyMany"],
-            "resources": {"requests": {"storage": "1Mi"}},
-            "storageClassName": "",
-        },
-    }
-    server.call("POST", claims, claim)
+    server.call("POST", claims, a_claim(image, "1Mi", {key: "45% installing"}))
     row, bar = page.get_by_role("row").filter(has_text=image), page.get_by_label(f"How far {image} is")
     expect(row).to_contain_text("45 % installing")
     expect(bar).to_have_attribute("value", "0.45")
@@ -479,16 +477,7 @@ def test_an_image_that_is_being_made_and_a_copy_show_how_far_they_are_and_an_aba
     expect(row).to_contain_text("packing")
     expect(bar).not_to_have_attribute("value", "0.45")
     volumes = f"/apis/cdi.kubevirt.io/v1beta1/namespaces/{server.namespace}/datavolumes"
-    volume = {
-        "apiVersion": "cdi.kubevirt.io/v1beta1",
-        "kind": "DataVolume",
-        "metadata": {"name": "copied"},
-        "spec": {
-            "source": {"pvc": {"namespace": server.namespace, "name": "first"}},
-            "storage": {"resources": {"requests": {"storage": "2Gi"}}},
-        },
-    }
-    server.call("POST", volumes, volume)
+    server.call("POST", volumes, a_copy("copied", server.namespace, "first"))
     for share in ("12.5", "42.5"):
         status = {"phase": "CloneInProgress", "progress": f"{share}%"}
         server.call("PATCH", f"{volumes}/copied/status", {"status": status}, content_type=merge)
