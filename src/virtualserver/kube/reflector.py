@@ -125,7 +125,7 @@ class Reflector:
         self.listings += 1
         self._version = listing.resource_version
         for change in self._store.replace(listing.items, version=int(self._version)):
-            self._report(change, receive)
+            await self._report(change, receive)
         self.synced.set()
 
     async def _watch(self, receive: Callable[[Change], None]) -> None:
@@ -141,7 +141,7 @@ class Reflector:
             async for event in events:
                 change = self._take(event)
                 if change:
-                    self._report(change, receive)
+                    await self._report(change, receive)
 
     def _take(self, event: WatchEvent) -> Change | None:
         """Put one event into the store and return what changed, None where nothing did."""
@@ -157,9 +157,11 @@ class Reflector:
         self._version = version
         return change
 
-    def _report(self, change: Change, receive: Callable[[Change], None]) -> None:
-        """Hand a change on; a fault in the receiver must not end the watch."""
+    async def _report(self, change: Change, receive: Callable[[Change], None]) -> None:
+        """Hand a change on; a fault in the receiver must not end the watch, nor many changes keep others waiting."""
         try:
             receive(change)
         except Exception:
             _logger.exception("%s %s: a change could not be handed on", self._resource.plural, "/".join(change.key))
+        # A listing has thousands of them at once, and events come in one piece.
+        await asyncio.sleep(0)

@@ -220,7 +220,7 @@ class Agent:
         machines = await self._without_interrupted(await self._hypervisor.adopt())
         self._placement.adopt(machines)
         self._addresses.remember_attachments()
-        desired = DataPlaneState(links=self._held.links(), services=self._services.adopt())
+        desired = DataPlaneState(links=self._held.links(), services=await self._services.adopt())
         changes = await self._dataplane.synchronise(desired)
         _logger.info("took over %d machines, %d changes in the data plane", len(machines), changes)
 

@@ -85,6 +85,21 @@ async def test_the_store_follows_what_is_made_changed_and_deleted(client: Client
         assert mirror.changes[1:] == [("made", "a"), ("changed", "a"), ("deleted", "a")]
 
 
+async def test_what_is_said_of_many_objects_leaves_others_their_turns(client: Client, namespace: str) -> None:
+    """A receiver that goes through thousands of a tenant's objects for each of thousands took a loop for 20 s."""
+    for number in range(5):
+        await client.create(CONFIG_MAPS, a_config_map(namespace, f"a{number}"), field_manager="test")
+    turns: list[int] = []
+
+    class Slow(Mirror):
+        def note(self, change: Change) -> None:
+            super().note(change)
+            asyncio.get_running_loop().call_soon(turns.append, len(self.changes))
+
+    async with running(Slow(client, namespace)):
+        assert turns[:4] == [1, 2, 3, 4]
+
+
 async def test_an_object_that_leaves_the_selection_is_reported_as_deleted(client: Client, namespace: str) -> None:
     labels = {"pick": "me"}
     await client.create(CONFIG_MAPS, a_config_map(namespace, "a", labels=labels), field_manager="test")

@@ -5,6 +5,7 @@ What MetalLB, kube-proxy and the endpoints controllers do on a cluster.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -28,7 +29,7 @@ from virtualserver.node.waits import Wait
 from virtualserver.plan.floating import places
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from virtualserver.controlplane.site import SiteFound
     from virtualserver.fabric.dataplane import DataPlane
@@ -84,6 +85,24 @@ class _Look(NamedTuple):
     members: list[rules.Backend]
 
 
+class _Glance:
+    """What one look at many Services has seen already.
+
+    Each group of Services that share an address is looked at once, however many of them there are.
+    """
+
+    def __init__(self, look: Callable[[Manifest], _Sharing], seen: relations.Labels) -> None:
+        self._look = look
+        self._groups: dict[str, _Sharing] = {}
+        self.seen = seen
+
+    def sharing(self, service: Manifest) -> _Sharing:
+        """Return the Services that share a Service's address."""
+        group = balancing.group_of(service)
+        found = self._groups[group] = self._groups.get(group) or self._look(service)
+        return found
+
+
 class ServiceController:
     """Brings every Service into the data plane, and reports it."""
 
@@ -137,16 +156,18 @@ class ServiceController:
         """Work until cancelled."""
         await self._controller.run()
 
-    def adopt(self) -> dict[str, ServiceRules]:
+    async def adopt(self) -> dict[str, ServiceRules]:
         """Return the rules of all Services by UID, for the first synchronisation; grants what is missing.
 
         One whose rules cannot be told is left out: its own pass says so.
         """
+        glance = _Glance(self._sharing, relations.Labels(self._cache))
         for service in self._cache.all(kinds.SERVICE):
+            await asyncio.sleep(0)  # thousands of a tenant's take seconds together
             uid = service["metadata"]["uid"]
             self._uids[key_of(service)] = uid
             try:
-                wanted = self._rules(service, self._look(service, self._sharing(service)))
+                wanted = self._rules(service, self._look(service, glance.sharing(service), seen=glance.seen))
             except FAULTS_OF_CONTENT:
                 _logger.exception("%s/%s: is left out of the data plane", *key_of(service))
                 continue
@@ -189,22 +210,20 @@ class ServiceController:
         announced = {uid: rules.announced for uid, rules in self._applied.items()}
         return [key for key, uid in self._uids.items() if not announced.get(uid, frozenset()).isdisjoint(addresses)]
 
-    def missing_of(self, vmi: Manifest) -> str:
+    async def missing_of(self, vmi: Manifest) -> str:
         """Return what of a Service that concerns a VMI is not in the data plane as it should be; ``""``: nothing.
 
         Args:
             vmi: With the status that is about to be written: a guest that becomes ready with it is so no earlier than
                 its ports are open.
         """
-        shared: dict[str, _Sharing] = {}
+        glance = _Glance(self._sharing, relations.Labels(self._cache))
         for key in relations.services_of(self._cache, vmi):
+            await asyncio.sleep(0)  # as in `adopt`
             service = self._cache.get(kinds.SERVICE, key)
             if service is None:
                 continue
-            # Each group is looked at once, however many of its Services there are.
-            group = balancing.group_of(service)
-            sharing = shared[group] = shared.get(group) or self._sharing(service)
-            look = self._look(service, sharing, coming=vmi)
+            look = self._look(service, glance.sharing(service), coming=vmi, seen=glance.seen)
             if why := self._dataplane.why_left_out(service["metadata"]["uid"]):
                 return f"Service {key[1]}: {why}"
             applied = self._applied.get(service["metadata"]["uid"])
@@ -330,15 +349,23 @@ class ServiceController:
         is_servers = server_of(self._cache, service) is not None
         return self._site.value.site.opened_to(service["metadata"]["namespace"]) if is_servers else None
 
-    def _look(self, service: Manifest, sharing: _Sharing, *, coming: Manifest | None = None) -> _Look:
+    def _look(
+        self,
+        service: Manifest,
+        sharing: _Sharing,
+        *,
+        coming: Manifest | None = None,
+        seen: relations.Labels | None = None,
+    ) -> _Look:
         """Look at a Service; what it may have is granted.
 
         Args:
             service: The Service.
             sharing: The Services that share its address.
             coming: A VMI as it is about to be; None: all are as the cache has them.
+            seen: As for `relations.members_of`.
         """
-        granted, selected = self._grant(service, sharing.group), relations.members_of(self._cache, service)
+        granted, selected = self._grant(service, sharing.group), relations.members_of(self._cache, service, seen)
         floats = None if selected else self._floats(service, granted, sharing)
         members = [floats.vmi] if floats is not None and floats.vmi is not None else selected
         if coming is not None:

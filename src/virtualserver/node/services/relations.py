@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOR_ANYBODY",
+    "Labels",
     "addresses_on",
     "attached_addresses",
     "is_attached",
@@ -39,6 +40,26 @@ FOR_ANYBODY: Final = "for anybody"
 """Index of the load balancer Services that lead to whom they select, by namespace."""
 
 
+class Labels:
+    """The labels by which Services find VMIs, each read once: for whoever looks at many Services of a namespace.
+
+    Every Service of a namespace may select every machine of it, and a tenant may have thousands of both.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        """Name what the API has."""
+        self._cache = cache
+        self._read: dict[str, tuple[Manifest, Manifest | None, dict[str, str]]] = {}
+
+    def of(self, vmi: Manifest) -> dict[str, str]:
+        """Return the labels of a VMI, as the cache has it and its machine now."""
+        uid, vm = vmi["metadata"]["uid"], self._cache.get(kinds.VIRTUAL_MACHINE, key_of(vmi))
+        read = self._read.get(uid)
+        if read is None or read[0] is not vmi or read[1] is not vm:
+            read = self._read[uid] = vmi, vm, labels.seen(vmi, vm if vm is not None and is_made_by(vm, vmi) else None)
+        return read[2]
+
+
 def namespace_of_users(service: Manifest) -> tuple[str, ...]:
     """Return what the index `FOR_ANYBODY` has of a Service."""
     is_selecting = bool(fields.mapping(service, "spec", "selector")) and claimed_owner(service) is None
@@ -53,7 +74,7 @@ def services_selecting(cache: Cache, namespace: str, *seen: Mapping[str, str]) -
 
 def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
     """Return the Services that select a VMI, whose address is on its NIC, or that its server claims."""
-    attached, seen = attached_service(vmi), _labels(cache, vmi)
+    attached, seen = attached_service(vmi), Labels(cache).of(vmi)
     found = [
         key_of(service)
         for service in cache.in_namespace(kinds.SERVICE, vmi["metadata"]["namespace"])
@@ -70,12 +91,19 @@ def matches_nobody(cache: Cache, service: Manifest) -> bool:
     return not any(labels.selects(service, labels.of_vm(vm)) for vm in vms)
 
 
-def members_of(cache: Cache, service: Manifest) -> list[Manifest]:
-    """Return the VMIs that a Service sends traffic to, as `leads_to` has it."""
+def members_of(cache: Cache, service: Manifest, seen: Labels | None = None) -> list[Manifest]:
+    """Return the VMIs that a Service sends traffic to, as `leads_to` has it.
+
+    Args:
+        cache: What the API has.
+        service: The Service.
+        seen: The labels that were read for other Services; None: nobody has looked at others.
+    """
     if not _selects_machines(service):
         return []
+    seen = seen or Labels(cache)
     vmis = cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, service["metadata"]["namespace"])
-    return [vmi for vmi in vmis if leads_to(cache, service, vmi)]
+    return _led_to(cache, service, [vmi for vmi in vmis if labels.selects(service, seen.of(vmi))])
 
 
 def leads_to(cache: Cache, service: Manifest, vmi: Manifest) -> bool:
@@ -85,12 +113,16 @@ def leads_to(cache: Cache, service: Manifest, vmi: Manifest) -> bool:
     server is known to live: anybody may give another machine its labels. Any other leads to whom it selects, but for
     one of type ExternalName, which is about another name.
     """
-    if not _selects_machines(service) or not labels.selects(service, _labels(cache, vmi)):
-        return False
+    is_selected = _selects_machines(service) and labels.selects(service, Labels(cache).of(vmi))
+    return is_selected and bool(_led_to(cache, service, [vmi]))
+
+
+def _led_to(cache: Cache, service: Manifest, selected: list[Manifest]) -> list[Manifest]:
+    """Return the VMIs to which a Service may lead, of those that it selects."""
     if claimed_owner(service) is None:
-        return True
+        return selected
     server = server_of(cache, service)
-    return server is not None and server_of(cache, vmi) == server
+    return [vmi for vmi in selected if server is not None and server_of(cache, vmi) == server]
 
 
 def _selects_machines(service: Manifest) -> bool:
@@ -152,20 +184,15 @@ def attached_addresses(cache: Cache, held: Held, services: Sequence[Manifest]) -
 
 def waiting_vmis(cache: Cache, service: Manifest) -> list[Key]:
     """Return the VMIs that a Service concerns and that may wait for its address, or for its ports."""
-    namespace, name = key_of(service)
+    (namespace, name), seen = key_of(service), Labels(cache)
     return [
         key_of(vmi)
         for vmi in cache.in_namespace(kinds.VIRTUAL_MACHINE_INSTANCE, namespace)
         if not is_final(vmi) and not is_true(vmi, names.DATA_PLANE_READY)
-        if labels.selects(service, _labels(cache, vmi))
+        if labels.selects(service, seen.of(vmi))
         or attached_service(vmi) == name
         or (namespace, name) in _claimed_for(cache, vmi)
     ]
-
-
-def _labels(cache: Cache, vmi: Manifest) -> dict[str, str]:
-    vm = cache.get(kinds.VIRTUAL_MACHINE, key_of(vmi))
-    return labels.seen(vmi, vm if vm is not None and is_made_by(vm, vmi) else None)
 
 
 def _claimed_for(cache: Cache, vmi: Manifest) -> list[Key]:

@@ -199,7 +199,7 @@ class VmiController:
             # What others wait for is judged by the status as it will be.
             told = {**wanted, "conditions": with_conditions(vmi, conditions, now=now)}
             coming = {**vmi, "status": {**fields.status_of(vmi), **told}}
-            conditions += status.link_conditions(has_taken=taken, waits_for=self._services.missing_of(coming))
+            conditions += status.link_conditions(has_taken=taken, waits_for=await self._services.missing_of(coming))
         if refused:
             conditions.append(status.refused(refused))
         if is_paused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,9 +21,10 @@ from virtualserver.node.overseer import Overseer
 from virtualserver.node.queues import Queues
 from virtualserver.node.services.controller import ServiceController
 from virtualserver.node.watches import WATCHES
+from virtualserver.plan import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
     from pathlib import Path
 
     from virtualserver.kube.objects import Manifest, Resource
@@ -83,7 +85,7 @@ async def test_a_service_that_cannot_be_read_is_left_out_and_keeps_no_other_from
     """One ended each start of the node, for all."""
     odd = a_service("odd", clusterIPs=["nowhere"])
     node = Node(allocations, odd, a_service("web"))
-    assert node.services.adopt().keys() == {"uid-web"}
+    assert (await node.services.adopt()).keys() == {"uid-web"}
     assert "ns/odd: is left out of the data plane" in caplog.text
 
 
@@ -106,3 +108,57 @@ async def test_a_service_that_the_data_plane_refuses_says_so_itself(allocations:
         "RulesRefused",
     )
     assert condition["message"] == "the data plane cannot carry it: it is too large"
+
+
+async def test_attack_a_tenants_services_times_its_machines_stop_no_node(
+    allocations: Allocations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2,000 Services that each select 600 machines took the loop for over 20 s, after which a node is started again."""
+    node = Node(allocations, *(a_service(f"s{number}", selector={"app": "x"}) for number in range(20)))
+    node.refuses = False
+    machines = [a_machine(f"m{number}") for number in range(10)]
+    for machine in machines:
+        node.cache.remember(kinds.VIRTUAL_MACHINE_INSTANCE, machine)
+    read: list[str] = []
+    seen = labels.seen
+
+    def counted(vmi: Manifest, vm: Manifest | None) -> dict[str, str]:
+        read.append(vmi["metadata"]["name"])
+        return seen(vmi, vm)
+
+    monkeypatch.setattr(labels, "seen", counted)
+    others = Turns()
+    async with others.taken():
+        await node.services.adopt()
+        assert others.count >= 20
+        assert len(read) == len(machines), "the labels of each are read once"
+        read.clear()
+        others.count = 0
+        assert await node.services.missing_of(machines[0]) == ""
+        assert others.count >= 20
+        assert len(read) <= len(machines) + 1
+
+
+def a_machine(name: str) -> Manifest:
+    metadata = {"namespace": "ns", "name": name, "uid": f"uid-{name}", "resourceVersion": "7", "labels": {"app": "x"}}
+    return {"kind": "VirtualMachineInstance", "metadata": metadata, "spec": {}}
+
+
+class Turns:
+    """Counts the turns that others get meanwhile."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextlib.asynccontextmanager
+    async def taken(self) -> AsyncGenerator[None]:
+        task = asyncio.create_task(self._count())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _count(self) -> None:
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
