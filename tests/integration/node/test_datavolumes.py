@@ -107,8 +107,10 @@ def test_a_disk_that_another_machine_writes_to_stays_that_machines(node: NodeWor
     node.wait_taken("one")
     disk = node.installation.disks / f"{node.get('dv', 'one')['metadata']['uid']}.qcow2"
     before = disk.stat().st_uid
-    node.apply(a_machine("two", volumes=[{"name": "root", "dataVolume": {"name": "one"}}]))
+    seed = {"name": "seed", "cloudInitNoCloud": {"userData": "#cloud-config"}}
+    node.apply(a_machine("two", volumes=[{"name": "root", "dataVolume": {"name": "one"}}, seed]))
     node.eventually(lambda: node.condition("vm", "two", "Failure").get("reason") == "DiskInUse")
+    assert list(node.installation.seeds.iterdir()) == [], "who waits has no file there, however many wait"
     message = node.condition("vm", "two", "Failure")["message"]
     assert "spec.volumes[root]: the disk of one is in use by VirtualMachine one: vs stop one, or" in message
     assert disk.stat().st_uid == before, "its file is still the first one's"

@@ -20,6 +20,12 @@ _OF_VPCS: Final = ("tap/", "mac/")
 """With what the purposes of allocations for NICs on VPCs begin; the VPC's name follows."""
 
 
+_LEFT_SHARE: Final = 4
+"""The last quarter of user numbers is for namespaces that have few: an owner keeps its number also while it stands."""
+_FEW_SHARE: Final = 16
+"""Fewer than a sixteenth of all numbers are few."""
+
+
 class Nics:
     """Gives and frees them; each is recorded before it is returned.
 
@@ -52,15 +58,29 @@ class Nics:
             ]
         )
 
-    def user(self, owner: str) -> int | Wait:
-        """Return the number under which the owner's QEMU runs."""
-        try:
-            return int(self._numbered(owner, "user", (str(number) for number in self._users)))
-        except LookupError:
-            return Wait(
-                "TooManyServers",
-                f"all {len(self._users)} user numbers of this instance are in use: another instance has its own",
+    def user(self, owner: str, claimant: Claimant = NOBODY) -> int | Wait:
+        """Return the number under which the owner's QEMU runs.
+
+        Args:
+            owner: The UID under which it is recorded.
+            claimant: As for `mac`; its namespace leaves the last numbers to others, once it has many.
+        """
+        if held := self._allocations.get(owner, "user"):
+            self._allocations.name(owner, "user", claimant)
+            return int(held)
+        holders = [one.claimant.namespace for one in self._allocations.all() if one.kind == "user"]
+        total, of_its_own = len(self._users), holders.count(claimant.namespace)
+        if len(holders) >= total:
+            message = f"all {total} user numbers of this instance are in use"
+        elif len(holders) >= total - total // _LEFT_SHARE and of_its_own >= total // _FEW_SHARE:
+            message = (
+                f"namespace {claimant.namespace} has {of_its_own} of {total} user numbers, the last are for others"
             )
+        else:
+            return int(self._numbered(owner, "user", (str(number) for number in self._users), claimant))
+        return Wait(
+            "TooManyServers", f"{message}: delete servers that are not needed, or make them on another instance"
+        )
 
     def has_mac(self, owner: str, mac: str, *, vpc: str | None = None) -> bool:
         """Return whether a MAC is recorded already as that of the owner's NIC on a VPC, of its cluster NIC for None."""
@@ -98,7 +118,9 @@ class Nics:
         holder = self._allocations.of_value("tap", device)
         return vpc_of(holder) if holder is not None else None
 
-    def _numbered(self, owner: str, kind: Kind, candidates: Iterable[str], *, vpc: str | None = None) -> str:
+    def _numbered(
+        self, owner: str, kind: Kind, candidates: Iterable[str], claimant: Claimant = NOBODY, *, vpc: str | None = None
+    ) -> str:
         purpose = _of_vpc(kind, vpc)
         if held := self._allocations.get(owner, purpose):
             return held
@@ -106,7 +128,7 @@ class Nics:
         free = next((value for value in candidates if value not in used), None)
         if free is None:
             raise LookupError(kind)
-        return self._allocations.take(owner, purpose, kind, free)
+        return self._allocations.take(owner, purpose, kind, free, claimant)
 
 
 def vpc_of(allocation: Allocation) -> str | None:

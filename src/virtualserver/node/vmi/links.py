@@ -35,7 +35,15 @@ if TYPE_CHECKING:
     from virtualserver.node.services.controller import ServiceController
     from virtualserver.node.vmi.specification import NicWish
 
-__all__ = ["NETWORK_NOT_SUPPORTED", "WAITING_FOR_NETWORK", "Links", "group_of", "guest_link", "has_taken"]
+__all__ = [
+    "NETWORK_NOT_SUPPORTED",
+    "WAITING_FOR_NETWORK",
+    "Links",
+    "claimant_of",
+    "group_of",
+    "guest_link",
+    "has_taken",
+]
 
 _logger = logging.getLogger(__name__)
 _CLOCK_SLACK_SECONDS: Final = 1.0
@@ -189,7 +197,7 @@ class Links:
         return (attached, True) if attached else (self._addresses.recorded_guest(owner), False)
 
     def _vpc_link(self, vmi: Manifest, nic: NicWish, vpc: str, owner: str) -> VpcLink | Wait:
-        namespace, name = key_of(vmi)
+        namespace = vmi["metadata"]["namespace"]
         definition = self._cache.get(kinds.NETWORK_ATTACHMENT_DEFINITION, (namespace, vpc))
         if definition is None:
             return Wait(
@@ -201,18 +209,19 @@ class Links:
             mtu = mtu_of(definition)
         except DefinitionError as error:
             return Wait(NETWORK_NOT_SUPPORTED, f"VPC {vpc}: NetworkAttachmentDefinition {namespace}/{vpc}: {error}")
-        user = self._nics.user(owner)
+        claimant = claimant_of(vmi)
+        user = self._nics.user(owner, claimant)
         if isinstance(user, Wait):
             return user
-        mac = self._mac(vmi, nic, owner, Claimant(namespace, f"VirtualMachine {name}"))
+        mac = self._mac(vmi, nic, owner, claimant)
         if isinstance(mac, Wait):
             return mac
         device = self._nics.tap(owner, vpc=vpc)
         return VpcLink(device, mac, user, self.bridge_of(namespace, vpc), mtu)
 
     def _cluster_link(self, vmi: Manifest, nic: NicWish, owner: str) -> Link | Wait:
-        claimant = Claimant(vmi["metadata"]["namespace"], f"VirtualMachine {vmi['metadata']['name']}")
-        user = self._nics.user(owner)
+        claimant = claimant_of(vmi)
+        user = self._nics.user(owner, claimant)
         if isinstance(user, Wait):
             return user
         mac = self._mac(vmi, nic, owner, claimant)
@@ -350,6 +359,12 @@ def guest_link(
         user=user,
         translated=not is_attached,
     )
+
+
+def claimant_of(vmi: Manifest) -> Claimant:
+    """Return whom a VMI's numbers, MACs and addresses are recorded to be for, in words."""
+    namespace, name = key_of(vmi)
+    return Claimant(namespace, f"VirtualMachine {name}")
 
 
 def _first_label(name: str) -> str:

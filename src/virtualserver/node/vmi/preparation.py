@@ -16,6 +16,7 @@ from virtualserver.machines import memory
 from virtualserver.machines.spec import Disk, MachineSpec, Nic
 from virtualserver.node.ownership import look_for_owners, owner_of
 from virtualserver.node.vmi import specification
+from virtualserver.node.vmi.links import claimant_of
 from virtualserver.node.volumes.controller import CLAIM_NOT_FOUND
 from virtualserver.node.waits import Wait
 
@@ -99,32 +100,33 @@ class Preparation:
             wish = specification.wish_of(vmi)
         except specification.Unsupported as error:
             return Wait("NotSupportedYet", str(error))
-        disks = await self._find_disks(vmi, wish)
-        if isinstance(disks, Wait):
-            return disks
+        found = await self._find_disks(vmi, wish)
+        if isinstance(found, Wait):
+            return found
         await look_for_owners(self._cache, self._client, vmi)
+        accelerator = (await self._accelerator()).name
+        # Numbers, addresses and files are for machines that may start: one that never does would keep them from others.
+        if wait := self._disk_in_use(vmi, found) or self._shortage(vmi, wish, accelerator):
+            return wait
         owner = owner_of(self._cache, vmi)
-        user = self._nics.user(owner)
+        user = self._nics.user(owner, claimant_of(vmi))
         if isinstance(user, Wait):
             return user
         links = self._links.of(vmi, wish.nics, owner=owner)
         if isinstance(links, Wait):
             return links
-        accelerator = (await self._accelerator()).name
-        if shortage := self._shortage(vmi, wish, accelerator):
-            return shortage
         seed = None
         if wish.cloud_init is not None:
             seed = await self._seeds.write(vmi, wish.cloud_init, owner=owner, user=user)
             if isinstance(seed, Wait):
                 return seed
-        spec = self._spec(vmi, wish, disks, user, links, seed, accelerator)
-        identifiers = self._volumes.identifiers_of(spec.disks)
+        spec = self._spec(vmi, wish, found, user, links, seed, accelerator)
         # Nothing is awaited from here until the disks are held, so nobody else takes one meanwhile.
-        if rival := self._disk_in_use(vmi, identifiers, disks):
+        if rival := self._disk_in_use(vmi, found):
+            self._seeds.remove(vmi["metadata"]["uid"])
             return rival
-        _hand_over([file for _, file in disks], user)
-        return Prepared(spec, links, identifiers, wish.paused)
+        _hand_over([file for _, file in found], user)
+        return Prepared(spec, links, self._volumes.identifiers_of(spec.disks), wish.paused)
 
     async def _find_disks(self, vmi: Manifest, wish: MachineWish) -> list[tuple[DiskWish, DiskFile]] | Wait:
         found: list[tuple[DiskWish, DiskFile]] = []
@@ -149,11 +151,10 @@ class Preparation:
             volume = await self._client.get(kinds.DATA_VOLUME, key[1], namespace=key[0])
             self._cache.remember(kinds.DATA_VOLUME, volume)
 
-    def _disk_in_use(
-        self, vmi: Manifest, identifiers: Mapping[str, bool], disks: list[tuple[DiskWish, DiskFile]]
-    ) -> Wait | None:
+    def _disk_in_use(self, vmi: Manifest, found: list[tuple[DiskWish, DiskFile]]) -> Wait | None:
         """Return why a disk must not be handed over: its file would be another user's while a machine writes to it."""
-        for disk, file in disks:
+        identifiers = self._volumes.identifiers_of(_disk(*one) for one in found)
+        for disk, file in found:
             if file.identifier is None:
                 continue
             rival = self._held.rival(vmi["metadata"]["uid"], file.identifier, writes=identifiers[file.identifier])
@@ -183,7 +184,7 @@ class Preparation:
         self,
         vmi: Manifest,
         wish: MachineWish,
-        disks: list[tuple[DiskWish, DiskFile]],
+        found: list[tuple[DiskWish, DiskFile]],
         user: int,
         links: Mapping[str, Link],
         seed: Path | None,
@@ -196,28 +197,29 @@ class Preparation:
             memory_bytes=wish.memory_bytes,
             accelerator=accelerator,
             user=user,
-            disks=tuple(
-                Disk(
-                    path=file.path,
-                    format="qcow2",
-                    name=disk.name,
-                    read_only=disk.read_only,
-                    serial=disk.serial,
-                    ephemeral=disk.source == "ephemeral",
-                )
-                for disk, file in disks
-            ),
+            disks=tuple(_disk(*one) for one in found),
             nics=tuple(
                 Nic(device=link.device, mac=link.mac, mtu=link.mtu if isinstance(link, VpcLink) else None)
                 for link in links.values()
             ),
-            kernel=disks[0][1].kernel if disks else None,
+            kernel=found[0][1].kernel if found else None,
             seed=seed,
             uefi=wish.uefi,
             uuid=wish.uuid,
             serial=wish.serial,
             virtio_transitional=wish.virtio_transitional,
         )
+
+
+def _disk(wish: DiskWish, file: DiskFile) -> Disk:
+    return Disk(
+        path=file.path,
+        format="qcow2",
+        name=wish.name,
+        read_only=wish.read_only,
+        serial=wish.serial,
+        ephemeral=wish.source == "ephemeral",
+    )
 
 
 def _hand_over(files: list[DiskFile], user: int) -> None:

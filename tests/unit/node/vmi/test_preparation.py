@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.errors import NotFound
+from virtualserver.machines.accelerator import Accelerator
 from virtualserver.node.held import Held
 from virtualserver.node.overseer import Overseer
 from virtualserver.node.queues import Queues
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest, Resource
 
 
+async def an_accelerator() -> Accelerator:
+    return Accelerator("tcg", "a test")
+
+
 class Server:
     """An API server with some DataVolumes, and a node whose watch of them is late."""
 
@@ -33,7 +38,7 @@ class Server:
         held, disks, overseer = Held(queues), DiskStore(folder), Overseer(cache, unused, unused)
         controller = VolumeController(cache, unused, queues, held, unused, disks, overseer, unused)
         self.preparation = Preparation(
-            cast("Any", self), cache, held, unused, controller, unused, unused, accelerator=unused
+            cast("Any", self), cache, held, unused, controller, unused, unused, accelerator=an_accelerator
         )
 
     async def get(self, resource: Resource, name: str, *, namespace: str) -> Manifest:
@@ -66,3 +71,12 @@ async def test_a_volume_that_is_missing_is_asked_for_until_that_is_told(tmp_path
     told = {"type": "Synchronized", "status": "False", "reason": wait.reason, "message": wait.message}
     again = await server.preparation.prepare(a_vmi(status={"conditions": [told]}))
     assert again == wait and server.asked == ["one"]
+
+
+async def test_attack_a_machine_that_can_never_run_takes_nothing_that_others_need(tmp_path: Path) -> None:
+    """4,080 of them had all user numbers; here nobody gives numbers, addresses or seeds."""
+    vmi = a_vmi()
+    vmi["metadata"]["uid"] = "uid"
+    vmi["spec"] = {"domain": {"memory": {"guest": "900Ti"}, "devices": {}}}
+    wait = await Server(tmp_path).preparation.prepare(vmi)
+    assert isinstance(wait, Wait) and wait.reason == "MemoryExceedsMachine"
