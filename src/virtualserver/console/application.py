@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from virtualserver.console import body, guard, sockets
+from virtualserver.console.connections import Connections
 from virtualserver.console.drafts import LARGEST, Drafts
 from virtualserver.console.entrance import Entrance
 from virtualserver.console.gateway import LARGEST_BODY, NobodyError, is_offered
@@ -41,7 +42,11 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Console:
-    """What is served, and to whom."""
+    """What is served, and to whom.
+
+    Attributes:
+        connections: Those of its users, and of others.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class Console:
         self._origins = origins
         self._entrance = Entrance(api)
         self._drafts = Drafts()
+        self.connections = Connections()
 
     def invite(self, credentials: Credentials, *, user: str = "") -> str:
         """Return the path of a link that signs in, once and within ten minutes, as the user of these credentials."""
@@ -219,6 +225,7 @@ class Console:
         session = self._entrance.find(request.match_info["place"], cookie=request.cookies.get(_COOKIE, ""))
         if session is None:
             raise web.HTTPUnauthorized(text="nobody is signed in here, or not any more: `vs ui` prints a new link")
+        self.connections.name(request, session.user or session.place)
         return session
 
     def _shown(self, session: Session, token: str) -> None:

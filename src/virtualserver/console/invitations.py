@@ -6,6 +6,7 @@ what they did not have; and whom the API server does not know gets none, so that
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -28,6 +29,8 @@ _SERVER: Final = "/server"
 _LINKS: Final = "/links"
 _LARGEST: Final = 64 << 10
 _SECONDS: Final = 20.0
+_ATTEMPTS: Final = 8
+"""The API server is asked about so many at once."""
 
 
 class MakesLink(Protocol):
@@ -70,6 +73,7 @@ class Invitations:
         """
         self._link = link
         self._server = server
+        self._attempts = asyncio.Semaphore(_ATTEMPTS)
 
     def application(self) -> web.Application:
         """Return the application that serves them."""
@@ -99,13 +103,14 @@ class Invitations:
             credentials = config.credentials()
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
-        gateway = Gateway(credentials)
-        try:
-            user = await gateway.user()
-        except NobodyError as error:
-            raise web.HTTPForbidden(text=str(error)) from None
-        finally:
-            await gateway.close()
+        async with self._attempts:
+            gateway = Gateway(credentials)
+            try:
+                user = await gateway.user()
+            except NobodyError as error:
+                raise web.HTTPForbidden(text=str(error)) from None
+            finally:
+                await gateway.close()
         return web.Response(text=self._link(credentials, user=user))
 
 

@@ -17,13 +17,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-
+from virtualserver.console.connections import Connections
 from virtualserver.console.invitations import Invitations
 from virtualserver.console.pages import MissingPagesError, Pages
 from virtualserver.console.serving import bounded, serving, serving_cluster
 from virtualserver.console.settings import Settings, SettingsError, load
 from virtualserver.host.files import write_atomically
+from virtualserver.host.process import allow_open_files
 from virtualserver.host.pulse import Pulse
 from virtualserver.host.visible import begin_log
 from virtualserver.kube.kubeconfig import Kubeconfig
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["main", "run"]
 
 _EVERYBODY: Final = 0o666
+_OPEN_FILES: Final = 8192
+"""Each connection may have another one to the API server."""
 
 _logger = logging.getLogger(__name__)
 
@@ -71,12 +73,14 @@ async def run(
 async def _giving(invitations: Invitations, links: socket.socket) -> AsyncGenerator[None]:
     """Give links on a socket while the context lasts."""
     runner = bounded(invitations.application())
-    await runner.setup()
-    try:
-        await web.SockSite(runner, links).start()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        assert runner.server  # noqa: S101 - it has one since it was set up
+        accepting = Connections().accepting(runner.server)
+        server = await asyncio.get_running_loop().create_unix_server(accepting, sock=links)
+        stack.callback(server.close)
         yield
-    finally:
-        await runner.cleanup()
 
 
 def _listener(path: Path) -> socket.socket:
@@ -103,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.wait:
         sys.stdin.buffer.read()
     begin_log()
+    allow_open_files(_OPEN_FILES)
     server = Kubeconfig(options.server, authority=options.authority.read_bytes())
     try:
         doors = load(options.settings) if options.settings else _listener(options.socket)

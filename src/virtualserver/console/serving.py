@@ -32,6 +32,9 @@ _STUCK_SECONDS: Final = 60.0
 """So long may a connection's other side take nothing of what is sent to it."""
 
 
+_HANDSHAKE_SECONDS: Final = 10.0
+
+
 class Served:
     """A console that is served.
 
@@ -118,7 +121,13 @@ async def _listening(
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         assert runner.server  # noqa: S101 - it has one since it was set up
-        server = await asyncio.get_running_loop().create_server(runner.server, address, port, ssl=tls)
+        server = await asyncio.get_running_loop().create_server(
+            console.connections.accepting(runner.server),
+            address,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
+        )
         stack.push_async_callback(_close, server)
         for listening in server.sockets:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STUCK_SECONDS * 1000))

@@ -7,10 +7,12 @@ import gc
 import os
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import web
 
 from harness.waiting import until
-from virtualserver.console import body, serving
+from virtualserver.console import body, connections, serving
 from virtualserver.console.pages import Pages
 from virtualserver.console.settings import Settings
 from virtualserver.controlplane.pki import Authority, Certificate
@@ -104,3 +106,45 @@ async def test_nobody_holds_a_connection_by_sending_or_taking_a_little(monkeypat
             assert (await asyncio.to_thread(half.recv, 1 << 10)).startswith(b"HTTP/1.1 408")
         await asyncio.sleep(1)
         assert len(await asyncio.to_thread(heard, unread)) < len(page)
+
+
+async def test_attack_who_opens_many_connections_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle ones used up the process's files, after which nobody was accepted for as long as they stayed."""
+    monkeypatch.setattr(connections, "_MOST", 8)
+    async with serving.serving(pages=Pages.saying("hello")) as served:
+        idle = [sent(served.url, "") for _ in range(20)]
+        await asyncio.sleep(0.1)
+        asking = sent(served.url, "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.to_thread(heard, asking)).endswith(b"hello")
+        for one in idle:
+            one.close()
+
+
+async def test_whoever_has_the_most_connections_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_MOST", 8)
+    known = connections.Connections()
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        known.name(cast("web.Request", request), request.path)
+        return web.Response(text="hello")
+
+    server = web.Server(answer)
+    listening = await asyncio.get_running_loop().create_server(known.accepting(server), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    ask = "GET /{} HTTP/1.1\r\nHost: HOST\r\n\r\n"
+    hers = [sent(url, ask.format("ann")) for _ in range(2)]
+    for one in hers:
+        assert (await asyncio.to_thread(one.recv, 1 << 10)).endswith(b"hello")
+    his: list[socket.socket] = []
+    for _ in range(20):
+        his.append(sent(url, ask.format("mallory")))
+        assert (await asyncio.to_thread(his[-1].recv, 1 << 10)).endswith(b"hello")
+    for one in hers:
+        one.sendall(b"GET /ann HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await asyncio.to_thread(one.recv, 1 << 10)).endswith(b"hello")
+    assert await asyncio.to_thread(heard, his[0]) == b""
+    assert len(server.connections) == 8
+    for one in hers + his:
+        one.close()
+    listening.close()
+    await server.shutdown()
