@@ -75,8 +75,7 @@ async def test_a_volume_that_is_missing_is_asked_for_until_that_is_told(tmp_path
 
 async def test_attack_a_machine_that_can_never_run_takes_nothing_that_others_need(tmp_path: Path) -> None:
     """4,080 of them had all user numbers; here nobody gives numbers, addresses or seeds."""
-    vmi = a_vmi()
-    vmi["metadata"]["uid"] = "uid"
-    vmi["spec"] = {"domain": {"memory": {"guest": "900Ti"}, "devices": {}}}
+    spec = {"domain": {"memory": {"guest": "900Ti"}, "devices": {}}}
+    vmi = {"metadata": {"name": "one", "namespace": "ns", "uid": "uid"}, "spec": spec}
     wait = await Server(tmp_path).preparation.prepare(vmi)
     assert isinstance(wait, Wait) and wait.reason == "MemoryExceedsMachine"
