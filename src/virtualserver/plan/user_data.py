@@ -90,8 +90,8 @@ def passwords_of(server: VirtualServer, secrets: Secrets) -> list[passwords.Pass
     if references.beyond(server, secrets, limit=_SECRET_LIMIT) or any(_password_faults(server, secrets)):
         return []
     found = (
-        passwords.Password(server.uid, user.username, _password(index, user, secrets))
-        for index, user in enumerate(server.spec.users)
+        passwords.Password(server.uid, name, _one_password(entries, secrets))
+        for name, entries in _entries(server).items()
     )
     return [one for one in found if one.password]
 
@@ -116,7 +116,12 @@ def _told(server: VirtualServer, secrets: Secrets, parts: list[_Part], modules: 
     return UserData(
         text,
         told,
-        doubtful=(*_name_faults(server), *_key_faults(server, secrets, private=True), *doubtful),
+        doubtful=(
+            *_name_faults(server),
+            *_second_passwords(server, secrets),
+            *_key_faults(server, secrets, private=True),
+            *doubtful,
+        ),
         remarks=(
             *_key_faults(server, secrets, private=False),
             *_unknown_keys(server, configs),
@@ -253,7 +258,7 @@ def _idle_keys(server: VirtualServer, configs: Sequence[_Part], modules: frozens
 def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:
     """Return what the manifest asks for in fields of its own."""
     config: dict[str, Any] = {"hostname": server.name}
-    users = [_user(server, index, user, secrets) for index, user in enumerate(server.spec.users)]
+    users = [_user(server, name, entries, secrets) for name, entries in _entries(server).items()]
     # A user that cannot be made ends cloud-init's work on all after it.
     users.sort(key=lambda user: _is_linux(server) and bool(accounts.fault_of(user["name"])))
     if users:
@@ -267,19 +272,33 @@ def _asked_for(server: VirtualServer, secrets: Secrets) -> dict[str, Any]:
     return config
 
 
-def _user(server: VirtualServer, index: int, user: User, secrets: Secrets) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": user.username, "sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/bash"}
-    if _is_linux(server) and (group := accounts.group_of(user.username)):
+def _entries(server: VirtualServer) -> dict[str, list[tuple[int, User]]]:
+    """Return the entries of each name with their places: cloud-init passes over what a second one of a name says."""
+    found: dict[str, list[tuple[int, User]]] = {}
+    for index, user in enumerate(server.spec.users):
+        found.setdefault(user.username, []).append((index, user))
+    return found
+
+
+def _user(server: VirtualServer, name: str, entries: Sequence[tuple[int, User]], secrets: Secrets) -> dict[str, Any]:
+    """Return a user with the keys of all entries of its name."""
+    entry: dict[str, Any] = {"name": name, "sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/bash"}
+    if _is_linux(server) and (group := accounts.group_of(name)):
         entry |= {"primary_group": group, "groups": [group]}  # cloud-init makes it only where it is among the groups
-    password = _password(index, user, secrets)
+    password = _one_password(entries, secrets)
     if password:
         entry["lock_passwd"] = False
-        entry["passwd"] = passwords.hashed(passwords.Password(server.uid, user.username, password))
-    texts = (source.text for source in _keys(index, user, secrets))
+        entry["passwd"] = passwords.hashed(passwords.Password(server.uid, name, password))
+    texts = (source.text for index, user in entries for source in _keys(index, user, secrets))
     authorized = list(dict.fromkeys(line for text in texts for line in public_keys.read(text).lines))
     if authorized:
         entry["ssh_authorized_keys"] = authorized
     return entry
+
+
+def _one_password(entries: Sequence[tuple[int, User]], secrets: Secrets) -> str:
+    """Return the first password among the entries of a name, which cloud-init took too; ``""`` for none."""
+    return next(filter(None, (_password(index, user, secrets) for index, user in entries)), "")
 
 
 def _password(index: int, user: User, secrets: Secrets) -> str:
@@ -308,6 +327,20 @@ def _name_faults(server: VirtualServer) -> Iterator[Fault]:
     for index, user in enumerate(server.spec.users if _is_linux(server) else ()):
         if why := accounts.fault_of(user.username):
             yield Fault(f"spec.users[{index}].username", f"{user.username[:100]!r} {why}")
+
+
+def _second_passwords(server: VirtualServer, secrets: Secrets) -> Iterator[Fault]:
+    """Yield the passwords beside which the same user has another one; what they are is not said."""
+    for name, entries in _entries(server).items():
+        given = [(index, user, word) for index, user in entries if (word := _password(index, user, secrets))]
+        for index, user, password in given[1:]:
+            first, _, counts = given[0]
+            if password != counts:
+                field = "password" if user.password else "passwordSecretRef"
+                message = (
+                    f"{name[:100]!r} has another password in spec.users[{first}], which counts: remove one of them"
+                )
+                yield Fault(f"spec.users[{index}].{field}", message)
 
 
 def _key_faults(server: VirtualServer, secrets: Secrets, *, private: bool) -> Iterator[Fault]:

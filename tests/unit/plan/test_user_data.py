@@ -9,9 +9,10 @@ import pytest
 import yaml
 from passlib.handlers.sha2_crypt import sha512_crypt
 
-from harness.virtualservers import a_secret, a_server, an_image
+from harness.virtualservers import a_machine, a_secret, a_server, an_image
 from virtualserver.api import names
 from virtualserver.api.conditions import ConditionType
+from virtualserver.api.reasons import Reason
 from virtualserver.plan import cloud_config_keys, cloud_config_modules, passwords, planning
 from virtualserver.plan.children import Children
 from virtualserver.plan.sites.site import Site
@@ -129,6 +130,51 @@ def test_fault_21_an_impossible_user_is_doubted_and_locks_nobody_out() -> None:
 def test_fault_21_a_windows_guest_has_other_names() -> None:
     server = a_server(users=[{"username": "Ada Lovelace"}], os={"type": "windows"})
     assert user_data_of(server, {}).doubtful == ()
+
+
+def test_entries_of_one_name_are_one_user_with_all_their_keys() -> None:
+    """cloud-init takes the first entry of a name and passes over the second without a word: its key was lost."""
+    users = [
+        {"username": "ada", "sshpublickey": "ssh-ed25519 OLD"},
+        {"username": "bob", "sshpublickey": "ssh-ed25519 BOB"},
+        {"username": "ada", "sshpublickey": "ssh-ed25519 OLD\nssh-ed25519 NEW", "password": "geheim"},
+        {"username": "ada", "sshPublicKeysSecretRef": {"name": "ada"}, "password": "geheim"},
+    ]
+    server, secrets = a_server(users=users), {"ada": a_secret("ada", authorized_keys="ssh-ed25519 THIRD")}
+    found = user_data_of(server, secrets)
+    ada, bob = yaml.safe_load(found.text or "")["users"]
+    assert (ada["name"], bob["name"], bob["ssh_authorized_keys"]) == ("ada", "bob", ["ssh-ed25519 BOB"])
+    assert ada["ssh_authorized_keys"] == ["ssh-ed25519 OLD", "ssh-ed25519 NEW", "ssh-ed25519 THIRD"]
+    (password,) = passwords_of(server, secrets)
+    assert ada["passwd"] == passwords.hashed(password) and ada["lock_passwd"] is False
+    assert found.doubtful == ()
+
+
+def test_two_passwords_of_one_name_are_doubted_and_not_shown() -> None:
+    users: list[dict[str, Any]] = [
+        {"username": "ada"},
+        {"username": "ada", "password": "first"},
+        {"username": "ada", "password": "second"},
+        {"username": "ada", "passwordSecretRef": {"name": "ada"}},
+        {"username": "bob", "password": "third"},
+    ]
+    server, secrets = a_server(users=users), {"ada": a_secret("ada", password="fourth")}
+    found = user_data_of(server, secrets)
+    assert [str(fault) for fault in found.doubtful] == [
+        f"spec.users[{place}: 'ada' has another password in spec.users[1], which counts: remove one of them"
+        for place in ("2].password", "3].passwordSecretRef")
+    ]
+    assert [one.password for one in passwords_of(server, secrets)] == ["first", "third"]
+
+
+@pytest.mark.parametrize("has_machine", [False, True])
+def test_a_second_password_is_refused_of_a_new_server_and_named_of_one_that_is_there(has_machine: bool) -> None:
+    users = [{"username": "ada", "password": "one"}, {"username": "ada", "password": "two"}]
+    children = Children.of([a_machine()] if has_machine else [])
+    status = planning.plan(a_server(users=users), children, Surroundings(source=an_image()), Site()).status
+    ready, applied = (status.condition(type_) for type_ in (ConditionType.READY, ConditionType.FULLY_APPLIED))
+    assert ready and (ready.reason == Reason.INVALID_SPEC) is not has_machine
+    assert applied and "spec.users[1].password: 'ada' has another password" in applied.message
 
 
 def test_fault_22_what_editors_add_to_a_password_is_no_part_of_it() -> None:

@@ -136,10 +136,15 @@ VIRTUAL_SERVER: Final[Table] = (
     Field(
         "spec.users[].username",
         Effect.NEW_MACHINE,
-        _FIRST_START,
+        f"{_FIRST_START}; entries of one name are one account, with the keys of all",
         refused="an empty one; with `os.type: linux` what no account can be called, and names of system accounts",
     ),
-    Field("spec.users[].password", Effect.NEW_MACHINE, _FIRST_START, refused="beside `passwordSecretRef`"),
+    Field(
+        "spec.users[].password",
+        Effect.NEW_MACHINE,
+        f"{_FIRST_START}; a new server waits where one name has two",
+        refused="beside `passwordSecretRef`",
+    ),
     Field("spec.users[].sshpublickey", Effect.NEW_MACHINE, _FIRST_START),
     Field("spec.users[].passwordSecretRef", Effect.NEW_MACHINE, _FIRST_START, refused=_NO_SUCH_KEY),
     Field("spec.users[].sshPublicKeysSecretRef", Effect.NEW_MACHINE, _FIRST_START, refused=_NO_SUCH_KEY),
