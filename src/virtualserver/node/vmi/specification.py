@@ -246,6 +246,7 @@ def _unsupported(vmi: Manifest) -> Iterable[str]:
 
 def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], namespace: str) -> Iterable[str]:
     interfaces, networks = fields.items(devices, "interfaces"), fields.items(spec, "networks")
+    attached = nic_names(spec)
     known = [network["name"] for network in networks] or [cluster_network(spec)]
     named = [interface["name"] for interface in interfaces]
     for path, all_names in (("spec.networks", known), ("spec.domain.devices.interfaces", named)):
@@ -264,7 +265,7 @@ def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], n
             yield f"{path} is no card's address, and no guest takes it: use one such as 52:54:00:12:34:56"
     for network in networks:
         path = f"spec.networks[{network['name']}]"
-        if interfaces and network["name"] not in named:
+        if network["name"] not in attached:
             yield f"{path} has no interface of its name in spec.domain.devices.interfaces: name both alike"
         if "multus" in network:
             yield from _unsupported_vpc(path, network["multus"], namespace)

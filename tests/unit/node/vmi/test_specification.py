@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
+from harness.virtualservers import a_server, an_image
+from virtualserver.node.vm.controller import vmi_of
 from virtualserver.node.vmi.specification import CloudInit, NicWish, Unsupported, grace_seconds, wish_of
+from virtualserver.plan import planning
+from virtualserver.plan.children import Children
+from virtualserver.plan.sites.site import Site
+from virtualserver.plan.situation import Surroundings
 
 
 def a_vmi(
@@ -215,7 +221,51 @@ def test_a_nic_is_found_by_the_name_of_its_network() -> None:
 
 def test_a_machine_has_the_cluster_nic_unless_it_says_otherwise() -> None:
     assert wish_of(a_vmi(devices={"interfaces": []})).nics == (NicWish("default", None),)
-    assert wish_of(a_vmi(devices={"interfaces": [], "autoattachPodInterface": False})).nics == ()
+    alone: dict[str, Any] = {"interfaces": [], "autoattachPodInterface": False}
+    assert wish_of(a_vmi(devices=alone, networks=[])).nics == ()
+
+
+@pytest.mark.parametrize(
+    ("devices", "networks", "missed"),
+    [
+        ({}, [{"name": "default", "pod": {}}], ""),
+        ({}, [{"name": "default", "pod": {}}, {"name": "blue", "multus": {"networkName": "blue"}}], "blue"),
+        ({"autoattachPodInterface": False}, [{"name": "lan", "pod": {}}], "lan"),
+        ({"autoattachPodInterface": False}, [{"name": "blue", "multus": {"networkName": "blue"}}], "blue"),
+        ({"autoattachPodInterface": False}, [], ""),
+    ],
+)
+def test_a_machine_without_interfaces_has_no_network_that_it_does_not_see(
+    devices: dict[str, Any], networks: list[dict[str, Any]], missed: str
+) -> None:
+    """It ran with the cluster's network card only, and KubeVirt refuses it."""
+    vmi = a_vmi(devices={"interfaces": [], **devices}, networks=networks)
+    if not missed:
+        assert len(wish_of(vmi).nics) == (0 if devices else 1)
+        return
+    with pytest.raises(Unsupported) as failure:
+        wish_of(vmi)
+    told = f"spec.networks[{missed}] has no interface of its name in spec.domain.devices.interfaces: name both alike"
+    assert str(failure.value) == f"this machine cannot be run here: {told}"
+
+
+@pytest.mark.parametrize(
+    ("network", "nics"),
+    [
+        ({"disableK8sNetworking": True}, 0),
+        ({"disableK8sNetworking": True, "vpcs": [{"name": "blue"}]}, 1),
+        ({"public": False}, 1),
+        ({"public": False, "vpcs": [{"name": "blue"}, {"name": "red"}]}, 3),
+    ],
+)
+def test_the_machine_of_a_server_has_the_network_cards_that_it_asks_for(network: dict[str, Any], nics: int) -> None:
+    macs = {"blue": "02:00:00:00:00:01", "red": "02:00:00:00:00:02"}
+    surroundings = Surroundings(source=an_image(), vpc_macs=macs)
+    plan = planning.plan(a_server(network=network), Children.of([]), surroundings, Site())
+    planned = [dict(apply.manifest) for stage in plan.stages for apply in stage]
+    vm = next(manifest for manifest in planned if manifest["kind"] == "VirtualMachine")
+    vmi = vmi_of({**vm, "metadata": {**vm["metadata"], "uid": "u"}})
+    assert len(wish_of(vmi).nics) == nics
 
 
 def on_vpcs(*vpcs: str, devices: dict[str, Any] | None = None, **multus: object) -> dict[str, Any]:
@@ -245,14 +295,11 @@ def test_a_machine_has_its_nics_in_the_order_of_its_interfaces() -> None:
         (on_vpcs(*(f"vpc-{number}" for number in range(11))), "has 11 multus networks: use 10 at most"),
         (on_vpcs("blue", default=True), r"multus\.default is not supported"),
         (on_vpcs("blue", devices={"interfaces": [{"name": "vpc-0", "sriov": {}}]}), "write bridge: {}"),
-        (on_vpcs("blue", devices={"interfaces": []}), None),
+        (on_vpcs("blue", devices={"interfaces": []}), "has no interface of its name"),
         (on_vpcs("blue", "red", devices=on_vpcs("blue")["devices"]), "has no interface of its name"),
     ],
 )
-def test_a_machine_joins_vpcs_of_its_own_namespace_only_and_each_once(asked: dict[str, Any], words: str | None) -> None:
-    if words is None:
-        assert wish_of(a_vmi(**asked)).nics == ()
-        return
+def test_a_machine_joins_vpcs_of_its_own_namespace_only_and_each_once(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(Unsupported, match=words):
         wish_of(a_vmi(**asked))
 
