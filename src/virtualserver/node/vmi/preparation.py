@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from virtualserver.machines.accelerator import Accelerator, AcceleratorName
     from virtualserver.node.allocation.nics import Nics
     from virtualserver.node.held import Held
+    from virtualserver.node.vmi.disks import DiskWish
     from virtualserver.node.vmi.links import Links
     from virtualserver.node.vmi.seeds import Seeds
-    from virtualserver.node.vmi.specification import DiskWish, MachineWish
+    from virtualserver.node.vmi.specification import MachineWish
     from virtualserver.node.volumes.controller import DiskFile, VolumeController
 
 __all__ = ["Preparation", "Prepared"]

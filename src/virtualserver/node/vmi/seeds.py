@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from virtualserver.kube.client import Client
     from virtualserver.kube.objects import Manifest
-    from virtualserver.node.vmi.specification import CloudInit
+    from virtualserver.node.vmi.disks import CloudInit
 
 __all__ = ["Seeds"]
 

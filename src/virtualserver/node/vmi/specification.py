@@ -6,29 +6,28 @@ Source: KubeVirt API v1.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names, quantity, resolver
 from virtualserver.api.mac import canonical
-from virtualserver.api.support.field import field_of, obstacles
+from virtualserver.api.support.field import obstacles
 from virtualserver.api.support.virtual_machine import INSTANCE
 from virtualserver.kube import fields
 from virtualserver.node.objects import cluster_network, vpc_of, vpcs_of
+from virtualserver.node.vmi.disks import disks_of
 from virtualserver.plan.sites.local import LEAST_MEMORY, MOST_CPUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from virtualserver.kube.objects import Manifest
+    from virtualserver.node.vmi.disks import CloudInit, DiskWish
 
 __all__ = [
     "PAUSED",
-    "CloudInit",
-    "DiskWish",
     "MachineWish",
     "NicWish",
     "Unsupported",
@@ -45,48 +44,10 @@ _TOPOLOGY: Final = ("cores", "sockets", "threads")
 _MOST_VPCS: Final = 10
 """As a VirtualServer may have."""
 _MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
-_CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
-_DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
 
 
 class Unsupported(Exception):
     """The VMI asks for what this node does not do; the message names the fields."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class DiskWish:
-    """One disk.
-
-    Attributes:
-        name: The disk's and its volume's name.
-        claim: The PersistentVolumeClaim that holds it.
-        source: Which kind of volume names the claim.
-        read_only: True where the guest cannot write.
-        serial: What the guest sees; None: nothing.
-    """
-
-    name: str
-    claim: str
-    source: Literal["dataVolume", "persistentVolumeClaim", "ephemeral"]
-    read_only: bool
-    serial: str | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CloudInit:
-    """Where the user data come from.
-
-    Attributes:
-        secret: Name of the Secret with key ``userdata``; None: `user_data` is the text.
-        user_data: The text, or what its base64 stands for; None where a Secret has it.
-        network_data: The network configuration; None: DHCP on the first NIC, as cloud-init does by itself.
-        network_secret: Name of the Secret with key ``networkdata``; None: `network_data` is the text.
-    """
-
-    secret: str | None
-    user_data: str | bytes | None
-    network_data: str | bytes | None
-    network_secret: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,15 +111,14 @@ def wish_of(vmi: Manifest) -> MachineWish:
     devices = fields.mapping(domain, "devices")
     firmware = fields.mapping(domain, "firmware")
     faults = [*_unsupported(vmi), *_unsupported_networks(spec, devices, vmi["metadata"]["namespace"])]
-    volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
-    disks, cloud_init = _volumes(fields.items(devices, "disks"), volumes, faults)
+    disks, cloud_init = disks_of(spec, faults)
     cpus, memory_bytes = _cpus(domain, faults), _memory(domain, faults)
     if faults:
         raise Unsupported("this machine cannot be run here: " + "; ".join(faults))
     return MachineWish(
         cpus=cpus,
         memory_bytes=memory_bytes,
-        disks=tuple(disks),
+        disks=disks,
         nics=_nics(spec, devices),
         cloud_init=cloud_init,
         uefi="efi" in fields.mapping(firmware, "bootloader"),
@@ -291,63 +251,3 @@ def _unsupported_vpc(path: str, multus: Mapping[str, Any], namespace: str) -> It
         yield f"{path}.multus.networkName: {name} is in another namespace: a machine joins VPCs of its own only"
     if not names.DNS_SUBDOMAIN.fullmatch(vpc):
         yield f"{path}.multus.networkName: {name!r} is no name of a NetworkAttachmentDefinition"
-
-
-def _volumes(
-    disks: Iterable[Mapping[str, Any]], volumes: Mapping[str, Mapping[str, Any]], faults: list[str]
-) -> tuple[list[DiskWish], CloudInit | None]:
-    wishes: list[tuple[int, DiskWish]] = []
-    cloud_init: CloudInit | None = None
-    for disk in disks:
-        name = disk["name"]
-        if not names.DNS_LABEL.fullmatch(name):
-            # An ephemeral disk's file is called so.
-            faults.append(
-                f"spec.domain.devices.disks[{name!r}]: no DNS label: use lower-case letters, digits and dashes"
-            )
-            continue
-        volume = volumes.get(name)
-        if volume is None:
-            faults.append(f"spec.domain.devices.disks[{name}] has no volume of its name in spec.volumes")
-            continue
-        source = next((field for field in volume if field != "name"), "")
-        if source in _CLOUD_INIT:
-            cloud_init = _cloud_init(volume[source], f"spec.volumes[{name}].{source}", faults)
-        elif source in _DISK_SOURCES:
-            wishes.append((disk.get("bootOrder") or 1 << 20, _disk(disk, source, volume[source])))
-        elif field_of(INSTANCE, f"spec.volumes[].{source}") is None:
-            faults.append(f"spec.volumes[{name}].{source} is not known: use dataVolume or persistentVolumeClaim")
-    wishes.sort(key=lambda wish: wish[0])
-    return [wish for _, wish in wishes], cloud_init
-
-
-def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any]) -> DiskWish:
-    claim = volume["persistentVolumeClaim"] if source == "ephemeral" else volume
-    return DiskWish(
-        name=disk["name"],
-        claim=claim["name"] if source == "dataVolume" else claim["claimName"],
-        source=source,
-        read_only=bool(fields.mapping(disk, "disk").get("readonly") or volume.get("readOnly") or disk.get("cdrom")),
-        serial=disk.get("serial"),
-    )
-
-
-def _cloud_init(source: Mapping[str, Any], path: str, faults: list[str]) -> CloudInit:
-    return CloudInit(
-        secret=fields.mapping(source, "secretRef").get("name"),
-        user_data=_inline(source, "userData", path, faults),
-        network_data=_inline(source, "networkData", path, faults),
-        network_secret=fields.mapping(source, "networkDataSecretRef").get("name"),
-    )
-
-
-def _inline(source: Mapping[str, Any], field: str, path: str, faults: list[str]) -> str | bytes | None:
-    """Return what a field holds, as text or, in the field beside it, as base64."""
-    encoded = source.get(f"{field}Base64")
-    if not encoded:
-        return source.get(field)
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except ValueError as error:
-        faults.append(f"{path}.{field}Base64 is no base64 ({error}): write it as `base64 -w0` does")
-        return None

@@ -8,7 +8,8 @@ import pytest
 
 from harness.virtualservers import a_server, an_image
 from virtualserver.node.vm.controller import vmi_of
-from virtualserver.node.vmi.specification import CloudInit, NicWish, Unsupported, grace_seconds, wish_of
+from virtualserver.node.vmi.disks import CloudInit
+from virtualserver.node.vmi.specification import NicWish, Unsupported, grace_seconds, wish_of
 from virtualserver.plan import planning
 from virtualserver.plan.children import Children
 from virtualserver.plan.sites.site import Site
