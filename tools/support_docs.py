@@ -57,7 +57,8 @@ CHAPTERS: Final = (
     Chapter(
         "VirtualMachine",
         f"One that somebody makes, and no VirtualServer. {_PARTLY}What a machine waits for stands in `Failure` "
-        "(`NotSupportedYet`). An instance has what is below `spec.template.spec` in its own `spec`.",
+        "(`NotSupportedYet`), also where it contradicts itself, as by two sources of a volume. An instance has what is "
+        "below `spec.template.spec` in its own `spec`.",
         VIRTUAL_MACHINE,
     ),
     Chapter(

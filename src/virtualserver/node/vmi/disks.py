@@ -6,6 +6,7 @@ Source: KubeVirt API v1.
 from __future__ import annotations
 
 import base64
+import collections
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,12 +16,23 @@ from virtualserver.api.support.virtual_machine import INSTANCE
 from virtualserver.kube import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["CloudInit", "DiskWish", "disks_of"]
+__all__ = ["CloudInit", "DiskWish", "disks_of", "repeated"]
 
 _CLOUD_INIT: Final = ("cloudInitNoCloud", "cloudInitConfigDrive")
-_DISK_SOURCES: Final = ("dataVolume", "persistentVolumeClaim", "ephemeral")
+_FORMS: Final = (
+    ("userData", "userDataBase64", "secretRef"),
+    ("networkData", "networkDataBase64", "networkDataSecretRef"),
+)
+"""The forms of what cloud-init is told, the last one naming a Secret."""
+_CLAIM: Final[Mapping[str, tuple[str, ...]]] = {
+    "dataVolume": ("name",),
+    "persistentVolumeClaim": ("claimName",),
+    "ephemeral": ("persistentVolumeClaim", "claimName"),
+}
+"""By source of a disk: where it names its claim. No field of a source is sure to be there."""
+_USE: Final = "use dataVolume or persistentVolumeClaim"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,10 +78,13 @@ def disks_of(spec: Mapping[str, Any], faults: list[str]) -> tuple[tuple[DiskWish
         spec: The VMI's.
         faults: What this node does not do is added, in words.
     """
-    volumes = {volume["name"]: volume for volume in fields.items(spec, "volumes")}
+    disks, given = fields.items(spec, "domain", "devices", "disks"), fields.items(spec, "volumes")
+    for path, entries in (("spec.domain.devices.disks", disks), ("spec.volumes", given)):
+        faults.extend(repeated(path, [one["name"] for one in entries]))
+    volumes = {volume["name"]: volume for volume in given}
     wishes: list[tuple[int, DiskWish]] = []
-    cloud_init: CloudInit | None = None
-    for disk in fields.items(spec, "domain", "devices", "disks"):
+    seeds: dict[str, CloudInit] = {}
+    for disk in disks:
         name = disk["name"]
         if not names.DNS_LABEL.fullmatch(name):
             # An ephemeral disk's file is called so.
@@ -77,26 +92,48 @@ def disks_of(spec: Mapping[str, Any], faults: list[str]) -> tuple[tuple[DiskWish
                 f"spec.domain.devices.disks[{name!r}]: no DNS label: use lower-case letters, digits and dashes"
             )
             continue
-        volume = volumes.get(name)
-        if volume is None:
+        if name not in volumes:
             faults.append(f"spec.domain.devices.disks[{name}] has no volume of its name in spec.volumes")
             continue
-        source = next((field for field in volume if field != "name"), "")
+        source = _source(volumes[name], faults)
         if source in _CLOUD_INIT:
-            cloud_init = _cloud_init(volume[source], f"spec.volumes[{name}].{source}", faults)
-        elif source in _DISK_SOURCES:
-            wishes.append((disk.get("bootOrder") or 1 << 20, _disk(disk, source, volume[source])))
-        elif field_of(INSTANCE, f"spec.volumes[].{source}") is None:
-            faults.append(f"spec.volumes[{name}].{source} is not known: use dataVolume or persistentVolumeClaim")
+            seeds[name] = _cloud_init(volumes[name][source], f"spec.volumes[{name}].{source}", faults)
+        elif source in _CLAIM:
+            wishes.append((disk.get("bootOrder") or 1 << 20, _disk(disk, source, volumes[name][source], faults)))
+    if len(seeds) > 1:
+        faults.append(f"spec.volumes: {', '.join(seeds)} are all for cloud-init, which reads one: remove the others")
     wishes.sort(key=lambda wish: wish[0])
-    return tuple(wish for _, wish in wishes), cloud_init
+    return tuple(wish for _, wish in wishes), next(iter(seeds.values()), None)
 
 
-def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any]) -> DiskWish:
-    claim = volume["persistentVolumeClaim"] if source == "ephemeral" else volume
+def repeated(path: str, given: Sequence[str]) -> Iterator[str]:
+    """Yield, in words, the names that a list of a manifest has more than once."""
+    for name, count in collections.Counter(given).items():
+        if count > 1:
+            yield f"{path} has more than one entry {name}: name each once"
+
+
+def _source(volume: Mapping[str, Any], faults: list[str]) -> str:
+    """Return what a volume is made of; ``""``: it does not say so, or this node does not do it."""
+    path, sources = f"spec.volumes[{volume['name']}]", [field for field in volume if field != "name"]
+    if len(sources) != 1:
+        told = f"{' and '.join(sources)} exclude each other: remove all but one" if sources else f"no source: {_USE}"
+        faults.append(f"{path}: {told}")
+        return ""
+    if sources[0] not in (*_CLAIM, *_CLOUD_INIT) and field_of(INSTANCE, f"spec.volumes[].{sources[0]}") is None:
+        faults.append(f"{path}.{sources[0]} is not known: {_USE}")
+    return sources[0]
+
+
+def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any], faults: list[str]) -> DiskWish:
+    path = _CLAIM[source]
+    claim = str(fields.mapping(volume, *path[:-1]).get(path[-1]) or "")
+    if not claim:
+        field = f"spec.volumes[{disk['name']}].{source}.{'.'.join(path)}"
+        faults.append(f"{field} is missing: name the {'DataVolume' if source == 'dataVolume' else 'claim'}")
     return DiskWish(
         name=disk["name"],
-        claim=claim["name"] if source == "dataVolume" else claim["claimName"],
+        claim=claim,
         source=source,
         read_only=bool(fields.mapping(disk, "disk").get("readonly") or volume.get("readOnly") or disk.get("cdrom")),
         serial=disk.get("serial"),
@@ -104,6 +141,12 @@ def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any]) -> Di
 
 
 def _cloud_init(source: Mapping[str, Any], path: str, faults: list[str]) -> CloudInit:
+    for *texts, secret in _FORMS:
+        given = [form for form in texts if source.get(form)] + [secret] * (secret in source)
+        if len(given) > 1:
+            faults.append(f"{path}: {' and '.join(given)} exclude each other: remove all but one")
+        if secret in source and not fields.mapping(source, secret).get("name"):
+            faults.append(f"{path}.{secret}.name is missing: name the Secret")
     return CloudInit(
         secret=fields.mapping(source, "secretRef").get("name"),
         user_data=_inline(source, "userData", path, faults),

@@ -17,7 +17,7 @@ from virtualserver.api.support.field import obstacles
 from virtualserver.api.support.virtual_machine import INSTANCE
 from virtualserver.kube import fields
 from virtualserver.node.objects import cluster_network, vpc_of, vpcs_of
-from virtualserver.node.vmi.disks import disks_of
+from virtualserver.node.vmi.disks import disks_of, repeated
 from virtualserver.plan.sites.local import LEAST_MEMORY, MOST_CPUS
 
 if TYPE_CHECKING:
@@ -198,6 +198,8 @@ def _unsupported(vmi: Manifest) -> Iterable[str]:
         yield f"{path} is not supported: {field.note or 'remove it'}"
     if spec.get("startStrategy") not in (None, PAUSED):
         yield f"spec.startStrategy: {spec['startStrategy']!r} is not supported: write {PAUSED}, or nothing"
+    if {"bios", "efi"} <= fields.mapping(spec, "domain", "firmware", "bootloader").keys():
+        yield "spec.domain.firmware.bootloader: bios and efi exclude each other: remove one"
     yield from map(str, resolver.faults(fields.mapping(spec, "dnsConfig"), path="spec.dnsConfig"))
     hostname = spec.get("hostname")
     if hostname and not names.DNS_LABEL.fullmatch(hostname):
@@ -209,10 +211,9 @@ def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], n
     attached = nic_names(spec)
     known = [network["name"] for network in networks] or [cluster_network(spec)]
     named = [interface["name"] for interface in interfaces]
-    for path, all_names in (("spec.networks", known), ("spec.domain.devices.interfaces", named)):
-        for name in {one for one in all_names if all_names.count(one) > 1}:
-            yield f"{path} has more than one entry {name}: name each once"
-    for name in set(named) - {*known}:
+    yield from repeated("spec.networks", [network["name"] for network in networks])
+    yield from repeated("spec.domain.devices.interfaces", named)
+    for name in sorted({*named} - {*known}):
         yield f"spec.domain.devices.interfaces[{name}] has no network of its name in spec.networks: name both alike"
     for one in interfaces:
         mac = canonical(one.get("macAddress") or "")
@@ -227,7 +228,9 @@ def _unsupported_networks(spec: Mapping[str, Any], devices: Mapping[str, Any], n
         path = f"spec.networks[{network['name']}]"
         if network["name"] not in attached:
             yield f"{path} has no interface of its name in spec.domain.devices.interfaces: name both alike"
-        if "multus" in network:
+        if {"multus", "pod"} <= network.keys():
+            yield f"{path}: pod and multus exclude each other: remove one, or make it two networks"
+        elif "multus" in network:
             yield from _unsupported_vpc(path, network["multus"], namespace)
         elif "pod" not in network:
             yield f"{path}: only pod and multus networks are supported"
