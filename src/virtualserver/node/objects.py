@@ -28,6 +28,7 @@ __all__ = [
     "families_of",
     "is_final",
     "partly_applied",
+    "template_spec",
     "volume_claims",
     "vpc_of",
     "vpcs_of",
@@ -80,6 +81,11 @@ def families_of(service: Manifest) -> tuple[int, ...]:
 def is_final(vmi: Manifest | None) -> bool:
     """Return whether a VMI has ended."""
     return vmi is not None and fields.status_of(vmi).get("phase") in ("Succeeded", "Failed")
+
+
+def template_spec(vm: Manifest) -> Manifest:
+    """Return the ``spec`` of a VirtualMachine's VMI, empty where its template has none, as KubeVirt's schema allows."""
+    return fields.mapping(vm, "spec", "template", "spec")
 
 
 def volume_claims(spec: Manifest) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from virtualserver.kube import fields, kinds
 from virtualserver.kube.cache import Cache, Watch
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.objects import Key, Manifest, Resource, controller_of, key_of
-from virtualserver.node.objects import attached_service, volume_claims, vpcs_of
+from virtualserver.node.objects import attached_service, template_spec, volume_claims, vpcs_of
 from virtualserver.node.services import balancing, by_hand, floating, relations, source_ranges
 from virtualserver.node.vm.data_volumes import template_names
 from virtualserver.node.vmi import macs
@@ -158,7 +158,7 @@ class Watches:
         self._queues.volumes.add(change.key)
         namespace, name = change.key
         for vm in self._cache.in_namespace(kinds.VIRTUAL_MACHINE, namespace):
-            if name in volume_claims(vm["spec"]["template"]["spec"]) or name in template_names(vm):
+            if name in volume_claims(template_spec(vm)) or name in template_names(vm):
                 self._queues.vms.add(key_of(vm))
                 self._queues.vmis.add(key_of(vm))
 

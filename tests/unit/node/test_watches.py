@@ -183,6 +183,7 @@ async def test_a_data_volume_wakes_the_machines_that_name_it(node: Node) -> None
     template = {"spec": {"volumes": [{"name": "root", "dataVolume": {"name": "one"}}]}}
     node.know(kinds.VIRTUAL_MACHINE, an_object("one", spec={"template": template}))
     node.know(kinds.VIRTUAL_MACHINE, an_object("two", spec={"template": {"spec": {}}}))
+    node.know(kinds.VIRTUAL_MACHINE, an_object("an-empty-one", spec={"template": {}}))
     node.change(kinds.DATA_VOLUME, None, an_object("one"))
     assert await keys(node.queues.vms) == await keys(node.queues.vmis) == {"one"}
 

@@ -20,7 +20,7 @@ from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.controller import Controller
 from virtualserver.kube.errors import AlreadyExists, Forbidden, Invalid
 from virtualserver.kube.objects import controller_reference, key_of
-from virtualserver.node.objects import attached_service, partly_applied, volume_claims
+from virtualserver.node.objects import attached_service, partly_applied, template_spec, volume_claims
 from virtualserver.node.ownership import is_made_by, look_for_owners
 from virtualserver.node.vm import run_strategy
 from virtualserver.node.vm import status as vm_status
@@ -46,8 +46,8 @@ _API_VERSION = "v1"
 
 def template_hash(vm: Manifest) -> str:
     """Return a hash of what only a restart can change in a running machine."""
-    template = vm["spec"]["template"]
-    text = msgspec.json.encode([template["spec"], attached_service(template)], order="sorted")
+    attached = attached_service(vm["spec"]["template"])
+    text = msgspec.json.encode([template_spec(vm), attached], order="sorted")
     return hashlib.sha256(text).hexdigest()[:16]
 
 
@@ -69,7 +69,7 @@ def vmi_of(vm: Manifest) -> dict[str, Any]:
             "finalizers": [names.NODE_FINALIZER],
             "ownerReferences": [controller_reference(kinds.VIRTUAL_MACHINE, vm)],
         },
-        "spec": {**template["spec"], **({"startStrategy": PAUSED} if run_strategy.starts_paused(vm) else {})},
+        "spec": {**template_spec(vm), **({"startStrategy": PAUSED} if run_strategy.starts_paused(vm) else {})},
     }
 
 
@@ -188,13 +188,12 @@ class VmController:
         refused: Wait | None,
     ) -> None:
         namespace = vm["metadata"]["namespace"]
-        template = vm["spec"]["template"]
         hash_then = fields.annotations_of(vmi).get(names.INSTANCE_TEMPLATE) if vmi else None
         status = vm_status.status_of(
             vm,
             vmi,
             decision,
-            data_volumes=self._volumes(namespace, template["spec"]),
+            data_volumes=self._volumes(namespace, template_spec(vm)),
             foreign=foreign,
             refused=refused,
             needs_restart=hash_then is not None and hash_then != template_hash(vm),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from virtualserver.node.vm import requests
-from virtualserver.node.vm.controller import vmi_of
+from virtualserver.node.vm.controller import template_hash, vmi_of
 from virtualserver.node.vm.requests import Rejection, StateChange
 
 START = {"action": "Start"}
@@ -108,3 +108,10 @@ def test_the_instance_of_a_paused_start_stands_still_at_first_and_the_next_does_
     assert "startStrategy" not in vmi_of(vm)["spec"]
     vm["status"]["stateChangeRequests"] = [PAUSED_START]
     assert vmi_of(vm)["spec"]["startStrategy"] == "Paused"
+
+
+def test_a_machine_whose_template_says_nothing_is_no_fault_of_ours() -> None:
+    """KubeVirt's schema takes it: the API server refuses its VMI, and the machine says so in its words."""
+    metadata = {"name": "one", "namespace": "ns", "uid": "vm-1"}
+    vm: dict[str, Any] = {"metadata": metadata, "spec": {"template": {}}}
+    assert vmi_of(vm)["spec"] == {} and template_hash(vm)
