@@ -39,6 +39,12 @@ WISHES: list[tuple[Table, dict[str, Any], list[str]]] = [
     (VIRTUAL_MACHINE, {"template": {"spec": {"domain": {"devices": {"rng": {}}}}}}, []),
     (VIRTUAL_MACHINE, {"template": {"spec": {"nodeSelector": {"a": "b"}}}}, [f"{S}.nodeSelector"]),
     (VIRTUAL_MACHINE, {"template": {"spec": {"subdomain": "mail"}}}, []),
+    (VIRTUAL_MACHINE, {"running": False}, []),
+    (
+        VIRTUAL_MACHINE,
+        {"running": False, "runStrategy": "Always"},
+        ["spec.running beside spec.runStrategy"],
+    ),
     (
         VIRTUAL_MACHINE,
         {"template": {"spec": {"volumes": [{"name": "a", "dataVolume": {"name": "a"}}]}}},

@@ -40,6 +40,10 @@ def _has_ipv6_nameserver(spec: Mapping[str, Any]) -> bool:
     return any(":" in str(one) for one in at(spec, "dnsConfig.nameservers") or ())
 
 
+def _has_both_strategies(vm: Mapping[str, Any]) -> bool:
+    return all(at(vm, f"spec.{field}") is not None for field in ("running", "runStrategy"))
+
+
 def _is_alone(spec: Mapping[str, Any]) -> bool:
     """Return whether a machine has no NIC on the cluster network."""
     networks = at(spec, "networks") or ()
@@ -192,7 +196,12 @@ INSTANCE: Final = _machine("spec")
 
 VIRTUAL_MACHINE: Final[Table] = (
     Field("spec.runStrategy", Effect.NOW),
-    Field("spec.running", Effect.NOW),
+    Field(
+        "spec.running",
+        Effect.NOW,
+        refused="beside `runStrategy`, where it is new",
+        limits=(Limit("spec.running beside spec.runStrategy", _has_both_strategies, "that one counts"),),
+    ),
     Field("spec.dataVolumeTemplates[].apiVersion", Effect.NONE, "it is made as `cdi.kubevirt.io/v1beta1`"),
     Field("spec.dataVolumeTemplates[].kind", Effect.NONE, "it is made a DataVolume"),
     Field("spec.dataVolumeTemplates[].metadata.name", Effect.NEW_MACHINE),

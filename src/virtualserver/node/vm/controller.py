@@ -116,11 +116,10 @@ class VmController:
             await self._writer.write_status(kinds.VIRTUAL_MACHINE, vm, {"stateChangeRequests": requests}, locked=True)
             return 0.0
         if decision.action == "always":
-            await self._writer.patch(
-                kinds.VIRTUAL_MACHINE,
-                vm,
-                {"metadata": {"resourceVersion": vm["metadata"]["resourceVersion"]}, "spec": {"runStrategy": "Always"}},
-            )
+            lock = {"resourceVersion": vm["metadata"]["resourceVersion"]}
+            # "running" is the old form of the same wish; the two exclude each other.
+            spec = {"runStrategy": "Always", "running": None}
+            await self._writer.patch(kinds.VIRTUAL_MACHINE, vm, {"metadata": lock, "spec": spec})
             return 0.0
         if decision.action == "stop" and vmi is not None:
             await self._writer.delete(kinds.VIRTUAL_MACHINE_INSTANCE, vmi)

@@ -56,7 +56,10 @@ def stop_request(uid: str) -> Request:
 
 
 def strategy_of(vm: Manifest) -> str:
-    """Return the run strategy; the old field ``running`` counts where it is used instead."""
+    """Return the run strategy; the old field ``running`` counts where it is used instead.
+
+    New machines cannot have both (the CRD says so); of one that has, `FullyApplied` names the old field.
+    """
     spec = vm["spec"]
     if strategy := spec.get("runStrategy"):
         return strategy
