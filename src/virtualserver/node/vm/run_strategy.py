@@ -1,4 +1,4 @@
-"""Whether a VirtualMachine should have a VMI now: KubeVirt's four run strategies, pure.
+"""Whether a VirtualMachine should have a VMI now: KubeVirt's run strategies, pure.
 
 Source: KubeVirt user guide, "Run strategies"; virt-controller 1.8, ``syncRunStrategy``. One difference: a VMI
 that fails within `SETTLED_SECONDS` of running counts as a failed start too, so that a machine that crashes at once is
@@ -158,7 +158,7 @@ def decide(vm: Manifest, vmi: Manifest | None, *, now: float) -> Decision:
         return nothing
     if strategy == "Halted":
         return dataclasses.replace(nothing, action="always") if first == "Start" else nothing
-    wanted = first == "Start" or strategy == "Always"
+    wanted = first == "Start" or strategy in ("Always", "Once")
     if strategy == "RerunOnFailure":
         # A machine that comes from another strategy, or is new, starts; one that was stopped stays so.
         wanted = wanted or status.get("runStrategy") != strategy
@@ -177,7 +177,7 @@ def _with_vmi(nothing: Decision, vmi: Manifest, *, strategy: str, is_told_to_sto
     phase = fields.status_of(vmi).get("phase")
     if strategy == "Halted" or is_told_to_stop:
         return stop
-    if strategy == "Manual":
+    if strategy in ("Manual", "Once"):  # whose VMI stays when its guest has ended
         return nothing
     if strategy == "RerunOnFailure" and phase == "Failed":
         # Both requests are on record before the failed VMI goes, so that a crash of ours forgets neither.

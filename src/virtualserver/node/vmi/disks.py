@@ -81,6 +81,8 @@ def disks_of(spec: Mapping[str, Any], faults: list[str]) -> tuple[tuple[DiskWish
     disks, given = fields.items(spec, "domain", "devices", "disks"), fields.items(spec, "volumes")
     for path, entries in (("spec.domain.devices.disks", disks), ("spec.volumes", given)):
         faults.extend(repeated(path, [one["name"] for one in entries]))
+    orders = [str(disk["bootOrder"]) for disk in disks if disk.get("bootOrder")]
+    faults.extend(repeated("spec.domain.devices.disks", orders, field="bootOrder"))
     volumes = {volume["name"]: volume for volume in given}
     wishes: list[tuple[int, DiskWish]] = []
     seeds: dict[str, CloudInit] = {}
@@ -106,11 +108,19 @@ def disks_of(spec: Mapping[str, Any], faults: list[str]) -> tuple[tuple[DiskWish
     return tuple(wish for _, wish in wishes), next(iter(seeds.values()), None)
 
 
-def repeated(path: str, given: Sequence[str]) -> Iterator[str]:
-    """Yield, in words, the names that a list of a manifest has more than once."""
-    for name, count in collections.Counter(given).items():
-        if count > 1:
-            yield f"{path} has more than one entry {name}: name each once"
+def repeated(path: str, given: Sequence[str], *, field: str = "") -> Iterator[str]:
+    """Yield, in words, what a list of a manifest has more than once.
+
+    Args:
+        path: The list.
+        given: Of its entries, what no two have in common.
+        field: Where that stands in an entry; ``""``: it is the entry's name.
+    """
+    for value, count in collections.Counter(given).items():
+        if count > 1 and field:
+            yield f"{path} has more than one entry with {field} {value}: give each another"
+        elif count > 1:
+            yield f"{path} has more than one entry {value}: name each once"
 
 
 def _source(volume: Mapping[str, Any], faults: list[str]) -> str:
@@ -135,7 +145,9 @@ def _disk(disk: Mapping[str, Any], source: Any, volume: Mapping[str, Any], fault
         name=disk["name"],
         claim=claim,
         source=source,
-        read_only=bool(fields.mapping(disk, "disk").get("readonly") or volume.get("readOnly") or disk.get("cdrom")),
+        # `cdrom: {}` has nothing in it, and is one.
+        read_only=bool(fields.mapping(disk, "disk").get("readonly") or volume.get("readOnly"))
+        or disk.get("cdrom") is not None,
         serial=disk.get("serial"),
     )
 

@@ -36,7 +36,7 @@ def action(vm: dict[str, Any], vmi: dict[str, Any] | None) -> str:
 
 @pytest.mark.parametrize(
     ("strategy", "expected"),
-    [("Always", "start"), ("RerunOnFailure", "start"), ("Manual", "nothing"), ("Halted", "nothing")],
+    [("Always", "start"), ("RerunOnFailure", "start"), ("Once", "start"), ("Manual", "nothing"), ("Halted", "nothing")],
 )
 def test_a_new_machine_starts_by_its_strategy(strategy: str, expected: str) -> None:
     assert action(a_vm(strategy), None) == expected
@@ -44,7 +44,7 @@ def test_a_new_machine_starts_by_its_strategy(strategy: str, expected: str) -> N
 
 @pytest.mark.parametrize(
     ("strategy", "expected"),
-    [("Always", "stop"), ("RerunOnFailure", "stop"), ("Manual", "nothing"), ("Halted", "stop")],
+    [("Always", "stop"), ("RerunOnFailure", "stop"), ("Once", "nothing"), ("Manual", "nothing"), ("Halted", "stop")],
 )
 def test_a_guest_that_powered_itself_off(strategy: str, expected: str) -> None:
     assert action(a_vm(strategy, runStrategy=strategy), a_vmi("Succeeded", ran_for=100)) == expected
@@ -55,6 +55,12 @@ def test_a_guest_that_powered_itself_off(strategy: str, expected: str) -> None:
 )
 def test_once_the_ended_instance_is_gone(strategy: str, expected: str) -> None:
     assert action(a_vm(strategy, runStrategy=strategy), None) == expected
+
+
+def test_a_machine_that_runs_once_stays_as_it_ended() -> None:
+    """It never started: the CRD took the strategy, and nobody carried it out."""
+    for phase in ("Succeeded", "Failed"):
+        assert action(a_vm("Once", runStrategy="Once"), a_vmi(phase, ran_for=100)) == "nothing"
 
 
 def test_a_failed_instance_is_replaced_under_rerun_on_failure_and_the_wish_is_recorded() -> None:
@@ -146,8 +152,8 @@ def test_a_machine_that_ran_a_while_starts_again_at_once() -> None:
 
 
 @given(
-    strategy=st.sampled_from(["Always", "RerunOnFailure", "Manual", "Halted"]),
-    last=st.sampled_from([None, "Always", "RerunOnFailure", "Manual", "Halted"]),
+    strategy=st.sampled_from(["Always", "RerunOnFailure", "Once", "Manual", "Halted"]),
+    last=st.sampled_from([None, "Always", "RerunOnFailure", "Once", "Manual", "Halted"]),
     phase=st.sampled_from([None, "Pending", "Running", "Succeeded", "Failed"]),
     requests=st.lists(st.sampled_from([START, STOP]), max_size=2),
     deleted=st.booleans(),

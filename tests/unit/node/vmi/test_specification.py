@@ -149,17 +149,20 @@ def test_disks_stand_in_boot_order() -> None:
         {"name": "b", "disk": {}, "bootOrder": 2},
         {"name": "c", "disk": {"readonly": True}},
         {"name": "a", "bootOrder": 1},
+        {"name": "d", "cdrom": {}},
     ]
     volumes = [
         {"name": "a", "dataVolume": {"name": "a"}},
         {"name": "b", "ephemeral": {"persistentVolumeClaim": {"claimName": "image"}}},
         {"name": "c", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "d", "dataVolume": {"name": "d"}},
     ]
     wish = wish_of(a_vmi(devices={"disks": disks}, volumes=volumes))
     assert [(disk.name, disk.claim, disk.source, disk.read_only) for disk in wish.disks] == [
         ("a", "a", "dataVolume", False),
         ("b", "image", "ephemeral", False),
         ("c", "c", "persistentVolumeClaim", True),
+        ("d", "d", "dataVolume", True),
     ]
 
 
@@ -254,6 +257,13 @@ def with_root(volume: dict[str, Any]) -> dict[str, Any]:
         (
             a_vmi(devices={"disks": [{"name": "root"}, {"name": "root", "bootOrder": 1}]}),
             "spec.domain.devices.disks has more than one entry root: name each once",
+        ),
+        (
+            a_vmi(
+                devices={"disks": [{"name": "root", "bootOrder": 1}, {"name": "two", "bootOrder": 1}]},
+                volumes=[ONE, {"name": "two", "dataVolume": {"name": "two"}}],
+            ),
+            "spec.domain.devices.disks has more than one entry with bootOrder 1: give each another",
         ),
         (
             a_vmi(networks=[{"name": "default", "pod": {}, "multus": {"networkName": "blue"}}]),
