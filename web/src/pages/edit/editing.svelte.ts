@@ -11,6 +11,7 @@ import type { Fault, Origin } from './asking'
 import { Creation } from './creation'
 import type { Outcome } from './creation'
 import { keptOf, keptText } from './kept'
+import type { Base } from './kept'
 import { clone, likeness } from './likeness'
 import type { Network, Protocol } from './network'
 import { waits } from './remarks'
@@ -131,8 +132,7 @@ export class Editing {
     this.asked += 1 // what the API is still saying is of another text
     clearTimeout(this.timer)
     this.timer = setTimeout(() => void this.ask(), PAUSE_MS)
-    clearTimeout(this.keeping)
-    this.keeping = setTimeout(() => void this.api.keep(this.name, text === this.first ? null : keptText({ text, parked: this.parked })), KEEP_MS)
+    this.keepSoon()
   }
 
   /** Back to the text that it began with. */
@@ -140,6 +140,8 @@ export class Editing {
     this.isKept = false
     this.parked = null
     this.replaceAll(this.first)
+    // Where it is what somebody else has, nothing is left to be settled.
+    if (this.met && !this.theirs.length) this.settle()
   }
 
   /** Back to the last text that could be read. */
@@ -226,9 +228,10 @@ export class Editing {
     const { origin } = this
     if (!origin || number !== this.asked) return
     const now = await this.api.get<Manifest>(serverPath(origin.namespace, origin.name))
-    const met = originOf(now, origin.namespace, origin.name)
-    if (theirs(origin.value, met.value, origin.value).length) this.met = met
-    else this.origin = met
+    const found = originOf(now, origin.namespace, origin.name)
+    const isOther = theirs(origin.value, found.value, origin.value).length > 0
+    this.met = isOther ? found : null
+    if (!isOther) this.origin = found
     if (!this.met) await this.ask()
   }
 
@@ -266,6 +269,7 @@ export class Editing {
   settle(): void {
     if (this.met) this.origin = this.met
     this.met = null
+    this.keepSoon() // the text goes on from what they have, after a reload too
     void this.ask()
   }
 
@@ -305,7 +309,25 @@ export class Editing {
     const kept = words === null ? null : keptOf(words)
     this.isKept = kept !== null
     this.parked = kept?.parked ?? null
+    if (kept?.base) this.goOnFrom(kept.base)
     this.replaceAll(kept?.text ?? text)
+  }
+
+  /** Have a kept text go on from what the server said when it was written, and show what somebody else has changed since. */
+  private goOnFrom(base: Base): void {
+    const now = this.origin
+    if (!now || base.version === now.version || !theirs(base.value, now.value, base.value).length) return
+    this.origin = { ...now, ...base }
+    this.met = now
+  }
+
+  /** Keep the text after a pause, with what it goes on from by then; not one that is as it was. */
+  private keepSoon(): void {
+    clearTimeout(this.keeping)
+    this.keeping = setTimeout(() => {
+      const { text, parked, origin: base } = this
+      void this.api.keep(this.name, text === this.first ? null : keptText({ text, parked, base }))
+    }, KEEP_MS)
   }
 
   private replaceAll(text: string): void {

@@ -194,6 +194,90 @@ test('a save that meets somebody else’s wish stops, and goes on once it was se
   expect(api.sent.at(-1)?.body).toMatch(/resourceVersion: "2"[^]*region: b[^]*public: false/)
 })
 
+/** A server whose region is being edited in a page that is left; what somebody else does meanwhile; and the page that is opened again. */
+async function reopened(version: string, spec: object, change: (words: string) => string = (words) => words) {
+  const { api, editing: left } = editing()
+  await left.load('shop', 'web')
+  left.set(['spec', 'region'], 'b')
+  await pass(1000)
+  left.end()
+  api.draftOf = change(api.kept.at(-1)?.[1] ?? '')
+  api.server = { ...api.server, metadata: { name: 'web', namespace: 'shop', resourceVersion: version, uid: 'u' }, spec }
+  const edited = new Editing(api as unknown as Api, 'new')
+  await edited.load('shop', 'web')
+  return { api, edited }
+}
+
+const THEIRS = { region: 'a', network: { public: false } }
+
+test('what somebody else has changed since a text was kept is shown, and not overwritten', async () => {
+  const { api, edited } = await reopened('2', THEIRS)
+  expect([edited.isKept, edited.at(['spec', 'region'])]).toEqual([true, 'b'])
+  expect(edited.theirs.map(({ path, before, after, mine }) => [path.join('.'), before, after, mine])).toEqual([['spec.network.public', true, false, true]])
+  api.refusals = [new ApiError('conflict', 409, 'Conflict')]
+  expect(await edited.save()).toBe(false)
+  expect(api.sent.at(-1)?.body).toContain('resourceVersion: "1"')
+  edited.takeTheirs(edited.theirs)
+  edited.settle()
+  expect(await edited.save()).toBe(true)
+  expect(api.sent.at(-1)?.body).toMatch(/resourceVersion: "2"[^]*region: b[^]*public: false/)
+})
+
+test('what was seen of somebody else’s change is not shown again at the next visit', async () => {
+  const { api, edited } = await reopened('2', THEIRS)
+  edited.settle()
+  await pass(1000)
+  api.draftOf = api.kept.at(-1)?.[1] ?? ''
+  const again = new Editing(api as unknown as Api, 'new')
+  await again.load('shop', 'web')
+  expect([again.isKept, again.met, again.origin?.version]).toEqual([true, null, '2'])
+})
+
+test('a kept text goes on from what is there where only the operator has written, or nobody', async () => {
+  for (const version of ['1', '2']) {
+    const { edited } = await reopened(version, { region: 'a', network: { public: true } })
+    expect([edited.isKept, edited.met, edited.origin?.version]).toEqual([true, null, version])
+  }
+})
+
+test('who goes back to what there is has nothing left to settle', async () => {
+  const { edited } = await reopened('2', THEIRS)
+  edited.reset()
+  expect([edited.met, edited.origin?.version, edited.at(['spec', 'network', 'public'])]).toEqual([null, '2', false])
+})
+
+test('a change that somebody else has taken back is none any more', async () => {
+  const { api, edited } = await reopened('2', THEIRS)
+  api.server = { ...api.server, metadata: { name: 'web', namespace: 'shop', resourceVersion: '3', uid: 'u' }, spec: { region: 'a', network: { public: true } } }
+  api.refusals = [new ApiError('conflict', 409, 'Conflict')]
+  await pass(1000)
+  expect([edited.met, edited.origin?.version, edited.check.is]).toEqual([null, '3', 'good'])
+})
+
+test('a text that was kept without what the server said is there again all the same', async () => {
+  const { edited } = await reopened('2', THEIRS, (words) => JSON.stringify({ ...(JSON.parse(words) as object), base: undefined }))
+  expect([edited.isKept, edited.at(['spec', 'region']), edited.met]).toEqual([true, 'b', null])
+})
+
+test('of a text so large that the console would not keep what the server said beside it, the version is kept', async () => {
+  const { api, editing: left } = editing()
+  const spec = { region: 'a', cloudInit: 'x'.repeat(700_000) }
+  api.server = { ...api.server, spec }
+  await left.load('shop', 'web')
+  left.set(['spec', 'region'], 'b')
+  await pass(1000)
+  api.draftOf = api.kept.at(-1)?.[1] ?? ''
+  expect(api.draftOf.length).toBeLessThan(1 << 20)
+  const open = async () => {
+    const edited = new Editing(api as unknown as Api, 'new')
+    await edited.load('shop', 'web')
+    return edited.theirs.map((one) => one.path.join('.'))
+  }
+  expect(await open()).toEqual([])
+  api.server = { ...api.server, metadata: { name: 'web', namespace: 'shop', resourceVersion: '2', uid: 'u' }, spec: { ...spec, region: 'a', os: 'linux' } }
+  expect(await open()).toEqual(['spec'])
+})
+
 const SEVERAL = 'apiVersion: v1\nkind: Secret\nmetadata: {name: key}\n---\n# mine\napiVersion: virtualservers.coreweave.com/v1alpha1\nkind: VirtualServer\nmetadata: {name: a, namespace: b}\n'
 
 test('several documents are made in their order, each at its place', async () => {
