@@ -73,7 +73,7 @@ export const texts = {
   broken: 'The console does not answer. It may have been ended; what you typed is still here.',
   lost: 'This page could not be loaded: the console does not answer, or is another version by now. Load it again (F5).',
   over: 'You are not signed in any more. What you typed is kept: sign in again (on one machine `vs ui` prints a new link), and open this page again.',
-  away: (why: string) => `The API does not answer; what is shown may be old. Trying again. (${why})`,
+  away: (why: string) => `The API does not answer; what is shown may be old. Trying again.${why && ` (${why})`}`,
   refused: (why: string) => `You may not see this: ${why}`,
   signOut: 'Sign out',
   mayNot: 'You may not do this in this namespace.',

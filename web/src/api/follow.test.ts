@@ -133,6 +133,42 @@ test('a watch that is refused says so by its code', async () => {
   expect(world.told.at(-1)).toBe('refused 403')
 })
 
+test('a watch that cannot be opened any more, since the sign-in is over, is found out by one request, and that is the end', async () => {
+  const world = new World(listed('5'), new ApiError('nobody is signed in', 401))
+  await pass(0)
+  world.socket.onopen()
+  world.socket.ends(1001)
+  await pass(1000)
+  expect(world.sockets).toHaveLength(2)
+  world.socket.ends(1006)
+  await world.ended
+  await pass(60_000)
+  expect(world.asked).toEqual([`${PATH}?limit=500`, `${PATH}?limit=1`])
+  expect(world.told).toEqual(['listing', 'all ', 'live', 'away 0', 'refused 401'])
+  expect(world.sockets).toHaveLength(2)
+})
+
+test('where requests are answered and only watches do not open, it is tried again, with one request for each, later each time', async () => {
+  const world = new World(listed('5', ['a']))
+  let ended: FakeSocket | null = null
+  for (let second = 0; second < 60; second += 1) {
+    await pass(1000)
+    if (world.socket !== ended) (ended = world.socket).ends(1006)
+  }
+  expect(world.asked.slice(1).every((path) => path === `${PATH}?limit=1`)).toBe(true)
+  expect(world.asked).toHaveLength(world.sockets.length + 1)
+  expect(world.sockets.length).toBeLessThan(12)
+  expect(world.told.at(-1)).toBe('away 0')
+})
+
+test('an end that was told is no riddle: nothing more is asked', async () => {
+  const world = new World(listed('5'))
+  await pass(0)
+  world.socket.ends(4503)
+  await pass(0)
+  expect([world.told.at(-1), world.asked.length]).toEqual(['away 503', 1])
+})
+
 test('who stops hears nothing more', async () => {
   const world = new World(listed('5'))
   await pass(0)

@@ -47,6 +47,7 @@ export async function follow<T extends Manifest>(api: Api, path: string, followe
       version = await watch(api, path, version, follower, signal, () => (pause = SHORTEST_MS))
       await sleep(SHORTEST_MS, signal)
     } catch (caught) {
+      if (signal.aborted) return
       const error = caught instanceof ApiError ? caught : new ApiError(String(caught), 0)
       if (error.status === GONE) version = ''
       else if (!error.isAway) return follower.state({ is: 'refused', error })
@@ -79,11 +80,15 @@ function watch<T extends Manifest>(
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     let version = from
+    let isOpened = false
     // A browser has six connections to a host for all its pages, but websockets of their own.
     const socket = api.socket(`${asked(path)}watch=1&allowWatchBookmarks=true&resourceVersion=${from}`)
     const stop = () => socket.close()
     signal.addEventListener('abort', stop, { once: true })
-    socket.onopen = () => follower.state({ is: 'live' })
+    socket.onopen = () => {
+      isOpened = true
+      follower.state({ is: 'live' })
+    }
     socket.onmessage = (message) => {
       const event = JSON.parse(String(message.data)) as Event
       lives()
@@ -100,7 +105,12 @@ function watch<T extends Manifest>(
       signal.removeEventListener('abort', stop)
       if (closed.code >= REFUSED + 400) reject(new ApiError(closed.reason, closed.code - REFUSED))
       else if (closed.code === 1000 || signal.aborted) resolve(version)
-      else reject(new ApiError(closed.reason, 0))
+      else {
+        const lost = new ApiError(closed.reason, 0)
+        // A browser does not say with which answer a websocket was refused: a request does, where the sign-in is over.
+        if (isOpened) reject(lost)
+        else api.get(`${asked(path)}limit=1`).then(() => reject(lost), reject)
+      }
     }
   })
 }
