@@ -13,6 +13,7 @@ export const texts = {
     waits: (name: string, phase: string) => `Waiting until ${name} runs${phase ? ` (${phase})` : ''} …`,
     ended: 'The console has ended.',
     taken: 'The console has ended, and the guest still runs: somebody else has taken it.',
+    broken: (why: string) => `The console is not connected${why && `: ${why}`}. Trying again …`,
     again: 'Take it back',
     paste: 'Paste as keys',
     ctrlAltDel: 'Ctrl-Alt-Del',
