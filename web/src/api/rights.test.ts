@@ -44,3 +44,20 @@ test('where nobody answered the API is asked again soon', async () => {
   await after(3000)
   expect(await after(0)).toEqual([true, 2])
 })
+
+test('each right is asked of its kind, in its namespace, once', async () => {
+  const asked: unknown[] = []
+  const send = (_method: string, _path: string, body: string) => {
+    asked.push((JSON.parse(body) as { spec: { resourceAttributes: unknown } }).spec.resourceAttributes)
+    return Promise.resolve(Response.json({ status: { allowed: true } }))
+  }
+  const rights = new Rights({ send } as unknown as Api)
+  for (const namespace of ['shop', 'other', 'other']) rights.may('release', namespace)
+  rights.may('reserve', 'shop')
+  await vi.advanceTimersByTimeAsync(0)
+  expect(asked).toEqual([
+    { group: '', resource: 'services', verb: 'delete', namespace: 'shop' },
+    { group: '', resource: 'services', verb: 'delete', namespace: 'other' },
+    { group: '', resource: 'services', verb: 'create', namespace: 'shop' },
+  ])
+})

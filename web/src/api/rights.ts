@@ -5,7 +5,7 @@ import { REFUSED_MS } from './client'
 import type { Api } from './client'
 import type { Verb } from './kinds'
 
-export type Ability = 'create' | 'update' | 'delete' | 'serial' | 'vnc' | Verb
+export type Ability = 'create' | 'update' | 'delete' | 'serial' | 'vnc' | 'reserve' | 'release' | Verb
 
 interface Attributes {
   readonly group: string
@@ -21,6 +21,9 @@ const REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
 const SERVER = { group: 'virtualservers.coreweave.com', resource: 'virtualservers' }
 const MACHINE = { group: 'subresources.kubevirt.io', resource: 'virtualmachines', verb: 'update' }
 
+/** What keeps an address by itself. */
+const SERVICE = { group: '', resource: 'services' }
+
 const GUEST = { group: 'subresources.kubevirt.io', resource: 'virtualmachineinstances', verb: 'get' }
 
 const ASKED: Readonly<Record<Ability, Attributes>> = {
@@ -35,6 +38,8 @@ const ASKED: Readonly<Record<Ability, Attributes>> = {
   unpause: { ...GUEST, verb: 'update', subresource: 'unpause' },
   serial: { ...GUEST, subresource: 'console' },
   vnc: { ...GUEST, subresource: 'vnc' },
+  reserve: { ...SERVICE, verb: 'create' },
+  release: { ...SERVICE, verb: 'delete' },
 }
 
 export class Rights {

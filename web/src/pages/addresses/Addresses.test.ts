@@ -4,12 +4,18 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
 import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
+import type { Ability, Rights } from '../../api/rights'
 import { agree, button } from '../../mounted'
+import { texts } from '../../texts'
 import Addresses from './Addresses.svelte'
 
 const MINE = { metadata: { name: 'mine', namespace: 'shop', uid: 'u1', resourceVersion: '1', creationTimestamp: '' }, spec: { type: 'LoadBalancer' }, status: { loadBalancer: { ingress: [{ ip: '203.0.113.9' }] } } }
 const WEB = { metadata: { name: 'web', namespace: 'shop', uid: 'u2', resourceVersion: '1', creationTimestamp: '' }, status: { network: { floatingIPs: { mine: '203.0.113.9' } } } }
 
+const FAR = { metadata: { name: 'far', namespace: 'other', uid: 'u3', resourceVersion: '1', creationTimestamp: '' }, spec: { type: 'LoadBalancer' } }
+
+let allowed: (ability: Ability, namespace: string) => boolean = () => true
+let services: object[] = []
 let sent: [string, string, unknown][] = []
 let page: object
 
@@ -21,7 +27,7 @@ const api = {
   session: { base: '/x', token: 't', server: '', namespace: 'shop', user: 'ada' },
   get: (path: string) => {
     if (path.endsWith('/pools')) return Promise.reject(new ApiError('you may not', 403))
-    const items = path.endsWith('/namespaces/shop/namespacepools') ? [POOL, HOST] : path.endsWith('/virtualservers') || path.includes('virtualservers?') ? [WEB] : [MINE]
+    const items = path.endsWith('/namespaces/shop/namespacepools') ? [POOL, HOST] : path.endsWith('/virtualservers') || path.includes('virtualservers?') ? [WEB] : services
     return Promise.resolve({ items, metadata: { resourceVersion: '1' } })
   },
   send: (method: string, path: string, body: string) => {
@@ -31,21 +37,53 @@ const api = {
   socket: () => ({ close: () => undefined }),
 } as unknown as Api
 
-beforeEach(async () => {
-  sent = []
-  page = mount(Addresses, { target: document.body, props: { api } })
+async function open(): Promise<void> {
+  page = mount(Addresses, { target: document.body, props: { api, rights: { may: allowed } as unknown as Rights } })
   await vi.waitFor(() => {
     flushSync()
     expect(document.body.textContent).toContain('203.0.113.9')
   })
+}
+
+beforeEach(async () => {
+  sent = []
+  services = [MINE]
+  allowed = () => true
+  await open()
 })
 afterEach(() => unmount(page))
 
-test('an address is reserved by a Service that selects nothing', async () => {
-  const name = document.querySelector<HTMLInputElement>('form input')
-  if (name) name.value = 'next'
-  name?.dispatchEvent(new Event('input', { bubbles: true }))
+function name(words: string): void {
+  const field = document.querySelector<HTMLInputElement>('form input')
+  if (field) field.value = words
+  field?.dispatchEvent(new Event('input', { bubbles: true }))
   flushSync()
+}
+
+/** The page as somebody sees it who may do less. */
+async function openAs(may: typeof allowed): Promise<void> {
+  await unmount(page)
+  allowed = may
+  services = [MINE, FAR]
+  await open()
+  name('next')
+}
+
+test('who may read only is offered nothing, with the reason', async () => {
+  await openAs(() => false)
+  const off = [button('Reserve'), button('Release')].map((one) => [one.disabled, one.title])
+  expect(off).toEqual([[true, texts.mayNot], [true, texts.mayNot]])
+})
+
+test('an address is reserved in the own namespace, and released in that of its Service', async () => {
+  await openAs((ability, namespace) => namespace === (ability === 'reserve' ? 'shop' : 'other'))
+  const rows = [...document.querySelectorAll('tbody tr')].map((row) => [row.children[1]?.textContent, button('Release', row).disabled])
+  expect(rows).toEqual([['farother', false], ['mineshop', true]])
+  expect([button('Reserve').disabled, button('Reserve').title]).toEqual([false, ''])
+})
+
+test('an address is reserved by a Service that selects nothing', async () => {
+  name('next')
   document.querySelector('form')?.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }))
   await vi.waitFor(() => expect(sent).toHaveLength(1))
   await vi.waitFor(() => {

@@ -6,6 +6,7 @@ import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
 import type { Ability, Rights } from '../../api/rights'
 import { agree, button } from '../../mounted'
+import { texts } from '../../texts'
 import Servers from './Servers.svelte'
 
 class Socket {
@@ -96,6 +97,18 @@ test('what the user may not do is not offered', async () => {
   await open(server('web'), server('halted', { reason: 'VirtualServerStopped' }))
   expect([...document.querySelectorAll('button')].map((one) => one.textContent.trim()).filter((words) => ['Start', 'Stop'].includes(words))).toEqual(['Stop'])
   expect(document.body.textContent).not.toContain('New server')
+})
+
+test('what the user may not do to those that are chosen is off, with the reason', async () => {
+  allowed = (ability) => ability === 'stop'
+  await open(server('web', { status: 'True', reason: 'VirtualServerReady' }))
+  document.querySelector<HTMLInputElement>('thead input[type=checkbox]')?.click()
+  flushSync()
+  const bar = document.querySelector('.chosen') as HTMLElement
+  expect(['Stop', 'Restart'].map((words) => [button(words, bar).disabled, button(words, bar).title])).toEqual([
+    [false, ''],
+    [true, texts.mayNot],
+  ])
 })
 
 test('who may not see all namespaces sees the own one', async () => {
