@@ -67,6 +67,12 @@ class Grants:
 
 
 def promised(claims: Iterable[Manifest]) -> dict[str, int]:
-    """Return the bytes that each disk may grow to, by the UID of its DataVolume; pure."""
-    disks = (claim for claim in claims if not image_of(claim))
-    return {owner: capacity_of(claim) or 0 for claim in disks if (owner := owner_uid(claim))}
+    """Return the bytes that each disk may grow to, by the UID of its DataVolume; pure.
+
+    Whoever makes a claim writes its owner, and only the node says how much one has: so of several, the largest counts.
+    """
+    found: dict[str, int] = {}
+    for claim in claims:
+        if not image_of(claim) and (owner := owner_uid(claim)):
+            found[owner] = max(found.get(owner, 0), capacity_of(claim) or 0)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from virtualserver.node.volumes.grants import Grants
+from virtualserver.node.volumes.grants import Grants, promised
 from virtualserver.storage.space import Space
 
 if TYPE_CHECKING:
@@ -68,3 +68,12 @@ def test_another_bound_counts_from_the_next_disk_on_and_takes_nothing_away() -> 
     assert not counted.grant("two", 1, ROOM, overcommit=2)
     assert counted.grant("one", 2 * GIB, ROOM, overcommit=0.5)
     assert counted.grant("two", GIB, ROOM, overcommit=3)
+
+
+def test_attack_a_claim_that_names_a_disk_as_its_owner_takes_nothing_off_what_that_disk_counts() -> None:
+    """One of a name that comes later in the list set the disk's share to 0."""
+    real = a_claim("one", "2Gi")
+    fake = {**real, "metadata": {**real["metadata"], "name": "zzz"}, "status": {"phase": "Pending"}}
+    for claims in ((real, fake), (fake, real)):
+        assert promised(claims) == {"one": 2 * GIB}
+        assert not grant(grants(*claims), "two", GIB)
