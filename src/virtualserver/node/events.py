@@ -14,7 +14,7 @@ from virtualserver.fabric.desired.repair import Adjustment, Repair
 from virtualserver.kube import fields, kinds
 from virtualserver.kube.conditions import condition_of
 from virtualserver.kube.events import Event
-from virtualserver.node.waits import FORMER_GUEST_STOPS
+from virtualserver.node.waits import CLONE_IN_PROGRESS, FORMER_GUEST_STOPS, SOURCE_NOT_READY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,8 +51,13 @@ RULES_REFUSED: Final = "RulesRefused"
 NO_MACHINE: Final = "NoMachine"
 """Reason of a Service's PortsPublished: its selector matches no machine of its namespace."""
 
-_ORDINARY: Final = frozenset({FORMER_GUEST_STOPS, "WaitingForAddress", "WaitingForSecret", "WaitingForVolumes"})
-"""Waits in the ordinary course of a start, which end by themselves."""
+_ORDINARY: Final = frozenset(
+    {
+        *(FORMER_GUEST_STOPS, "WaitingForAddress", "WaitingForSecret", "WaitingForVolumes"),
+        *(CLONE_IN_PROGRESS, SOURCE_NOT_READY),
+    }
+)
+"""Waits in the ordinary course of a start, or of a disk's making, which end by themselves."""
 
 
 def event_of_data_plane(told: Repair | Contest | Adjustment) -> Event:
@@ -111,6 +116,8 @@ def events_of(resource: Resource, before: Manifest, after: Manifest) -> list[Eve
         found += _of_vm(before, after)
     if resource == kinds.SERVICE:
         found += _of_service(before, after)
+    if resource == kinds.DATA_VOLUME:
+        found += _of_data_volume(before, after)
     return found
 
 
@@ -162,6 +169,13 @@ def _of_service(before: Manifest, after: Manifest) -> Iterator[Event]:
     condition = condition_of(after, names.PORTS_PUBLISHED)
     if condition and condition["status"] == "False" and condition["reason"] != _reason(before, names.PORTS_PUBLISHED):
         yield Event("Warning", condition["reason"], str(condition.get("message", "")))
+
+
+def _of_data_volume(before: Manifest, after: Manifest) -> Iterator[Event]:
+    ready = condition_of(after, "Ready")
+    # A machine that waits for it tells nothing: WaitingForVolumes is ordinary, whatever the disk itself waits for.
+    if ready and ready["status"] == "False" and ready["reason"] not in {*_ORDINARY, _reason(before, "Ready")}:
+        yield Event("Warning", ready["reason"], str(ready.get("message", "")))
 
 
 def _reason(manifest: Manifest, type: str) -> Any:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-__all__ = ["FORMER_GUEST_STOPS", "Wait"]
+__all__ = ["CLONE_IN_PROGRESS", "FORMER_GUEST_STOPS", "SOURCE_NOT_READY", "Wait"]
 
 FORMER_GUEST_STOPS: Final = "FormerGuestStops"
 """Reason of a wait for what the guest of a deleted machine has until it has ended; the wait ends by itself."""
+
+CLONE_IN_PROGRESS: Final = "CloneInProgress"
+"""Reason of a wait for the copy of a disk, and the phase of its DataVolume meanwhile; CDI's word."""
+
+SOURCE_NOT_READY: Final = "SourceNotReady"
+"""Reason of a wait for the image or the disk that a disk starts from, which is being made; it ends by itself."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -151,12 +151,24 @@ def test_fault_47_a_disk_of_the_namespace_is_copied_with_all_that_was_written_to
     node.eventually(lambda: node.condition("dv", "none", "Ready").get("reason") == "SourceMissing")
 
 
+def told_of(node: NodeWorld, volume: str) -> str:
+    """Return reasons and messages of the Events of a DataVolume."""
+    about = f"--field-selector=involvedObject.kind=DataVolume,involvedObject.name={volume}"
+    columns = "-o=custom-columns=REASON:.reason,MESSAGE:.message"
+    return node.api.kubectl("-n", node.namespace, "get", "events", about, columns)
+
+
 def test_a_source_that_is_not_supported_fails_with_its_name(node: NodeWorld) -> None:
     volume = a_volume("one")
     volume["spec"]["source"] = {"http": {"url": "http://example.test/disk.qcow2"}}
-    node.apply(volume)
+    node.apply(volume, a_machine("one"))
     node.eventually(lambda: node.status("dv", "one").get("phase") == "Failed")
-    assert "spec.source.http" in node.condition("dv", "one", "Ready")["message"]
+    why = node.condition("dv", "one", "Ready")["message"]
+    assert "spec.source.http" in why
+    node.eventually(
+        lambda: node.condition("vm", "one", "Failure").get("message", "").endswith(f"is not ready yet: {why}")
+    )
+    node.eventually(lambda: f"SourceNotSupported   {why}" in told_of(node, "one"))
 
 
 def test_a_claim_of_somebody_else_is_left_alone(node: NodeWorld) -> None:

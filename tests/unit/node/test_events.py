@@ -123,6 +123,29 @@ def test_a_change_is_told_once(
     assert events_of(resource, after, after) == []
 
 
+def a_disk(reason: str, message: str = "", *, status: str = "False") -> dict[str, Any]:
+    return with_status(conditions=[condition("Ready", status, reason, message)])
+
+
+@pytest.mark.parametrize(
+    "reason", ["ClaimRefused", "DiskGone", "InsufficientStorage", "SourceInUse", "SourceMissing", "SourceNotSupported"]
+)
+def test_what_a_disk_waits_for_is_told_of_its_data_volume_once(reason: str) -> None:
+    """Only the DataVolume's own status said it, and its machine not even that."""
+    volume, told = kinds.DATA_VOLUME, [Event("Warning", reason, "exceeded quota: room")]
+    refused = a_disk(reason, "exceeded quota: room")
+    for before in (with_status(), a_disk("CloneInProgress"), a_disk("Succeeded", status="True")):
+        assert events_of(volume, before, refused) == told
+    assert events_of(volume, refused, a_disk(reason, "exceeded quota: room, by less")) == []
+
+
+@pytest.mark.parametrize("reason", ["CloneInProgress", "SourceNotReady", "Succeeded"])
+def test_a_disk_that_is_on_its_way_or_there_tells_nothing(reason: str) -> None:
+    after = a_disk(reason, status="True" if reason == "Succeeded" else "False")
+    for before in (with_status(), a_disk("SourceMissing", "there is none")):
+        assert events_of(kinds.DATA_VOLUME, before, after) == []
+
+
 def test_what_has_an_effect_again_is_told_by_the_status_alone() -> None:
     before = with_status(conditions=[condition(names.FULLY_APPLIED, "False", "PartlyApplied", "one")])
     assert events_of(SERVICE, before, with_status()) == []

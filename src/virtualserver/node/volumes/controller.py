@@ -34,7 +34,7 @@ from virtualserver.node.volumes.claims import (
     status_alone,
 )
 from virtualserver.node.volumes.copies import Copies
-from virtualserver.node.volumes.data_volume import no_room, size_of, status_of, waits_for
+from virtualserver.node.volumes.data_volume import no_room, not_ready, size_of, status_of, waits_for
 from virtualserver.node.volumes.grants import Grants
 from virtualserver.node.volumes.sources import Sources
 from virtualserver.node.waits import Wait
@@ -180,7 +180,7 @@ class VolumeController:
         if claim is None and volume is None:
             return Wait(CLAIM_NOT_FOUND, f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist")
         if volume is not None and fields.status_of(volume).get("phase") != "Succeeded":
-            return Wait("WaitingForVolumes", f"DataVolume {key[0]}/{key[1]} is not ready yet")
+            return Wait("WaitingForVolumes", not_ready(volume))
         if claim is None:
             return Wait("WaitingForVolumes", f"PersistentVolumeClaim {key[0]}/{key[1]} does not exist yet")
         annotations = fields.annotations_of(claim)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from virtualserver.kube.queue import Queue
 from virtualserver.node.volumes.data_volume import waits_for
+from virtualserver.node.waits import CLONE_IN_PROGRESS
 from virtualserver.storage.disks import DiskError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Copies:
         if identifier not in self._going_on:
             self._going_on[identifier] = key, source, size_bytes
             self._turns.add((key[0], identifier))
-        return waits_for("CloneInProgress", "spec.source.pvc: the disk is being copied")
+        return waits_for(CLONE_IN_PROGRESS, "spec.source.pvc: the disk is being copied")
 
     async def _copy(self, identifier: str) -> None:
         key, source, size_bytes = self._going_on[identifier]

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import quantity
 from virtualserver.kube import fields
-from virtualserver.kube.conditions import with_conditions
+from virtualserver.kube.conditions import condition_of, with_conditions
+from virtualserver.kube.objects import key_of
 from virtualserver.node.volumes.claims import in_words
-from virtualserver.node.waits import Wait
+from virtualserver.node.waits import CLONE_IN_PROGRESS, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from virtualserver.kube.objects import Manifest
 
-__all__ = ["no_room", "size_of", "status_of", "waits_for"]
+__all__ = ["no_room", "not_ready", "size_of", "status_of", "waits_for"]
 
 _MISSING_SECONDS: Final = 30.0
 """An image that is missing is looked for again this often; a new claim is seen at once."""
@@ -54,6 +55,13 @@ def no_room(size: int) -> Wait:
     return waits_for("InsufficientStorage", f"spec.storage.resources.requests.storage: {message}")
 
 
+def not_ready(volume: Manifest) -> str:
+    """Say, to whoever needs its disk, that a DataVolume is not ready yet, and why, where it says so itself."""
+    ready = condition_of(volume, "Ready") or {}
+    why = ready.get("message") if ready.get("status") != "True" else ""
+    return f"DataVolume {'/'.join(key_of(volume))} is not ready yet{f': {why}' if why else ''}"
+
+
 def status_of(
     volume: Manifest,
     wait: Wait | None,
@@ -75,7 +83,7 @@ def status_of(
         phase, progress = "Succeeded", "100.0%"
     elif wait.is_final:
         phase, progress = "Failed", "N/A"
-    elif wait.reason == "CloneInProgress":
+    elif wait.reason == CLONE_IN_PROGRESS:
         phase, progress = wait.reason, "N/A" if share is None else f"{share:.1%}"
     else:
         phase, progress = "Pending", "N/A"

@@ -13,7 +13,7 @@ from virtualserver.kube.objects import key_of
 from virtualserver.node.ownership import is_made_by
 from virtualserver.node.volumes.claims import image_of, progress_of
 from virtualserver.node.volumes.data_volume import waits_for
-from virtualserver.node.waits import Wait
+from virtualserver.node.waits import SOURCE_NOT_READY, Wait
 from virtualserver.storage.images import Image, ImageError, ImageStore
 
 if TYPE_CHECKING:
@@ -80,17 +80,14 @@ class Sources:
         key = pvc.get("namespace") or volume["metadata"]["namespace"], pvc["name"]
         claim = self._cache.get(kinds.PERSISTENT_VOLUME_CLAIM, key)
         if claim is None:
-            return waits_for("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
+            return self._without_claim(volume, key)
         digest = image_of(claim) or fields.annotations_of(claim).get(names.BASE_IMAGE)
         image = self.image(digest) if digest else None
         if digest is not None and image is None:
             message = f"spec.source.pvc: image {digest} of {key[0]}/{key[1]} is not on this machine"
             return waits_for("SourceMissing", message)
         if image is None and (progress := progress_of(claim)):
-            is_abandoned = progress == names.IMAGE_ABANDONED
-            how = "was not made to its end: make it again" if is_abandoned else "is being made"
-            message = f"spec.source.pvc: image {key[0]}/{key[1]} {how} (`vs image list` shows how far it is)"
-            return waits_for("SourceMissing", message)
+            return _image_being_made(key, is_abandoned=progress == names.IMAGE_ABANDONED)
         if image is None:
             message = (
                 f"spec.source.pvc: {key[0]}/{key[1]} is neither an image nor a disk; `vs image list` shows the images"
@@ -99,6 +96,13 @@ class Sources:
         if image_of(claim):
             return Source(image.digest, image.disk, image.virtual_size)
         return self._copied(volume, claim, image)
+
+    def _without_claim(self, volume: Manifest, key: Key) -> Wait:
+        """Return what a DataVolume waits for whose source does not exist: it may be made only now, as this one is."""
+        is_near = key[0] == volume["metadata"]["namespace"] and key != key_of(volume)
+        if is_near and self._cache.get(kinds.DATA_VOLUME, key) is not None:
+            return _no_disk_yet(key)
+        return waits_for("SourceMissing", f"spec.source.pvc: there is no PersistentVolumeClaim {key[0]}/{key[1]}")
 
     def _copied(self, volume: Manifest, claim: Manifest, image: Image) -> Source | Wait:
         """Return the disk of a claim, to be copied, or what it waits for."""
@@ -112,10 +116,20 @@ class Sources:
             return waits_for("SourceNotSupported", message, is_final=True)
         identifier = maker["metadata"]["uid"]
         if identifier == volume["metadata"]["uid"] or not self._disks.path(identifier).exists():
-            return waits_for("SourceMissing", f"spec.source.pvc: {key[0]}/{key[1]} has no disk yet")
+            return _no_disk_yet(key)
         if rival := self._held.rival("", identifier, writes=False):
             return _in_use(key, rival)
         return Source(image.digest, image.disk, self._disks.size(identifier), identifier)
+
+
+def _image_being_made(key: Key, *, is_abandoned: bool) -> Wait:
+    reason = "SourceMissing" if is_abandoned else SOURCE_NOT_READY
+    how = "was not made to its end: make it again" if is_abandoned else "is being made"
+    return waits_for(reason, f"spec.source.pvc: image {key[0]}/{key[1]} {how} (`vs image list` shows how far it is)")
+
+
+def _no_disk_yet(key: Key) -> Wait:
+    return waits_for(SOURCE_NOT_READY, f"spec.source.pvc: {key[0]}/{key[1]} has no disk yet")
 
 
 def _in_use(key: Key, rival: Key) -> Wait:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from virtualserver.kube import kinds
 from virtualserver.kube.cache import Cache
 from virtualserver.kube.errors import NotFound
@@ -30,8 +32,9 @@ async def an_accelerator() -> Accelerator:
 class Server:
     """An API server with some DataVolumes, and a node whose watch of them is late."""
 
-    def __init__(self, folder: Path, *volumes: str) -> None:
+    def __init__(self, folder: Path, *volumes: str, **status: Any) -> None:
         self.volumes = volumes
+        self.status = status
         self.asked: list[str] = []
         unused = cast("Any", None)
         cache, queues = Cache(unused, WATCHES), Queues()
@@ -47,7 +50,7 @@ class Server:
         if name not in self.volumes:
             raise NotFound(name, status=404)
         metadata = {"namespace": namespace, "name": name, "uid": name, "resourceVersion": "7"}
-        return {"metadata": metadata, "spec": {}, "status": {}}
+        return {"metadata": metadata, "spec": {}, "status": self.status}
 
 
 def a_vmi(**status: Any) -> Manifest:
@@ -62,6 +65,21 @@ async def test_a_volume_that_the_watch_has_not_brought_yet_is_no_missing_one(tmp
     server = Server(tmp_path, "one")
     wait = await server.preparation.prepare(a_vmi())
     assert isinstance(wait, Wait) and wait.reason == "WaitingForVolumes"
+
+
+@pytest.mark.parametrize(
+    ("ready", "told"),
+    [
+        (None, ""),
+        ({"status": "False", "reason": "CloneInProgress"}, ""),
+        ({"status": "False", "reason": "ClaimRefused", "message": "exceeded quota: room"}, ": exceeded quota: room"),
+    ],
+)
+async def test_a_machine_says_what_its_disk_waits_for(tmp_path: Path, ready: Any, told: str) -> None:
+    """It said only that the DataVolume is not ready yet, for ever."""
+    conditions = [{"type": "Ready", **ready}] if ready else []
+    wait = await Server(tmp_path, "one", phase="Pending", conditions=conditions).preparation.prepare(a_vmi())
+    assert wait == Wait("WaitingForVolumes", f"DataVolume ns/one is not ready yet{told}")
 
 
 async def test_a_volume_that_is_missing_is_asked_for_until_that_is_told(tmp_path: Path) -> None:

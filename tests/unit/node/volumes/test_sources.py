@@ -36,13 +36,13 @@ def test_a_source_that_is_not_carried_out_is_named(source: Any, message: str) ->
 
 
 @pytest.mark.parametrize(
-    ("progress", "message"),
+    ("progress", "reason", "message"),
     [
-        ("45% copying the disk", "image vd-images/tiny is being made (`vs image list` shows"),
-        (names.IMAGE_ABANDONED, "image vd-images/tiny was not made to its end: make it again"),
+        ("45% copying the disk", "SourceNotReady", "image vd-images/tiny is being made (`vs image list` shows"),
+        (names.IMAGE_ABANDONED, "SourceMissing", "image vd-images/tiny was not made to its end: make it again"),
     ],
 )
-def test_an_image_that_is_being_made_is_waited_for(progress: str, message: str) -> None:
+def test_an_image_that_is_being_made_is_waited_for(progress: str, reason: str, message: str) -> None:
     cache = Cache(cast("Any", None), WATCHES)
     metadata = {
         **PVC,
@@ -56,4 +56,20 @@ def test_an_image_that_is_being_made_is_waited_for(progress: str, message: str) 
     sources = Sources(cache, nothing, nothing, nothing)
     found = sources.of({"metadata": {"namespace": "a", "name": "b"}, "spec": {"source": {"pvc": PVC}}})
     assert isinstance(found, Wait) and not found.is_final
-    assert found.reason == "SourceMissing" and f"spec.source.pvc: {message}" in found.message
+    assert found.reason == reason and f"spec.source.pvc: {message}" in found.message
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "reason"),
+    [("a", "made-too", "SourceNotReady"), ("a", "b", "SourceMissing"), ("other", "made-too", "SourceMissing")],
+)
+def test_a_disk_of_the_namespace_that_is_still_to_be_made_is_waited_for(namespace: str, name: str, reason: str) -> None:
+    """Of a disk and its copy that are applied at once, the copy may be looked at first."""
+    cache, nothing = Cache(cast("Any", None), WATCHES), cast("Any", None)
+    for version, key in enumerate((("a", "made-too"), ("a", "b"), ("other", "made-too")), start=1):
+        metadata = {"namespace": key[0], "name": key[1], "uid": "/".join(key), "resourceVersion": str(version)}
+        cache.remember(kinds.DATA_VOLUME, {"metadata": metadata, "spec": {}})
+    pvc = {"namespace": namespace, "name": name}
+    volume = {"metadata": {"namespace": "a", "name": "b"}, "spec": {"source": {"pvc": pvc}}}
+    found = Sources(cache, nothing, nothing, nothing).of(volume)
+    assert isinstance(found, Wait) and found.reason == reason
