@@ -168,9 +168,10 @@ class VolumeController:
         except DiskError as error:
             outcome = waits_for("DiskFailed", str(error))
         if isinstance(outcome, Wait):
-            await self._report(volume, outcome)
+            is_ours = claim is not None and is_made_by(volume, claim)
+            await self._report(volume, outcome, capacity_of(claim) if claim is not None and is_ours else None)
             return outcome.retry_seconds
-        await self._report(volume, None)
+        await self._report(volume, None, capacity_of(outcome))
         return None
 
     def find(self, key: Key) -> DiskFile | Wait:
@@ -330,10 +331,10 @@ class VolumeController:
             return claim
         return await self._writer.write_status(kinds.PERSISTENT_VOLUME_CLAIM, claim, bound_status(claim, size))
 
-    async def _report(self, volume: Manifest, wait: Wait | None) -> None:
+    async def _report(self, volume: Manifest, wait: Wait | None, capacity: int | None) -> None:
         if wait is not None and wait.reason != (condition_of(volume, "Ready") or {}).get("reason"):
             _logger.warning("%s/%s: %s: %s", *key_of(volume), wait.reason, wait.message)
         told = partly_applied(DATA_VOLUME, volume, served=served_classes(self._site.value.site.storage_classes))
         share = self._copies.share(volume["metadata"]["uid"])
-        wanted = status_of(volume, wait, share=share, partly_applied=told, now=time.time())
+        wanted = status_of(volume, wait, capacity=capacity, share=share, partly_applied=told, now=time.time())
         await self._writer.write_status(kinds.DATA_VOLUME, volume, wanted)

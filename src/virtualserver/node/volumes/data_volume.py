@@ -33,9 +33,7 @@ def waits_for(reason: str, message: str, *, is_final: bool = False) -> Wait:
 
 def size_of(volume: Manifest) -> int | Wait:
     """Return the bytes that a DataVolume asks for, whole mebibytes, or why they cannot be read."""
-    form = "storage" if fields.mapping(volume, "spec", "storage") else "pvc"
-    text = fields.mapping(volume, "spec", form, "resources", "requests").get("storage")
-    path = f"spec.{form}.resources.requests.storage"
+    path, text = _request(volume)
     if text is None:
         return waits_for("SizeMissing", f"{path} is missing: write a size, such as 40Gi")
     try:
@@ -46,6 +44,13 @@ def size_of(volume: Manifest) -> int | Wait:
         return waits_for("SizeInvalid", f"{path}: {text!r} is less than a byte: write a size, such as 40Gi")
     size = math.ceil(amount)
     return size + -size % (1 << 20)
+
+
+def _request(volume: Manifest) -> tuple[str, Any]:
+    """Return where a DataVolume says how large its disk is, and what, None where it does not say."""
+    form = "storage" if fields.mapping(volume, "spec", "storage") else "pvc"
+    text = fields.mapping(volume, "spec", form, "resources", "requests").get("storage")
+    return f"spec.{form}.resources.requests.storage", text
 
 
 def no_room(size: int) -> Wait:
@@ -66,6 +71,7 @@ def status_of(
     volume: Manifest,
     wait: Wait | None,
     *,
+    capacity: int | None = None,
     share: float | None = None,
     partly_applied: Sequence[Mapping[str, Any]] = (),
     now: float,
@@ -75,6 +81,7 @@ def status_of(
     Args:
         volume: The DataVolume.
         wait: What it waits for; None: its disk is there.
+        capacity: Bytes that its disk has, also while it waits to grow; None: it was not made yet.
         share: How much of its disk is copied, 0 to 1; None: the copy has not begun, or its disk is no copy.
         partly_applied: The condition that names what of it has no effect, where there is any.
         now: Seconds since the epoch.
@@ -88,9 +95,7 @@ def status_of(
     else:
         phase, progress = "Pending", "N/A"
     done = "True" if wait is None else "False"
-    size = size_of(volume)
-    remark = f"the disk keeps its size: {size.message}" if isinstance(size, Wait) else ""
-    reason, message = ("Succeeded", remark) if wait is None else (wait.reason, wait.message)
+    reason, message = ("Succeeded", _remark(volume, capacity)) if wait is None else (wait.reason, wait.message)
     conditions = [
         {"type": "Bound", "status": done, "reason": "Bound" if wait is None else reason, "message": message},
         {"type": "Running", "status": "False", "reason": "Completed" if wait is None else reason, "message": ""},
@@ -100,6 +105,18 @@ def status_of(
     return {
         "phase": phase,
         "progress": progress,
-        "claimName": volume["metadata"]["name"] if wait is None else None,
+        # By it the definition, and the operator, know that another source has no effect any more.
+        "claimName": volume["metadata"]["name"] if wait is None or capacity is not None else None,
         "conditions": with_conditions(volume, conditions, now=now),
     }
+
+
+def _remark(volume: Manifest, capacity: int | None) -> str:
+    """Say why a disk is larger than its DataVolume asks for now, ``""`` where it is not, or is about to grow."""
+    size = size_of(volume)
+    if isinstance(size, Wait):
+        return f"the disk keeps its size: {size.message}"
+    if capacity is None or size >= capacity:
+        return ""
+    path, text = _request(volume)
+    return f"the disk keeps its size: {path}: {text!r} is less than the {in_words(capacity)} that it has"

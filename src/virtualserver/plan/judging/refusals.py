@@ -92,7 +92,7 @@ def _taken(situation: Situation) -> Iterator[Refusal]:
 def _shrunk(situation: Situation) -> Iterator[Refusal]:
     root = situation.server.spec.storage.root
     if situation.root_disk is not None and root.size_bytes < data_volumes.requested_bytes(situation.root_disk):
-        size = situation.root_disk["spec"]["storage"]["resources"]["requests"]["storage"]
+        size = data_volumes.requested_size(situation.root_disk)
         message = f"spec.storage.root.size: {root.size} is less than the disk's {size}, and a disk never shrinks: "
         yield Refusal(Reason.INVALID_SPEC, f"{message}write at least {size}")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from virtualserver.kube.objects import Manifest
     from virtualserver.plan.situation import Situation
 
-__all__ = ["data_volumes", "is_growing", "requested_bytes", "smaller_than_image", "source_is_settled"]
+__all__ = ["data_volumes", "is_growing", "requested_bytes", "requested_size", "smaller_than_image", "source_is_settled"]
 
 
 def data_volumes(situation: Situation) -> list[Apply]:
@@ -51,14 +51,24 @@ def source_is_settled(live: Manifest | None) -> bool:
     Args:
         live: Our DataVolume as it exists, None where it does not.
     """
-    return live is not None and fields.status_of(live).get("phase") not in (None, "", "Pending", "Unknown")
+    if live is None:
+        return False
+    # One that is there has a claim, whatever it waits for: room to grow, mostly.
+    status = fields.status_of(live)
+    return bool(status.get("claimName")) or status.get("phase") not in (None, "", "Pending", "Unknown")
+
+
+def requested_size(live: Manifest) -> str | int:
+    """Return the size that a DataVolume asks for as it stands there, in whichever form; 0 where it asks for none."""
+    form = "storage" if fields.mapping(live, "spec", "storage") else "pvc"
+    size: str | int = fields.mapping(live, "spec", form, "resources", "requests").get("storage", 0)
+    return size
 
 
 def requested_bytes(live: Manifest) -> int:
     """Return the size that a DataVolume asks for, 0 where it asks for none, or somebody wrote what is no size."""
-    requests = fields.mapping(live, "spec", "storage", "resources", "requests")
     try:
-        return quantity.in_bytes(requests.get("storage", 0))
+        return quantity.in_bytes(requested_size(live))
     except quantity.QuantityError:
         return 0
 

@@ -78,6 +78,23 @@ def test_a_disk_that_is_there_says_what_is_wrong_with_the_size_that_is_asked_for
     assert ready["message"].startswith("the disk keeps its size: spec.storage.resources.requests.storage: '-1Gi' is")
 
 
+@pytest.mark.parametrize("form", ["storage", "pvc"])
+def test_a_disk_that_is_larger_than_asked_for_says_so(form: str) -> None:
+    """Of an image that is larger, or of a size that was made smaller before that was refused."""
+    ready = status_of(a_volume("1Gi", field=form), None, capacity=10 << 30, now=NOW)["conditions"][-1]
+    path = f"spec.{form}.resources.requests.storage"
+    assert ready["message"] == f"the disk keeps its size: {path}: '1Gi' is less than the 10Gi that it has"
+    for asked in ("10Gi", "20Gi"):
+        assert status_of(a_volume(asked), None, capacity=10 << 30, now=NOW)["conditions"][-1]["message"] == ""
+
+
+def test_a_disk_that_waits_to_grow_has_its_claim_all_the_same() -> None:
+    """By that the definition, and the operator, know that it was made, so that its source stays."""
+    refused = waits_for("ClaimRefused", "exceeded quota: room")
+    assert status_of(a_volume(), refused, capacity=10 << 30, now=NOW)["claimName"] == "web"
+    assert status_of(a_volume(), refused, now=NOW)["claimName"] is None
+
+
 def test_a_claim_names_its_volume_and_its_image() -> None:
     claim = claim_of(a_volume(), digest="sha256:0", size=40 << 30)
     assert claim["metadata"]["ownerReferences"][0]["uid"] == "u"
