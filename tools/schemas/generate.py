@@ -175,7 +175,8 @@ def _rule(source: Schema) -> Schema:
         same = " && ".join(f"({_line(condition)})" for condition in source["unchanged"])
         text = f"{text} || (oldSelf.hasValue() && {same})"
     rule: Schema = {"rule": text}
-    if "oldSelf" in text:
+    # One that takes oldSelf as it is holds of updates alone.
+    if "oldSelf.hasValue()" in text:
         rule["optionalOldSelf"] = True
     rule["message"] = _line(source["message"])
     if "show" in source:

@@ -200,7 +200,7 @@ def test_a_size_that_is_none_is_named_and_takes_no_disk_away(node: NodeWorld) ->
         name = f"new-{number}"
         node.eventually(lambda name=name: node.condition("dv", name, "Ready").get("reason") == "SizeInvalid")
         assert not node.get("pvc", name)
-    node.apply(a_volume("one", size="-1Gi"), a_machine("one"))
+    node.apply(a_volume("one", size="much"), a_machine("one"))
     node.wait_printable("one", "Running")
     node.eventually(lambda: "keeps its size" in node.condition("dv", "one", "Ready")["message"])
     assert node.status("dv", "one")["phase"] == "Succeeded"
@@ -397,6 +397,9 @@ def test_attack_a_disk_grows_beyond_no_quota_and_one_that_a_quota_refuses_takes_
     node.eventually(lambda: node.condition("dv", "one", "Ready").get("reason") == "ClaimRefused")
     assert "exceeded quota: room" in node.condition("dv", "one", "Ready")["message"]
     assert node.status("pvc", "one")["capacity"]["storage"] == "64Mi"
+    assert node.status("dv", "one")["claimName"] == "one", "it has its disk, so its source stays"
+    with pytest.raises(AssertionError, match="is what the disk was made from, and stays"):
+        node.apply(a_volume("one", size="128Mi", source="other"))
     # Each of these would have more than half of what all disks may grow to.
     most = str(int(told.f_blocks * told.f_frsize * DISK_OVERCOMMIT * 0.6))
     for name in ("two", "three"):

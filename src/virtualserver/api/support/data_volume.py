@@ -26,7 +26,8 @@ def _claim(form: str) -> Iterator[Field]:
     yield Field(
         f"{form}.resources.requests",
         Effect.NEXT_START,
-        "`storage`: more of it grows the disk before its machine's next start; a disk never shrinks",
+        "`storage`: more of it grows the disk before its machine's next start",
+        refused="`storage`: less than before, once the disk is made: a disk never shrinks; more than 64 characters",
     )
     yield Field(f"{form}.resources.limits", Effect.NAMED)
     yield Field(f"{form}.storageClassName", Effect.NAMED, "any is accepted; those that `site.yaml` lists are served")
@@ -42,7 +43,7 @@ DATA_VOLUME: Final[Table] = (
         "spec.source.pvc",
         Effect.NEW_MACHINE,
         "an image of `vs image list`, or a disk of the namespace, which is copied",
-        refused="a claim of another namespace that its user may not clone",
+        refused="a claim of another namespace that its user may not clone; another source once the disk is made",
     ),
     *(Field(f"spec.source.{kind}", Effect.OBSTACLE, even_empty=True) for kind in _SOURCES),
     *(field for form in _FORMS for field in _claim(form)),
