@@ -318,6 +318,20 @@ def test_a_copy_says_how_far_it_is(slow_node: NodeWorld) -> None:
     assert slow_node.status("dv", "two")["phase"] == "Succeeded"
 
 
+def test_a_copy_that_is_asked_to_grow_meanwhile_grows(slow_node: NodeWorld) -> None:
+    """Its claim said the new size, and asked for the old one; the disk had the old one for ever."""
+    slow_node.apply(a_volume("one"))
+    slow_node.eventually(lambda: slow_node.status("dv", "one").get("phase") == "Succeeded")
+    slow_node.apply(a_copy("two", slow_node, "one"))
+    slow_node.eventually(lambda: slow_node.status("dv", "two").get("phase") == "CloneInProgress")
+    slow_node.apply(a_copy("two", slow_node, "one", size="96Mi"))
+    slow_node.eventually(lambda: slow_node.status("dv", "two").get("phase") == "Succeeded")
+    slow_node.eventually(lambda: slow_node.status("pvc", "two").get("capacity", {}).get("storage") == "96Mi")
+    assert slow_node.get("pvc", "two")["spec"]["resources"]["requests"]["storage"] == str(96 * MIB)
+    disks = DiskStore(slow_node.installation.disks)
+    assert disks.size(slow_node.get("dv", "two")["metadata"]["uid"]) == 96 * MIB
+
+
 def test_half_a_disk_that_a_killed_node_left_is_removed(slow_node: NodeWorld, tmp_path: Path) -> None:
     before = _disks(slow_node)
     slow_node.apply(a_volume("half"))

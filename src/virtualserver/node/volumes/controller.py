@@ -274,9 +274,10 @@ class VolumeController:
             await asyncio.to_thread(self._disks.create, uid, base=source.base, size_bytes=size, user=0)
         bound = capacity_of(claim)
         if bound is None:
-            # Its source may be larger than what is asked for.
-            size = max(size, self._disks.size(uid))
-        if bound is not None and bound < size:
+            # As it was made: its source may be larger than what is asked for, and that more than when a copy began.
+            bound = self._disks.size(uid)
+            claim = await self._bind(claim, bound) or claim
+        if bound < size:
             # It grows before the machine's next start.
             if uid in self._held.open_disks():
                 return claim
@@ -286,7 +287,7 @@ class VolumeController:
                 self._grants.take_back(uid, bound)
                 return Wait("ClaimRefused", why)
             await asyncio.to_thread(self._disks.grow, uid, size)
-        return await self._bind(claim, max(size, bound or 0)) or claim
+        return await self._bind(claim, max(size, bound)) or claim
 
     async def _ask_for(self, claim: Manifest, size: int) -> str:
         """Have a claim ask for as much as its disk is to have, so that quotas count it; return why it may not."""
