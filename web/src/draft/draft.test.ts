@@ -85,6 +85,29 @@ describe('a list', () => {
     expect(removed('spec: {p: [22, 80, 443]}\n', ['spec', 'p', 2])).toBe('spec: {p: [22, 80]}\n')
     expect(removed('spec: {p: [22, 80, 443]}\n', ['spec', 'p', 0])).toBe('spec: {p: [80, 443]}\n')
   })
+  test('within brackets loses an item and no comment', () => {
+    expect(removed('spec: {p: [22, # ssh\n  80]}\n', ['spec', 'p', 0])).toBe('spec: {p: [ # ssh\n  80]}\n')
+    expect(removed('spec: {p: [22 # ssh\n  , 80]}\n', ['spec', 'p', 0])).toBe('spec: {p: [ # ssh\n  80]}\n')
+    expect(removed('spec: {p: [22 # ssh, for all\n  , 80]}\n', ['spec', 'p', 1])).toBe('spec: {p: [22 # ssh, for all\n   ]}\n')
+    expect(removed('spec: {p: [22, 80 # web, too\n  ]}\n', ['spec', 'p', 1])).toBe('spec: {p: [22 # web, too\n  ]}\n')
+    expect(removed('spec: {x: 1, p: {a: 1, # one\n  }}\n', ['spec', 'p', 'a'])).toBe('spec: {x: 1, p: { # one\n  }}\n')
+    expect(removed('spec: {p: [a!b, c]}\n', ['spec', 'p', 1])).toBe('spec: {p: [a!b]}\n')
+    expect(added('spec: {p: [22 # ssh, for all\n  ]}\n', ['spec', 'p'], 80)).toBe('spec: {p: [22, 80 # ssh, for all\n  ]}\n')
+  })
+  test.each([
+    ['  - name: a\n  -   name: b\n      x: 1\n', '  -   name: b\n      x: 1\n  - name: a\n'],
+    ['  -\n    name: a\n    x: 1\n  - name: b # two', '  - name: b # two\n  -\n    name: a\n    x: 1'],
+    ['  - !!str 5\n  -   - q\n', '  -   - q\n  - !!str 5\n'],
+    ['  - # one\n    name: a\n  - {name: b}\n', '  - {name: b}\n  - # one\n    name: a\n'],
+    ['  - |\n    text\n  - b\n', '  - b\n  - |\n    text\n'],
+    ['    [!!str 5, {name: b}]\n', '    [{name: b}, !!str 5]\n'],
+  ])('of %j has its items exchanged as they are written', (items, wanted) => {
+    const draft = parse(`spec:\n  v:\n${items}`)
+    const after = parse(apply(draft.text, swap(draft, ['spec', 'v'], 0)))
+    expect(after.text).toBe(`spec:\n  v:\n${wanted}`)
+    expect(after.faults).toEqual([])
+    expect(read(after, ['spec', 'v'])).toEqual((read(draft, ['spec', 'v']) as unknown[]).toReversed())
+  })
   test('has two of its items exchanged, each with what is said behind it', () => {
     const text = 'spec:\n  v:\n    - name: a # one\n    # between\n    - name: b\n      x: 1\n'
     expect(apply(text, swap(parse(text), ['spec', 'v'], 0))).toBe(

@@ -1,5 +1,8 @@
 /** Where lines begin and end. */
 
+/** What may stand before a comma, for a pattern: space, and whole comments, which may have commas themselves. */
+export const BEFORE_COMMA = String.raw`(?:\s|(?<=\s)#[^\n]*\n)*`
+
 /** How the text ends its lines. */
 export function lineBreak(text: string): string {
   return text.includes('\r\n') ? '\r\n' : '\n'

@@ -7,7 +7,7 @@ import { read } from './draft'
 import type { Draft, Path } from './draft'
 import { find, last } from './find'
 import type { Entry, Place } from './find'
-import { column, lineEnd, lineStart, nextLine } from './lines'
+import { BEFORE_COMMA, column, lineEnd, lineStart, nextLine } from './lines'
 import { LockedError, endOf, endOfPair, valueStart } from './write'
 
 /** Steps to the last thing that may be empty without going itself: a manifest keeps its `spec`. */
@@ -50,16 +50,19 @@ export function swap(draft: Draft, path: Path, index: number): Change[] {
   if (way.length - 1 < path.length || !isSeq(node)) return []
   const [first, second] = [node.items[index], node.items[index + 1]] as (ParsedNode | undefined)[]
   if (!first || !second) return []
-  const spans = [first, second].map((one) => {
-    const end = endOf(one)
-    // What is said behind an item, on its line, goes with it.
-    return [one.range[0], node.flow || draft.text[end - 1] === '\n' ? end : lineEnd(draft.text, end)] as const
-  }) as [readonly [number, number], readonly [number, number]]
-  const [before, behind] = spans.map(([from, to]) => draft.text.slice(from, to)) as [string, string]
+  const [one, other] = [spanOfItem(draft.text, node as ParsedNode, first), spanOfItem(draft.text, node as ParsedNode, second)]
   return [
-    { from: spans[0][0], to: spans[0][1], insert: behind },
-    { from: spans[1][0], to: spans[1][1], insert: before },
+    { ...one, insert: draft.text.slice(other.from, other.to) },
+    { ...other, insert: draft.text.slice(one.from, one.to) },
   ]
+}
+
+/** An item with its dash, which says where its other lines begin, its names and what is said behind it on its line. */
+function spanOfItem(text: string, outer: ParsedNode, item: ParsedNode): { from: number; to: number } {
+  const end = endOf(item)
+  const from = startOf(text, outer, item)
+  if (isSeq(outer) && outer.flow) return { from, to: end }
+  return { from, to: text[end - 1] === '\n' ? lineEnd(text, lineStart(text, end - 1)) : lineEnd(text, end) }
 }
 
 /** Take out the only thing of a mapping or list: with it, or leaving `{}` or `[]` where something else holds on to it. */
@@ -107,15 +110,24 @@ function takeOut(text: string, outer: ParsedNode, index: number): Change {
 }
 
 function takeOutOfFlow(text: string, items: (ParsedNode | Entry)[], index: number, start: number, end: number): Change {
-  const comma = /\s*,[ \t]*/y
+  const comma = new RegExp(`(${BEFORE_COMMA}),[ \\t]*`, 'y')
   comma.lastIndex = end
-  if (comma.test(text)) return { from: start, to: comma.lastIndex, insert: '' }
+  const found = comma.exec(text)
+  // The comma behind goes, and what is said before it stays.
+  if (found) return apartFromComment(text, { from: start, to: comma.lastIndex, insert: found[1]?.includes('#') ? found[1] : '' })
   const previous = items[index - 1]
   if (!previous) return { from: start, to: end, insert: '' }
   const from = 'key' in previous ? endOfPair(previous) : endOf(previous)
   const between = text.slice(from, start)
   // The comma before goes, and what is said between stays.
-  return { from, to: end, insert: between.includes('#') ? between.replace(',', '') : '' }
+  return { from, to: end, insert: between.includes('#') ? between.replace(new RegExp(`^(${BEFORE_COMMA}),`), '$1') : '' }
+}
+
+/** A change behind which a comment does not run into what is before it. */
+function apartFromComment(text: string, change: Change): Change {
+  const { from, to, insert } = change
+  const isBare = !insert && text[to] === '#' && from > 0 && !/\s/.test(text[from - 1] ?? '')
+  return isBare ? { ...change, insert: ' ' } : change
 }
 
 function startOf(text: string, outer: ParsedNode, item: ParsedNode | Entry): number {
@@ -130,7 +142,7 @@ function startOf(text: string, outer: ParsedNode, item: ParsedNode | Entry): num
 
 /** Where an item begins, with what names or tags it. */
 function withNames(text: string, at: number): number {
-  const names = /(?:[&!]\S*\s+)+$/.exec(text.slice(0, at))
+  const names = /(?:[&!](?:<[^>]*>|[^\s,]*)\s+)+$/.exec(text.slice(0, at))
   return names ? names.index : at
 }
 

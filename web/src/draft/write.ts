@@ -10,7 +10,7 @@ import { isNothing, read } from './draft'
 import type { Draft, Path } from './draft'
 import { find, last } from './find'
 import type { Entry, Lock, Place } from './find'
-import { column, lineBreak as lineBreakOf, lineEnd, lineStart } from './lines'
+import { BEFORE_COMMA, column, lineBreak as lineBreakOf, lineEnd, lineStart } from './lines'
 import { after, flow, isBlock, isRecord, lines, scalar } from './print'
 import type { Quote } from './print'
 import { styleOf } from './style'
@@ -168,7 +168,7 @@ function insertLines(draft: Draft, end: number, added: string[]): Change {
 
 /** One more thing within brackets, after the last one; a comma behind that one stays the last. */
 function insertInFlow(text: string, end: number, added: string): Change {
-  const comma = /(?:\s|(?<=\s)#[^\n]*)*,/y
+  const comma = new RegExp(`${BEFORE_COMMA},`, 'y')
   comma.lastIndex = end
   if (comma.test(text)) return { from: comma.lastIndex, to: comma.lastIndex, insert: ` ${added},` }
   return { from: end, to: end, insert: `, ${added}` }
