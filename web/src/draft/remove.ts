@@ -2,6 +2,7 @@
 import { isAlias, isCollection, isMap, isScalar, isSeq } from 'yaml'
 import type { ParsedNode } from 'yaml'
 
+import { keptApart } from './blocks'
 import type { Change } from './change'
 import { read } from './draft'
 import type { Draft, Path } from './draft'
@@ -13,8 +14,16 @@ import { LockedError, endOf, endOfPair, valueStart } from './write'
 /** Steps to the last thing that may be empty without going itself: a manifest keeps its `spec`. */
 const KEPT = 1
 
-/** Take out what stands at a path, and the mappings and lists around it that have nothing else, comments included. */
+/**
+ * Take out what stands at a path, and the mappings and lists around it that have nothing else, comments included. What
+ * follows does not become part of a block of text that stands above.
+ */
 export function remove(draft: Draft, path: Path): Change[] {
+  const changes = without(draft, path)
+  return [...changes, ...changes.flatMap((change) => keptApart(draft, change))]
+}
+
+function without(draft: Draft, path: Path): Change[] {
   const { way, lock } = find(draft, path)
   if (lock) throw new LockedError(lock)
   if (way.length - 1 < path.length) {
@@ -76,7 +85,11 @@ function empty(draft: Draft, path: Path, outer: Place, place: Place): Change[] {
   const hasComment = /(?:^|\s)#/.test(text.slice(from, lineEnd(text, span)).replaceAll(/"(?:[^"\\]|\\.)*"|'[^']*'/g, ''))
   // An item that has nothing stays one: those behind it keep their numbers.
   const isItem = typeof path.at(-2) === 'number'
-  if (path.length - 1 > KEPT && !hasComment && !isItem) return remove(draft, path.slice(0, -1))
+  if (path.length - 1 > KEPT && !hasComment && !isItem) {
+    const changes = without(draft, path.slice(0, -1))
+    // What is said below would become part of a block of text above: the key stays between them.
+    if (!changes.some((change) => keptApart(draft, change).length)) return changes
+  }
   const change = takeOut(text, node, 0)
   if (isCollection(node) && node.flow) {
     const isCommented = text.slice(node.range[0], change.from).includes('#') || text.slice(change.to, node.range[1]).includes('#')

@@ -221,6 +221,46 @@ spec:
   network:
     tcp: {ports: [22]}
 `,
+  'a comment below what is below a text': `kind: VirtualServer
+metadata: {name: below}
+spec:
+  cloudInit: |
+    packages: [nginx]
+  network:
+    tcp:
+      ports: [22]
+    # nothing for udp
+  os: {type: linux}
+`,
+  'a blank line below what is below a text': `kind: VirtualServer
+metadata: {name: blank}
+spec:
+  cloudInit: |+
+    packages: [nginx]
+  region: north
+
+  # where it runs
+  network:
+    tcp:
+      ports: [22]
+
+  os: {type: linux}
+`,
+  'a comment as deep as the text above': `kind: VirtualServer
+metadata: {name: deep}
+spec:
+  cloudInit: >-
+    packages: [nginx]
+  region: north
+    # said by
+    #   the office
+
+    # and by ours
+  users:
+    - username: a
+    # - username: b
+  network: {public: true}
+`,
   'tabs in strings': `kind: VirtualServer
 metadata:
   name: tabs
