@@ -170,3 +170,8 @@ test('what hides a merged value is not taken out, since that one would be there 
   expect(() => remove(parse(text), ['spec', 'a'])).toThrow('merged')
   expect(removed(text, ['spec', 'b'])).toBe(text.replace('  b: 3\n', ''))
 })
+
+test('a carriage return alone is a fault, since the API server ends the line there; one before a line feed is none', () => {
+  expect(parse('a: false\r # c\n').faults.map((one) => one.at)).toEqual([8])
+  expect(parse('a: false # c\r\nb: 1\r\n').faults).toEqual([])
+})

@@ -44,7 +44,7 @@ export const OPTIONS = {
 
 export function parse(text: string): Draft {
   const documents = [...parseAllDocuments(text, OPTIONS)] as Document.Parsed<ParsedNode, true>[]
-  const faults = documents.flatMap((one) => one.errors.map((error) => ({ at: error.pos[0], message: words(error.message) })))
+  const faults = [...loneReturn(text), ...documents.flatMap((one) => one.errors.map((error) => ({ at: error.pos[0], message: words(error.message) })))]
   const document = documents.find((one) => isMap(one.contents) && one.get('kind') === KIND) ?? documents[0] ?? null
   const empty = { text, document, value: {}, documents: documents.length, shared: new Set<string>() }
   if (faults.length || !document) return { ...empty, faults }
@@ -78,6 +78,12 @@ function shared(document: Document.Parsed<ParsedNode, true>): Set<string> {
   const found = new Set<string>()
   visit(document, { Alias: (_, node) => void (isAlias(node) && found.add(node.source)) })
   return found
+}
+
+/** A carriage return that is no part of a line end here ends a line for the API server: the two would read differently. */
+function loneReturn(text: string): Fault[] {
+  const at = text.search(/\r(?!\n)/)
+  return at < 0 ? [] : [{ at, message: 'a carriage return without a line feed behind it: the API server would end the line here' }]
 }
 
 function words(message: string): string {

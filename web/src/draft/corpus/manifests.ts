@@ -470,6 +470,7 @@ spec:
 export const FAULTY: Readonly<Record<string, string>> = {
   'a key twice': 'kind: VirtualServer\nspec: {a: 1}\nspec: {a: 2}\n',
   'a key twice below': 'kind: VirtualServer\nspec:\n  network: {public: true, public: false}\n',
+  'a carriage return alone': 'kind: VirtualServer\nspec:\n  network:\n    public: false\r # why\n',
   'a bracket open': 'kind: VirtualServer\nspec: {network: {public: true}\n',
   'a tab as indent': 'kind: VirtualServer\nspec:\n\tnetwork: {}\n',
   'a quote open': 'kind: VirtualServer\nspec: {a: "b}\n',

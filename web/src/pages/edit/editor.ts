@@ -14,6 +14,7 @@ import { parse, secrets } from '../../draft'
 import type { Change } from '../../draft'
 import type { Schema } from '../../schema/schema'
 import { help } from './help'
+import { lineEnds } from './lineEnds'
 
 export interface Editor {
   change(changes: readonly Change[]): void
@@ -61,6 +62,7 @@ export function openEditor(
       extensions: [
         // Only this ends a line, so that offsets are those of the text and a carriage return stays where it is.
         EditorState.lineSeparator.of('\n'),
+        lineEnds,
         lineNumbers(),
         history(),
         drawSelection(),
@@ -78,7 +80,8 @@ export function openEditor(
     }),
   })
   return {
-    change: (changes) => view.dispatch({ changes: [...changes], userEvent: 'input.form' }),
+    // A form's changes are bytes, which nothing else has a say in.
+    change: (changes) => view.dispatch({ changes: [...changes], userEvent: 'input.form', filter: false }),
     mark: (marks) => view.dispatch(setDiagnostics(view.state, [...marks])),
     destroy: () => view.destroy(),
   }
