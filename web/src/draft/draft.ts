@@ -23,7 +23,9 @@ export interface Draft {
   readonly value: Record<string, unknown>
   /** Why nothing can be read from the text or written into it; empty for a good one. */
   readonly faults: readonly Fault[]
-  /** How many documents the text has. */
+  /** All documents of the text. */
+  readonly all: readonly Document.Parsed<ParsedNode, true>[]
+  /** How many these are. */
   readonly documents: number
   /** Names of anchors that something refers to. */
   readonly shared: ReadonlySet<string>
@@ -46,7 +48,7 @@ export function parse(text: string): Draft {
   const documents = [...parseAllDocuments(text, OPTIONS)] as Document.Parsed<ParsedNode, true>[]
   const faults = [...loneReturn(text), ...documents.flatMap((one) => one.errors.map((error) => ({ at: error.pos[0], message: words(error.message) })))]
   const document = documents.find((one) => isMap(one.contents) && one.get('kind') === KIND) ?? documents[0] ?? null
-  const empty = { text, document, value: {}, documents: documents.length, shared: new Set<string>() }
+  const empty = { text, document, value: {}, all: documents, documents: documents.length, shared: new Set<string>() }
   if (faults.length || !document) return { ...empty, faults }
   if (!isMap(document.contents) && !isNothing(document.contents)) {
     const at = document.contents?.range[0] ?? 0

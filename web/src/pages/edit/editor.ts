@@ -15,6 +15,7 @@ import type { Change } from '../../draft'
 import type { Schema } from '../../schema/schema'
 import { help } from './help'
 import { lineEnds } from './lineEnds'
+import { DOTS } from './shown'
 
 export interface Editor {
   change(changes: readonly Change[]): void
@@ -90,7 +91,7 @@ export function openEditor(
 class Mask extends WidgetType {
   toDOM(): HTMLElement {
     const mask = document.createElement('span')
-    mask.textContent = '••••••••'
+    mask.textContent = DOTS
     return mask
   }
 }

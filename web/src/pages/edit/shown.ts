@@ -2,7 +2,12 @@
 import { stringify } from 'yaml'
 
 import type { Manifest } from '../../api/client'
-import { LAST_APPLIED } from '../../draft/lastApplied'
+import type { Path } from '../../draft'
+import { isSecret } from '../../draft/secrets'
+import { texts } from '../../texts'
+
+/** What stands for a password. */
+export const DOTS = '••••••••'
 
 const KEPT_BY_API = ['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields', 'selfLink']
 
@@ -22,7 +27,14 @@ export function written(object: Manifest): string {
 export function hidden(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(hidden)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, (key === 'password' || key === LAST_APPLIED) && typeof one === 'string' ? '••••••••' : hidden(one)]))
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, isSecret(key) && one !== null && one !== undefined ? DOTS : hidden(one)]))
+}
+
+/** What stands at a path, in words that show no password. */
+export function said(path: Path, value: unknown): string {
+  if (value === undefined) return texts.edit.conflicts.nothing
+  if (path.some(isSecret)) return DOTS
+  return typeof value === 'string' ? value : JSON.stringify(hidden(value))
 }
 
 /** Texts as one, with marks between them. */
