@@ -395,14 +395,19 @@ def test_a_machine_has_the_cluster_nic_unless_it_says_otherwise() -> None:
     assert wish_of(a_vmi(devices=alone, networks=[])).nics == ()
 
 
+POD: dict[str, Any] = {"name": "default", "pod": {}}
+BLUE: dict[str, Any] = {"name": "blue", "multus": {"networkName": "blue"}}
+DETACHED: dict[str, Any] = {"autoattachPodInterface": False}
+
+
 @pytest.mark.parametrize(
     ("devices", "networks", "missed"),
     [
-        ({}, [{"name": "default", "pod": {}}], ""),
-        ({}, [{"name": "default", "pod": {}}, {"name": "blue", "multus": {"networkName": "blue"}}], "blue"),
-        ({"autoattachPodInterface": False}, [{"name": "lan", "pod": {}}], "lan"),
-        ({"autoattachPodInterface": False}, [{"name": "blue", "multus": {"networkName": "blue"}}], "blue"),
-        ({"autoattachPodInterface": False}, [], ""),
+        ({}, [POD], ""),
+        ({}, [POD, BLUE], "blue"),
+        (DETACHED, [{**POD, "name": "lan"}], "lan"),
+        (DETACHED, [BLUE], "blue"),
+        (DETACHED, [], ""),
     ],
 )
 def test_a_machine_without_interfaces_has_no_network_that_it_does_not_see(
