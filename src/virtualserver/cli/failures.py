@@ -6,15 +6,13 @@ while the work continues, 130 interrupted.
 
 from __future__ import annotations
 
-from typing import IO, Any, Final
+from typing import IO, Any
 
 import click
 
 from virtualserver.cli import output
-from virtualserver.local import errors as local
-from virtualserver.servers import errors as servers
 
-__all__ = ["CommandFailure", "Commands", "failure_of"]
+__all__ = ["CommandFailure", "failure_of"]
 
 
 class CommandFailure(click.ClickException):
@@ -47,28 +45,19 @@ class _TimedOut(CommandFailure):
     exit_code = 5
 
 
-_FAILURES: Final = (
-    ((local.MissingError, servers.MissingServerError), _Missing),
-    ((local.ConflictError, servers.StateError), _Conflict),
-    ((local.TimedOutError, servers.UnfinishedError), _TimedOut),
-)
+def failure_of(error: Exception) -> CommandFailure | None:
+    """Return how a command ends because of an error, None for one that nobody expects."""
+    # Who can say what to do about an error knows all rooms, which most commands do not need.
+    from virtualserver.local import errors as local
+    from virtualserver.servers import errors as servers
 
-_WITH_REMEDY: Final = (local.LocalError, servers.ServerError)
-_EXPECTED: Final = (*local.EXPECTED, servers.ServerError)
-
-
-def failure_of(error: Exception) -> CommandFailure:
-    """Return how a command ends because of an expected error."""
-    kind = next((failure for expected, failure in _FAILURES if isinstance(error, expected)), CommandFailure)
-    return kind(str(error), remedy=error.remedy if isinstance(error, _WITH_REMEDY) else "")
-
-
-class Commands(click.Group):
-    """A group whose commands end with a `CommandFailure` where an expected error reaches it."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except _EXPECTED as error:
-            raise failure_of(error) from error
+    if not isinstance(error, (*local.EXPECTED, servers.ServerError)):
+        return None
+    kinds = (
+        ((local.MissingError, servers.MissingServerError), _Missing),
+        ((local.ConflictError, servers.StateError), _Conflict),
+        ((local.TimedOutError, servers.UnfinishedError), _TimedOut),
+    )
+    kind = next((failure for expected, failure in kinds if isinstance(error, expected)), CommandFailure)
+    remedy = error.remedy if isinstance(error, (local.LocalError, servers.ServerError)) else ""
+    return kind(str(error), remedy=remedy)

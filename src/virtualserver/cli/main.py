@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from pathlib import Path
 
@@ -11,27 +10,9 @@ import click
 from click import shell_completion
 
 import virtualserver
-from virtualserver import controlplane
-from virtualserver.cli import (
-    boot,
-    console,
-    delete,
-    doctor,
-    down,
-    image,
-    kubectl,
-    logs,
-    metrics,
-    output,
-    path,
-    power,
-    show,
-    status,
-    ui,
-    up,
-    user,
-)
-from virtualserver.cli.failures import CommandFailure, Commands
+from virtualserver.cli import output
+from virtualserver.cli.commands import Commands
+from virtualserver.cli.failures import CommandFailure
 from virtualserver.installation.installation import Installation
 
 __all__ = ["main", "vs"]
@@ -48,23 +29,6 @@ def vs(context: click.Context) -> None:
     context.obj = Installation.from_environment()
 
 
-@vs.command("version")
-@output.option
-def version(form: str) -> None:
-    """Print the versions of the program and of what it runs."""
-    versions = {
-        "virtualserver": virtualserver.__version__,
-        "kubernetes": controlplane.KUBERNETES_VERSION,
-        "etcd": controlplane.ETCD_VERSION,
-        "python": platform.python_version(),
-    }
-    if form == "json":
-        output.as_json(versions)
-        return
-    for name, value in versions.items():
-        output.say(f"{name} {value}")
-
-
 @vs.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
@@ -75,29 +39,6 @@ def completion(shell: str) -> None:
         "fish": shell_completion.FishComplete,
     }
     output.data(classes[shell](vs, {}, "vs", "_VS_COMPLETE").source() + "\n")
-
-
-vs.add_command(up.command)
-vs.add_command(down.command)
-vs.add_command(status.command)
-vs.add_command(show.command)
-vs.add_command(path.command)
-vs.add_command(console.console)
-vs.add_command(logs.command)
-vs.add_command(console.ssh)
-vs.add_command(console.forward)
-vs.add_command(power.start)
-vs.add_command(power.stop)
-vs.add_command(power.restart)
-vs.add_command(delete.command)
-vs.add_command(boot.enable)
-vs.add_command(boot.disable)
-vs.add_command(doctor.command)
-vs.add_command(metrics.command)
-vs.add_command(image.group)
-vs.add_command(ui.command)
-vs.add_command(user.group)
-vs.add_command(kubectl.command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from virtualserver.cli import main
+from virtualserver.cli import main, version
 from virtualserver.controlplane import ControlPlaneError
 from virtualserver.local.errors import ConflictError, LocalError, MissingError, TimedOutError
 
@@ -61,9 +61,21 @@ def test_every_command_explains_itself(name: str) -> None:
 
 def test_every_command_that_prints_something_can_print_json() -> None:
     silent = {"completion", "console", "forward", "kubectl", "image", "logs", "ssh", "user"}
-    for name, command in main.vs.commands.items():
+    context = click.Context(main.vs)
+    for name in main.vs.list_commands(context):
+        command = main.vs.get_command(context, name)
+        assert command is not None
+        assert command.name == name
         if name not in silent:
             assert "form" in {parameter.name for parameter in command.params}, name
+
+
+def test_what_a_command_does_not_need_is_not_read() -> None:
+    """Every command read all of the program, which took `vs show`, and each press of Tab behind it, half a second."""
+    looks = "from virtualserver.cli import main; main.vs.get_command(None, 'show'); import sys; print(*sys.modules)"
+    read = subprocess.run([sys.executable, "-c", looks], check=True, capture_output=True, text=True).stdout.split()
+    rooms = ("controlplane", "local", "node", "machines", "storage", "fabric.kernel", "fabric.dataplane")
+    assert [room for room in rooms if f"virtualserver.{room}" in read] == []
 
 
 def test_version_as_json_names_what_is_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +119,7 @@ def test_each_end_has_its_status(error: BaseException, status: int, monkeypatch:
     def fail(**_: object) -> None:
         raise error
 
-    monkeypatch.setattr(main.vs.commands["version"], "callback", fail)
+    monkeypatch.setattr(version.command, "callback", fail)
     assert run("version") == status
 
 
@@ -117,7 +129,7 @@ def test_what_is_roots_alone_is_said_with_the_command_that_works(
     def fail(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(main.vs.commands["version"], "callback", fail)
+    monkeypatch.setattr(version.command, "callback", fail)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert run("version") == 1
     assert "sudo env PATH=$PATH vs version" in capsys.readouterr().err
