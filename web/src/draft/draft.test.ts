@@ -28,6 +28,9 @@ describe('a value that is there', () => {
     expect(wrote('spec:\n  region: a\n', ['spec', 'region'], 'yes')).toBe('spec:\n  region: "yes"\n')
     expect(wrote('spec: {region: a}\n', ['spec', 'region'], 'a, b')).toBe('spec: {region: "a, b"}\n')
   })
+  test('that says nothing but in a comment goes as a whole where something else comes', () => {
+    expect(read(parse(wrote('spec:\n  region: { # none\n  }\n', ['spec', 'region'], 'ORD1')), ['spec', 'region'])).toBe('ORD1')
+  })
   test('that is the same changes nothing', () => {
     expect(write(parse('spec: {network: {public: on}}'), PUBLIC, true)).toEqual([])
   })

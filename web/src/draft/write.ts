@@ -84,7 +84,7 @@ function insertPair(draft: Draft, place: Place, parent: Place | null, key: strin
 function replace(draft: Draft, place: Place, parent: Place | null, value: unknown): Change[] {
   const { node, pair } = place
   if (node === null && pair === null) return begin(draft, value)
-  if (isCollection(node) && isBareWithComment(draft.text, node) && isSeq(node) === Array.isArray(value)) {
+  if (isCollection(node) && isBareWithComment(draft.text, node) && (isSeq(node) ? Array.isArray(value) : isRecord(value))) {
     return [{ from: node.range[0] + 1, to: node.range[0] + 1, insert: flow(value).slice(1, -1) }]
   }
   const inFlow = isCollection(parent?.node) && Boolean(parent.node.flow)
