@@ -270,7 +270,8 @@ def test_a_claim_that_names_anothers_disk_as_its_own_gets_no_disk(node: NodeWorl
 
 SLOW = """#!/bin/sh
 [ "$1" = create ] && : > {folder}/begun && sleep 2
-[ "$1" = convert ] && sleep 3 && printf '    (42.50/100%%)\r' && sleep 3
+wait_for() {{ tenths=0; while [ ! -e "$1" ] && [ $tenths -lt 900 ]; do sleep 0.1; tenths=$((tenths + 1)); done; }}
+[ "$1" = convert ] && wait_for {folder}/half && printf '    (42.50/100%%)\r' && wait_for {folder}/rest
 {program} "$@"
 status=$?
 [ "$1" = create ] && : > {folder}/ended
@@ -280,7 +281,10 @@ exit $status
 
 @pytest.fixture
 def slow_node(node: NodeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeWorld]:
-    """A node that takes 2 s for a disk, 6 s for a copy, and says in the test's folder when a disk begins and ends."""
+    """A node that takes 2 s for a disk, and says in the test's folder when one begins and ends.
+
+    A copy waits there for the files ``half`` and ``rest``.
+    """
     program = shutil.which("qemu-img")
     slow = tmp_path / "bin" / "qemu-img"
     slow.parent.mkdir()
@@ -309,22 +313,26 @@ def test_a_disk_whose_volume_goes_while_it_is_made_goes_too(slow_node: NodeWorld
     slow_node.eventually(lambda: _disks(slow_node) == before, seconds=10, what="no disk to be left")
 
 
-def test_a_copy_says_how_far_it_is(slow_node: NodeWorld) -> None:
+def test_a_copy_says_how_far_it_is(slow_node: NodeWorld, tmp_path: Path) -> None:
     slow_node.apply(a_volume("one"))
     slow_node.eventually(lambda: slow_node.status("dv", "one").get("phase") == "Succeeded")
     slow_node.apply(a_copy("two", slow_node, "one"))
-    for progress in ("0.0%", "42.5%", "100.0%"):
+    for progress, next_part in (("0.0%", "half"), ("42.5%", "rest"), ("100.0%", "all")):
         slow_node.eventually(lambda progress=progress: slow_node.status("dv", "two").get("progress") == progress)
-    assert slow_node.status("dv", "two")["phase"] == "Succeeded"
+        (tmp_path / next_part).touch()
+    # Its end is told once the disk has its name.
+    slow_node.eventually(lambda: slow_node.status("dv", "two")["phase"] == "Succeeded")
 
 
-def test_a_copy_that_is_asked_to_grow_meanwhile_grows(slow_node: NodeWorld) -> None:
+def test_a_copy_that_is_asked_to_grow_meanwhile_grows(slow_node: NodeWorld, tmp_path: Path) -> None:
     """Its claim said the new size, and asked for the old one; the disk had the old one for ever."""
     slow_node.apply(a_volume("one"))
     slow_node.eventually(lambda: slow_node.status("dv", "one").get("phase") == "Succeeded")
     slow_node.apply(a_copy("two", slow_node, "one"))
     slow_node.eventually(lambda: slow_node.status("dv", "two").get("phase") == "CloneInProgress")
     slow_node.apply(a_copy("two", slow_node, "one", size="96Mi"))
+    for part in ("half", "rest"):
+        (tmp_path / part).touch()
     slow_node.eventually(lambda: slow_node.status("dv", "two").get("phase") == "Succeeded")
     slow_node.eventually(lambda: slow_node.status("pvc", "two").get("capacity", {}).get("storage") == "96Mi")
     assert slow_node.get("pvc", "two")["spec"]["resources"]["requests"]["storage"] == str(96 * MIB)
