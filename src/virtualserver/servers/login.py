@@ -51,12 +51,21 @@ async def command(
         raise ServerError(
             f"{name}: its manifest names no users.", remedy="Name one of the guest's: vs ssh -l USER NAME"
         )
-    attached = found.addresses.get("external", "")
-    if attached and not any(port.port == PORT for port in found.ports):
-        # Every port of an address that is the guest's own, or floats to it, leads there.
-        port = await show.asked(Port("", attached, "TCP", PORT))
+    if (own := _own_address(found)) and not any(port.port == PORT for port in found.ports):
+        port = await show.asked(Port("", own, "TCP", PORT))
         found = dataclasses.replace(found, ports=(*found.ports, port))
     return ssh(found, user=who, options=options, proxy=proxy)
+
+
+def _own_address(found: Page) -> str:
+    """Return an address of which every port leads to the guest, published or not: its card's, or one that floats to it.
+
+    Any other is shared: at the machine's own address, port 22 may be the machine's, or another tenant's.
+    """
+    external = found.addresses.get("external", "")
+    if external and external == found.addresses.get("internal"):
+        return external
+    return found.addresses.get("floating", "").partition(",")[0]
 
 
 def ssh(found: Page, *, user: str, options: Sequence[str], proxy: Sequence[str]) -> list[str]:
