@@ -35,6 +35,10 @@ PROTOCOL = "plain.kubevirt.io"
 LIMIT_SECONDS = 60.0
 
 
+async def _for_ever(_: web.Request) -> bool:
+    return True
+
+
 @contextlib.asynccontextmanager
 async def console(
     node: NodeWorld,
@@ -43,11 +47,14 @@ async def console(
     *,
     version: str = "v1",
     resource: str = "virtualmachineinstances",
+    token: str = "",
 ) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
-    """Connect to a console, or to a port, of a guest as the administrator does."""
+    """Connect to a console, or to a port, of a guest as the administrator does, or whoever has a token."""
     pki = node.installation.state / "pki"
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-    context.load_cert_chain(pki / "clients/admin.crt", pki / "clients/admin.key")
+    if not token:
+        context.load_cert_chain(pki / "clients/admin.crt", pki / "clients/admin.key")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     path = f"/apis/subresources.kubevirt.io/{version}/namespaces/{node.namespace}/{resource}/{name}/{kind}"
     made: list[socket.socket] = []
 
@@ -58,7 +65,7 @@ async def console(
     connector = aiohttp.TCPConnector(ssl=context, socket_factory=connection)
     try:
         async with (
-            aiohttp.ClientSession(connector=connector) as session,
+            aiohttp.ClientSession(connector=connector, headers=headers) as session,
             session.ws_connect(f"{node.api.url}{path}", protocols=(PROTOCOL,), max_msg_size=0) as opened,
         ):
             yield opened
@@ -106,6 +113,21 @@ async def test_a_new_client_takes_the_console_over(running: NodeWorld) -> None:
             async with asyncio.timeout(LIMIT_SECONDS):
                 while not first.closed:
                     await first.receive()
+
+
+async def test_attack_who_has_no_right_to_a_console_any_more_loses_the_one_that_is_open(running: NodeWorld) -> None:
+    """`vs user remove` left a shell open for as long as something was said on it."""
+    kubectl, mine = running.api.kubectl, ("-n", running.namespace)
+    kubectl(*mine, "create", "serviceaccount", "ada")
+    account = f"--serviceaccount={running.namespace}:ada"
+    kubectl(*mine, "create", "rolebinding", "ada", "--clusterrole=edit", account)
+    token = kubectl(*mine, "create", "token", "ada").strip()
+    async with console(running, "one", token=token) as socket:
+        assert await ask_shell(socket, "echo hello") == "hello\n"
+        kubectl(*mine, "delete", "rolebinding", "ada")
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while (await socket.receive()).type not in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED):
+                await socket.send_bytes(b"\n")
 
 
 async def test_the_graphical_console_speaks_rfb(running: NodeWorld) -> None:
@@ -161,7 +183,7 @@ async def test_of_many_clients_that_come_at_once_one_has_the_console(tmp_path: P
         return {"metadata": {"uid": "u"}}
 
     held, cache = SimpleNamespace(machine=machine), SimpleNamespace(get=get)
-    consoles = Consoles(Guests(cast("Cache", cache), cast("Held", held)), Streams())
+    consoles = Consoles(Guests(cast("Cache", cache), cast("Held", held)), Streams(still_has=_for_ever))
     application = web.Application()
     application.router.add_get("/{namespace}/{name}", consoles.serial)
     async with await asyncio.start_unix_server(qemu.serve, sockets), TestClient(TestServer(application)) as client:

@@ -29,7 +29,8 @@ MOST_OF_A_NAMESPACE: Final = 64
 MOST_OF_A_USER: Final = 96
 _IDLE_SECONDS: Final = 4 * 3600.0
 """As long as the kubelet lets a silent stream be."""
-_LOOK_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 15.0
+"""So often is looked whether the client may still have it."""
 _PING_SECONDS: Final = 30.0
 
 
@@ -52,12 +53,22 @@ class Peer(Protocol):
 class Streams:
     """All streams that the node serves."""
 
-    def __init__(self, *, idle_seconds: float = _IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        still_has: Callable[[web.Request], Awaitable[bool]],
+        idle_seconds: float = _IDLE_SECONDS,
+        look_seconds: float = _LOOK_SECONDS,
+    ) -> None:
         """Serve none yet.
 
         Args:
+            still_has: Returns whether who sent a request may still have what it asked for.
             idle_seconds: So long a stream may be silent.
+            look_seconds: How often that is asked.
         """
+        self._still_has = still_has
+        self._look_seconds = look_seconds
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._idle_seconds = idle_seconds
 
@@ -81,7 +92,7 @@ class Streams:
         socket = web.WebSocketResponse(protocols=(PROTOCOL,), heartbeat=_PING_SECONDS)
         try:
             await socket.prepare(request)
-            await self._relay(socket, peer)
+            await self._relay(request, socket, peer)
         finally:
             peer.close()
         return socket
@@ -110,7 +121,7 @@ class Streams:
                 if not self._counts[key]:
                     del self._counts[key]
 
-    async def _relay(self, socket: web.WebSocketResponse, peer: Peer) -> None:
+    async def _relay(self, request: web.Request, socket: web.WebSocketResponse, peer: Peer) -> None:
         loop = asyncio.get_running_loop()
         heard = loop.time()
 
@@ -135,8 +146,10 @@ class Streams:
         try:
             done: set[asyncio.Task[None]] = set()
             while not done and loop.time() - heard < self._idle_seconds:
-                pause = min(_LOOK_SECONDS, self._idle_seconds)
+                pause = min(self._look_seconds, self._idle_seconds)
                 done, _ = await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                if not done and not await self._still_has(request):
+                    break
         finally:
             for task in tasks:
                 task.cancel()

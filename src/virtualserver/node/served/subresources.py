@@ -24,6 +24,7 @@ from virtualserver.node.served.console_log import ConsoleLogs
 from virtualserver.node.served.consoles import Consoles
 from virtualserver.node.served.forwarding import Forwarding
 from virtualserver.node.served.guests import Guests
+from virtualserver.node.served.rights import Rights
 from virtualserver.node.served.streams import Streams
 from virtualserver.node.vm import requests
 from virtualserver.node.vm.requests import Rejection, StateChange
@@ -90,7 +91,7 @@ class Subresources:
         self._writer = writer
         self._network = network
         self._pki = pki
-        guests, streams = Guests(cache, held), Streams()
+        guests, streams = Guests(cache, held), Streams(still_has=Rights(client).still_has)
         self._consoles = Consoles(guests, streams)
         self._console_logs = ConsoleLogs(guests, streams)
         self._forwarding = Forwarding(guests, streams, open_socket)
