@@ -120,7 +120,9 @@ def families(
     """
     servers = [one for one in objects if one["kind"] == "VirtualServer"]
     known = {one["metadata"]["uid"]: one["metadata"] for one in objects}
-    of_guests = [(_card(taps.get(device), known), of_tap) for device, of_tap in sorted(traffic.items())]
+    of_guests = [
+        (card, of_tap) for device, of_tap in sorted(traffic.items()) if (card := _card(taps.get(device), known))
+    ]
     return [
         _family("component_ready", "gauge", "Whether a component is ready.", _flags(components)),
         _family("servers", "gauge", "VirtualServers by the reason of their Ready.", _by_reason(servers)),
@@ -187,11 +189,16 @@ def _reason(server: Mapping[str, Any]) -> str:
 
 
 def _card(tap: Tap | None, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return the labels of a guest's network card; empty ones while the API does not say whose it is."""
+    """Return the labels of a guest's network card; none while the API does not say whose it is.
+
+    Without a name, the cards of several guests would have the same labels, which Prometheus refuses, with the whole
+    text.
+    """
     owner = known.get(tap.owner) if tap else None
-    guest = {"namespace": owner["namespace"] if owner else "", "server": owner["name"] if owner else ""}
+    if tap is None or owner is None:
+        return {}
     # A guest has a card on a VPC once, so that no two have the same labels.
-    return guest | ({"vpc": tap.vpc} if tap and tap.vpc else {})
+    return {"namespace": owner["namespace"], "server": owner["name"]} | ({"vpc": tap.vpc} if tap.vpc else {})
 
 
 def _labels(labels: Mapping[str, str]) -> str:
