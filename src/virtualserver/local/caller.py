@@ -120,8 +120,10 @@ def _existing_key(folder: Path) -> SshKey | None:
         for public in [*preferred, *others]:
             if not public.is_file():
                 continue
-            line = public.read_text().strip()
-            # A certificate or an empty file is no key that a guest could let in.
+            # A certificate, an empty file or one that is no text in UTF-8 is no key that a guest could let in.
+            line = public.read_text(encoding="utf-8", errors="replace").strip()
+            if "\ufffd" in line:
+                continue
             if line.startswith(("ssh-", "ecdsa-", "sk-")) and "-cert-" not in line.split()[0]:
                 private = public.with_suffix("")
                 return SshKey(public=line, private=private if private.exists() else None, made=False)

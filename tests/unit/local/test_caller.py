@@ -61,6 +61,15 @@ def test_what_no_guest_lets_in_is_no_key(tmp_path: Path, line: str) -> None:
     assert caller.ssh_key(a_caller(tmp_path), tmp_path / "state").made
 
 
+def test_a_key_file_that_is_no_text_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "a.pub").write_bytes(b"ssh-rsa AAAA \xff\xfe")
+    (tmp_path / ".ssh" / "b.pub").write_bytes(b"\x99\x01\x0d")
+    assert caller.ssh_key(a_caller(tmp_path), tmp_path / "state").made
+    a_key(tmp_path, "work.pub", "ssh-ed25519 AAAA ada")
+    assert caller.ssh_key(a_caller(tmp_path), tmp_path / "state").public == "ssh-ed25519 AAAA ada"
+
+
 def test_a_key_is_made_once_where_there_is_none(tmp_path: Path) -> None:
     first = caller.ssh_key(a_caller(tmp_path), tmp_path / "state")
     second = caller.ssh_key(a_caller(tmp_path), tmp_path / "state")
