@@ -134,9 +134,9 @@ async def link_of(
     """
     try:
         config = read_kubeconfig(kubeconfig)
+        token = config.bearer()
     except KubeconfigError as error:
         raise LinkError(str(error)) from error
-    token = config.token_file.read_text().strip() if config.token_file else config.token
     certificate, key = ((part or b"").decode() for part in passing or (config.certificate, config.key))
     identity = Identity(namespace, token, certificate, key)
     connector, timeout = aiohttp.UnixConnector(str(socket)), aiohttp.ClientTimeout(total=_SECONDS)

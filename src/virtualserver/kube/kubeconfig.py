@@ -56,8 +56,12 @@ class Credentials:
     namespace: str = "default"
 
     def authorization(self) -> str | None:
-        """Return the ``Authorization`` header, None where the client certificate says who we are."""
-        token = self.token_file.read_text().strip() if self.token_file else self.token
+        """Return the ``Authorization`` header, None where the client certificate says who we are.
+
+        Raises:
+            KubeconfigError: The token's file cannot be read.
+        """
+        token = _token(self.token, self.token_file)
         return f"Bearer {token}" if token else None
 
 
@@ -101,6 +105,14 @@ class Kubeconfig:
             tls_server_name=self.tls_server_name,
             namespace=self.namespace,
         )
+
+    def bearer(self) -> str:
+        """Return the token as it is now, ``""`` for none.
+
+        Raises:
+            KubeconfigError: The token's file cannot be read.
+        """
+        return _token(self.token, self.token_file)
 
     def _tls(self) -> ssl.SSLContext:
         """Return a TLS context that trusts the cluster's CA only and shows the user's certificate."""
@@ -185,6 +197,17 @@ def _entry(path: Path, config: dict[str, Any], kind: str, name: str) -> dict[str
         if name and entry.get("name") == name:
             return entry.get(kind) or {}
     raise KubeconfigError(f"{path}: {kind}s: there is no {name!r}; see `kubectl config view`")
+
+
+def _token(token: str, file: Path | None) -> str:
+    """Return a bearer token, that of the file where one is named."""
+    if file is None:
+        return token
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise KubeconfigError(f"{file}: the kubeconfig's tokenFile cannot be read: {reason}") from error
 
 
 def _material(path: Path, entry: dict[str, Any], field: str) -> bytes | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ApiAccess"]
 
 _USER_AGENT: Final = "vs"
+_ANOTHER: Final = "Name another with --kubeconfig or the variable KUBECONFIG."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,9 +67,7 @@ class ApiAccess:
             chosen = kubeconfig or (instance if is_chosen else _found(instance, environment))
             credentials = load_kubeconfig(chosen)
         except KubeconfigError as error:
-            raise ServerError(
-                str(error), remedy="Name another with --kubeconfig or the variable KUBECONFIG."
-            ) from error
+            raise ServerError(str(error), remedy=_ANOTHER) from error
         return cls(chosen, credentials, namespace or credentials.namespace)
 
     @property
@@ -85,7 +84,7 @@ class ApiAccess:
         """Yield a client; what the API server refuses meanwhile is told with the next step.
 
         Raises:
-            ServerError: It was refused, or nobody answers.
+            ServerError: It was refused, nobody answers, or the kubeconfig's token cannot be read.
         """
         # Half of the time that a command takes to start, of which most never come here.
         from virtualserver.kube.client import Client
@@ -95,6 +94,8 @@ class ApiAccess:
                 yield client
             except ApiError as error:
                 raise self._told(error) from error
+            except KubeconfigError as error:  # its tokenFile is read for each request
+                raise ServerError(str(error), remedy=f"Mend {self.kubeconfig}. {_ANOTHER}") from error
 
     async def server(self, client: Client, name: str) -> Manifest:
         """Return a server as the API has it.

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from virtualserver.kube.kubeconfig import Credentials, KubeconfigError, load_kubeconfig
+from virtualserver.kube.kubeconfig import Credentials, KubeconfigError, load_kubeconfig, read_kubeconfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +92,18 @@ def test_a_token_is_sent_and_one_in_a_file_is_read_anew_each_time(tmp_path: Path
     assert credentials.authorization() == "Bearer first"
     (tmp_path / "token").write_text("second\n")
     assert credentials.authorization() == "Bearer second"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_token_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = a_kubeconfig(tmp_path, user={"tokenFile": "token"})
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    told = rf"^{tmp_path}/token: the kubeconfig's tokenFile cannot be read: "
+    with pytest.raises(KubeconfigError, match=told):
+        load_kubeconfig(file).authorization()
+    with pytest.raises(KubeconfigError, match=told):
+        read_kubeconfig(file).bearer()
 
 
 def test_a_token_does_not_show_in_the_words_of_the_credentials() -> None:

@@ -68,3 +68,15 @@ def test_no_kubeconfig_is_said_with_what_to_do(tmp_path: Path) -> None:
 def test_several_files_are_not_guessed_between(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="names 2 files"):
         find(tmp_path, KUBECONFIG="/one:/two")
+
+
+async def test_a_token_that_cannot_be_read_is_said_with_what_to_do(tmp_path: Path) -> None:
+    document = yaml.safe_load(a_kubeconfig(tmp_path / "own").read_text())
+    document["contexts"][0]["context"]["user"] = "u"
+    document["users"] = [{"name": "u", "user": {"tokenFile": "token"}}]
+    (tmp_path / "own").write_text(yaml.safe_dump(document))
+    access = find(tmp_path, kubeconfig=tmp_path / "own")
+    with pytest.raises(ServerError, match=rf"{tmp_path}/token: .*No such file") as failure:
+        async with access.client() as client:
+            await access.names(client)
+    assert failure.value.remedy.startswith(f"Mend {tmp_path}/own. ")
