@@ -67,6 +67,9 @@ _VERSIONS = {
 }
 _GIB = 2**30
 _FORWARDING = Path("/proc/sys/net/ipv4/conf")
+_MEMINFO = Path("/proc/meminfo")
+_LEAST_DISK = 128 * 2**20
+"""In bytes: what etcd needs, which reserves 64 MiB at a time, and logs besides."""
 
 
 class Level(enum.StrEnum):
@@ -111,7 +114,7 @@ def prerequisites(installation: Installation) -> Iterator[Finding]:
     yield _python()
     yield from programs()
     yield _tun()
-    yield memory(Path("/proc/meminfo").read_text())
+    yield memory(_MEMINFO.read_text(), is_first=not _was_started(installation))
     yield _disk(installation)
     yield from _site(installation)
 
@@ -186,12 +189,22 @@ def _tun() -> Finding:
     )
 
 
-def memory(meminfo: str) -> Finding:
-    """Judge free memory: the control plane takes 0.5 GiB, the first server 1 GiB and, without KVM, 0.6 for QEMU."""
+def _was_started(installation: Installation) -> bool:
+    """Return whether guests of its own may have what is missing: they give it back through the API, once that runs."""
+    return installation.record().controlplane is not None
+
+
+def memory(meminfo: str, *, is_first: bool = True) -> Finding:
+    """Judge free memory: the control plane takes 0.5 GiB, the first server 1 GiB and, without KVM, 0.6 for QEMU.
+
+    Args:
+        meminfo: What the kernel says of it.
+        is_first: Whether the instance was never started; else its own guests may have the memory, and nothing blocks.
+    """
     values = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
     available = int(values["MemAvailable"].split()[0]) * 1024 / _GIB
     found = f"{available:.1f} GiB available"
-    if available < 0.75:
+    if is_first and available < 0.75:
         return Finding("memory", Level.FAILED, found + ", 0.75 GiB are needed.", "End other programs.")
     if available < 2.5:
         return Finding(
@@ -201,14 +214,24 @@ def memory(meminfo: str) -> Finding:
 
 
 def _disk(installation: Installation) -> Finding:
-    """Judge free space: the control plane's build takes 5 GiB for a while, an image and a server 2 GiB."""
+    """Judge free space: the control plane's build takes 5 GiB for a while, an image and a server 2 GiB.
+
+    What was started and built needs neither, and guests may have filled the disk: it starts, so that they can go.
+    """
     folder = installation.root
     while not folder.exists():
         folder = folder.parent
-    free = shutil.disk_usage(folder).free / _GIB
+    left = shutil.disk_usage(folder).free
+    free = left / _GIB
     built = controlplane.find(installation) is not None
     needed = 2 if built else 7
     found = f"{free:.1f} GiB free in {folder}"
+    if free < needed and built and _was_started(installation):
+        if left < _LEAST_DISK and not controlplane.status(installation).running:
+            found = f"{left >> 20} MiB free in {folder}, {_LEAST_DISK >> 20} MiB are needed."
+            return Finding("disk", Level.FAILED, found, "Free some, such as the caches in .controlplane.")
+        remedy = "Delete servers, kept disks or images that nobody needs."
+        return Finding("disk", Level.WARNING, f"{found}, {needed} GiB are advised.", remedy)
     if free < needed:
         return Finding(
             "disk",

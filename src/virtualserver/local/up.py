@@ -38,6 +38,9 @@ __all__ = ["STEPS", "Start", "StartStep", "Summary", "plan_of", "run"]
 _IMAGE_PLAN = "guest image: about 130 MB of Debian packages, built into an image of 0.4 GB in about 2 minutes"
 """What building the first server's image takes; measured in docs/measurements.md."""
 
+_IMAGE_BYTES = 3 * 2**29
+"""What must be free to begin it: what `doctor` asks for a first start, less what the control plane wrote since."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Summary:
@@ -243,7 +246,18 @@ def build_image(start: Start, update: Update) -> None:
     """Build the image that the first server's disk is cloned from."""
     source = hello.manifest()["spec"]["storage"]["root"]["source"]["pvc"]["name"]
     if not images.is_there(start.kubectl, source):
+        _check_room(start.installation)
         images.make(start.installation, start.kubectl, source, name=source, update=update)
+
+
+def _check_room(installation: Installation) -> None:
+    """Refuse to build an image that would take the disk's rest from etcd and from guests; they can be deleted now."""
+    free = shutil.disk_usage(installation.root).free
+    if free < _IMAGE_BYTES:
+        raise LocalError(
+            f"{free / 2**30:.1f} GiB free in {installation.root}, {_IMAGE_BYTES / 2**30} GiB are needed for an image.",
+            remedy="Free some (vs delete NAME), or leave the first server out: vs up --no-hello",
+        )
 
 
 def apply_hello(start: Start, update: Update) -> None:

@@ -38,6 +38,11 @@ def test_memory_is_judged_by_what_is_available(gib: float, level: doctor.Level) 
     assert bool(finding.remedy) == (level is not doctor.Level.OK)
 
 
+def test_memory_that_its_own_guests_may_have_does_not_keep_an_instance_from_starting() -> None:
+    finding = doctor.memory(_meminfo(int(0.3 * 2**20)), is_first=False)
+    assert (finding.level, finding.found) == (doctor.Level.WARNING, "0.3 GiB available, 2.5 GiB are advised.")
+
+
 def test_a_remedy_for_missing_kvm_is_told_only_where_it_is_missing() -> None:
     """Where it is there, the reason says what keeps guests from it: the firmware is not to be changed."""
     translated = Accelerator("tcg", "/dev/kvm is for root alone, and QEMU does not run as root: `chgrp kvm /dev/kvm`")

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import ipaddress
 import os
+import shutil
+import types
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,8 @@ from harness.reports import Unseen, quiet
 from virtualserver import controlplane
 from virtualserver.installation import ranges
 from virtualserver.installation.installation import Installation
-from virtualserver.local import caller, doctor, networks, pools, up
+from virtualserver.installation.record import ControlPlaneSettings, RecordedOptions
+from virtualserver.local import caller, doctor, images, networks, pools, up
 from virtualserver.local.errors import ConflictError, LocalError
 from virtualserver.node.allocation.allocations import Allocations, Claimant
 
@@ -66,6 +69,68 @@ def test_a_faulty_site_file_is_refused_with_all_its_faults(tmp_path: Path, monke
         up.check_machine(start, quiet)
     assert "site.quota: is not known: did you mean quotas?" in str(caught.value)
     assert "site.defaults.keepdisk: is not known: did you mean keepDisk?" in str(caught.value)
+
+
+def a_machine(monkeypatch: pytest.MonkeyPatch, folder: Path, *, memory: float, disk: float) -> None:
+    """Let the doctor see a machine that has all but memory and disk, of which so many GiB are free."""
+    meminfo = folder / "meminfo"
+    meminfo.write_text(f"MemAvailable: {int(memory * 2**20)} kB\n")
+    monkeypatch.setattr(doctor, "_MEMINFO", meminfo)
+    fine = doctor.Finding("all else", doctor.Level.OK, "is there")
+    for look in ("_root", "_python", "_tun"):
+        monkeypatch.setattr(doctor, look, always(fine))
+    monkeypatch.setattr(doctor, "programs", always([]))
+    usage = types.SimpleNamespace(free=int(disk * 2**30))
+    monkeypatch.setattr(shutil, "disk_usage", always(usage))
+    monkeypatch.setattr(controlplane, "find", always(controlplane.Programs(folder, "built")))
+
+
+def was_started(start: up.Start) -> up.Start:
+    start.installation.create()
+    options = RecordedOptions(["10.96.0.0/16"], "127.0.0.1", ["etcd"])
+    with start.installation.changing() as record:
+        record.controlplane = ControlPlaneSettings("/nonexistent", options, "0.1.0")
+    return start
+
+
+@pytest.mark.parametrize(("memory", "disk"), [(0.3, 50), (8, 0.9)])
+def test_what_guests_may_have_used_up_blocks_the_first_start_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: float, disk: float
+) -> None:
+    """Servers are stopped and deleted through the API: with it kept down, nobody could free what they have."""
+    a_machine(monkeypatch, tmp_path, memory=memory, disk=disk)
+    with pytest.raises(LocalError, match=r"(memory|disk): 0\.\d GiB .*, (0\.75|2) GiB are needed"):
+        up.check_machine(a_start(tmp_path), quiet)
+    up.check_machine(was_started(a_start(tmp_path)), quiet)
+
+
+def test_an_instance_that_does_not_run_needs_what_etcd_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_machine(monkeypatch, tmp_path, memory=8, disk=0.1)
+    start = was_started(a_start(tmp_path))
+    with pytest.raises(LocalError, match=r"disk: 102 MiB free in .*, 128 MiB are needed"):
+        up.check_machine(start, quiet)
+    runs = dataclasses.replace(controlplane.status(start.installation), running=True)
+    monkeypatch.setattr(controlplane, "status", always(runs))
+    up.check_machine(start, quiet)
+
+
+def test_programs_that_are_to_be_built_need_their_room_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_machine(monkeypatch, tmp_path, memory=8, disk=6)
+    monkeypatch.setattr(controlplane, "find", always(None))
+    with pytest.raises(LocalError, match="7 GiB are needed"):
+        up.check_machine(was_started(a_start(tmp_path)), quiet)
+
+
+def test_an_image_is_not_begun_where_it_would_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_machine(monkeypatch, tmp_path, memory=8, disk=0.9)
+    start = was_started(a_start(tmp_path))
+    monkeypatch.setattr(up.Start, "kubectl", None)
+    monkeypatch.setattr(images, "is_there", always(True))
+    up.build_image(start, quiet)
+    monkeypatch.setattr(images, "is_there", always(False))
+    with pytest.raises(LocalError, match=r"0\.9 GiB free in .*, 1\.5 GiB are needed") as caught:
+        up.build_image(start, quiet)
+    assert "vs up --no-hello" in caught.value.remedy
 
 
 @pytest.fixture(autouse=True)
