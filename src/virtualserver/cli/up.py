@@ -13,6 +13,7 @@ import click
 from virtualserver.cli import networks, output, progress, ui
 from virtualserver.cli.failures import CommandFailure
 from virtualserver.local import boot, caller, up
+from virtualserver.local.errors import LocalError
 from virtualserver.local.takeover import take_over
 
 if TYPE_CHECKING:
@@ -185,6 +186,10 @@ def command(installation: Installation, form: str, **asked: Any) -> None:
     start = up.Start(installation=installation, report=report, by=caller.Caller.find(), **asked)
     _announce(start, report)
     summary = up.run(start)
+    try:
+        boot.follow(installation)
+    except LocalError as error:  # it runs all the same
+        report.say(f"systemd does not shut its guests down with the machine: {error}; `vs enable` tries it again.")
     if form == "json":
         output.as_json(encode(summary))
     else:

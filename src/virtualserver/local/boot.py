@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from virtualserver.installation.installation import Installation
 
-__all__ = ["UNITS", "disable", "enable", "files", "text"]
+__all__ = ["UNITS", "disable", "enable", "files", "follow", "text"]
 
 UNITS: Final = Path("/etc/systemd/system")
 """Where an administrator's units are."""
@@ -104,6 +104,30 @@ def enable(installation: Installation, *, is_running: bool, units: Path = UNITS)
     return unit
 
 
+def follow(installation: Installation, *, units: Path = UNITS) -> None:
+    """Tell systemd of an installation that runs, where it is enabled: what systemd did not start, it does not end.
+
+    Without it, guests of one that was enabled while it was stopped would get no power button when the machine ends.
+
+    Args:
+        installation: What runs now; perhaps its unit is just starting it, and then nothing is told.
+        units: Where units are.
+
+    Raises:
+        LocalError: systemd does not take it.
+    """
+    if not files(installation, units=units) or not _is_told(units):
+        return
+    unit = _unit(installation, units).name
+    try:
+        done = subprocess.run(("systemctl", "is-active", unit), capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise LocalError(f"systemctl is-active {unit}: {error.strerror}") from error
+    # One that is starting runs this program, and one that is stopping is not to come back.
+    if done.stdout.strip() in ("inactive", "failed"):
+        _systemctl("start", "--no-block", unit)
+
+
 def disable(installation: Installation, *, units: Path = UNITS) -> list[Path]:
     """Have the machine start the installation no longer; what runs goes on. Return what was removed, `[]` for nothing.
 
@@ -138,7 +162,7 @@ def _is_own(installation: Installation, unit: Path) -> bool:
     """Return whether a unit starts this installation, and not another one of its name."""
     try:
         lines = unit.read_text().splitlines()
-    except OSError:
+    except (OSError, UnicodeDecodeError):  # somebody else's, if it is no text
         return False
     return f"Environment={_quoted(f'VS_STATE={installation.root}')}" in lines
 

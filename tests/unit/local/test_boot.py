@@ -6,12 +6,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from virtualserver.installation.installation import Installation
 from virtualserver.local import boot
 from virtualserver.local.errors import ConflictError, LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -61,6 +65,57 @@ def test_that_of_another_installation_of_the_name_is_left_alone(
 def test_a_machine_without_systemd_is_told_what_to_do(installation: Installation, tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="systemd does not start this machine"):
         boot.enable(installation, is_running=False, units=tmp_path / "nothing")
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Return a function that follows an enabled installation and returns what systemd, in a state, is told."""
+
+    def there(_units: Path) -> bool:
+        return True
+
+    folder, log = tmp_path / "bin", tmp_path / "systemctl.log"
+    folder.mkdir()
+    (folder / "systemctl").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setattr(boot, "_is_told", there)
+    units = tmp_path / "units"
+
+    def tell(state: str) -> list[str]:
+        stub = folder / "systemctl"
+        stub.unlink()
+        stub.write_text(f'#!/bin/sh\n[ "$1" != is-active ] || {{ echo {state}; exit 3; }}\necho "$*" >> {log}\n')
+        stub.chmod(0o755)
+        log.write_text("")
+        boot.follow(Installation.below(tmp_path / "state", "one"), units=units)
+        return log.read_text().splitlines()
+
+    return tell
+
+
+def test_systemd_is_told_of_what_was_enabled_while_it_was_stopped(
+    installation: Installation, units: Path, told: Callable[[str], list[str]]
+) -> None:
+    """It runs `ExecStop` of what it has started alone: guests got no power button when the machine was shut down."""
+    assert told("inactive") == [], "it is not enabled"
+    boot.enable(installation, is_running=False, units=units)
+    assert told("inactive") == told("failed") == ["start --no-block virtualserver-one.service"]
+    assert told("active") == []
+
+
+@pytest.mark.parametrize("state", ["activating", "deactivating"])
+def test_a_unit_that_begins_or_ends_is_not_started_by_what_it_runs_itself(
+    installation: Installation, units: Path, told: Callable[[str], list[str]], state: str
+) -> None:
+    boot.enable(installation, is_running=False, units=units)
+    assert told(state) == []
+
+
+def test_a_unit_that_is_no_text_is_anothers(installation: Installation, units: Path) -> None:
+    (units / "virtualserver-one.service").write_bytes(b"\xff\xfe")
+    assert boot.files(installation, units=units) == []
+    with pytest.raises(ConflictError):
+        boot.enable(installation, is_running=False, units=units)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
