@@ -24,9 +24,8 @@ from virtualserver.machines.cgroup import group_of, groups, leave_group, remove_
 from virtualserver.machines.end_record import last_lines
 from virtualserver.machines.files import Files
 from virtualserver.machines.machine import Ended, Machine
+from virtualserver.machines.overlays import OverlayError, make_overlay
 from virtualserver.machines.spec import MachineSpec, SpecError, encode_spec
-from virtualserver.storage import qemu_img
-from virtualserver.storage.qemu_img import QemuImgError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -354,9 +353,9 @@ def _prepare(spec: MachineSpec, files: Files) -> None:
             overlay = files.overlay(disk)
             overlay.unlink(missing_ok=True)
             try:
-                qemu_img.run(qemu_img.create(overlay, base=disk.path, base_format=disk.format))
-            except QemuImgError as error:
-                raise HypervisorError(f"{spec.name}: disk {disk.name}: {error.complaint}") from None
+                make_overlay(overlay, disk)
+            except OverlayError as error:
+                raise HypervisorError(f"{spec.name}: disk {disk.name}: {error}") from None
             _hand_over(overlay, spec.user)
     if spec.uefi:
         _prepare_uefi(spec, files)

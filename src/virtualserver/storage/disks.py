@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.host.files import make_folder
-from virtualserver.storage import qemu_img
+from virtualserver.storage import qcow2, qemu_img
 from virtualserver.storage.qemu_img import QemuImgError
 from virtualserver.storage.space import Space, allocated, space_of
 
@@ -115,9 +115,11 @@ class DiskStore:
             progress: Called with the share of it that is copied, 0 to 1, a hundred times at most.
 
         Raises:
-            DiskError: The source is not there, or a machine writes to it, or the file system is full.
+            DiskError: The source is not there, or names other files than its base, or a machine writes to it, or the
+                file system is full.
         """
         path, origin = self.path(identifier), self.path(source)
+        _refuse_other_files(origin, base)
         temporary = path.with_suffix(".new")
         needed, room = allocated(origin), self.space()
         if needed > room.free - room.reserve:
@@ -134,15 +136,21 @@ class DiskStore:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def grow(self, identifier: str, size_bytes: int) -> bool:
+    def grow(self, identifier: str, size_bytes: int, *, base: Path | None) -> bool:
         """Make a disk at least so large, and return whether it grew; its machine must not run.
 
+        Args:
+            identifier: Names the disk.
+            size_bytes: How large the guest is to see it.
+            base: What it starts from; None: it started empty.
+
         Raises:
-            DiskError: It is not there, or a machine uses it.
+            DiskError: It is not there, or names other files than its base, or a machine uses it.
         """
         path = self.path(identifier)
         if self.size(identifier) >= size_bytes:
             return False
+        _refuse_other_files(path, base)
         owner = path.stat()
         _run(qemu_img.resize(path, size_bytes))
         os.chown(path, owner.st_uid, owner.st_gid)
@@ -154,7 +162,7 @@ class DiskStore:
         Raises:
             DiskError: There is no such disk.
         """
-        return _information(self.path(identifier))["virtual-size"]
+        return _header(self.path(identifier)).virtual_size
 
     def bases(self) -> dict[str, Path]:
         """Return the base of every disk that has one, by identifier; a disk that goes meanwhile has none."""
@@ -162,7 +170,7 @@ class DiskStore:
         for identifier in self.all():
             path = self.path(identifier)
             try:
-                base = _information(path).get("backing-filename")
+                base = _header(path).backing
             except DiskError:
                 if path.exists():
                     raise
@@ -185,8 +193,34 @@ class DiskStore:
         return sorted(path.stem for path in self._folder.glob(f"*{_SUFFIX}"))
 
 
+def _header(disk: Path) -> qcow2.Header:
+    """Return what a disk says of itself, even one that a running machine writes to."""
+    try:
+        return qcow2.read(disk)
+    except FileNotFoundError:
+        raise DiskError(f"{disk}: no such disk") from None
+    except (qcow2.Qcow2Error, OSError) as error:
+        raise DiskError(str(error)) from None
+
+
+def _refuse_other_files(disk: Path, base: Path | None) -> None:
+    """Refuse a disk that refers to more than its base: root's qemu-img would read and write that for its guest."""
+    header = _header(disk)
+    if header.has_data_file:
+        found = "names another file that has its content"
+    elif header.backing != (None if base is None else str(base)):
+        found = "starts from another file than its image"
+    else:
+        return
+    # The name itself is whatever the guest's QEMU wrote.
+    raise DiskError(
+        f"disk {disk.stem} {found}, which nobody but its own QEMU can have written: it is neither copied nor grown; "
+        "make a new server, and look into how its guest got out"
+    )
+
+
 def _information(disk: Path) -> dict[str, Any]:
-    """Return what is known of a disk, even of one that a running machine writes to."""
+    """Return what is known of a disk that no guest has written to: what it refers to may be opened."""
     if not disk.exists():
         raise DiskError(f"{disk}: no such disk")
     try:

@@ -71,11 +71,14 @@ def create(
 
     Args:
         path: The new file.
-        size_bytes: How large the guest sees it; None: as large as its base.
-        base: The file that it starts from, never written to; None: it starts empty.
+        size_bytes: How large the guest sees it; None: as large as its base, which is opened to learn that.
+        base: The file that it starts from, never written to; None: it starts empty. With a size it is not opened,
+            nor what it refers to.
         base_format: How the base is to be read; never guessed from what a guest may have written.
     """
     origin = [] if base is None else ["-F", base_format, "-b", str(base)]
+    if base is not None and size_bytes is not None:
+        origin.append("-u")
     size = [] if size_bytes is None else [str(size_bytes)]
     return [_PROGRAM, "create", "-q", "-f", "qcow2", *origin, str(path), *size]
 

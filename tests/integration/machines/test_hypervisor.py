@@ -401,7 +401,7 @@ async def test_what_a_guest_writes_stays_over_a_restart_and_never_reaches_the_im
     assert await asyncio.to_thread(guest.run, "cat /sys/block/vda/serial") == "abc"
     await asyncio.to_thread(guest.run, "echo kept | dd of=/dev/vda bs=512 seek=100 conv=fsync")
     await machine.quit()
-    assert store.grow("root", 16 << 20)
+    assert store.grow("root", 16 << 20, base=base)
     machine = await bench.hypervisor.launch(changed, open_tap=no_tap)
     guest = await asyncio.to_thread(guest_of(machine).wait_ready)
     read = "dd if=/dev/vda bs=512 skip=100 count=1 2>/dev/null | head -c 4"

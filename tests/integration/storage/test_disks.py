@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from virtualserver.machines.overlays import make_overlay
+from virtualserver.machines.spec import Disk
 from virtualserver.storage.disks import DiskError, DiskStore
 from virtualserver.storage.space import Space
 
@@ -100,6 +102,52 @@ def test_a_disk_that_a_machine_writes_to_or_that_has_no_room_is_not_copied(
     assert store.all() == ["one"]
 
 
+def named_by_its_qemu(path: Path, how: str, secret: Path, base: Path) -> None:
+    """Write another file's name into a disk, as who breaks out into its QEMU can."""
+    create = ["qemu-img", "create", "-q", "-f", "qcow2"]
+    if how == "data file":
+        data = secret.with_name("made")
+        backing = ["-u", "-F", "qcow2", "-b", str(base)]
+        subprocess.run([*create, "-o", f"data_file={data}", *backing, str(path), "16M"], check=True)
+        subprocess.run(["qemu-io", "-c", "write -P 7 0 64k", str(path)], check=True, capture_output=True)
+        data.unlink()
+        # The name in its header extension, of the same length.
+        path.write_bytes(path.read_bytes().replace(os.fsencode(data), os.fsencode(secret)))
+    elif how == "raw data file":
+        subprocess.run([*create, "-o", f"data_file={secret},data_file_raw=on", str(path), "16M"], check=True)
+    else:
+        subprocess.run([*create, "-u", "-F", "raw", "-b", str(secret), str(path), "16M"], check=True)
+
+
+@pytest.mark.parametrize("how", ["data file", "raw data file", "backing file"])
+def test_a_disk_that_names_a_file_of_the_host_is_neither_copied_nor_grown_and_nothing_reads_that(
+    store: DiskStore, base: Path, tmp_path: Path, how: str
+) -> None:
+    path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    path.unlink()
+    secret = tmp_path / "root"
+    named_by_its_qemu(path, how, secret, base)
+    secret.write_bytes(b"secret".ljust(MEBIBYTE, b"s"))
+    secret.chmod(0o600)
+    os.utime(secret, (1, 1))  # so that the next read would be seen
+    with pytest.raises(DiskError, match="neither copied nor grown"):
+        asyncio.run(store.copy("two", source="one", base=base, size_bytes=16 * MEBIBYTE))
+    with pytest.raises(DiskError, match="neither copied nor grown"):
+        store.grow("one", 32 * MEBIBYTE, base=base)
+    assert (store.all(), store.size("one")) == (["one"], 16 * MEBIBYTE)
+    store.bases()
+    make_overlay(tmp_path / "overlay", Disk(path, "qcow2", "root", ephemeral=True))
+    assert (secret.stat().st_size, secret.stat().st_atime) == (MEBIBYTE, 1)
+
+
+def test_a_disk_that_is_damaged_says_so(store: DiskStore, base: Path) -> None:
+    path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
+    for content in (b"", b"QFI", bytes(1 << 16), b"QFI\xfb\0\0\0\x03" + b"\xff" * 100):
+        path.write_bytes(content)
+        with pytest.raises(DiskError, match="no qcow2 disk"):
+            store.grow("one", 32 * MEBIBYTE, base=base)
+
+
 def test_a_disk_smaller_than_its_base_is_refused_with_both_sizes(store: DiskStore, base: Path) -> None:
     with pytest.raises(DiskError, match=r"disk one: 1048576 bytes are less than its image's 8388608"):
         store.create("one", base=base, size_bytes=MEBIBYTE, user=USER)
@@ -114,9 +162,9 @@ def test_a_base_that_is_missing_leaves_nothing(store: DiskStore, tmp_path: Path)
 
 def test_a_disk_grows_and_never_shrinks(store: DiskStore, base: Path) -> None:
     path = store.create("one", base=base, size_bytes=16 * MEBIBYTE, user=USER)
-    assert store.grow("one", 32 * MEBIBYTE)
-    assert not store.grow("one", 32 * MEBIBYTE)
-    assert not store.grow("one", 16 * MEBIBYTE)
+    assert store.grow("one", 32 * MEBIBYTE, base=base)
+    assert not store.grow("one", 32 * MEBIBYTE, base=base)
+    assert not store.grow("one", 16 * MEBIBYTE, base=base)
     assert store.size("one") == 32 * MEBIBYTE
     assert path.stat().st_uid == USER
 

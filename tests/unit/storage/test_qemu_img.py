@@ -13,6 +13,7 @@ from virtualserver.storage.qemu_img import QemuImgError
 def test_a_disk_starts_empty_or_from_a_base_whose_format_is_said() -> None:
     disk, base = Path("/d.qcow2"), Path("/b")
     assert qemu_img.create(disk, size_bytes=1024)[-2:] == ["/d.qcow2", "1024"]
+    assert "-u" in qemu_img.create(disk, size_bytes=1024, base=base), "the base is not opened"
     assert qemu_img.create(disk, base=base, base_format="raw")[-5:] == ["-F", "raw", "-b", "/b", "/d.qcow2"]
 
 

@@ -286,8 +286,12 @@ class VolumeController:
             if why := await self._ask_for(claim, size):
                 self._grants.take_back(uid, bound)
                 return Wait("ClaimRefused", why)
-            await asyncio.to_thread(self._disks.grow, uid, size)
+            await self._grow(uid, claim, size)
         return await self._bind(claim, max(size, bound)) or claim
+
+    async def _grow(self, uid: str, claim: Manifest, size: int) -> None:
+        image = self._sources.image(fields.annotations_of(claim).get(names.BASE_IMAGE, ""))
+        await asyncio.to_thread(self._disks.grow, uid, size, base=image.disk if image else None)
 
     async def _ask_for(self, claim: Manifest, size: int) -> str:
         """Have a claim ask for as much as its disk is to have, so that quotas count it; return why it may not."""
