@@ -324,9 +324,9 @@ def collect(installation: Installation, kubectl: Kubectl) -> None:
     named = {one.get(key) for one in annotations for key in (names.IMAGE, names.BASE_IMAGE)}
     bases = set(disks.DiskStore(installation.disks).bases().values())
     store = store_of(installation)
-    for image in store.all():
-        if image.digest not in named and image.disk not in bases:
-            store.remove(image.digest)
+    for digest, disk in store.disks().items():
+        if digest not in named and disk not in bases:
+            store.remove(digest)
 
 
 def _stored(installation: Installation, kubectl: Kubectl, name: str) -> images.Image:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import errno
 import hashlib
 import json
+import logging
 import os
 import re
 import shlex
@@ -23,12 +23,12 @@ import msgspec
 
 from virtualserver.host import locks
 from virtualserver.host.files import make_folder, write_atomically
-from virtualserver.storage import qemu_img, recognition
+from virtualserver.storage import contents, qemu_img, recognition
 from virtualserver.storage.kernel import Kernel
 from virtualserver.storage.qemu_img import QemuImgError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from virtualserver.host.progress import Update
@@ -36,14 +36,20 @@ if TYPE_CHECKING:
 __all__ = ["Image", "ImageError", "ImageStore"]
 
 _IMAGE_VERSION: Final = 1
-_CHUNK_BYTES: Final = 4 << 20
+_DISK: Final = "disk.qcow2"
+_RECORD: Final = "image.json"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_BLOCK_BYTES: Final = 1 << 20
-"""What of a raw disk is read at a time, and left out where it is zeros only."""
+
+
+_logger = logging.getLogger(__name__)
 
 
 class ImageError(Exception):
     """An image cannot be added, found or removed; the message says why and what to do."""
+
+
+class _NewerImageError(ImageError):
+    """A newer program wrote it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ class ImageStore:
         modules: tuple[str, ...] | None = None,
         progress: Update | None = None,
     ) -> Image:
-        """Copy files into the store and return the image; one of the same content stays as it is and is returned.
+        """Copy files into the store and return the image; one of the same content stays as it is, or is made whole.
 
         Args:
             disk: A raw or qcow2 disk; what it is shows in its content, not in its name.
@@ -127,20 +133,20 @@ class ImageStore:
         _check_files(name, disk, kernel, initrd)
         with self._adding() as temporary:
             report = progress or _silent
-            parts = {"disk": _add_disk(disk, temporary / "disk.qcow2", name, report)}
+            parts = {"disk": _add_disk(disk, temporary / _DISK, name, report)}
             for part, source in (("kernel", kernel), ("initrd", initrd)):
                 if source is not None:
-                    parts[part] = _copy(source, temporary / part, f"copying the {part}", report)
+                    parts[part] = contents.copy(source, temporary / part, f"copying the {part}", report)
             parts["commandLine"] = command_line
             digest = f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
             target = self._path(digest)
-            if not target.exists():
+            if not self._is_whole(digest):
                 record = _Record(
                     format_version=_IMAGE_VERSION,
                     digest=digest,
                     name=name,
                     description=description,
-                    virtual_size=_information(temporary / "disk.qcow2", name)["virtual-size"],
+                    virtual_size=_information(temporary / _DISK, name)["virtual-size"],
                     added=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                     has_kernel=kernel is not None,
                     has_initrd=initrd is not None,
@@ -186,15 +192,15 @@ class ImageStore:
             raise ImageError(f"{digest!r} is no image digest: it is `sha256:` and 64 hexadecimal digits")
         folder = self._path(digest)
         try:
-            record = msgspec.json.decode((folder / "image.json").read_bytes(), type=_Record)
+            record = msgspec.json.decode((folder / _RECORD).read_bytes(), type=_Record)
         except FileNotFoundError:
             raise ImageError(f"no image {digest} in {self._folder}; `vs image list` shows what there is") from None
         except msgspec.MsgspecError as error:
             raise ImageError(
-                f"{folder}/image.json: {error}; `vs image remove` it, and `vs image add` it again"
+                f"{folder}/image.json: {error}; `vs image add` the same files again makes it whole"
             ) from None
         if record.format_version > _IMAGE_VERSION:
-            raise ImageError(f"{folder}/image.json: written by a newer program: install that one again")
+            raise _NewerImageError(f"{folder}/image.json: written by a newer program: install that one again")
         kernel = None
         if record.has_kernel:
             kernel = Kernel(folder / "kernel", folder / "initrd" if record.has_initrd else None, record.command_line)
@@ -202,7 +208,7 @@ class ImageStore:
             digest=record.digest,
             name=record.name,
             description=record.description,
-            disk=folder / "disk.qcow2",
+            disk=folder / _DISK,
             virtual_size=record.virtual_size,
             kernel=kernel,
             added=record.added,
@@ -210,10 +216,20 @@ class ImageStore:
         )
 
     def all(self) -> list[Image]:
-        """Return every image, the oldest first."""
-        folders = self._folder.glob("sha256-*") if self._folder.is_dir() else ()
-        images = [self.get(folder.name.replace("-", ":", 1)) for folder in folders]
+        """Return every image that can be read, the oldest first."""
+        images: list[Image] = []
+        for digest in self.disks():
+            try:
+                images.append(self.get(digest))
+            except ImageError as error:
+                _logger.warning("image %s is left out: %s", digest, error)
         return sorted(images, key=lambda image: (image.added, image.digest))
+
+    def disks(self) -> dict[str, Path]:
+        """Return where the disk of every image is, by digest, also of one that cannot be read."""
+        folders = self._folder.glob("sha256-*") if self._folder.is_dir() else ()
+        digests = (folder.name.replace("-", ":", 1) for folder in folders)
+        return {digest: self._path(digest) / _DISK for digest in digests if _DIGEST.fullmatch(digest)}
 
     def remove(self, digest: str) -> None:
         """Remove an image; of one that is not there, nothing.
@@ -228,6 +244,15 @@ class ImageStore:
     def _lock_of(self, name: str) -> Path:
         """Return the lock of whoever makes an image of a name."""
         return self._folder / f".making-{name}"
+
+    def _is_whole(self, digest: str) -> bool:
+        """Return whether there is such an image, and all that it needs; one of a newer program is none of ours."""
+        try:
+            return self.get(digest).disk.is_file()
+        except _NewerImageError:
+            return True
+        except ImageError:
+            return False
 
     def _path(self, digest: str) -> Path:
         """Return an image's folder."""
@@ -248,11 +273,16 @@ class ImageStore:
 
 
 def _finish(temporary: Path, target: Path, record: _Record) -> None:
-    """Write the record and give the folder its name."""
-    write_atomically(temporary / "image.json", msgspec.json.format(msgspec.json.encode(record)))
+    """Write the record and give the folder its name, or put its files in the place of those of a damaged one."""
+    write_atomically(temporary / _RECORD, msgspec.json.format(msgspec.json.encode(record)))
     for path in temporary.iterdir():
         path.chmod(0o444)
-    temporary.rename(target)
+    if not target.exists():
+        temporary.rename(target)
+        return
+    # Disks of servers lie over it, so that it is never away. Its record comes last: until then it is damaged.
+    for path in sorted(temporary.iterdir(), key=lambda path: path.name == _RECORD):
+        path.replace(target / path.name)
 
 
 def _check_files(name: str, disk: Path, kernel: Path | None, initrd: Path | None) -> None:
@@ -278,7 +308,7 @@ def _add_disk(source: Path, target: Path, name: str, progress: Update) -> str:
     with source.open("rb") as file:
         is_raw = file.read(len(recognition.QCOW2_MAGIC)) != recognition.QCOW2_MAGIC
     if is_raw:
-        digest = _digest_of_raw(source, progress)
+        digest = contents.digest_of_raw(source, progress)
         step = "turning the disk into qcow2"
         progress(step, None)
         try:
@@ -286,7 +316,7 @@ def _add_disk(source: Path, target: Path, name: str, progress: Update) -> str:
         except QemuImgError as error:
             raise _refusal(name, error) from None
         return digest
-    digest = _copy(source, target, "copying the disk", progress)
+    digest = contents.copy(source, target, "copying the disk", progress)
     information = _information(target, name)
     details = information.get("format-specific", {}).get("data", {})
     for word, found in (
@@ -317,52 +347,6 @@ def _check_whole(source: Path, copy: Path, name: str) -> None:
         raise ImageError(
             f"image {name}: {source} is cut off or damaged ({told}): download it again, and compare its checksum"
         ) from None
-
-
-def _digest_of_raw(source: Path, progress: Update) -> str:
-    """Return a SHA-256 of where a raw disk has what: holes are not read, and blocks of zeros are as good as holes."""
-    digest = hashlib.sha256()
-    with source.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        digest.update(b"%d" % size)
-        for start in _blocks(file.fileno(), size):
-            block = os.pread(file.fileno(), _BLOCK_BYTES, start)
-            if block.count(0) < len(block):
-                digest.update(b"@%d:" % start)
-                digest.update(block)
-            progress("reading the disk", min(1.0, (start + len(block)) / size))
-    return digest.hexdigest()
-
-
-def _blocks(descriptor: int, size: int) -> Iterator[int]:
-    """Yield where the blocks of a file begin that are not holes only."""
-    start = 0
-    while start < size:
-        try:
-            data = os.lseek(descriptor, start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # nothing but a hole up to the end
-            raise
-        start = data - data % _BLOCK_BYTES
-        yield start
-        start += _BLOCK_BYTES
-
-
-def _copy(source: Path, target: Path, step: str, progress: Update) -> str:
-    """Copy a file, and return its SHA-256."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("xb") as writer:
-        size = os.fstat(reader.fileno()).st_size or 1
-        done = 0
-        while chunk := reader.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            writer.write(chunk)
-            done += len(chunk)
-            progress(step, min(1.0, done / size))
-        writer.flush()
-        os.fsync(writer.fileno())
-    return digest.hexdigest()
 
 
 def _information(disk: Path, name: str) -> dict[str, Any]:

@@ -59,6 +59,19 @@ def test_only_images_that_nobody_needs_are_removed(tmp_path: Path) -> None:
     assert collect(installation) == []
 
 
+def test_a_damaged_image_is_removed_as_others_are_and_never_while_somebody_needs_it(tmp_path: Path) -> None:
+    installation = Installation.below(tmp_path, "images")
+    path = tmp_path / "disk"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "1M"], check=True)
+    image = images.store_of(installation).add(disk=path, name="damaged")
+    image.disk.with_name("image.json").unlink()
+    DiskStore(installation.disks).create("one", base=image.disk, size_bytes=8 << 20, user=os.getuid())
+    assert collect(installation) == [] and image.disk.exists()
+    DiskStore(installation.disks).remove("one")
+    assert collect(installation, {names.BASE_IMAGE: image.digest}) == [] and image.disk.exists()
+    assert collect(installation) == [] and not image.disk.parent.exists()
+
+
 def test_everybody_may_clone_an_alias_and_nothing_else_of_its_namespace() -> None:
     role, binding = images.grants("debian", namespace="coreweave")
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "coreweave"

@@ -195,6 +195,26 @@ def test_a_process_that_is_killed_makes_no_image_any_more(store: ImageStore, tmp
     assert store.all() == [] and not store.is_being_made("debian")
 
 
+@pytest.mark.parametrize("damage", ["empty", "missing"])
+def test_a_damaged_image_hides_no_other_one_and_adding_its_files_again_makes_it_whole(
+    store: ImageStore, tmp_path: Path, damage: str
+) -> None:
+    disks = [a_disk(tmp_path / name, "qcow2", size=size) for name, size in (("good", "1M"), ("bad", "2M"))]
+    good, bad = (store.add(disk=disk, name=disk.name) for disk in disks)
+    record = bad.disk.with_name("image.json")
+    record.unlink()
+    if damage == "empty":
+        record.touch()
+    assert store.all() == [good]
+    assert store.disks() == {one.digest: one.disk for one in (good, bad)}
+    again = store.add(disk=disks[1], name="again")
+    assert (again.digest, again.name, again.virtual_size) == (bad.digest, "again", 2 << 20)
+    assert {image.digest for image in store.all()} == {good.digest, bad.digest}
+    assert {path.stat().st_mode & 0o777 for path in bad.disk.parent.iterdir()} == {0o444}
+    bad.disk.unlink()
+    assert store.add(disk=disks[1], name="again").disk.is_file()
+
+
 def test_a_removed_image_is_gone_and_removing_it_again_is_no_error(store: ImageStore, tmp_path: Path) -> None:
     image = store.add(disk=a_disk(tmp_path / "d", "qcow2"), name="x")
     store.remove(image.digest)
