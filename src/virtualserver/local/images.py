@@ -12,10 +12,11 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 from virtualserver.api import names
-from virtualserver.controlplane import image_sources, site
+from virtualserver.controlplane import site
 from virtualserver.installation import lock
 from virtualserver.kube.fields import annotations_of
 from virtualserver.local import making
+from virtualserver.local.aliases import grants
 from virtualserver.local.errors import ConflictError, LocalError, MissingError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.storage import builds, disks, images
@@ -39,8 +40,6 @@ __all__ = [
     "build",
     "claim",
     "collect",
-    "grant_aliases",
-    "grants",
     "is_there",
     "listed",
     "make",
@@ -232,7 +231,8 @@ def named_by(
     """Return the images and other names that claims stand for, and the images that are being made: pure.
 
     An annotation alone says nothing, since who owns a claim may have written it. A claim of a namespace of images
-    counts; one elsewhere counts as another name of such a claim, where both stand for one image of the store.
+    counts; one elsewhere counts as another name of such a claim, where it stands for an image of the store: for an
+    older one than that claim where nobody could give it the new one.
 
     Args:
         claims: Of all namespaces.
@@ -241,12 +241,8 @@ def named_by(
     """
     marked = [claim for claim in claims if making.is_of_image(claim)]
     found = [_of_claim(claim, stored.get(annotations_of(claim).get(names.IMAGE, ""))) for claim in marked]
-    own = {f"{one.namespace}/{one.name}": one.digest for one in found if one.namespace in namespaces}
-    return [
-        one
-        for one in found
-        if one.namespace in namespaces or (one.image is not None and own.get(one.alias_of) == one.digest)
-    ]
+    own = {f"{one.namespace}/{one.name}" for one in found if one.namespace in namespaces}
+    return [one for one in found if one.namespace in namespaces or (one.image is not None and one.alias_of in own)]
 
 
 def alias(installation: Installation, image: str, *, namespace: str, name: str) -> None:
@@ -269,29 +265,6 @@ def alias(installation: Installation, image: str, *, namespace: str, name: str) 
     _make_claim(kubectl, claim(name, stored, namespace=namespace, alias_of=f"{names.IMAGE_NAMESPACE}/{image}"))
     if granted := grants(name, namespace=namespace):
         kubectl.apply(granted)
-
-
-def grant_aliases(installation: Installation, kubectl: Kubectl) -> None:
-    """Let everybody clone the aliases of an earlier version, which asked nobody: once, since `alias` does it now.
-
-    The caller holds the installation's lock.
-    """
-    if installation.record().aliases_granted:
-        return
-    found = [claim["metadata"] for claim in kubectl.list("pvc")]
-    aliases = [metadata for metadata in found if names.ALIAS_OF in metadata.get("annotations", {})]
-    granted = [one for alias in aliases for one in grants(alias["name"], namespace=alias["namespace"])]
-    if granted:
-        kubectl.apply(granted)
-    with installation.changing() as record:
-        record.aliases_granted = True
-
-
-def grants(name: str, *, namespace: str) -> list[dict[str, Any]]:
-    """Return what lets everybody clone an alias: pure. In the namespace of images everybody may clone everything."""
-    if namespace == names.IMAGE_NAMESPACE:
-        return []
-    return image_sources.granting({"name": f"virtualserver:alias:{name}", "namespace": namespace}, claim=name)
 
 
 def remove(installation: Installation, image: str, *, report: Report) -> None:
@@ -384,7 +357,18 @@ def _make_claim(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
 
 def _named(kubectl: Kubectl, manifest: dict[str, Any], image: images.Image) -> NamedImage:
     _make_claim(kubectl, manifest)
+    _renew_aliases(kubectl, manifest["metadata"]["name"], image)
     return _of_claim(manifest, image)
+
+
+def _renew_aliases(kubectl: Kubectl, name: str, image: images.Image) -> None:
+    """Have the other names of an image that is made again stand for the new one: the node asks them alone."""
+    source = f"{names.IMAGE_NAMESPACE}/{name}"
+    for found in kubectl.list("pvc"):
+        metadata, annotations = found["metadata"], annotations_of(found)
+        if annotations.get(names.ALIAS_OF) == source and annotations.get(names.IMAGE, image.digest) != image.digest:
+            key = metadata["name"], metadata["namespace"]
+            _make_claim(kubectl, claim(key[0], image, namespace=key[1], alias_of=source))
 
 
 def _of_claim(manifest: dict[str, Any], image: images.Image | None) -> NamedImage:

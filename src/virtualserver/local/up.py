@@ -19,7 +19,7 @@ from virtualserver import controlplane
 from virtualserver.host.files import write_atomically
 from virtualserver.installation import lock, ranges
 from virtualserver.installation.errors import InstallationError
-from virtualserver.local import caller, doctor, hello, images, inventory, listening, networks, pools, status
+from virtualserver.local import aliases, caller, doctor, hello, images, inventory, listening, networks, pools, status
 from virtualserver.local.errors import ConflictError, LocalError
 from virtualserver.local.kubectl import Kubectl
 from virtualserver.local.takeover import take_over
@@ -236,7 +236,7 @@ def start_control_plane(start: Start, update: Update) -> None:
         admin=(start.by.uid, start.by.gid),
         progress=update,
     )
-    images.grant_aliases(start.installation, start.kubectl)
+    aliases.grant_aliases(start.installation, start.kubectl)
     start.held.close()
     if start.by.uid != 0:
         start.by.own(start.installation.kubeconfig)

@@ -14,7 +14,7 @@ import pytest
 from harness.claims import Claims as FakeKubectl
 from virtualserver.api import names
 from virtualserver.installation.installation import Installation
-from virtualserver.local import images, making
+from virtualserver.local import aliases, images, making
 from virtualserver.storage.disks import DiskStore
 from virtualserver.storage.images import ImageError
 
@@ -73,11 +73,11 @@ def test_a_damaged_image_is_removed_as_others_are_and_never_while_somebody_needs
 
 
 def test_everybody_may_clone_an_alias_and_nothing_else_of_its_namespace() -> None:
-    role, binding = images.grants("debian", namespace="coreweave")
+    role, binding = aliases.grants("debian", namespace="coreweave")
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "coreweave"
     assert [rule["resourceNames"] for rule in role["rules"]] == [["debian"]]
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert images.grants("debian", namespace=names.IMAGE_NAMESPACE) == []
+    assert aliases.grants("debian", namespace=names.IMAGE_NAMESPACE) == []
 
 
 def test_a_disk_that_is_refused_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -128,6 +128,41 @@ def test_an_image_that_is_added_is_a_claim_from_the_beginning_and_one_of_the_nam
         add("broken")
     assert claims.claims == {"debian": {names.IMAGE: one}}
     assert add("two") != one and claims.sizes["debian"] == str(9 << 20)
+
+
+def test_an_image_that_is_made_again_takes_its_aliases_along_and_no_other_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, installation = FakeKubectl(), Installation.below(tmp_path, "images")
+    installation.create()
+
+    def kubectl(_installation: Installation) -> FakeKubectl:
+        return claims
+
+    monkeypatch.setattr(images, "Kubectl", kubectl)
+
+    def add(size: str, name: str = "debian") -> str:
+        """Add an empty disk of a size, and return its digest."""
+        disk = tmp_path / size
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), size], check=True)
+        return images.add(installation, images.DiskSource(disk), name=name, report=Quiet()).digest
+
+    one, other = add("1M"), add("3M", "other")
+    images.alias(installation, "debian", namespace="golden", name="ubuntu")
+    images.alias(installation, "debian", namespace=names.IMAGE_NAMESPACE, name="d")
+    images.alias(installation, "other", namespace="golden", name="else")
+    claims.claims["team/promised"] = {names.ALIAS_OF: "vd-images/debian", names.BASE_IMAGE: one}
+    two = add("2M")
+    assert {key: claims.claims[key].get(names.IMAGE) for key in sorted(claims.claims)} == {
+        "d": two,
+        "debian": two,
+        "golden/else": other,
+        "golden/ubuntu": two,
+        "other": other,
+        "team/promised": None,
+    }
+    assert claims.claims["golden/ubuntu"][names.ALIAS_OF] == "vd-images/debian"
+    assert claims.sizes["golden/ubuntu"] == str(2 << 20)
 
 
 class Quiet:

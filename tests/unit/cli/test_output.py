@@ -77,13 +77,14 @@ def a_claim(name: str, namespace: str, **annotations: str) -> dict[str, Any]:
 
 def test_a_claim_that_only_says_so_is_no_image_and_no_other_name_of_one() -> None:
     """Fault 7: the truth is the store and the namespace of images, not an annotation."""
-    stored = {"sha256:aa": Image.__new__(Image)}
+    stored = {"sha256:aa": Image.__new__(Image), "sha256:old": Image.__new__(Image)}
     marked: Any = {names.IMAGE: "sha256:aa"}
     other: Any = {**marked, names.ALIAS_OF: "vd-images/debian"}
     claims = [
         a_claim("debian", "vd-images", **marked),
         a_claim("lost", "vd-images", **{names.IMAGE: "sha256:bb"}),
         a_claim("ubuntu", "images", **other),
+        a_claim("older", "images", **{**other, names.IMAGE: "sha256:old"}),
         a_claim(EVIL, "m", **marked),
         a_claim("forged", "m", **{names.IMAGE: "sha256:cc", names.ALIAS_OF: "vd-images/debian"}),
         a_claim("lost-too", "m", **{names.IMAGE: "sha256:bb", names.ALIAS_OF: "vd-images/lost"}),
@@ -94,6 +95,7 @@ def test_a_claim_that_only_says_so_is_no_image_and_no_other_name_of_one() -> Non
         "vd-images/debian",
         "vd-images/lost",
         "images/ubuntu",
+        "images/older",
     ]
 
 

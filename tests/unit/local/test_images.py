@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from virtualserver.api import names
 from virtualserver.installation.installation import Installation
-from virtualserver.local import images
+from virtualserver.local import aliases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,6 @@ def test_aliases_of_an_earlier_version_are_let_to_everybody_once(tmp_path: Path)
     alias = a_claim("coreweave", **{names.ALIAS_OF: "vd-images/debian"})
     kubectl = Claims(alias, a_claim("team-a"))
     for _ in range(3):
-        images.grant_aliases(installation, cast("Kubectl", kubectl))
+        aliases.grant_aliases(installation, cast("Kubectl", kubectl))
     assert kubectl.asked == 1
-    assert kubectl.applied == images.grants("debian", namespace="coreweave")
+    assert kubectl.applied == aliases.grants("debian", namespace="coreweave")
