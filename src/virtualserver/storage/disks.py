@@ -214,8 +214,8 @@ def _refuse_other_files(disk: Path, base: Path | None) -> None:
         return
     # The name itself is whatever the guest's QEMU wrote.
     raise DiskError(
-        f"disk {disk.stem} {found}, which nobody but its own QEMU can have written: it is neither copied nor grown; "
-        "make a new server, and look into how its guest got out"
+        f"disk {disk.stem} {found}, so that it is neither copied nor grown: where that image is there and nobody "
+        "moved the state folder, somebody broke out of its guest: make a new server"
     )
 
 

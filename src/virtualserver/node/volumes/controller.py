@@ -290,8 +290,8 @@ class VolumeController:
         return await self._bind(claim, max(size, bound)) or claim
 
     async def _grow(self, uid: str, claim: Manifest, size: int) -> None:
-        image = self._sources.image(fields.annotations_of(claim).get(names.BASE_IMAGE, ""))
-        await asyncio.to_thread(self._disks.grow, uid, size, base=image.disk if image else None)
+        base = self._images.disks().get(fields.annotations_of(claim).get(names.BASE_IMAGE, ""))
+        await asyncio.to_thread(self._disks.grow, uid, size, base=base)
 
     async def _ask_for(self, claim: Manifest, size: int) -> str:
         """Have a claim ask for as much as its disk is to have, so that quotas count it; return why it may not."""
