@@ -82,7 +82,7 @@ def a_machine(monkeypatch: pytest.MonkeyPatch, folder: Path, *, memory: float, d
     monkeypatch.setattr(doctor, "programs", always([]))
     usage = types.SimpleNamespace(free=int(disk * 2**30))
     monkeypatch.setattr(shutil, "disk_usage", always(usage))
-    monkeypatch.setattr(controlplane, "find", always(controlplane.Programs(folder, "built")))
+    monkeypatch.setattr(controlplane, "find", always(controlplane.Programs(folder, "build")))
 
 
 def was_started(start: up.Start) -> up.Start:
