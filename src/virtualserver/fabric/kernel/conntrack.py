@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address, Network
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
-__all__ = ["Flows", "forget"]
+__all__ = ["Flows", "deletion", "forget"]
 
 _PROTOCOLS: Final = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -27,6 +27,12 @@ _ABSENT: Final = 2
 _SUBSYSTEM, _GET, _DELETE = 1, 1, 2
 _REQUEST, _ACKNOWLEDGE, _DUMP = 0x001, 0x004, 0x300
 _ERROR, _DONE = 2, 3
+_HEADER: Final = struct.Struct("=IHHII")
+_FAMILY: Final = struct.Struct("=BBH")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_TYPE: Final = 0x3FFF
+"""What of an attribute's kind is its number; the rest says how to read it."""
+_TUPLE_ORIG: Final = 1
 _COUNT: Final = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 """How many flows the calling thread's namespace has; the table is one for the whole machine."""
 _BUFFER: Final = 1 << 16
@@ -72,15 +78,32 @@ def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
     if _COUNT.exists() and int(_COUNT.read_text()) == 0:
         return
     for flows in several:
-        original, reply = _selection(flows)
-        for found in _ask(netfilter.socket, _message(flows, original, reply), _GET, _DUMP):
+        for answer in _ask(netfilter.socket, _question(flows)):
+            found = _nfct().nfct_msg(answer)
+            found.decode()
             opened = _tuple(flows, found.get_attr("CTA_TUPLE_ORIG"))
             if any(ip_address(opened.saddr) in network for network in flows.spared):
                 continue
             if flows.kept and ip_address(_tuple(flows, found.get_attr("CTA_TUPLE_REPLY")).saddr) in flows.kept:
                 continue
-            message = _message(flows, opened, None)
-            _ask(netfilter.socket, message, _DELETE, _ACKNOWLEDGE)
+            _ask(netfilter.socket, deletion(answer))
+
+
+def deletion(answer: bytes) -> bytes:
+    """Return the request that the kernel forgets the flow of which its answer tells; pure.
+
+    The tuple is sent as it came: whatever the protocol, it is looked up then. Together with a filter, newer kernels
+    go through the whole table for each. Source: Linux, ``ctnetlink_del_conntrack``.
+    """
+    at = _HEADER.size + _FAMILY.size
+    while at < len(answer):
+        length, kind = _ATTRIBUTE.unpack_from(answer, at)
+        if kind & _TYPE == _TUPLE_ORIG:
+            body = answer[_HEADER.size : _HEADER.size + _FAMILY.size] + answer[at : at + length]
+            flags = _REQUEST | _ACKNOWLEDGE
+            return _HEADER.pack(_HEADER.size + len(body), _SUBSYSTEM << 8 | _DELETE, flags, 0, 0) + body
+        at += length + -length % 4
+    raise KernelError("tracked flows: the kernel tells of one without its addresses")
 
 
 def _selection(flows: Flows) -> tuple[Any, Any]:
@@ -98,8 +121,9 @@ def _selection(flows: Flows) -> tuple[Any, Any]:
     return kind(family=family, daddr=str(flows.to), proto=_PROTOCOLS[flows.protocol], dport=flows.port), None
 
 
-def _message(flows: Flows, original: Any, reply: Any) -> Any:
-    """Return a request about the flows that a selection, or one whole tuple, tells of."""
+def _question(flows: Flows) -> bytes:
+    """Return the request for all flows of a selection."""
+    original, reply = _selection(flows)
     parts: dict[str, Any] = {}
     for name, part in (("orig", original), ("reply", reply)):
         if part is not None:
@@ -108,24 +132,24 @@ def _message(flows: Flows, original: Any, reply: Any) -> Any:
             parts["cta_filter"] = {"attrs": [[f"CTA_FILTER_{name.upper()}_FLAGS", part.flags]]}
     message = _nfct().nfct_msg.create_from(**parts)
     message["nfgen_family"] = _FAMILIES[_version(flows)]
-    return message
+    message["header"]["type"] = _SUBSYSTEM << 8 | _GET
+    message["header"]["flags"] = _REQUEST | _DUMP
+    message.encode()
+    return bytes(message.data)
 
 
 def _tuple(flows: Flows, found: Any) -> Any:
     return _nfct().NFCTAttrTuple.from_netlink(_FAMILIES[_version(flows)], found)
 
 
-def _ask(opened: socket.socket, message: Any, kind: int, flags: int) -> list[Any]:
+def _ask(opened: socket.socket, request: bytes) -> list[bytes]:
     """Send a request and return the messages of the answer.
 
     Raises:
         KernelError: The kernel refused it; flows that ended by themselves meanwhile are fine.
     """
-    message["header"]["type"] = _SUBSYSTEM << 8 | kind
-    message["header"]["flags"] = _REQUEST | flags
-    message.encode()
-    opened.send(bytes(message.data))
-    found: list[Any] = []
+    opened.send(request)
+    found: list[bytes] = []
     while True:
         answer = opened.recv(_BUFFER)
         offset = 0
@@ -136,9 +160,7 @@ def _ask(opened: socket.socket, message: Any, kind: int, flags: int) -> list[Any
                 if number not in (0, _ABSENT):
                     raise KernelError(f"tracked flows: {os.strerror(number)}")
                 return found
-            part = _nfct().nfct_msg(answer[offset : offset + length])
-            part.decode()
-            found.append(part)
+            found.append(answer[offset : offset + length])
             offset += length + -length % 4
 
 
