@@ -69,6 +69,7 @@ DAMAGES = {
     ("ip", "rule", "delete", "pref", "0"): "rule of routing 0",
     ("ip", "neigh", "replace", "10.42.0.2", "lladdr", "0a:00:00:00:00:09", "dev", "tap-2"): "neighbour 10.42.0.2",
     ("ip", "rule", "add", "pref", "10", "lookup", "main"): "rule of routing 10",
+    ("ip", "rule", "add", "pref", "40", "lookup", "main"): "rule of routing 40",
     ("sh", "-c", "ip link delete tap-2 && ip link add tap-2 type veth peer name other0"): "tap tap-2",
     ("sh", "-c", f"nft delete table {TABLE}; nft '{OTHER_CHAIN}; {OTHER_SET}'"): "nftables rules",
     ("ip", "route", "replace", "10.42.0.2/32", "dev", "lo"): "route to 10.42.0.2",

@@ -32,9 +32,10 @@ _DEFAULT_RULE: Final = 32767
 def rules(kernel: Rtnetlink, version: int) -> list[str]:
     """Make the rules of routing so, and take others away; return what was not so, in words."""
     there = kernel.rules(version)
-    missing = [rule for rule in _RULES if rule not in there]
     foreign = {rule.priority for rule in there if rule not in _RULES and rule.priority != _DEFAULT_RULE}
-    for priority in foreign - {rule.priority for rule in _RULES}:
+    # Of one priority all go: the kernel is not told which.
+    missing = [rule for rule in _RULES if rule not in there or rule.priority in foreign]
+    for priority in foreign:
         kernel.delete_rules(priority, version)
     for rule in missing:
         kernel.add_rule(rule, version)
