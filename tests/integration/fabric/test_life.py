@@ -11,7 +11,7 @@ import signal
 import statistics
 import subprocess
 import time
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -425,6 +425,7 @@ async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node
     pids = await processes(plane)
     assert set(map(str, pids)).isdisjoint(children)
     assert world.snapshot() != before
+    Path("/run/t1/names/.uid.new").touch()  # as a node that is killed while it writes leaves it
     await plane.stop()
     after = world.snapshot()
     for what, was in before.items():
@@ -433,6 +434,20 @@ async def test_a_stop_leaves_nothing_and_puts_settings_back(internet: world.Node
     for pid in pids:
         assert not Path(f"/proc/{pid}/exe").exists()
     await plane.stop()  # once more, with nothing there
+
+
+async def test_a_pool_of_one_address_is_routed_as_a_whole_and_stays_so(internet: world.Node) -> None:
+    """Its routes, one of them to nowhere, were taken for those of an address that is held: no node started with it."""
+    one = ip_network("203.0.113.5/32")
+    chosen = dataclasses.replace(ranges.choose(await ranges.networks_in_use()), public={"public": (one,)})
+    plane = DataPlane(installation="t1", identifier="0000a1", ranges=chosen, run=Path("/run/t1"))
+    try:
+        await plane.start()
+        await plane.synchronise(DataPlaneState(links={}, services={}))
+        assert await plane.synchronise(DataPlaneState(links={}, services={})) == 0
+        assert "203.0.113.5 via" in world.sh("ip", "route")
+    finally:
+        await plane.stop()
 
 
 async def test_two_installations_leave_in_either_order_and_the_settings_stay_until_the_last(

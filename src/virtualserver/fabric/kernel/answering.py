@@ -91,6 +91,7 @@ def write(kernel: Rtnetlink, answered: Answered, ranges: Ranges, device: str, ve
         version: The IP version.
     """
     networks, index = ranges.answered(version), kernel.index(device)
+    whole = ranges.whole(version)
     wanted = {address for address in answered.addresses if any(address in network for network in networks)}
     gateway = ranges.node_end(version).ip
     routes = {Route(ip_network(address), link=index, gateway=gateway) for address in wanted}
@@ -98,6 +99,8 @@ def write(kernel: Rtnetlink, answered: Answered, ranges: Ranges, device: str, ve
         route
         for route in kernel.routes(version)
         if route.link == index and route.protocol == STATIC and route.destination.prefixlen == 32
+        # A pool of one address is routed as a whole, and no address that is held.
+        if route.destination not in whole
     }
     for route in there - routes:
         kernel.delete_route(route)

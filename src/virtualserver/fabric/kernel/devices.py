@@ -87,6 +87,8 @@ def route_entries(routes: Iterable[Route], links: dict[int, Link]) -> Iterator[t
     for route in routes:
         if route.protocol != STATIC or route.destination.prefixlen != route.destination.max_prefixlen:
             continue
+        if route.kind not in ("unicast", "local"):
+            continue  # nowhere: a pool of one address, of which nobody has it
         link = links.get(route.link or 0)
         target = entries.LOCAL if route.kind == "local" else link.name if link else ""
         found.setdefault(str(route.destination.network_address), set()).add(target)

@@ -23,6 +23,7 @@ def test_a_static_route_to_one_address_is_an_entry_and_others_are_not() -> None:
         Route(ip_network("203.0.113.7/32"), kind="local", link=1, table=LOCAL_TABLE),
         Route(ip_network("169.254.1.1/32"), kind="local", link=7, table=LOCAL_TABLE, protocol=KERNEL),
         Route(ip_network("203.0.113.0/24"), kind="unreachable"),
+        Route(ip_network("198.51.100.5/32"), kind="unreachable"),
         Route(ip_network("0.0.0.0/0"), link=2),
         Route(ip_network("203.0.113.8/32"), kind="local", link=1, table=LOCAL_TABLE),
         Route(ip_network("203.0.113.8/32"), link=7),
