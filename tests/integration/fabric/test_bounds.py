@@ -197,6 +197,7 @@ async def test_fault_9_strangers_that_call_one_guest_without_end_leave_the_table
 async def test_fault_9_what_the_gateway_answers_is_not_tracked(village: Village, plane: DataPlane) -> None:
     await names(plane, village)
     world.forget_flows("vs-t1")
+    world.eventually(lambda: tracked() == 0, what="flows of former tests to be forgotten")
     assert village.victim.dhcp()
     assert resolves(village.victim, NAME)
     assert tracked() == 0
