@@ -297,7 +297,8 @@ async def test_attack_one_tenants_guests_that_ask_for_names_without_end_have_one
         traffic = await plane.traffic()
         dropped = sum(seen.dropped.get("dns_rate", 0) for seen in traffic.values())
         assert dropped > 0, "what the tenant asks beyond its share is dropped"
-        assert resolves(other, NAME)
+        # A datagram may be lost where the resolver has no turn for long, and every client asks again.
+        assert any(resolves(other, NAME) for _ in range(3))
 
 
 async def test_a_guest_that_asks_for_its_address_without_end_leaves_dhcp_to_others(village: Village) -> None:
