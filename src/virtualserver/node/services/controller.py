@@ -91,10 +91,10 @@ class _Glance:
     Each group of Services that share an address is looked at once, however many of them there are.
     """
 
-    def __init__(self, look: Callable[[Manifest], _Sharing], seen: relations.Labels) -> None:
+    def __init__(self, look: Callable[[Manifest], _Sharing], cache: Cache) -> None:
         self._look = look
         self._groups: dict[str, _Sharing] = {}
-        self.seen = seen
+        self.seen = relations.Labels(cache)
 
     def sharing(self, service: Manifest) -> _Sharing:
         """Return the Services that share a Service's address."""
@@ -161,7 +161,7 @@ class ServiceController:
 
         One whose rules cannot be told is left out: its own pass says so.
         """
-        glance = _Glance(self._sharing, relations.Labels(self._cache))
+        glance = _Glance(self._sharing, self._cache)
         for service in self._cache.all(kinds.SERVICE):
             await asyncio.sleep(0)  # thousands of a tenant's take seconds together
             uid = service["metadata"]["uid"]
@@ -217,7 +217,7 @@ class ServiceController:
             vmi: With the status that is about to be written: a guest that becomes ready with it is so no earlier than
                 its ports are open.
         """
-        glance = _Glance(self._sharing, relations.Labels(self._cache))
+        glance = _Glance(self._sharing, self._cache)
         for key in relations.services_of(self._cache, vmi):
             await asyncio.sleep(0)  # as in `adopt`
             service = self._cache.get(kinds.SERVICE, key)
