@@ -27,6 +27,26 @@ if TYPE_CHECKING:
     from virtualserver.storage.images import Image
 
 
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """An installation without anything in it."""
+    made = Installation.below(tmp_path, "images")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def claims(monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+    """The claims of its API server."""
+    found = FakeKubectl()
+
+    def kubectl(_installation: Installation) -> FakeKubectl:
+        return found
+
+    monkeypatch.setattr(images, "Kubectl", kubectl)
+    return found
+
+
 class Claims:
     """A cluster that has these claims."""
 
@@ -94,15 +114,8 @@ def test_a_disk_that_is_refused_is_told_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_added_is_a_claim_from_the_beginning_and_one_of_the_name_stays_until_then(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, installation: Installation, claims: FakeKubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claims, installation = FakeKubectl(), Installation.below(tmp_path, "images")
-    installation.create()
-
-    def kubectl(_installation: Installation) -> FakeKubectl:
-        return claims
-
-    monkeypatch.setattr(images, "Kubectl", kubectl)
     monkeypatch.setattr(making, "_WRITE_SECONDS", 0.001)
     disks = {name: tmp_path / name for name in ("one", "two", "broken")}
     for number, name in enumerate(("one", "two"), 8):
@@ -131,16 +144,8 @@ def test_an_image_that_is_added_is_a_claim_from_the_beginning_and_one_of_the_nam
 
 
 def test_an_image_that_is_made_again_takes_its_aliases_along_and_no_other_claim(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, installation: Installation, claims: FakeKubectl
 ) -> None:
-    claims, installation = FakeKubectl(), Installation.below(tmp_path, "images")
-    installation.create()
-
-    def kubectl(_installation: Installation) -> FakeKubectl:
-        return claims
-
-    monkeypatch.setattr(images, "Kubectl", kubectl)
-
     def add(size: str, name: str = "debian") -> str:
         """Add an empty disk of a size, and return its digest."""
         disk = tmp_path / size
