@@ -1,11 +1,11 @@
 // @vitest-environment happy-dom
 import { flushSync, mount, unmount } from 'svelte'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
 import type { Ability, Rights } from '../../api/rights'
-import { agree, button } from '../../mounted'
+import { agree, button, eventually } from '../../mounted'
 import { texts } from '../../texts'
 import Addresses from './Addresses.svelte'
 
@@ -39,7 +39,7 @@ const api = {
 
 async function open(): Promise<void> {
   page = mount(Addresses, { target: document.body, props: { api, rights: { may: allowed } as unknown as Rights } })
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(document.body.textContent).toContain('203.0.113.9')
   })
@@ -85,8 +85,8 @@ test('an address is reserved in the own namespace, and released in that of its S
 test('an address is reserved by a Service that selects nothing', async () => {
   name('next')
   document.querySelector('form')?.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }))
-  await vi.waitFor(() => expect(sent).toHaveLength(1))
-  await vi.waitFor(() => {
+  await eventually(() => expect(sent).toHaveLength(1))
+  await eventually(() => {
     flushSync()
     // Whether it gets one, the list says: its pool may be empty.
     expect(document.querySelector('.said')?.textContent).toContain('next is made')
@@ -98,12 +98,12 @@ test('before one is released, the server that loses it is named, and only that v
   button('Release').click()
   flushSync()
   expect(agree()).toContain('The server web is not reached at it any more')
-  await vi.waitFor(() => expect(sent).toHaveLength(1))
+  await eventually(() => expect(sent).toHaveLength(1))
   expect(sent[0]).toMatchObject(['DELETE', '/api/v1/namespaces/shop/services/mine', { preconditions: { uid: 'u1' } }])
 })
 
 test('who may not see all pools sees how much of them is used, and what is the own namespace’s', async () => {
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(document.body.textContent).toContain('6 of 6 used, 2 of 3 by this namespace')
   })
@@ -114,7 +114,7 @@ test('who may not see all pools sees how much of them is used, and what is the o
 })
 
 test('the machine’s own address is no empty pool', async () => {
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(document.body.textContent).toContain('own address, port by port')
   })

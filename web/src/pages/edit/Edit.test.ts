@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Api } from '../../api/client'
 import { apply } from '../../draft'
 import type { Change } from '../../draft'
+import { eventually } from '../../mounted'
 import Edit from './Edit.svelte'
 
 // A text field without a view: what a form does to it is what the real one does.
@@ -28,7 +29,7 @@ const api = {
 let page: object
 beforeEach(async () => {
   page = mount(Edit, { target: document.body, props: { api, route: { page: 'new' } } })
-  await vi.waitFor(() => expect(document.querySelector('details')).not.toBeNull())
+  await eventually(() => expect(document.querySelector('details')).not.toBeNull())
 })
 afterEach(() => unmount(page))
 

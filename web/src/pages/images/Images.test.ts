@@ -1,8 +1,9 @@
 // @vitest-environment happy-dom
 import { flushSync, mount, unmount } from 'svelte'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 
 import type { Api } from '../../api/client'
+import { eventually } from '../../mounted'
 import Images from './Images.svelte'
 
 const domain = 'virtualservers.coreweave.com'
@@ -21,7 +22,7 @@ async function open(claims: object[], volumes: object[]): Promise<void> {
     socket: () => socket,
   } as unknown as Api
   page = mount(Images, { target: document.body, props: { api } })
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(document.querySelectorAll('tbody tr')).toHaveLength(claims.length + volumes.length)
   })

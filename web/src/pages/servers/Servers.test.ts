@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
 import type { Ability, Rights } from '../../api/rights'
-import { agree, button } from '../../mounted'
+import { agree, button, eventually } from '../../mounted'
 import { texts } from '../../texts'
 import Servers from './Servers.svelte'
 
@@ -46,7 +46,7 @@ function server(name: string, ready: object = {}): object {
 async function open(...servers: object[]): Promise<void> {
   listed = servers
   page = mount(Servers, { target: document.body, props: { api, rights: { may: allowed } as unknown as Rights } })
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(document.body.textContent).toMatch(/\d+ servers?|no server yet/)
   })
@@ -65,7 +65,7 @@ test('a stopped server is started, and one that shuts down can be switched off a
   button('Start').click()
   expect(document.body.textContent).toMatch(/by itself in (60|59) s/)
   button('Force stop').click()
-  await vi.waitFor(() => expect(sent).toHaveLength(2))
+  await eventually(() => expect(sent).toHaveLength(2))
   expect(sent).toEqual(['PUT virtualmachines/halted/start {}', 'PUT virtualmachines/leaving/stop {"gracePeriod": 0}'])
 })
 
@@ -73,7 +73,7 @@ test('what changes is seen as it changes', async () => {
   await open(server('web'))
   socket.onmessage({ data: JSON.stringify({ type: 'MODIFIED', object: server('web', { reason: 'PoolExhausted', message: 'no free address' }) }) })
   socket.onmessage({ data: JSON.stringify({ type: 'ADDED', object: server('more') }) })
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(document.body.textContent).toContain('2 servers')
   })
@@ -132,7 +132,7 @@ test('several that are chosen are asked one after the other, and nothing that is
   flushSync()
   expect(document.body.textContent).toContain('1 server chosen')
   button('Restart').click()
-  await vi.waitFor(() => expect(sent).toEqual(['PUT virtualmachines/two/restart {}']))
+  await eventually(() => expect(sent).toEqual(['PUT virtualmachines/two/restart {}']))
 })
 
 test('of several that are chosen those are asked to which it does something', async () => {
@@ -141,7 +141,7 @@ test('of several that are chosen those are asked to which it does something', as
   flushSync()
   expect(document.body.textContent).toContain('3 servers chosen')
   button('Stop (1)').click()
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(document.body.textContent).toContain('Stop: 1 server asked.')
   })
@@ -158,11 +158,11 @@ test('a server that runs is stopped before it is cloned, and its clone is shown 
   button('Clone').click()
   flushSync()
   expect(agree()).toContain('web is not stopped')
-  await vi.waitFor(() => expect(document.body.textContent).toContain('web is stopping'))
+  await eventually(() => expect(document.body.textContent).toContain('web is stopping'))
   expect(sent).toEqual(['PUT virtualmachines/web/stop {}'])
   expect(location.hash).toBe('#/')
   socket.onmessage({ data: JSON.stringify({ type: 'MODIFIED', object: server('web', { reason: 'VirtualServerStopped' }) }) })
-  await vi.waitFor(() => {
+  await eventually(() => {
     flushSync()
     expect(location.hash).toBe('#/servers/shop/web/clone')
   })
