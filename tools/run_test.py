@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.jobs import Job, files_of_jobs
-from suite.outcome import Outcome, read_report, slowest
+from suite.outcome import Outcome, indented, read_report, slowest
 from suite.side_by_side import Runner, tests_command
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ BUILD = CHECKOUT / "build"
 LOGS = BUILD / "suite"
 PYRIGHT = CHECKOUT / "tools" / "pyright"
 WEB = CHECKOUT / "web"
+END_OF_CHECK = 30
+"""How many lines of a check that failed are told again in the end."""
 
 
 def ruff_check() -> int:
@@ -80,7 +82,7 @@ def _node(*argv: str | Path, folder: Path) -> int:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+    return {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
 
 
 def terraform_docs() -> int:
@@ -167,11 +169,22 @@ def run_everything() -> Outcome:
 
 
 def read_checks(log: Path) -> Outcome:
-    """Return what came of the checks, whose words end with the same line as ours."""
-    *_, last = log.read_text().splitlines() or [""]
+    """Return what came of the checks, whose words end with the same line as ours.
+
+    Each that failed is named with the end of what it said: of a continuous integration one often sees only the end.
+    """
+    *said, last = log.read_text(errors="replace").splitlines() or [""]
     found = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
-    passed, failed = (int(found[1]), int(found[2])) if found else (0, 1)
-    return Outcome(passed, failed, failures=(f"checks: {log.relative_to(CHECKOUT)}",) if failed else ())
+    if found is None:
+        return Outcome(failed=1, failures=(f"checks broke off{indented([*said, last][-END_OF_CHECK:])}",))
+    failures: list[str] = []
+    begin = 0
+    for at, line in enumerate(said):
+        if re.fullmatch(r"== \w+", line):
+            begin = at + 1
+        elif failure := re.fullmatch(r"== (\w+): FAILED .*", line):
+            failures.append(f"check {failure[1]}{indented(said[begin:at][-END_OF_CHECK:])}")
+    return Outcome(int(found[1]), int(found[2]), failures=tuple(failures))
 
 
 def run_part(arguments: list[str]) -> Outcome:

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from run_test import read_checks
 from suite.jobs import JOBS, files_of_jobs
 from suite.outcome import Outcome, read_report, slowest
 
 CHECKOUT = Path(__file__).parents[3]
 REPORT = """<testsuites><testsuite tests="5" failures="1" errors="1" skipped="1">
 <testcase classname="a" name="good" time="1.5"/>
-<testcase classname="a" name="bad" time="2"><failure message="no"/></testcase>
+<testcase classname="a" name="bad" time="2"><failure message="no">def bad():
+&gt;       assert f() == 2
+E       assert 1 == 2
+E        +  where 1 = f()
+
+test_a.py:7: AssertionError</failure></testcase>
 <testcase classname="a" name="unclean" time="3"/>
 <testcase classname="a" name="unclean" time="0.5"><error message="in tear-down"/></testcase>
 <testcase classname="a" name="left out" time="0"><skipped/></testcase>
@@ -44,7 +50,8 @@ def test_a_report_is_counted_with_the_names_of_what_failed(tmp_path: Path) -> No
     path.write_text(REPORT)
     outcome = read_report(path, 1)
     assert (outcome.passed, outcome.failed, outcome.skipped) == (2, 2, 1)
-    assert outcome.failures == ("a::bad", "a::unclean")
+    why = ("E       assert 1 == 2", "E        +  where 1 = f()", "test_a.py:7: AssertionError")
+    assert outcome.failures == ("\n    ".join(("a::bad", *why)), "a::unclean")
     assert next(iter(slowest(outcome.seconds))).split(maxsplit=2) == ["3.5", "s", "a::unclean"]
 
 
@@ -58,3 +65,20 @@ def test_a_process_that_broke_off_is_a_failure(tmp_path: Path) -> None:
 def test_what_came_of_several_processes_adds_up() -> None:
     both = Outcome(1, 2, 3, ("a",), {"a": 1.0}) + Outcome(4, 5, 6, ("b",), {"b": 2.0})
     assert both == Outcome(5, 7, 9, ("a", "b"), {"a": 1.0, "b": 2.0})
+
+
+def test_a_check_that_failed_is_named_with_the_end_of_what_it_said(tmp_path: Path) -> None:
+    log = tmp_path / "checks.log"
+    pages = [f"line {number}" for number in range(40)]
+    said = [
+        "== ruff_check",
+        "All fine",
+        "== ruff_check: passed (0.1 s)",
+        "== pages",
+        *pages,
+        "== pages: FAILED (3.0 s)",
+    ]
+    log.write_text("\n".join([*said, "1 passed, 1 failed"]))
+    assert read_checks(log) == Outcome(1, 1, failures=("\n    ".join(("check pages", *pages[-30:])),))
+    log.write_text("== ruff_check\nKilled")
+    assert read_checks(log) == Outcome(0, 1, failures=("checks broke off\n    == ruff_check\n    Killed",))
