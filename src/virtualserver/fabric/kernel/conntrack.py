@@ -9,7 +9,7 @@ import socket
 import struct
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from virtualserver.fabric.kernel.errors import KernelError
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address, Network
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
-__all__ = ["Flows", "deletion", "forget"]
+__all__ = ["Flow", "Flows", "Port", "deletion", "flow_of", "forget", "questions"]
 
 _PROTOCOLS: Final = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+_NAMES: Final = {number: name for name, number in _PROTOCOLS.items()}
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _ABSENT: Final = 2
 _SUBSYSTEM, _GET, _DELETE = 1, 1, 2
@@ -32,10 +33,35 @@ _FAMILY: Final = struct.Struct("=BBH")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _TYPE: Final = 0x3FFF
 """What of an attribute's kind is its number; the rest says how to read it."""
-_TUPLE_ORIG: Final = 1
+_NESTED: Final = 0x8000
+_TUPLE_ORIG, _TUPLE_REPLY = 1, 2
+_TUPLE_IP, _TUPLE_PROTOCOL = 1, 2
+_PROTOCOL_NUMBER, _PROTOCOL_TO_PORT = 1, 3
 _COUNT: Final = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 """How many flows the calling thread's namespace has; the table is one for the whole machine."""
 _BUFFER: Final = 1 << 16
+
+
+Port = tuple[str, int]
+"""``tcp`` or ``udp``, and its number."""
+
+
+class Flow(NamedTuple):
+    """One that the kernel tracks.
+
+    Attributes:
+        opener: Who opened it.
+        called: Whom the opener called, before any translation.
+        port: That the opener called; None with a protocol that has none.
+        answerer: Who answers, after translation.
+        answered: Whom the answers are for, after translation of the opener.
+    """
+
+    opener: Address
+    called: Address
+    port: Port | None
+    answerer: Address
+    answered: Address
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,13 +70,14 @@ class Flows:
 
     Attributes:
         by: Who opened them.
-        to: Whom the opener called, before any translation; with a protocol and a port.
+        to: Whom the opener called, before any translation.
         answered_by: Who answers, after translation.
         answered_to: Whom the answers are for, after translation of the opener.
-        protocol: ``tcp`` or ``udp``.
-        port: That the opener called; None with `to`: any, of any protocol.
+        protocol: ``tcp`` or ``udp``; of any where `port` is None.
+        port: That the opener called.
         spared: Flows that were opened from these networks do not count.
         kept: Nor do flows that these answer.
+        apart_from: Nor do flows to these ports.
     """
 
     by: Address | None = None
@@ -61,12 +88,27 @@ class Flows:
     port: int | None = None
     spared: tuple[Network, ...] = ()
     kept: tuple[Address, ...] = ()
+    apart_from: tuple[Port, ...] = ()
+
+    def __contains__(self, flow: Flow) -> bool:
+        """Return whether a flow is one of them."""
+        return (
+            self.by in (None, flow.opener)
+            and self.to in (None, flow.called)
+            and self.answered_by in (None, flow.answerer)
+            and self.answered_to in (None, flow.answered)
+            and (self.port is None or flow.port == (self.protocol, self.port))
+            and flow.port not in self.apart_from
+            and flow.answerer not in self.kept
+            and not any(flow.opener in network for network in self.spared)
+        )
 
 
 def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
     """Make the kernel forget flows of the calling thread's namespace.
 
-    It finds them by a walk through the table of the whole machine, which takes some milliseconds.
+    It finds those of one address by a walk through the table of the whole machine, which takes some milliseconds,
+    however many of its ports are to end.
 
     Args:
         netfilter: The conversation about their namespace.
@@ -77,16 +119,32 @@ def forget(netfilter: Netfilter, several: Iterable[Flows]) -> None:
     """
     if _COUNT.exists() and int(_COUNT.read_text()) == 0:
         return
+    for asked, ends in questions(several).items():
+        for answer in _ask(netfilter.socket, _question(asked)):
+            flow = flow_of(answer)
+            if any(flow in one for one in ends):
+                _ask(netfilter.socket, deletion(answer))
+
+
+def questions(several: Iterable[Flows]) -> dict[Flows, list[Flows]]:
+    """Return what to ask the kernel for, and what of each answer is to end; pure."""
+    by_address: dict[Flows, list[Flows]] = {}
     for flows in several:
-        for answer in _ask(netfilter.socket, _question(flows)):
-            found = _nfct().nfct_msg(answer)
-            found.decode()
-            opened = _tuple(flows, found.get_attr("CTA_TUPLE_ORIG"))
-            if any(ip_address(opened.saddr) in network for network in flows.spared):
-                continue
-            if flows.kept and ip_address(_tuple(flows, found.get_attr("CTA_TUPLE_REPLY")).saddr) in flows.kept:
-                continue
-            _ask(netfilter.socket, deletion(answer))
+        by_address.setdefault(_of_address(flows), []).append(flows)
+    # One port's alone are found without a look at those of the others.
+    return {_of_port(ends[0]) if len(ends) == 1 else asked: ends for asked, ends in by_address.items()}
+
+
+def _of_address(flows: Flows) -> Flows:
+    """Return all flows that have one address of some in the same role."""
+    for role in ("by", "to", "answered_by", "answered_to"):
+        if (address := getattr(flows, role)) is not None:
+            return Flows(**{role: address})
+    return Flows()
+
+
+def _of_port(flows: Flows) -> Flows:
+    return dataclasses.replace(_of_address(flows), protocol=flows.protocol, port=flows.port)
 
 
 def deletion(answer: bytes) -> bytes:
@@ -94,16 +152,53 @@ def deletion(answer: bytes) -> bytes:
 
     The tuple is sent as it came: whatever the protocol, it is looked up then. Together with a filter, newer kernels
     go through the whole table for each. Source: Linux, ``ctnetlink_del_conntrack``.
+
+    Raises:
+        KernelError: It tells of none.
     """
-    at = _HEADER.size + _FAMILY.size
-    while at < len(answer):
-        length, kind = _ATTRIBUTE.unpack_from(answer, at)
-        if kind & _TYPE == _TUPLE_ORIG:
-            body = answer[_HEADER.size : _HEADER.size + _FAMILY.size] + answer[at : at + length]
-            flags = _REQUEST | _ACKNOWLEDGE
-            return _HEADER.pack(_HEADER.size + len(body), _SUBSYSTEM << 8 | _DELETE, flags, 0, 0) + body
-        at += length + -length % 4
-    raise KernelError("tracked flows: the kernel tells of one without its addresses")
+    opened = _told(answer, _TUPLE_ORIG)
+    nested = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(opened), _NESTED | _TUPLE_ORIG) + opened
+    body = answer[_HEADER.size : _HEADER.size + _FAMILY.size] + nested
+    return _HEADER.pack(_HEADER.size + len(body), _SUBSYSTEM << 8 | _DELETE, _REQUEST | _ACKNOWLEDGE, 0, 0) + body
+
+
+def flow_of(answer: bytes) -> Flow:
+    """Return the flow of which an answer of the kernel tells; pure.
+
+    Read by hand, since a library takes a tenth of a millisecond for each, and a busy port has thousands.
+
+    Raises:
+        KernelError: It tells of none.
+    """
+    opened, reply = (_attributes(_told(answer, kind)) for kind in (_TUPLE_ORIG, _TUPLE_REPLY))
+    protocol = _attributes(opened.get(_TUPLE_PROTOCOL, b""))
+    name = _NAMES.get(int.from_bytes(protocol.get(_PROTOCOL_NUMBER, b"")))
+    port = None if name is None else (name, int.from_bytes(protocol[_PROTOCOL_TO_PORT]))
+    (opener, called), (answerer, answered) = _ends(opened), _ends(reply)
+    return Flow(opener, called, port, answerer, answered)
+
+
+def _ends(parts: dict[int, bytes]) -> tuple[Address, Address]:
+    """Return the addresses of a tuple: who sends, and to whom."""
+    source, target = (content for _, content in sorted(_attributes(parts[_TUPLE_IP]).items()))
+    return ip_address(source), ip_address(target)
+
+
+def _told(answer: bytes, kind: int) -> bytes:
+    attributes = _attributes(answer[_HEADER.size + _FAMILY.size :])
+    if kind not in attributes:
+        raise KernelError("tracked flows: the kernel tells of one without its addresses")
+    return attributes[kind]
+
+
+def _attributes(content: bytes) -> dict[int, bytes]:
+    """Return the attributes of a message, or of one that has others in it."""
+    found: dict[int, bytes] = {}
+    while len(content) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(content)
+        found[kind & _TYPE] = content[_ATTRIBUTE.size : length]
+        content = content[max(length + -length % 4, _ATTRIBUTE.size) :]
+    return found
 
 
 def _selection(flows: Flows) -> tuple[Any, Any]:
@@ -116,6 +211,8 @@ def _selection(flows: Flows) -> tuple[Any, Any]:
         return None, kind(family=family, daddr=str(flows.answered_to))
     if flows.by is not None:
         return kind(family=family, saddr=str(flows.by)), None
+    if flows.to is None:
+        return None, None
     if flows.port is None:
         return kind(family=family, daddr=str(flows.to)), None
     return kind(family=family, daddr=str(flows.to), proto=_PROTOCOLS[flows.protocol], dport=flows.port), None
@@ -136,10 +233,6 @@ def _question(flows: Flows) -> bytes:
     message["header"]["flags"] = _REQUEST | _DUMP
     message.encode()
     return bytes(message.data)
-
-
-def _tuple(flows: Flows, found: Any) -> Any:
-    return _nfct().NFCTAttrTuple.from_netlink(_FAMILIES[_version(flows)], found)
 
 
 def _ask(opened: socket.socket, request: bytes) -> list[bytes]:
