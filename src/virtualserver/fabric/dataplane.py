@@ -26,8 +26,10 @@ from virtualserver.fabric.desired.repair import Adjustment, Repair, repairs_of
 from virtualserver.fabric.dhcp.dnsmasq import Dnsmasq
 from virtualserver.fabric.kernel import answering, devices, drops, presence, probing, ruleset, taps, uplinks
 from virtualserver.fabric.kernel.attachment import Attachment, delete_link
+from virtualserver.fabric.kernel.cuts import cuts
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace, apart
+from virtualserver.fabric.kernel.pending_cuts import PendingCuts
 from virtualserver.fabric.kernel.watch import KernelWatch
 from virtualserver.fabric.refusals import REFUSALS, LeftOut, Refused
 from virtualserver.host import inotify
@@ -97,6 +99,7 @@ class DataPlane:
         self._lock = asyncio.Lock()
         self._certain = True
         self._complaint = ""
+        self._pending = PendingCuts(run / "pending-cuts.json")
         self._borrowed = BorrowedTaps(self._namespace, holders)
         self._untold: list[Repair] = []
         """What was put right while one owner's change was made, still to be told."""
@@ -370,6 +373,7 @@ class DataPlane:
                 await self._namespace.visit(taps.remove_taps)
             await apart(self._attachment.remove)
             (self._run / repairs.FILE).unlink(missing_ok=True)
+            self._pending.forget()
             with contextlib.suppress(OSError):
                 self._run.rmdir()
 
@@ -521,10 +525,13 @@ class DataPlane:
         return await self._namespace.visit(lambda: devices.read(self._namespace.netfilter(), self._attachment.mtu))
 
     async def _apply(self, delta: Delta) -> None:
-        if not delta:
+        if not delta and not self._pending.flows:
             return
         await self._dnsmasq.remove(delta)
-        await self._namespace.visit(lambda: devices.change(self._namespace.netfilter(), delta, self._attachment.mtu))
+        ends, mtu = cuts(delta, self._ledger), self._attachment.mtu
+        await self._namespace.visit(
+            lambda: devices.change(self._namespace.netfilter(), delta, mtu, ends, self._pending)
+        )
         await self._dnsmasq.add(delta)
 
 

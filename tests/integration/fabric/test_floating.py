@@ -247,6 +247,38 @@ async def test_an_address_that_moves_ends_its_flows_and_no_others(street: Street
             assert connection.recv(100) == b"here"
 
 
+async def test_ports_of_it_that_another_service_publishes_stay_where_they_are(street: Street) -> None:
+    """At their guest, that is: a port that leads to another one by now keeps its open connections where they are."""
+    plane, internet, there = street.plane, street.internet, ip_address(FIRST)
+    decided: frozenset[tuple[Protocol, int]] = frozenset({("TCP", 2222), ("TCP", 2223)})
+
+    async def float_to(target: str, clients: str | None = None) -> None:
+        networks = None if clients is None else (ip_network(clients),)
+        some = FloatingAddress(there, ip_address(target), networks, is_source=True, decided=decided)
+        await plane.set_service("a", ServiceRules(announced=frozenset({there}), floating=frozenset({some})))
+
+    async def publish(first: str, second: str) -> None:
+        targets = {2222: ip_address(first), 2223: ip_address(second)}
+        ports = frozenset(PublishedPort(there, port, "TCP", target, 8080) for port, target in targets.items())
+        await plane.set_service("published", ServiceRules(ports, frozenset({there})))
+
+    await float_to(ONE)
+    await publish(PLAIN, ONE)
+    with serving(street.one, street.two, street.plain), contextlib.ExitStack() as opened:
+        published = [opened.enter_context(internet.connect(FIRST, port)) for port in (2222, 2223)]
+        assert all(connection.recv(100) for connection in published)
+        await publish(TWO, PLAIN)
+        for target, clients in ((ONE, None), (ONE, "192.0.2.0/24"), (TWO, None)):
+            await float_to(ONE)
+            with internet.connect(FIRST, 8080) as floated:
+                assert floated.recv(100)
+                await float_to(target, clients)
+                assert world.is_reset(floated) is ((target, clients) != (ONE, None))
+        for connection in published:
+            connection.sendall(b"here")
+            assert connection.recv(100) == b"here"
+
+
 async def test_the_address_with_which_a_guest_leaves_changes_and_open_flows_live(street: Street) -> None:
     plane, one = street.plane, street.one
     await plane.set_service("c", floats(OTHER, ONE, is_source=False))

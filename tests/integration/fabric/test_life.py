@@ -25,8 +25,10 @@ from virtualserver.fabric.desired.repair import Repair
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules, VpcLink
 from virtualserver.fabric.dhcp import dnsmasq
 from virtualserver.fabric.kernel import devices
+from virtualserver.fabric.kernel.conntrack import Flows
 from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.namespace import Namespace
+from virtualserver.fabric.kernel.pending_cuts import PendingCuts
 from virtualserver.fabric.refusals import Refused
 from virtualserver.installation import ranges
 
@@ -189,11 +191,13 @@ async def test_a_refused_transaction_changes_nothing_and_names_the_element(plane
     def ports(*numbers: int) -> dict[Entry, str]:
         return {Entry("published", f"203.0.113.7 . tcp . {number}"): "10.42.0.2 . 22" for number in numbers}
 
-    namespace = Namespace("vs-t1")
+    namespace, pending = Namespace("vs-t1"), PendingCuts(Path("/run/t1/pending-cuts.json"))
+    ends = [Flows(to=PUBLIC)]
     world.sh(*INSIDE, "nft", "add", "element", *MAP, "{ 203.0.113.7 . tcp . 8080 : 10.42.0.9 . 1 }")
     for delta in (Delta({}, ports(8079, 8080, 8081)), Delta(ports(8082), ports(8079))):
         with pytest.raises(KernelError, match=r"nftables refused .*203\.0\.113\.7 \. tcp \. 808[02].*: "):
-            await namespace.visit(lambda delta=delta: devices.change(namespace.netfilter(), delta, 1500))
+            await namespace.visit(lambda delta=delta: devices.change(namespace.netfilter(), delta, 1500, ends, pending))
+        assert pending.flows == (), "nor does any flow end"
         listed = world.sh(*INSIDE, "nft", "list", "map", *MAP)
         assert "8079" not in listed and "8080 : 10.42.0.9" in listed
     namespace.leave()

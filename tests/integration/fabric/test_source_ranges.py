@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import fabric_world as world
+from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.fabric.desired.state import DataPlaneState, LinkKey, PublishedPort, ServiceRules
+from virtualserver.fabric.kernel import conntrack, devices
+from virtualserver.fabric.kernel.errors import KernelError
+from virtualserver.fabric.refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from virtualserver.fabric.dataplane import DataPlane
 
 ADDRESS, GUEST = "203.0.113.7", "10.42.0.2"
 FIRST, SECOND = world.CLIENT_ADDRESS, "100.64.7.3"
@@ -143,3 +147,54 @@ async def test_changes_overlap_and_a_second_pass_writes_nothing(street: Street) 
         }
         state = DataPlaneState(links, {"s": rules(*ranges, attached=street.attached)})
         assert await street.plane.synchronise(state) == 0
+
+
+class Killed(BaseException):
+    """Stands in for the end of the process, which no test outlives."""
+
+
+@pytest.mark.parametrize("death", [Killed(), KernelError("refused")], ids=["it dies", "it fails"])
+async def test_a_node_that_dies_before_it_has_cut_flows_has_the_next_one_cut_them(
+    street: Street, monkeypatch: pytest.MonkeyPatch, death: BaseException
+) -> None:
+    """Who may call is in the kernel then, and no difference tells any more whom that was to end."""
+    await street.set(everybody=True)
+
+    def dies(*_: object) -> None:
+        raise death
+
+    with street.connect(FIRST) as kept, street.connect(SECOND) as ended:
+        with monkeypatch.context() as patched:
+            patched.setattr(conntrack, "forget", dies)
+            with pytest.raises((Killed, Refused)):
+                await street.set(f"{FIRST}/32")
+        ended.sendall(b"still?")
+        assert ended.recv(100), "nothing was cut yet"
+        successor = DataPlane(installation="t1", identifier="0000a1", ranges=street.plane.ranges, run=Path("/run/t1"))
+        await successor.start()
+        links = {
+            LinkKey(f"guest-{n}"): world.a_link(n, ADDRESS if street.attached and n == 2 else None) for n in (2, 3)
+        }
+        wanted = DataPlaneState(links, {"s": rules(f"{FIRST}/32", attached=street.attached)})
+        await successor.synchronise(wanted)
+        assert world.is_reset(ended)
+        kept.sendall(b"here")
+        assert kept.recv(100) == b"here"
+        assert await successor.synchronise(wanted) == 0
+
+
+async def test_flows_end_although_a_device_is_refused_meanwhile(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await street.set(everybody=True)
+
+    def refuses(*_: object) -> None:
+        raise KernelError("no room for a route")
+
+    with street.connect(SECOND) as ended:
+        monkeypatch.setattr(devices, "_change_devices", refuses)
+        service = rules(f"{FIRST}/32", attached=street.attached)
+        more = dataclasses.replace(service, announced=service.announced | {ip_address("203.0.113.99")})
+        with pytest.raises(Refused, match="no room for a route"):
+            await street.plane.set_service("s", more)
+        assert world.is_reset(ended)

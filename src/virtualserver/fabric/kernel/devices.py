@@ -5,45 +5,32 @@ A device that stands in no set may send nothing, so the door is closed before a 
 
 from __future__ import annotations
 
-import dataclasses
-from ipaddress import ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING, Final, NamedTuple
+from ipaddress import ip_interface, ip_network
+from typing import TYPE_CHECKING, Final
 
 from virtualserver.fabric.desired import entries
-from virtualserver.fabric.desired.ledger import Delta, Entries, Entry
+from virtualserver.fabric.desired.ledger import Delta, Entry
 from virtualserver.fabric.desired.names import PORT_PREFIX
 from virtualserver.fabric.desired.state import CARRIED, GATEWAYS
 from virtualserver.fabric.kernel import bridges, conntrack, elements, neighbours, settings, taps
+from virtualserver.fabric.kernel.errors import KernelError
 from virtualserver.fabric.kernel.routes import LOCAL_TABLE, STATIC, Route
 from virtualserver.fabric.kernel.rtnetlink import Rtnetlink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from virtualserver.fabric.desired.state import Interface, Network
+    from virtualserver.fabric.desired.state import Interface
     from virtualserver.fabric.kernel.links import Link
     from virtualserver.fabric.kernel.netfilter import Netfilter
+    from virtualserver.fabric.kernel.pending_cuts import PendingCuts
 
 __all__ = ["change", "fit", "read"]
-
-_FLAT: Final = frozenset(
-    (*entries.PUBLISHED.values(), *entries.WITHHELD.values(), *entries.SPREAD.values(), *entries.FLOATING.values())
-)
-_FLOATING: Final = frozenset((*entries.FLOATING.values(), *entries.FLOATING_TO.values()))
-_PORTS: Final = frozenset({*entries.OPEN, *entries.WITHHELD.values(), *entries.WITHHELD_TO.values()})
-_ENDS: Final = frozenset(entries.ENDS.values())
 
 _DEVICES: Final = frozenset((entries.BRIDGE, entries.TAP, entries.TAP_UP, entries.PORT, entries.ROUTE))
 
 _LOOPBACK = 1
 """The index of ``lo`` in every network namespace."""
-
-
-class _Port(NamedTuple):
-    """What an entry of a port, or of a floating address, says: whom it leads to, and from where; None: everywhere."""
-
-    target: str
-    clients: tuple[Network, ...] | None
 
 
 def read(netfilter: Netfilter, mtu: int) -> dict[Entry, str]:
@@ -96,132 +83,37 @@ def route_entries(routes: Iterable[Route], links: dict[int, Link]) -> Iterator[t
         yield Entry(entries.ROUTE, address), " ".join(sorted(targets))
 
 
-def change(netfilter: Netfilter, delta: Delta, mtu: int) -> None:
+def change(netfilter: Netfilter, delta: Delta, mtu: int, ends: Sequence[conntrack.Flows], pending: PendingCuts) -> None:
     """Change elements, taps and routes, and cut the flows of what was taken away.
 
-    The elements change first and at once. What the kernel refuses of them leaves all as it was.
+    The elements change first and at once. What the kernel refuses of them leaves all as it was. What is to be cut is
+    written down before: once the elements are changed, no difference tells of it any more.
 
     Args:
         netfilter: Of the namespace.
         delta: What to change; entries that are not the kernel's are left out.
         mtu: Of taps, in bytes.
+        ends: The flows that end with it, `cuts` of the delta.
+        pending: What is still to be cut of earlier changes; it is cut too.
 
     Raises:
         KernelError: The kernel refused a part; the message says which.
     """
-    commands = elements.transaction(delta)
-    if commands:
-        netfilter.load(commands)
-    if any(entry.kind in _DEVICES for entry in (*delta.removed, *delta.added)):
-        with Rtnetlink() as kernel:
-            _change_devices(kernel, delta, mtu)
-    conntrack.forget(netfilter, cuts(delta))
-
-
-def cuts(delta: Delta) -> list[conntrack.Flows]:
-    """Return the flows of published ports and guests' addresses that a delta takes away; pure.
-
-    So are those of clients that may not call it any more.
-    A port that leads elsewhere, or to nobody for a while, is still there: its TCP connections stay where they are until
-    they end, or their guest does. A UDP flow, which never ends by itself, follows the port to another guest, unless its
-    own is still one of several.
-    Source: kube-proxy, which clears the UDP flows of an endpoint that is no longer ready, and no TCP flows.
-
-    A floating address that goes to another guest, or to none, takes no flow along: those that came to it end, and those
-    that left with it. So do those to a port of it that is published from now on.
-    """
-    found = [*_of_ports(delta)]
-    for entry, value in delta.removed.items():
-        if entry.kind == entries.ROUTE and value != entries.LOCAL and entry not in delta.added:
-            found.append(conntrack.Flows(by=ip_address(entry.key)))
-            found.append(conntrack.Flows(answered_by=ip_address(entry.key)))
-    found += _floated(delta)
-    # What is not translated was called by this address: flows between guests.
-    grouped = {entry.key.partition(" . ")[0] for entry in delta.added if entry.kind in entries.MEMBER.values()}
-    for entry in delta.removed:
-        address = entry.key.partition(" . ")[0]
-        if entry.kind in entries.MEMBER.values() and address in grouped:
-            found.append(conntrack.Flows(to=ip_address(address)))
-    return found + [
-        conntrack.Flows(to=ip_address(address), spared=_admitted(address, delta.added))
-        for address in _newly_restricted(delta)
-    ]
-
-
-def _of_ports(delta: Delta) -> Iterator[conntrack.Flows]:
-    """Yield the flows of ports that are gone, that some may not call any more, or of which a target is gone."""
-    ports = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _PORTS}
-    targets = _targets(delta.added)
-    left = _targets(delta.removed)
-    for entry, value in delta.removed.items():
-        if entry.kind in _PORTS:
-            before, after = _port(entry, value), ports.get(entry.key)
-            if after is None:
-                left.pop(entry.key, None)
-                yield _flows(entry.key)
-            elif after.clients is not None and after.clients != before.clients:
-                yield dataclasses.replace(_flows(entry.key), spared=after.clients)
-    for key, several in left.items():
-        flows = _flows(key)
-        if flows.protocol == "udp" and key in targets and several - targets[key]:
-            stay = sorted(ip_address(one.partition(" . ")[0]) for one in several & targets[key])
-            yield dataclasses.replace(flows, kept=tuple(stay))
-
-
-def _targets(changed: Entries) -> dict[str, set[str]]:
-    """Return whom ports lead to, by the port; of one that is spread, what its chain says."""
-    found: dict[str, set[str]] = {}
-    for entry, value in changed.items():
-        if entry.kind in _ENDS:
-            found[entry.key] = set(value.rpartition(":")[2].split(","))
-        elif entry.kind in _PORTS and not (target := _port(entry, value).target).startswith("goto "):
-            found[entry.key] = {target}
-    return found
-
-
-def _flows(port: str) -> conntrack.Flows:
-    address, protocol, number = port.split(" . ")
-    return conntrack.Flows(to=ip_address(address), protocol=protocol, port=int(number))
-
-
-def _floated(delta: Delta) -> Iterator[conntrack.Flows]:
-    """Yield the flows of floating addresses that lead elsewhere, or that some may not call any more."""
-    stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _FLOATING}
-    for entry, value in delta.removed.items():
-        if entry.kind not in _FLOATING:
-            continue
-        address, before, after = ip_address(entry.key), _port(entry, value), stays.get(entry.key)
-        if after is None or after.target != before.target:
-            yield conntrack.Flows(to=address)
-            yield conntrack.Flows(answered_to=address)
-        elif after.clients is not None and after.clients != before.clients:
-            yield conntrack.Flows(to=address, spared=after.clients)
-    begins = {entry.key for entry in delta.added if entry.kind in _FLOATING}
-    begins -= {entry.key for entry in delta.removed if entry.kind in _FLOATING}
-    for entry in delta.added:
-        if entry.kind in entries.DECIDED.values() and entry.key.partition(" . ")[0] not in begins:
-            yield _flows(entry.key)
-
-
-def _newly_restricted(delta: Delta) -> list[str]:
-    """Return the attached addresses that somebody may have lost the right to call."""
-    restricted, admitted = entries.RESTRICTED.values(), entries.ADMITTED.values()
-    free = {entry.key for entry in delta.removed if entry.kind in restricted}
-    found = [entry.key for entry in delta.added if entry.kind in restricted]
-    found += [entry.key for entry in delta.removed if entry.kind in admitted and entry.key not in free]
-    return list(dict.fromkeys(found))
-
-
-def _admitted(address: str, added: Entries) -> tuple[Network, ...]:
-    clients = added.get(Entry(entries.ADMITTED[ip_address(address).version], address), "")
-    return tuple(ip_network(network) for network in clients.split(",") if network)
-
-
-def _port(entry: Entry, value: str) -> _Port:
-    if entry.kind in _FLAT:
-        return _Port(value, None)
-    parts = [part.partition(" : ") for part in value.split(",")]
-    return _Port(parts[0][2], tuple(ip_network(network) for network, _, _ in parts))
+    before = pending.flows
+    pending.keep((*before, *ends))
+    if commands := elements.transaction(delta):
+        try:
+            netfilter.load(commands)
+        except KernelError:
+            pending.keep(before)
+            raise
+    try:
+        if any(entry.kind in _DEVICES for entry in (*delta.removed, *delta.added)):
+            with Rtnetlink() as kernel:
+                _change_devices(kernel, delta, mtu)
+    finally:
+        conntrack.forget(netfilter, pending.flows)
+        pending.forget()
 
 
 def _change_devices(kernel: Rtnetlink, delta: Delta, mtu: int) -> None:
