@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from virtualserver.host.accepting import end_accepting
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -97,12 +99,13 @@ def many_servers(count: int, *, port: int = 0, pause: float = 0.05) -> Generator
     application.router.add_get("/apis/virtualservers.coreweave.com/v1alpha1/virtualservers", listed)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
 
-    async def start() -> int:
+    async def start() -> asyncio.Server:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-        return int(runner.addresses[0][1])
+        assert runner.server
+        return await loop.create_server(runner.server, "127.0.0.1", port, reuse_address=True)
 
     async def end() -> None:
+        await end_accepting(server)
         await runner.cleanup()
         # What is still being answered ends when it meets its closed connection, which the loop closes.
         await asyncio.wait({asyncio.create_task(asyncio.sleep(0.2)), *asyncio.all_tasks()} - {asyncio.current_task()})
@@ -110,8 +113,8 @@ def many_servers(count: int, *, port: int = 0, pause: float = 0.05) -> Generator
     thread = threading.Thread(target=loop.run_forever, name="many servers")
     thread.start()
     try:
-        taken = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
-        yield f"http://127.0.0.1:{taken}"
+        server = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from virtualserver.host.accepting import end_accepting
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
 
@@ -110,18 +112,23 @@ def a_standin_guest() -> Generator[StandinGuest]:
     guest = StandinGuest(loop)
     runner = web.AppRunner(guest.application(), access_log=None, shutdown_timeout=0.1)
 
-    async def start() -> str:
+    async def start() -> asyncio.Server:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+        assert runner.server
+        return await loop.create_server(runner.server, "127.0.0.1", 0)
+
+    async def end() -> None:
+        await end_accepting(server)
+        await runner.cleanup()
 
     thread = threading.Thread(target=loop.run_forever, name="stand-in guest")
     thread.start()
     try:
-        guest.url = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
+        server = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
+        guest.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield guest
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()

@@ -22,6 +22,7 @@ from virtualserver.console.invitations import Invitations
 from virtualserver.console.pages import MissingPagesError, Pages
 from virtualserver.console.serving import bounded, serving, serving_cluster
 from virtualserver.console.settings import Settings, SettingsError, load
+from virtualserver.host.accepting import end_accepting
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import allow_open_files
 from virtualserver.host.pulse import Pulse
@@ -79,7 +80,7 @@ async def _giving(invitations: Invitations, links: socket.socket) -> AsyncGenera
         assert runner.server  # noqa: S101 - it has one since it was set up
         accepting = Connections().accepting(runner.server)
         server = await asyncio.get_running_loop().create_unix_server(accepting, sock=links)
-        stack.callback(server.close)
+        stack.push_async_callback(end_accepting, server)
         yield
 
 

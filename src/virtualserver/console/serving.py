@@ -12,6 +12,7 @@ from aiohttp import web
 
 from virtualserver.console.application import Console
 from virtualserver.console.pages import Pages
+from virtualserver.host.accepting import end_accepting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -128,18 +129,10 @@ async def _listening(
             ssl=tls,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
         )
-        stack.push_async_callback(_close, server)
+        stack.push_async_callback(end_accepting, server)
         for listening in server.sockets:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STUCK_SECONDS * 1000))
         yield server.sockets[0].getsockname()[1]
-
-
-async def _close(server: asyncio.Server) -> None:
-    """Accept nobody more, and end what listens once all who were accepted are in: asyncio forgets them otherwise."""
-    for listening in server.sockets:
-        asyncio.get_running_loop().remove_reader(listening)
-    await asyncio.sleep(0)
-    server.close()
 
 
 def _context(settings: Settings) -> ssl.SSLContext:

@@ -11,6 +11,7 @@ import dataclasses
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from virtualserver.host.accepting import end_accepting
 from virtualserver.kube.client import Client
 from virtualserver.kube.kubeconfig import load_kubeconfig
 
@@ -100,5 +101,5 @@ async def through_a_gate(kubeconfig: Path) -> AsyncGenerator[tuple[Client, Gate]
             yield client, gate
     finally:
         gate.shut()
-        server.close()
+        await end_accepting(server)
         await server.wait_closed()

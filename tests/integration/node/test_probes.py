@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from virtualserver.fabric.desired.state import GuestLink, Resolver
+from virtualserver.host.accepting import end_accepting
 from virtualserver.kube.queue import Queue
 from virtualserver.node.vmi.probes import Health, Probes
 
@@ -52,7 +53,7 @@ async def guest() -> AsyncIterator[Guest]:
     server = await asyncio.start_server(guest.answer, "127.0.0.1", 0)
     guest.port = server.sockets[0].getsockname()[1]
     yield guest
-    server.close()
+    await end_accepting(server)
 
 
 async def seen(port: int, handler: str) -> tuple[Health, str]:

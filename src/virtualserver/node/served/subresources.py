@@ -8,6 +8,7 @@ Source: KubeVirt's API, and what virtctl was measured to need (docs/guests.md).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import ssl
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from virtualserver.api import names
+from virtualserver.host.accepting import end_accepting
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
 from virtualserver.node.ownership import is_made_by
@@ -101,17 +103,17 @@ class Subresources:
     async def serve(self, port: int) -> AsyncGenerator[int]:
         """Serve on loopback and yield the port; 0, and a port that is taken, mean any that is free."""
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=self._context())
+        loop, context = asyncio.get_running_loop(), self._context()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            assert runner.server  # noqa: S101 - it has one since it was set up
             try:
-                await site.start()
+                server = await loop.create_server(runner.server, "127.0.0.1", port, ssl=context)
             except OSError:
-                site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._context())
-                await site.start()
-            yield runner.addresses[0][1]
-        finally:
-            await runner.cleanup()
+                server = await loop.create_server(runner.server, "127.0.0.1", 0, ssl=context)
+            stack.push_async_callback(end_accepting, server)
+            yield server.sockets[0].getsockname()[1]
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
