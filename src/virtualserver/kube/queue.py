@@ -129,6 +129,10 @@ class Queue(Generic[K]):
         self.add(key, after=delay)
         return delay
 
+    def has_news(self, key: K) -> bool:
+        """Return whether a key that is worked on was added meanwhile, and not to the background."""
+        return not self._again.get(key, True)
+
     def forget(self, key: K) -> None:
         """Say that the key succeeded: its next failure starts with the shortest delay."""
         self._failures.pop(key, None)

@@ -128,7 +128,7 @@ class Reconciler:
         is_new = children.get("VirtualMachine", server.name) is None
         if is_new and await self._reporter.address(key, plan.status):
             return self._behind_others(key)
-        outcome = await self._carry_out(server, plan, children, in_steps=is_new)
+        outcome = await self._carry_out(server, plan, children, in_steps=key if is_new else None)
         if outcome.goes_on:
             return self._behind_others(key)
         if outcome.is_obstructed:
@@ -164,7 +164,9 @@ class Reconciler:
         children = children_of(self._cache, server, secrets=secrets)
         return children, surroundings_of(self._cache, server, self._mac_key, secrets=secrets, failures=failures)
 
-    async def _carry_out(self, server: VirtualServer, plan: Plan, children: Children, *, in_steps: bool) -> _Outcome:
+    async def _carry_out(
+        self, server: VirtualServer, plan: Plan, children: Children, *, in_steps: Key | None
+    ) -> _Outcome:
         """Apply the stages one after the other, then remove; what fails ends it after its stage.
 
         Events tell of what was done also where the pass ends by an error.
@@ -173,8 +175,8 @@ class Reconciler:
             server: As decoded.
             plan: Its plan.
             children: From which the plan was made.
-            in_steps: End after Services were made, and go on behind other servers: their addresses are sooner there if
-                this one's disk waits.
+            in_steps: End after Services were made, and whenever there is news of this key: addresses, this server's and
+                others', are sooner told if its disk and machine wait. None: end with all that is planned.
         """
         outcome = _Outcome()
         try:
@@ -187,7 +189,8 @@ class Reconciler:
                         raise end
                 if outcome.is_over:
                     return outcome
-                if in_steps and "Created" in outcome.done and stage[0].key[0] == SERVICE.kind:
+                has_services = stage[0].key[0] == SERVICE.kind
+                if in_steps and outcome.done and (has_services or self._queue.has_news(in_steps)):
                     outcome.goes_on = True
                     return outcome
             for removal in plan.removals:

@@ -93,13 +93,16 @@ async def test_making_a_server_takes_one_write_an_object_and_one_status(
     assert sum("virtualservers/web/status" in write for write in ours) == 1
 
 
-async def test_an_address_is_told_before_the_servers_disk_is_made(cluster: Cluster, operator_process: Any) -> None:
-    """Whoever gives addresses is so quick here that the address is there when the Service is."""
+@pytest.mark.parametrize("when", ["services/web-tcp", "datavolumes/web"])
+async def test_an_address_is_told_before_what_is_not_made_yet(
+    cluster: Cluster, operator_process: Any, when: str
+) -> None:
+    """It comes while the Service is made, so that it is there when that is; or while the disk is made."""
 
     class AtOnce(counting()):
         async def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
             answer = await super().request(method, path, **options)
-            if method == "PATCH" and path.endswith("/services/web-tcp"):
+            if method == "PATCH" and path.endswith(when):
                 await cluster.address("web-tcp", "203.0.113.9")
                 await asyncio.sleep(0.2)  # the operator hears of it
             return answer
@@ -108,11 +111,9 @@ async def test_an_address_is_told_before_the_servers_disk_is_made(cluster: Clust
         await cluster.create(network={"tcp": {"ports": [22]}})
         await cluster.object(kinds.VIRTUAL_MACHINE, "web")
     order = [write.rpartition(cluster.namespace)[2] for write in AtOnce.writes if cluster.namespace in write]
-    assert [one for one in order if "secret" not in one][:3] == [
-        "/services/web-tcp",
-        "/virtualservers/web/status",
-        "/datavolumes/web",
-    ]
+    made = ["/services/web-tcp", "/datavolumes/web", "/virtualmachines/web"]
+    made.insert(made.index(f"/{when}") + 1, "/virtualservers/web/status")
+    assert [one for one in order if "secret" not in one][:4] == made
 
 
 async def test_a_restarted_operator_writes_nothing(cluster: Cluster, operator_process: Any) -> None:

@@ -92,6 +92,23 @@ def test_a_key_added_while_it_is_worked_on_comes_back_afterwards_and_not_before(
     run(body())
 
 
+def test_a_key_that_is_worked_on_has_news_once_somebody_waits_for_it_and_until_it_is_handed_out_again() -> None:
+    async def body() -> None:
+        queue: Queue[str] = Queue()
+        queue.add("a")
+        await queue.get()
+        queue.add("a", background=True)
+        assert not queue.has_news("a")
+        queue.add("a")
+        queue.add("a", background=True)
+        assert queue.has_news("a")
+        queue.done("a")
+        assert await queue.get() == "a"
+        assert not queue.has_news("a")
+
+    run(body())
+
+
 def test_background_keys_wait_for_the_others_and_are_promoted() -> None:
     async def body() -> None:
         queue: Queue[str] = Queue()
