@@ -99,13 +99,16 @@ def many_servers(count: int, *, port: int = 0, pause: float = 0.05) -> Generator
     application.router.add_get("/apis/virtualservers.coreweave.com/v1alpha1/virtualservers", listed)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
 
+    server: asyncio.Server | None = None
+
     async def start() -> asyncio.Server:
         await runner.setup()
         assert runner.server
         return await loop.create_server(runner.server, "127.0.0.1", port, reuse_address=True)
 
     async def end() -> None:
-        await end_accepting(server)
+        if server is not None:
+            await end_accepting(server)
         await runner.cleanup()
         # What is still being answered ends when it meets its closed connection, which the loop closes.
         await asyncio.wait({asyncio.create_task(asyncio.sleep(0.2)), *asyncio.all_tasks()} - {asyncio.current_task()})

@@ -112,13 +112,16 @@ def a_standin_guest() -> Generator[StandinGuest]:
     guest = StandinGuest(loop)
     runner = web.AppRunner(guest.application(), access_log=None, shutdown_timeout=0.1)
 
+    server: asyncio.Server | None = None
+
     async def start() -> asyncio.Server:
         await runner.setup()
         assert runner.server
         return await loop.create_server(runner.server, "127.0.0.1", 0)
 
     async def end() -> None:
-        await end_accepting(server)
+        if server is not None:
+            await end_accepting(server)
         await runner.cleanup()
 
     thread = threading.Thread(target=loop.run_forever, name="stand-in guest")
