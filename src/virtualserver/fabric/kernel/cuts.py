@@ -22,6 +22,7 @@ _FLAT: Final = frozenset(
 )
 _FLOATING: Final = frozenset((*entries.FLOATING.values(), *entries.FLOATING_TO.values()))
 _PORTS: Final = frozenset({*entries.OPEN, *entries.WITHHELD.values(), *entries.WITHHELD_TO.values()})
+_DECIDED: Final = frozenset(entries.DECIDED.values())
 _ENDS: Final = frozenset(entries.ENDS.values())
 
 
@@ -62,7 +63,7 @@ def cuts(delta: Delta, wanted: Ledger) -> list[conntrack.Flows]:
         if entry.kind in entries.MEMBER.values() and address in grouped:
             found.append(conntrack.Flows(to=ip_address(address)))
     return found + [
-        conntrack.Flows(to=ip_address(address), spared=_admitted(address, delta.added))
+        conntrack.Flows(to=ip_address(address), spared=_admitted(address, wanted))
         for address in _newly_restricted(delta)
     ]
 
@@ -107,7 +108,7 @@ def _floated(delta: Delta, wanted: Ledger) -> Iterator[conntrack.Flows]:
     """Yield the flows of floating addresses that lead elsewhere, or that some may not call any more."""
     before = {entry: _port(entry, value) for entry, value in delta.removed.items() if entry.kind in _FLOATING}
     stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _FLOATING}
-    published = _published({entry.key for entry in before}, wanted)
+    published = _published({entry.key for entry in before}, delta, wanted)
     for entry, port in before.items():
         address, after = ip_address(entry.key), stays.get(entry.key)
         inbound = conntrack.Flows(to=address, apart_from=published[entry.key])
@@ -119,18 +120,25 @@ def _floated(delta: Delta, wanted: Ledger) -> Iterator[conntrack.Flows]:
     begins = {entry.key for entry in delta.added if entry.kind in _FLOATING}
     begins -= {entry.key for entry in delta.removed if entry.kind in _FLOATING}
     for entry in delta.added:
-        if entry.kind in entries.DECIDED.values() and entry.key.partition(" . ")[0] not in begins:
+        if entry.kind in _DECIDED and entry.key.partition(" . ")[0] not in begins:
             yield _flows(entry.key)
 
 
-def _published(addresses: Collection[str], wanted: Ledger) -> dict[str, tuple[conntrack.Port, ...]]:
-    """Return the ports of each of some addresses that somebody asks to be published."""
+def _published(addresses: Collection[str], delta: Delta, wanted: Ledger) -> dict[str, tuple[conntrack.Port, ...]]:
+    """Return the ports of each of some addresses that were published before a change, and are after it.
+
+    Those that floated until then, since nobody had decided about them, are none of them.
+    """
     found: dict[str, set[conntrack.Port]] = {address: set() for address in addresses}
-    for entry in wanted.entries() if found else ():
-        if entry.kind in _PORTS:
-            address, protocol, port = entry.key.split(" . ")
-            if address in found:
-                found[address].add((protocol, int(port)))
+    if not found:
+        return {}
+    after = wanted.entries()
+    decided = {entry for entry in (*delta.removed, *(after.keys() - delta.added.keys())) if entry.kind in _DECIDED}
+    keys = {entry.key for entry in after if entry.kind in _PORTS} & {entry.key for entry in decided}
+    for key in sorted(keys):
+        address, protocol, port = key.split(" . ")
+        if address in found:
+            found[address].add((protocol, int(port)))
     return {address: tuple(sorted(ports)) for address, ports in found.items()}
 
 
@@ -143,8 +151,8 @@ def _newly_restricted(delta: Delta) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _admitted(address: str, added: Entries) -> tuple[Network, ...]:
-    clients = added.get(Entry(entries.ADMITTED[ip_address(address).version], address), "")
+def _admitted(address: str, wanted: Ledger) -> tuple[Network, ...]:
+    clients = wanted.get(Entry(entries.ADMITTED[ip_address(address).version], address)) or ""
     return tuple(ip_network(network) for network in clients.split(",") if network)
 
 

@@ -100,7 +100,7 @@ def change(netfilter: Netfilter, delta: Delta, mtu: int, ends: Sequence[conntrac
         KernelError: The kernel refused a part; the message says which.
     """
     before = pending.flows
-    pending.keep((*before, *ends))
+    pending.keep(tuple(dict.fromkeys((*before, *ends))))
     if commands := elements.transaction(delta):
         try:
             netfilter.load(commands)

@@ -51,13 +51,20 @@ class PendingCuts:
                 self.flows = (Flows(),)
 
     def keep(self, flows: Sequence[Flows]) -> None:
-        """Remember others, on the disk before this returns."""
+        """Remember others, on the disk before this returns.
+
+        Where the disk takes nothing they are remembered by this process alone: to take a right away must not wait for
+        room.
+        """
         if not flows and self.flows:
             self.forget()
         elif tuple(flows) != self.flows:
             self.flows = tuple(flows)
             content = {"version": _VERSION, "flows": self.flows}
-            write_atomically(self._file, msgspec.json.encode(content, enc_hook=str))
+            try:
+                write_atomically(self._file, msgspec.json.encode(content, enc_hook=str))
+            except OSError as error:
+                _logger.error("%s: %s: flows that are to end would go on if this process died now", self._file, error)
 
     def forget(self) -> None:
         """Have nothing to cut, and remember nothing."""

@@ -141,11 +141,29 @@ def test_a_port_that_stays_published_is_left_alone_where_the_rest_of_its_address
         Entry(kind, f"{FLOATING} . tcp . 443"): TEN if kind == "published_to" else "10.42.0.2 . 443",
         Entry(kind, f"{FLOATING} . udp . 53"): TEN if kind == "published_to" else "10.42.0.7 . 53",
         Entry(kind, PORT): "10.42.0.2 . 22",
+        Entry("decided", f"{FLOATING} . tcp . 443"): "",
+        Entry("decided", f"{FLOATING} . udp . 53"): "",
+        Entry("decided", PORT): "",
         Entry("route", str(FLOATING)): "local",
     }
     apart = (("tcp", 443), ("udp", 53))
     delta = Delta({Entry("floating", str(FLOATING)): "10.42.0.2"}, {Entry("floating", str(FLOATING)): "10.42.0.3"})
     assert cuts(delta, wanted) == [dataclasses.replace(INBOUND, apart_from=apart), MOVED[1]]
+
+
+def test_a_port_that_is_published_when_the_rest_goes_keeps_none_that_floated() -> None:
+    """The node was away meanwhile: who shared the address publishes a port of it now, and what floated is deleted."""
+    port = Entry("published", f"{FLOATING} . tcp . 22")
+    decided = Entry("decided", port.key)
+    floats = {Entry("floating", str(FLOATING)): "10.42.0.2"}
+    new = {port: "10.42.0.3 . 22"}
+    assert cuts(Delta(floats, new), new) == MOVED
+    assert cuts(Delta(floats, {**new, decided: ""}), {**new, decided: ""}) == [
+        *MOVED,
+        Flows(to=FLOATING, protocol="tcp", port=22),
+    ]
+    spared = dataclasses.replace(INBOUND, apart_from=(("tcp", 22),))
+    assert cuts(Delta({**floats, decided: ""}, {}), new) == [spared, MOVED[1]], "it was published all the while"
 
 
 def test_a_floating_addresss_port_that_is_published_from_now_on_keeps_no_flow_that_floated() -> None:
@@ -203,7 +221,13 @@ def test_flows_to_an_attached_address_are_cut_by_who_may_still_call_it(
     removed: dict[Entry, str], added: dict[Entry, str], spared: tuple[str, ...] | None
 ) -> None:
     flows = Flows(to=ip_address("203.0.113.9"), spared=tuple(ip_network(one) for one in spared or ()))
-    assert cuts(Delta(removed, added)) == ([] if spared is None else [flows])
+    assert cuts(Delta(removed, added), added) == ([] if spared is None else [flows])
+
+
+def test_who_is_admitted_stays_so_where_somebody_took_the_restriction_away() -> None:
+    """It is put back, and with it nothing of those who are admitted: they stand there still."""
+    flows = Flows(to=ip_address("203.0.113.9"), spared=(ip_network("10.0.0.0/8"),))
+    assert cuts(Delta({}, {RESTRICTED: ""}), {RESTRICTED: "", ADMITTED: "10.0.0.0/8"}) == [flows]
 
 
 def test_a_guest_that_changes_its_group_keeps_no_flow_with_others() -> None:

@@ -41,6 +41,17 @@ def test_a_second_write_of_the_same_is_none(tmp_path: Path) -> None:
     assert file.stat() == before
 
 
+def test_where_nothing_can_be_written_they_are_cut_by_this_process_at_least(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pending = PendingCuts(tmp_path / "gone" / "pending-cuts.json")
+    pending.keep(FLOWS)
+    assert pending.flows == FLOWS
+    assert "would go on if this process died now" in caplog.text
+    pending.forget()
+    assert pending.flows == ()
+
+
 @pytest.mark.parametrize(
     "content",
     [
