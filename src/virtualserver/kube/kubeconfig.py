@@ -10,18 +10,21 @@ Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import os
 import ssl
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["Credentials", "Kubeconfig", "KubeconfigError", "load_kubeconfig", "read_kubeconfig"]
+
+E = TypeVar("E")
 
 _REFUSED: Final = {
     "exec": "exec plugins are not supported: use a client certificate or a token",
@@ -29,6 +32,56 @@ _REFUSED: Final = {
     "username": "passwords are not supported by Kubernetes any more: use a client certificate or a token",
     "password": "passwords are not supported by Kubernetes any more: use a client certificate or a token",
 }
+
+
+class _Cluster(msgspec.Struct, rename="kebab"):
+    server: str | None = None
+    certificate_authority: str | None = None
+    certificate_authority_data: str | None = None
+    insecure_skip_tls_verify: bool | None = None
+    tls_server_name: str | None = None
+    proxy_url: str | None = None
+
+
+class _User(msgspec.Struct, rename="kebab"):
+    client_certificate: str | None = None
+    client_certificate_data: str | None = None
+    client_key: str | None = None
+    client_key_data: str | None = None
+    token: str | None = None
+    token_file: str | None = msgspec.field(default=None, name="tokenFile")
+    exec: Any = None
+    auth_provider: Any = None
+    username: str | None = None
+    password: str | None = None
+
+
+class _Context(msgspec.Struct):
+    cluster: str | None = None
+    user: str | None = None
+    namespace: str | None = None
+
+
+class _NamedCluster(msgspec.Struct):
+    name: str
+    cluster: _Cluster | None = None
+
+
+class _NamedUser(msgspec.Struct):
+    name: str
+    user: _User | None = None
+
+
+class _NamedContext(msgspec.Struct):
+    name: str
+    context: _Context | None = None
+
+
+class _File(msgspec.Struct, rename="kebab"):
+    current_context: str | None = None
+    clusters: list[_NamedCluster] | None = None
+    contexts: list[_NamedContext] | None = None
+    users: list[_NamedUser] | None = None
 
 
 class KubeconfigError(Exception):
@@ -164,39 +217,46 @@ def read_kubeconfig(path: Path) -> Kubeconfig:
         raise KubeconfigError(f"{path}: is no YAML: {error}") from error
     if not isinstance(document, dict):
         raise KubeconfigError(f"{path}: is no kubeconfig: it has no current-context; write one with `vs up`")
-    config = cast("dict[str, Any]", document)
-    context = _entry(path, config, "context", config.get("current-context") or "")
-    cluster = _entry(path, config, "cluster", context.get("cluster") or "")
-    user = _entry(path, config, "user", context["user"]) if context.get("user") else {}
+    try:
+        config = msgspec.convert(document, _File)
+    except msgspec.ValidationError as error:
+        raise KubeconfigError(f"{path}: is no kubeconfig: {error}: mend it, or see `kubectl config view`") from error
+    # Of several of one name the first counts.
+    named = config.current_context or ""
+    context = _entry(
+        path, "context", named, {one.name: one.context or _Context() for one in reversed(config.contexts or [])}
+    )
+    clusters = {one.name: one.cluster or _Cluster() for one in reversed(config.clusters or [])}
+    cluster = _entry(path, "cluster", context.cluster or "", clusters)
+    users = {one.name: one.user or _User() for one in reversed(config.users or [])}
+    user = _entry(path, "user", context.user, users) if context.user else _User()
     for field, reason in _REFUSED.items():
-        if user.get(field):
-            raise KubeconfigError(f"{path}: users[{context['user']}].{field}: {reason}")
-    if cluster.get("proxy-url"):
-        raise KubeconfigError(f"{path}: clusters[{context['cluster']}].proxy-url: proxies are not supported: remove it")
-    server = str(cluster.get("server") or "").rstrip("/")
+        if getattr(user, field.replace("-", "_")):
+            raise KubeconfigError(f"{path}: users[{context.user}].{field}: {reason}")
+    if cluster.proxy_url:
+        raise KubeconfigError(f"{path}: clusters[{context.cluster}].proxy-url: proxies are not supported: remove it")
+    server = (cluster.server or "").rstrip("/")
     if not server.startswith(("https://", "http://")):
-        raise KubeconfigError(f"{path}: clusters[{context['cluster']}].server: {server!r} is no http(s) address")
-    token_file = user.get("tokenFile")
+        raise KubeconfigError(f"{path}: clusters[{context.cluster}].server: {server!r} is no http(s) address")
     is_tls = server.startswith("https://")
     return Kubeconfig(
         server=server,
         authority=_material(path, cluster, "certificate-authority") if is_tls else None,
-        verifies=not cluster.get("insecure-skip-tls-verify"),
+        verifies=not cluster.insecure_skip_tls_verify,
         certificate=_material(path, user, "client-certificate") if is_tls else None,
         key=_material(path, user, "client-key") if is_tls else None,
-        token=user.get("token") or "",
-        token_file=path.parent / token_file if token_file else None,
-        tls_server_name=cluster.get("tls-server-name") or None,
-        namespace=context.get("namespace") or "default",
+        token=user.token or "",
+        token_file=path.parent / user.token_file if user.token_file else None,
+        tls_server_name=cluster.tls_server_name or None,
+        namespace=context.namespace or "default",
     )
 
 
-def _entry(path: Path, config: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+def _entry(path: Path, kind: str, name: str, entries: Mapping[str, E]) -> E:
     """Return the named context, cluster or user."""
-    for entry in config.get(f"{kind}s") or ():
-        if name and entry.get("name") == name:
-            return entry.get(kind) or {}
-    raise KubeconfigError(f"{path}: {kind}s: there is no {name!r}; see `kubectl config view`")
+    if not name or name not in entries:
+        raise KubeconfigError(f"{path}: {kind}s: there is no {name!r}; see `kubectl config view`")
+    return entries[name]
 
 
 def _token(token: str, file: Path | None) -> str:
@@ -210,16 +270,19 @@ def _token(token: str, file: Path | None) -> str:
         raise KubeconfigError(f"{file}: the kubeconfig's tokenFile cannot be read: {reason}") from error
 
 
-def _material(path: Path, entry: dict[str, Any], field: str) -> bytes | None:
+def _material(path: Path, entry: _Cluster | _User, field: str) -> bytes | None:
     """Return a certificate or key that the entry holds (``FIELD-data``) or names (``FIELD``)."""
-    if data := entry.get(f"{field}-data"):
+    attribute = field.replace("-", "_")
+    if data := getattr(entry, f"{attribute}_data"):
         try:
             return base64.b64decode(data, validate=True)
-        except (binascii.Error, TypeError) as error:
+        except ValueError as error:
             raise KubeconfigError(f"{path}: {field}-data: is not base64: {error}") from error
-    if not entry.get(field):
+    file: str | None = getattr(entry, attribute)
+    if not file:
         return None
     try:
-        return (path.parent / entry[field]).read_bytes()
-    except OSError as error:
-        raise KubeconfigError(f"{path}: {field}: {entry[field]} cannot be read: {error.strerror}") from error
+        return (path.parent / file).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise KubeconfigError(f"{path}: {field}: {file} cannot be read: {reason}") from error

@@ -143,6 +143,41 @@ def test_what_cannot_be_used_is_named_with_what_to_do(
     assert str(raised.value).startswith(str(path))
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("contexts: 5", r"Expected `array \| null`, got `int` - at `\$\.contexts`"),
+        ("contexts: [here]", r"Expected `object`, got `str` - at `\$\.contexts\[0\]`"),
+        ("contexts: [{context: {}}]", r"missing required field `name` - at `\$\.contexts\[0\]`"),
+        ("current-context: [a]", r"got `array` - at `\$\.current-context`"),
+        ("users: [{name: u, user: {token: 5}}]", r"got `int` - at `\$\.users\[0\]\.user\.token`"),
+        ("clusters: [{name: c, cluster: {certificate-authority: 5}}]", r"got `int` - at .*\.certificate-authority`"),
+        ("clusters: [{name: c, cluster: {insecure-skip-tls-verify: 'false'}}]", r"got `str` - at .*-tls-verify`"),
+        ("5: 6", "is no kubeconfig"),
+    ],
+)
+def test_a_kubeconfig_of_a_wrong_shape_is_named_by_its_field(tmp_path: Path, text: str, words: str) -> None:
+    """None of them ends in a traceback, and the text ``false`` does not turn the look at a certificate off."""
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(KubeconfigError, match=words) as raised:
+        load_kubeconfig(path)
+    assert str(raised.value).startswith(f"{path}: is no kubeconfig: ")
+
+
+def test_empty_fields_are_as_missing_ones(tmp_path: Path) -> None:
+    path = a_kubeconfig(tmp_path, cluster={"proxy-url": None, "tls-server-name": ""}, user={"exec": None, "token": ""})
+    assert read_kubeconfig(path).server == "https://127.0.0.1:6443"
+
+
+def test_of_two_clusters_of_one_name_the_first_counts(tmp_path: Path) -> None:
+    path = a_kubeconfig(tmp_path)
+    config = yaml.safe_load(path.read_text())
+    config["clusters"].append({"name": "c", "cluster": {"server": "https://127.0.0.1:1"}})
+    path.write_text(yaml.safe_dump(config))
+    assert read_kubeconfig(path).server == "https://127.0.0.1:6443"
+
+
 def test_a_file_that_is_missing_or_no_kubeconfig_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config"
     with pytest.raises(KubeconfigError, match="cannot be read: No such file"):
