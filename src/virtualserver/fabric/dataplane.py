@@ -148,6 +148,7 @@ class DataPlane:
         """
         async with self._lock:
             await self._take_away_orphan()
+            self._remove_half_written()
             await self._ensure()
 
     async def synchronise(self, desired: state.DataPlaneState) -> int:
@@ -374,8 +375,14 @@ class DataPlane:
             await apart(self._attachment.remove)
             (self._run / repairs.FILE).unlink(missing_ok=True)
             self._pending.forget()
+            self._remove_half_written()
             with contextlib.suppress(OSError):
                 self._run.rmdir()
+
+    def _remove_half_written(self) -> None:
+        """Remove what a node that was killed has left of files that it was about to replace."""
+        for path in self._run.rglob(".*"):
+            path.unlink(missing_ok=True)
 
     async def check_name(self) -> None:
         """Look whether the namespace of our name is free or ours, or nobody uses it; change nothing.

@@ -187,6 +187,20 @@ async def test_a_delta_that_does_not_fit_what_is_there_is_mended_at_once(plane: 
     assert await plane.synchronise(DataPlaneState(whole().links, {"web": service(80)})) == 0
 
 
+async def test_what_a_killed_node_left_half_written_is_gone_with_the_next_one(plane: DataPlane) -> None:
+    await plane.synchronise(whole())
+    halves = [Path("/run/t1/.pending-cuts.json.x7"), Path("/run/t1/names/.web.new")]
+    for half in halves:
+        half.write_text("{")
+    successor = DataPlane(installation="t1", identifier="0000a1", ranges=plane.ranges, run=Path("/run/t1"))
+    await successor.start()
+    assert [half for half in halves if half.exists()] == []
+    assert await successor.synchronise(whole()) == 0
+    halves[0].write_text("{")
+    await successor.stop()
+    assert not Path("/run/t1").exists()
+
+
 async def test_a_refused_transaction_changes_nothing_and_names_the_element(plane: DataPlane) -> None:
     def ports(*numbers: int) -> dict[Entry, str]:
         return {Entry("published", f"203.0.113.7 . tcp . {number}"): "10.42.0.2 . 22" for number in numbers}
