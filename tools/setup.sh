@@ -184,7 +184,7 @@ announce_up() {
         say "  control plane      built with Go in 5 to 10 minutes: about 200 MB of modules to download (70 MB more"
         say "                     where Go is missing); 0.3 GB stay, and 4.5 GB of caches that may be deleted"
     }
-    say "  console            its pages, built in half a minute: about 40 MB to download (60 MB more where Node is missing)"
+    say "  console            its pages, built in half a minute: about 70 MB to download (60 MB more where Node is missing)"
     say "  guest image        about 130 MB of packages to download, an image of 0.4 GB, about 2 minutes"
     say "  then it starts everything in the background, and a first server: 1 to 2 minutes without KVM"
 }
