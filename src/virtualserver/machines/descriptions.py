@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from virtualserver.host import locks
 from virtualserver.machines.files import Files
 from virtualserver.machines.spec import MachineSpec, NewerSpecError, SpecError, decode_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
-__all__ = ["Described", "read", "stand_in"]
+__all__ = ["Described", "read", "remove", "remove_undescribed", "stand_in"]
 
 _NOBODY: Final = 65534
 
@@ -51,6 +55,31 @@ def read(machines: Path, run: Path) -> Described:
         except OSError as error:
             found.unread[folder.name] = f"{files.spec}: cannot be read: {error.strerror}"
     return found
+
+
+def remove(files: Files) -> None:
+    """Remove the files of a machine that has ended."""
+    for folder in (files.run, files.machine):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_undescribed(machines: Path, run: Path, *, running: Container[str]) -> None:
+    """Remove the folders of which no description tells, and which nobody uses.
+
+    Args:
+        machines: As for `read`; nobody is launching a machine.
+        run: As for `read`.
+        running: Identifiers of machines whose processes live although their descriptions are lost.
+    """
+    for folder in [one for parent in (machines, run) if parent.is_dir() for one in parent.iterdir() if one.is_dir()]:
+        files = Files(machine=machines / folder.name, run=run / folder.name)
+        if folder.name in running or files.spec.exists():
+            continue
+        if not files.machine.is_dir():
+            remove(files)
+        elif (lock := locks.take(files.lock)) is not None:
+            remove(files)
+            os.close(lock)
 
 
 def stand_in(identifier: str) -> MachineSpec:

@@ -144,6 +144,9 @@ class Hypervisor:
     async def adopt(self) -> dict[str, Machine]:
         """Find every machine that was ever launched and not discarded.
 
+        To be called before the first launch: what a process that was killed has left of a machine that it was about to
+        make, or was removing, is removed.
+
         Returns:
             Identifier -> machine, for every folder with a description; those that have ended are included, with
             their end. Nothing that runs is disturbed. One whose QEMU does not answer counts as running. One that
@@ -152,6 +155,8 @@ class Hypervisor:
         Raises:
             NewerSpecError: A newer program wrote a description.
         """
+        running = {identifier for _, identifier in self.orphans()}
+        await asyncio.to_thread(descriptions.remove_undescribed, self._machines, self._run, running=running)
         described = descriptions.read(self._machines, self._run)
         self._left_out = described.unread
         found = await asyncio.gather(*(self._adopt(files, spec) for files, spec in described.machines))
@@ -294,8 +299,7 @@ class Hypervisor:
         if machine is not None:
             await machine.quit()
             await machine.close()
-        for folder in (files.machine, files.run):
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(descriptions.remove, files)
         await leave_group(self._group(identifier))
 
     def _files(self, identifier: str) -> Files:
