@@ -157,6 +157,7 @@ class Hypervisor:
         """
         running = {identifier for _, identifier in self.orphans()}
         await asyncio.to_thread(descriptions.remove_undescribed, self._machines, self._run, running=running)
+        await asyncio.to_thread(self.remove_groups)
         described = descriptions.read(self._machines, self._run)
         self._left_out = described.unread
         found = await asyncio.gather(*(self._adopt(files, spec) for files, spec in described.machines))
