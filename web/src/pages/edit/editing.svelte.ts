@@ -228,6 +228,7 @@ export class Editing {
     const { origin } = this
     if (!origin || number !== this.asked) return
     const now = await this.api.get<Manifest>(serverPath(origin.namespace, origin.name))
+    if (number !== this.asked) return // what they have was settled meanwhile, or the text is another one
     const found = originOf(now, origin.namespace, origin.name)
     const isOther = theirs(origin.value, found.value, origin.value).length > 0
     this.met = isOther ? found : null

@@ -194,6 +194,24 @@ test('a save that meets somebody else’s wish stops, and goes on once it was se
   expect(api.sent.at(-1)?.body).toMatch(/resourceVersion: "2"[^]*region: b[^]*public: false/)
 })
 
+test('somebody else’s change that was settled while the API was still asked about it is not shown again', async () => {
+  const { api, editing: edited } = editing()
+  await edited.load('shop', 'web')
+  edited.set(['spec', 'region'], 'b')
+  api.server = { ...api.server, metadata: { name: 'web', namespace: 'shop', resourceVersion: '2', uid: 'u' }, spec: THEIRS }
+  api.refusals = [new ApiError('conflict', 409, 'Conflict'), new ApiError('conflict', 409, 'Conflict')]
+  expect(await edited.save()).toBe(false)
+  const answers: (() => void)[] = []
+  api.get = () => new Promise((answer) => answers.push(() => answer(api.server)))
+  edited.takeTheirs(edited.theirs)
+  await pass(500)
+  expect(answers).toHaveLength(1)
+  edited.settle()
+  answers[0]?.()
+  await pass(0)
+  expect([edited.met, edited.origin?.version]).toEqual([null, '2'])
+})
+
 /** A server whose region is being edited in a page that is left; what somebody else does meanwhile; and the page that is opened again. */
 async function reopened(version: string, spec: object, change: (words: string) => string = (words) => words) {
   const { api, editing: left } = editing()
