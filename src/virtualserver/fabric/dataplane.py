@@ -93,7 +93,7 @@ class DataPlane:
             record=HostSettings(),
             inhabitant=self._dnsmasq.find,
         )
-        self._ledger = Ledger()
+        self._ledger = Ledger(entries.decided_of)
         self._left_out = LeftOut()
         self._bounded: frozenset[str] = frozenset()
         self._lock = asyncio.Lock()
@@ -158,7 +158,7 @@ class DataPlane:
         would not be safe, and of whom the kernel refuses something, is left out and logged: `why_left_out` tells it.
         """
         async with self._lock:
-            self._ledger, self._left_out = Ledger(), LeftOut()
+            self._ledger, self._left_out = Ledger(entries.decided_of), LeftOut()
             self._left_out.fill(self._ledger, _asked(desired))
             await self._show_outside()
             changes = await self._ensure()
@@ -364,7 +364,7 @@ class DataPlane:
         What another installation of the same name uses stays. What one whose state folder was lost left goes too.
         """
         async with self._lock:
-            self._ledger = Ledger()
+            self._ledger = Ledger(entries.decided_of)
             await self._dnsmasq.stop()
             try:
                 await self._take_away_orphan()

@@ -60,6 +60,7 @@ __all__ = [
     "TAP_UP",
     "TENANT",
     "WITHHELD",
+    "decided_of",
     "of_link",
     "of_service",
 ]
@@ -134,6 +135,11 @@ _BRIDGE: Final = re.compile(rf"{BRIDGE_PREFIX}[A-Za-z0-9_.-]{{1,12}}")
 _MAC: Final = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
+
+
+def decided_of(entry: Entry) -> str:
+    """Return the floating address about a port of which an entry decides, ``""`` for any other entry."""
+    return entry.key.partition(" . ")[0] if entry.kind in DECIDED.values() else ""
 
 
 def of_link(link: Link) -> dict[Entry, str]:

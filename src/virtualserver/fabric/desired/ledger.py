@@ -8,7 +8,7 @@ stays until the last of them lets go. Where owners ask for different values, the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple, Protocol
 
 __all__ = ["Delta", "Entries", "Entry", "Ledger", "Owner", "Wanted", "difference"]
@@ -99,9 +99,16 @@ def difference(actual: Entries, desired: Entries) -> Delta:
 class Ledger:
     """The entries that each owner asks for, and so which there should be."""
 
-    def __init__(self) -> None:
+    def __init__(self, group_of: Callable[[Entry], str] = lambda _: "") -> None:
+        """Nobody asks for anything.
+
+        Args:
+            group_of: Returns the group in which an entry is found without a look at all others, ``""`` for none.
+        """
         self._of_owner: dict[Owner, Entries] = {}
         self._claims: dict[Entry, dict[Owner, str]] = {}
+        self._group_of = group_of
+        self._groups: dict[str, set[Entry]] = {}
 
     def entries(self) -> dict[Entry, str]:
         """Return every entry that somebody asks for, with the value of the owner who came first."""
@@ -114,6 +121,10 @@ class Ledger:
     def get(self, entry: Entry) -> str | None:
         """Return the value of an entry, None where nobody asks for it."""
         return next(iter(self._claims[entry].values())) if entry in self._claims else None
+
+    def group(self, name: str) -> frozenset[Entry]:
+        """Return the entries of a group that somebody asks for."""
+        return frozenset(self._groups.get(name, ()))
 
     def owners(self) -> set[Owner]:
         """Return who asks for anything."""
@@ -136,11 +147,20 @@ class Ledger:
             del claims[owner]
             if not claims:
                 del self._claims[entry]
+                self._ungroup(entry)
         for entry, value in entries.items():
             self._claims.setdefault(entry, {})[owner] = value
+            if group := self._group_of(entry):
+                self._groups.setdefault(group, set()).add(entry)
         if entries:
             self._of_owner[owner] = dict(entries)
         return difference(old, self._values(touched))
+
+    def _ungroup(self, entry: Entry) -> None:
+        if group := self._group_of(entry):
+            self._groups[group].discard(entry)
+            if not self._groups[group]:
+                del self._groups[group]
 
     def _values(self, entries: set[Entry]) -> dict[Entry, str]:
         return {entry: next(iter(self._claims[entry].values())) for entry in entries if entry in self._claims}

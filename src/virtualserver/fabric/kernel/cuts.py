@@ -11,7 +11,7 @@ from virtualserver.fabric.desired.ledger import Delta, Entries, Entry, Ledger
 from virtualserver.fabric.kernel import conntrack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from virtualserver.fabric.desired.state import Network
 
@@ -22,7 +22,6 @@ _FLAT: Final = frozenset(
 )
 _FLOATING: Final = frozenset((*entries.FLOATING.values(), *entries.FLOATING_TO.values()))
 _PORTS: Final = frozenset({*entries.OPEN, *entries.WITHHELD.values(), *entries.WITHHELD_TO.values()})
-_DECIDED: Final = frozenset(entries.DECIDED.values())
 _ENDS: Final = frozenset(entries.ENDS.values())
 
 
@@ -48,7 +47,7 @@ def cuts(delta: Delta, wanted: Ledger) -> list[conntrack.Flows]:
 
     Args:
         delta: What changes.
-        wanted: What all ask for once it has changed.
+        wanted: What all ask for once it has changed, in groups by `entries.decided_of`.
     """
     found = [*_of_ports(delta)]
     for entry, value in delta.removed.items():
@@ -108,10 +107,9 @@ def _floated(delta: Delta, wanted: Ledger) -> Iterator[conntrack.Flows]:
     """Yield the flows of floating addresses that lead elsewhere, or that some may not call any more."""
     before = {entry: _port(entry, value) for entry, value in delta.removed.items() if entry.kind in _FLOATING}
     stays = {entry.key: _port(entry, value) for entry, value in delta.added.items() if entry.kind in _FLOATING}
-    published = _published({entry.key for entry in before}, delta, wanted)
     for entry, port in before.items():
         address, after = ip_address(entry.key), stays.get(entry.key)
-        inbound = conntrack.Flows(to=address, apart_from=published[entry.key])
+        inbound = conntrack.Flows(to=address, apart_from=_published(entry.key, delta, wanted))
         if after is None or after.target != port.target:
             yield inbound
             yield conntrack.Flows(answered_to=address)
@@ -120,26 +118,23 @@ def _floated(delta: Delta, wanted: Ledger) -> Iterator[conntrack.Flows]:
     begins = {entry.key for entry in delta.added if entry.kind in _FLOATING}
     begins -= {entry.key for entry in delta.removed if entry.kind in _FLOATING}
     for entry in delta.added:
-        if entry.kind in _DECIDED and entry.key.partition(" . ")[0] not in begins:
+        if (floating := entries.decided_of(entry)) and floating not in begins:
             yield _flows(entry.key)
 
 
-def _published(addresses: Collection[str], delta: Delta, wanted: Ledger) -> dict[str, tuple[conntrack.Port, ...]]:
-    """Return the ports of each of some addresses that were published before a change, and are after it.
+def _published(address: str, delta: Delta, wanted: Ledger) -> tuple[conntrack.Port, ...]:
+    """Return the ports of an address that were published before a change, and are after it.
 
     Those that floated until then, since nobody had decided about them, are none of them.
     """
-    found: dict[str, set[conntrack.Port]] = {address: set() for address in addresses}
-    if not found:
-        return {}
-    after = wanted.entries()
-    decided = {entry for entry in (*delta.removed, *(after.keys() - delta.added.keys())) if entry.kind in _DECIDED}
-    keys = {entry.key for entry in after if entry.kind in _PORTS} & {entry.key for entry in decided}
-    for key in sorted(keys):
-        address, protocol, port = key.split(" . ")
-        if address in found:
-            found[address].add((protocol, int(port)))
-    return {address: tuple(sorted(ports)) for address, ports in found.items()}
+    decided = {entry for entry in delta.removed if entries.decided_of(entry) == address}
+    decided |= wanted.group(address) - delta.added.keys()
+    found: list[conntrack.Port] = []
+    for entry in decided:
+        if any(Entry(kind, entry.key) in wanted for kind in _PORTS):
+            _, protocol, port = entry.key.split(" . ")
+            found.append((protocol, int(port)))
+    return tuple(sorted(found))
 
 
 def _newly_restricted(delta: Delta) -> list[str]:

@@ -50,3 +50,15 @@ def test_who_came_first_is_served_and_the_next_takes_over() -> None:
     delta = ledger.put(Owner("service", "first"), {})
     assert (delta.removed, delta.added) == ({port: "10.42.0.2 . 22"}, {port: "10.42.0.3 . 22"})
     assert len(delta) == 1
+
+
+def test_a_group_has_what_somebody_asks_for_and_nothing_else() -> None:
+    ledger = Ledger(lambda entry: entry.key[0] if entry.kind == "a" else "")
+    one, two, other = Entry("a", "x1"), Entry("a", "x2"), Entry("b", "x3")
+    ledger.put(Owner("service", "first"), {one: "", two: "", other: ""})
+    ledger.put(Owner("service", "second"), {one: "7"})
+    assert ledger.group("x") == {one, two}
+    ledger.put(Owner("service", "first"), {})
+    assert ledger.group("x") == {one}
+    ledger.put(Owner("service", "second"), {})
+    assert ledger.group("x") == frozenset() == ledger.group("")

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from virtualserver.fabric.desired.entries import decided_of
 from virtualserver.fabric.desired.ledger import Delta, Entry, Ledger, Owner, difference
 from virtualserver.fabric.kernel import cuts as ends
 from virtualserver.fabric.kernel.conntrack import Flows
@@ -18,7 +19,7 @@ UDP = Flows(to=ip_address("203.0.113.7"), protocol="udp", port=22)
 
 def cuts(delta: Delta, wanted: dict[Entry, str] | None = None) -> list[Flows]:
     """Return what ends with a delta where these entries are asked for."""
-    ledger = Ledger()
+    ledger = Ledger(decided_of)
     ledger.put(Owner("service", "somebody"), wanted or {})
     return ends.cuts(delta, ledger)
 
