@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address, Network
     from virtualserver.fabric.kernel.netfilter import Netfilter
 
-__all__ = ["Flow", "Flows", "Port", "deletion", "flow_of", "forget", "questions"]
+__all__ = ["ROLES", "Flow", "Flows", "Port", "deletion", "flow_of", "forget", "questions"]
 
 _PROTOCOLS: Final = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 _NAMES: Final = {number: name for name, number in _PROTOCOLS.items()}
@@ -42,6 +42,9 @@ _COUNT: Final = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 """How many flows the calling thread's namespace has; the table is one for the whole machine."""
 _BUFFER: Final = 1 << 16
 
+
+ROLES: Final = ("by", "to", "answered_by", "answered_to")
+"""What an address may be to a flow: attributes of `Flows`."""
 
 Port = tuple[str, int]
 """``tcp`` or ``udp``, and its number."""
@@ -141,7 +144,7 @@ def questions(several: Iterable[Flows]) -> dict[Flows, list[Flows]]:
 
 def _of_address(flows: Flows) -> Flows:
     """Return all flows that have one address of some in the same role."""
-    for role in ("by", "to", "answered_by", "answered_to"):
+    for role in ROLES:
         if (address := getattr(flows, role)) is not None:
             return Flows(**{role: address})
     return Flows()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from virtualserver.fabric.kernel.conntrack import Flows
+from virtualserver.fabric.kernel.conntrack import ROLES, Flows
 from virtualserver.host.files import write_atomically
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["PendingCuts"]
 
 _VERSION: Final = 1
-_ENDS: Final = ("by", "to", "answered_by", "answered_to")
 
 _logger = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def _read(content: bytes) -> tuple[Flows, ...]:
 
 def _flows(written: dict[str, Any]) -> Flows:
     return Flows(
-        **{name: ip_address(written[name]) for name in _ENDS if written[name] is not None},
+        **{name: ip_address(written[name]) for name in ROLES if written[name] is not None},
         protocol=written["protocol"],
         port=written["port"],
         spared=tuple(map(ip_network, written["spared"])),
