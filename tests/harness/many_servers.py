@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from virtualserver.host.accepting import end_accepting
+from virtualserver.host.accepting import accepting
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -98,26 +98,24 @@ def many_servers(count: int, *, port: int = 0, pause: float = 0.05) -> Generator
     application = web.Application()
     application.router.add_get("/apis/virtualservers.coreweave.com/v1alpha1/virtualservers", listed)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    serving = contextlib.AsyncExitStack()
 
-    server: asyncio.Server | None = None
+    async def listen(server: web.Server) -> asyncio.Server:
+        return await loop.create_server(server, "127.0.0.1", port, reuse_address=True)
 
-    async def start() -> asyncio.Server:
-        await runner.setup()
-        assert runner.server
-        return await loop.create_server(runner.server, "127.0.0.1", port, reuse_address=True)
+    async def start() -> str:
+        server = await serving.enter_async_context(accepting(runner, listen))
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def end() -> None:
-        if server is not None:
-            await end_accepting(server)
-        await runner.cleanup()
+        await serving.aclose()
         # What is still being answered ends when it meets its closed connection, which the loop closes.
         await asyncio.wait({asyncio.create_task(asyncio.sleep(0.2)), *asyncio.all_tasks()} - {asyncio.current_task()})
 
     thread = threading.Thread(target=loop.run_forever, name="many servers")
     thread.start()
     try:
-        server = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
     finally:
         asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)

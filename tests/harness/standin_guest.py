@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from virtualserver.host.accepting import end_accepting
+from virtualserver.host.accepting import accepting
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -111,27 +111,22 @@ def a_standin_guest() -> Generator[StandinGuest]:
     loop = asyncio.new_event_loop()
     guest = StandinGuest(loop)
     runner = web.AppRunner(guest.application(), access_log=None, shutdown_timeout=0.1)
+    serving = contextlib.AsyncExitStack()
 
-    server: asyncio.Server | None = None
+    async def listen(server: web.Server) -> asyncio.Server:
+        return await loop.create_server(server, "127.0.0.1", 0)
 
-    async def start() -> asyncio.Server:
-        await runner.setup()
-        assert runner.server
-        return await loop.create_server(runner.server, "127.0.0.1", 0)
-
-    async def end() -> None:
-        if server is not None:
-            await end_accepting(server)
-        await runner.cleanup()
+    async def start() -> str:
+        server = await serving.enter_async_context(accepting(runner, listen))
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     thread = threading.Thread(target=loop.run_forever, name="stand-in guest")
     thread.start()
     try:
-        server = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
-        guest.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        guest.url = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
         yield guest
     finally:
-        asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(serving.aclose(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()

@@ -22,7 +22,7 @@ from virtualserver.console.invitations import Invitations
 from virtualserver.console.pages import MissingPagesError, Pages
 from virtualserver.console.serving import bounded, serving, serving_cluster
 from virtualserver.console.settings import Settings, SettingsError, load
-from virtualserver.host.accepting import end_accepting
+from virtualserver.host.accepting import accepting
 from virtualserver.host.files import write_atomically
 from virtualserver.host.process import allow_open_files
 from virtualserver.host.pulse import Pulse
@@ -31,6 +31,8 @@ from virtualserver.kube.kubeconfig import Kubeconfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+
+    from aiohttp import web
 
 __all__ = ["main", "run"]
 
@@ -73,14 +75,11 @@ async def run(
 @contextlib.asynccontextmanager
 async def _giving(invitations: Invitations, links: socket.socket) -> AsyncGenerator[None]:
     """Give links on a socket while the context lasts."""
-    runner = bounded(invitations.application())
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(runner.cleanup)
-        await runner.setup()
-        assert runner.server  # noqa: S101 - it has one since it was set up
-        accepting = Connections().accepting(runner.server)
-        server = await asyncio.get_running_loop().create_unix_server(accepting, sock=links)
-        stack.push_async_callback(end_accepting, server)
+
+    async def listen(server: web.Server) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_unix_server(Connections().accepting(server), sock=links)
+
+    async with accepting(bounded(invitations.application()), listen):
         yield
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from virtualserver.console.application import Console
 from virtualserver.console.pages import Pages
-from virtualserver.host.accepting import end_accepting
+from virtualserver.host.accepting import accepting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -117,19 +117,16 @@ def bounded(application: web.Application) -> web.AppRunner:
 async def _listening(
     console: Console, address: str | None, port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[int]:
-    runner = bounded(console.application())
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(runner.cleanup)
-        await runner.setup()
-        assert runner.server  # noqa: S101 - it has one since it was set up
-        server = await asyncio.get_running_loop().create_server(
-            console.connections.accepting(runner.server),
+    async def listen(server: web.Server) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            console.connections.accepting(server),
             address,
             port,
             ssl=tls,
             ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
         )
-        stack.push_async_callback(end_accepting, server)
+
+    async with accepting(bounded(console.application()), listen) as server:
         for listening in server.sockets:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STUCK_SECONDS * 1000))
         yield server.sockets[0].getsockname()[1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from virtualserver.host.accepting import end_accepting
+from virtualserver.host.accepting import accepting
 from virtualserver.kube.kubeconfig import Credentials
 
 if TYPE_CHECKING:
@@ -123,13 +123,13 @@ async def faulty_server() -> AsyncGenerator[FaultyServer]:
     application[ENDED] = asyncio.Event()
     application.router.add_get("/{path:.*}", server.handle)
     runner = web.AppRunner(application, shutdown_timeout=5)
-    await runner.setup()
-    assert runner.server
-    listening = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
-    server.credentials = Credentials(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
-    try:
-        yield server
-    finally:
-        application[ENDED].set()
-        await end_accepting(listening)
-        await runner.cleanup()
+
+    async def listen(serving: web.Server) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(serving, "127.0.0.1", 0)
+
+    async with accepting(runner, listen) as listening:
+        server.credentials = Credentials(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+        try:
+            yield server
+        finally:
+            application[ENDED].set()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from virtualserver.api import names
-from virtualserver.host.accepting import end_accepting
+from virtualserver.host.accepting import accepting
 from virtualserver.kube import kinds
 from virtualserver.kube.errors import ApiError, Conflict, NotFound
 from virtualserver.node.ownership import is_made_by
@@ -104,15 +104,14 @@ class Subresources:
         """Serve on loopback and yield the port; 0, and a port that is taken, mean any that is free."""
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         loop, context = asyncio.get_running_loop(), self._context()
-        async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(runner.cleanup)
-            await runner.setup()
-            assert runner.server  # noqa: S101 - it has one since it was set up
+
+        async def listen(server: web.Server) -> asyncio.Server:
             try:
-                server = await loop.create_server(runner.server, "127.0.0.1", port, ssl=context)
+                return await loop.create_server(server, "127.0.0.1", port, ssl=context)
             except OSError:
-                server = await loop.create_server(runner.server, "127.0.0.1", 0, ssl=context)
-            stack.push_async_callback(end_accepting, server)
+                return await loop.create_server(server, "127.0.0.1", 0, ssl=context)
+
+        async with accepting(runner, listen) as server:
             yield server.sockets[0].getsockname()[1]
 
     def _context(self) -> ssl.SSLContext:
