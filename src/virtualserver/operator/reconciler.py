@@ -196,7 +196,7 @@ class Reconciler:
             for removal in plan.removals:
                 await self._remove(removal, outcome)
         finally:
-            self._reporter.done(server, outcome.done)
+            self._reporter.done(server, outcome.done, goes_on=outcome.goes_on)
         return outcome
 
     async def _apply(self, apply: Apply, children: Children, outcome: _Outcome) -> None:

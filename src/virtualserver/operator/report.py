@@ -60,6 +60,8 @@ class Reporter:
         self._recorder = recorder
         self._waits = Waits(cache, applier)
         self._last: dict[Key, tuple[str, float]] = {}
+        # By server, with its UID: what was done for it since the last Events of that.
+        self._done: dict[Key, tuple[str, dict[str, list[str]]]] = {}
 
     async def status(self, key: Key, planned: Status) -> float | None:
         """Write a server's status, unless the server is gone, and an Event if there is something new to tell.
@@ -134,17 +136,28 @@ class Reporter:
     def forget(self, key: Key) -> None:
         """Forget a server that is gone."""
         self._last.pop(key, None)
+        self._done.pop(key, None)
 
-    def done(self, server: VirtualServer, done: Mapping[str, Sequence[str]]) -> None:
+    def done(self, server: VirtualServer, done: Mapping[str, Sequence[str]], *, goes_on: bool) -> None:
         """Write an Event for each kind of thing that was done.
 
         Args:
             server: For which.
             done: By reason (``Created``, ``Updated``, ``Deleted``): the objects, as ``KIND NAME``.
+            goes_on: More of it comes in a moment: one Event will tell of all.
         """
+        key = server.namespace, server.name
+        uid, every = self._done.pop(key, (server.uid, {}))
+        if uid != server.uid:
+            every = {}
+        for reason, objects in done.items():
+            every.setdefault(reason, []).extend(objects)
+        if goes_on:
+            self._done[key] = server.uid, every
+            return
         metadata = {"name": server.name, "namespace": server.namespace, "uid": server.uid}
         about = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata}
-        for reason, objects in done.items():
+        for reason, objects in every.items():
             self._recorder.emit(about, Event("Normal", reason, f"{reason} {', '.join(sorted(objects))}"))
 
 

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
+from unit.operator.known import Known
+from unit.operator.known import a_server as a_manifest
+from virtualserver.api import virtualserver
+from virtualserver.kube.events import Event, Recorder
 from virtualserver.operator import report
 
 if TYPE_CHECKING:
-    from virtualserver.kube.events import Event
+    from virtualserver.kube.apply import Applier
+    from virtualserver.kube.client import Client
+    from virtualserver.kube.objects import Manifest
 
 BEFORE = "2026-02-01T00:00:00Z"
 
@@ -99,3 +106,45 @@ def test_what_waits_for_a_restart_is_told_once() -> None:
     assert list(report.events_of(a_change(event[2]), {"status": a_change(event[2])})) == []
     stopped = a_change(event[2], status="False")
     assert list(report.events_of(stopped, {"status": a_change("", status="False")})) == []
+
+
+class Told(Recorder):
+    """Keeps the Events that were to be written."""
+
+    def __init__(self) -> None:
+        super().__init__(cast("Client", None), component="operator")
+        self.messages: list[str] = []
+
+    def emit(self, about: Manifest, event: Event) -> None:
+        self.messages.append(f"{about['metadata']['uid']}: {event.message}")
+
+
+def a_reporter(told: Told) -> report.Reporter:
+    """Return one that writes no status."""
+    cache = Known().cache
+    return report.Reporter(cache, cast("Applier", None), told)
+
+
+def test_one_event_tells_of_all_that_several_passes_made_of_that_very_server() -> None:
+    told = Told()
+    reporter = a_reporter(told)
+    web = virtualserver.decode(a_manifest("web"))
+    former = msgspec.structs.replace(web, metadata=msgspec.structs.replace(web.metadata, uid="former"))
+    reporter.done(former, {"Created": ["Service web-tcp"]}, goes_on=True)
+    reporter.done(web, {"Created": ["Service web-tcp"]}, goes_on=True)
+    reporter.done(web, {"Created": ["Secret web-cloud-init", "DataVolume web"]}, goes_on=True)
+    assert told.messages == []
+    reporter.done(web, {"Created": ["VirtualMachine web"], "Deleted": ["Service web"]}, goes_on=False)
+    reporter.done(web, {}, goes_on=False)
+    created = "Created DataVolume web, Secret web-cloud-init, Service web-tcp, VirtualMachine web"
+    assert told.messages == [f"uid-of-web: {created}", "uid-of-web: Deleted Service web"]
+
+
+def test_a_server_that_is_gone_leaves_nothing_to_tell() -> None:
+    told = Told()
+    reporter = a_reporter(told)
+    web = virtualserver.decode(a_manifest("web"))
+    reporter.done(web, {"Created": ["Service web-tcp"]}, goes_on=True)
+    reporter.forget(("default", "web"))
+    reporter.done(web, {}, goes_on=False)
+    assert told.messages == []
