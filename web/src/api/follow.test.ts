@@ -71,8 +71,15 @@ function object(name: string): object {
 
 const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
 
-beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
+beforeEach(() => {
+  vi.useFakeTimers()
+  // The longest pause before something is tried again: each is the same in every run.
+  vi.spyOn(Math, 'random').mockReturnValue(1)
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
 
 test('what is there is listed page by page, and watched from there', async () => {
   const world = new World(listed('5', ['a'], 'next&page'), listed('5', ['b']))

@@ -5,8 +5,15 @@ import type { Api } from './client'
 import type { State } from './follow'
 import { followSeen } from './seen'
 
-beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
+beforeEach(() => {
+  vi.useFakeTimers()
+  // The longest pause before something is tried again: each is the same in every run.
+  vi.spyOn(Math, 'random').mockReturnValue(1)
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
 
 test('who may not list yet, even the own ones, sees them as soon as it is allowed', async () => {
   const asked: string[] = []

@@ -68,8 +68,15 @@ class World {
 }
 
 const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
-beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
+beforeEach(() => {
+  vi.useFakeTimers()
+  // The longest pause before something is tried again: each is the same in every run.
+  vi.spyOn(Math, 'random').mockReturnValue(1)
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
 
 test('it waits until there is a guest, and says for what', async () => {
   const world = new World()
@@ -221,7 +228,7 @@ test('once nobody is signed in any more, nothing is tried', async () => {
   world.refusal = new ApiError('nobody is signed in', 401)
   world.watch.onclose({ code: 1001, reason: '' })
   world.consoles[0]?.closes(1001)
-  await pass(600)
+  await pass(700)
   world.watch.onclose({ code: 1006, reason: '' })
   await pass(60_000)
   expect(world.now).toEqual({ is: 'refused', why: 'nobody is signed in' })
