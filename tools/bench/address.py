@@ -12,14 +12,16 @@ import os
 import statistics
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from bench import bare_address
 from bench.figures import Figure
 from e2e.conftest import a_product
 from e2e.manifests import a_server
 from harness.waiting import eventually
 from virtualserver.kube import fields
 from virtualserver.kube.client import Client
+from virtualserver.kube.kinds import SERVICE
 from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
@@ -34,15 +36,16 @@ SECONDS = 120
 """About how long `measure` takes."""
 
 _SERVERS: Final = 200
+_SAMPLE: Final = "the-sample"
 _GOALS: Final = {10: (40.0, 100.0), 20: (100.0, 300.0)}
 """By servers a second: the goals of the median and of the 99th percentile, in milliseconds."""
 
 
 def measure(programs: controlplane.Programs, say: Callable[[str], None], command: str) -> list[Figure]:
     """Measure, and return the figures."""
-    del programs  # the tests' harness finds them as we did
     found: list[Figure] = []
     with a_product("address") as product:
+        sample = asyncio.run(_sample(product))
         for rate, goals in _GOALS.items():
             before = _processor_seconds(product)
             times = sorted(asyncio.run(_times(product, rate)))
@@ -55,7 +58,30 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
             found += [Figure(f"{name}, 99th percentile", late, "ms", goals[1], command)]
             product.kubectl("delete", "vs", "--all")
             eventually(lambda: not product.objects("service")[1:], what="the Services to be gone", seconds=120)
+    for rate in _GOALS:
+        times = sorted(bare_address.measure(programs, sample, rate=rate, servers=_SERVERS))
+        median, late = statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
+        say(f"four bare writes, {rate} servers/s: median {median:.0f} ms, 99th percentile {late:.0f} ms")
     return found
+
+
+async def _sample(product: Product) -> bare_address.Sample:
+    """Make one server, delete it again, and return what it became."""
+    async with Client.from_kubeconfig(product.folder / "kubeconfig", user_agent="bench") as client:
+        await client.create(VIRTUAL_SERVER, _manifest(_SAMPLE), field_manager="bench")
+        while True:
+            server = await client.get(VIRTUAL_SERVER, _SAMPLE, namespace="default")
+            if fields.mapping(server, "status", "network").get("externalIP"):
+                break
+            await asyncio.sleep(0.1)
+        service = await client.get(SERVICE, f"{_SAMPLE}-tcp", namespace="default")
+        await client.delete(VIRTUAL_SERVER, _SAMPLE, namespace="default")
+    eventually(lambda: not product.objects("service")[1:], what="the Service to be gone", seconds=120)
+    return bare_address.Sample(server, service)
+
+
+def _manifest(name: str) -> dict[str, Any]:
+    return a_server(name, running=False, network={"public": True, "tcp": {"ports": [22]}})
 
 
 def _processor_seconds(product: Product) -> dict[str, float]:
@@ -92,9 +118,8 @@ async def _times(product: Product, rate: int) -> list[float]:
                             all_shown.set()
 
         async def create(name: str) -> None:
-            manifest = a_server(name, running=False, network={"public": True, "tcp": {"ports": [22]}})
             sent[name] = time.perf_counter()
-            await client.create(VIRTUAL_SERVER, manifest, field_manager="bench")
+            await client.create(VIRTUAL_SERVER, _manifest(name), field_manager="bench")
 
         following = asyncio.create_task(follow())
         try:
