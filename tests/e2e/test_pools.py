@@ -97,7 +97,7 @@ def _other_pools_later(machine: Machine, product: Product) -> None:
     condition = _assigned(product, "ports-tcp")
     assert condition["reason"] == "FormerPool"
     (command,) = (one["command"] for one in told["staying"] if one["holder"].endswith("/ports"))
-    assert command in condition["message"]
+    assert f"service ports-tcp virtualservers.coreweave.com/leave-address={former}" in condition["message"]
     product.kubectl(*command.split()[1:])
     eventually(
         lambda: ip_address(_address(product, "ports") or "0.0.0.0") in ON_UPLINK, what="a new address", seconds=60

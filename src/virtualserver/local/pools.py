@@ -153,9 +153,7 @@ def staying(installation: Installation) -> Iterator[Staying]:
     for address, held in _held(installation):
         for pool, one in named.items():
             if one.was_of(address):
-                kind, _, name = held.claimant.name.rpartition(" ")
-                service = name if kind == "Service" else f"{name}-tcp"
-                command = balancing.leaving((held.claimant.namespace, service), address)
+                command = balancing.leaving_of(held.claimant, address)
                 yield Staying(address, pool, str(held.claimant), command)
 
 

@@ -198,7 +198,8 @@ def test_other_pools_may_be_named_later_and_networks_of_which_addresses_are_held
     (one,) = pools.staying(start.installation)
     assert (str(one.address), one.pool, one.holder) == ("203.0.113.7", "public", "VirtualServer shop/web")
     assert one.command == (
-        "kubectl -n shop annotate --overwrite service web-tcp virtualservers.coreweave.com/leave-address=203.0.113.7"
+        "kubectl -n shop annotate --overwrite service -l virtualservers.coreweave.com/name=web "
+        "virtualservers.coreweave.com/leave-address=203.0.113.7"
     )
     narrower = (ipaddress.ip_network("203.0.113.0/28"),)
     up.choose_ranges(a_start(tmp_path, public=narrower), quiet)

@@ -145,7 +145,7 @@ class Addresses:
         if pool is None:
             return self._unknown(wish.pool or "")
         if self._host and self._host.has(pool.name):
-            return self._staying(wish, pool) or self._host.grant(wish)
+            return self._on_host(wish, pool, self._host)
         families = [family for family in wish.families if family in pool.families]
         if not families:
             return Wait("PoolUnknown", f"pool {pool.name!r} has no addresses of the Service's families: choose another")
@@ -160,10 +160,19 @@ class Addresses:
             granted.append(address)
         return tuple(granted)
 
-    def _staying(self, wish: AddressWish, pool: pools.Pool) -> tuple[Address, ...]:
-        """Return the addresses that a Service has of former networks of its pool, and does not give up."""
+    def _on_host(self, wish: AddressWish, pool: pools.Pool, host: HostPool) -> tuple[Address, ...] | Wait:
+        """Return the machine's own address, or those of former networks: one is given up only for the machine's own."""
+        former = self._former(wish, pool)
+        staying = tuple(address for address in former if str(address) != wish.leaves)
+        if staying:
+            return staying
+        granted = host.grant(wish)
+        return former if isinstance(granted, Wait) and former else granted
+
+    def _former(self, wish: AddressWish, pool: pools.Pool) -> tuple[Address, ...]:
+        """Return the addresses that a Service has of former networks of its pool."""
         held = (self._allocations.get(wish.owner, _purpose(pool.name, family)) for family in wish.families)
-        found = (ipaddress.ip_address(text) for text in held if text and text != wish.leaves)
+        found = (ipaddress.ip_address(text) for text in held if text)
         return tuple(address for address in found if pool.was_of(address))
 
     def contested(self, address: Address) -> str:
@@ -189,7 +198,11 @@ class Addresses:
         """Return whether a Service asks for the machine's own address."""
         if wish.pinned or wish.pool is None or not self._is_host(wish.pool):
             return False
-        return not self._staying(wish, self._pools[wish.pool])
+        former = self._former(wish, self._pools[wish.pool])
+        return not former or (all(str(one) == wish.leaves for one in former) and self._host_has(wish))
+
+    def _host_has(self, wish: AddressWish) -> bool:
+        return self._host is not None and self._host.has_granted(wish)
 
     def _is_host(self, pool: str) -> bool:
         return self._host is not None and self._host.has(pool)
@@ -319,19 +332,25 @@ class Addresses:
         if held and address and (pool.has(address) or (pool.was_of(address) and held != leaves)):
             self._allocations.name(owner, purpose, claimant)
             return ipaddress.ip_address(held)
+        chosen = self._exceeded(pool, claimant, quota) or self._chosen(pool, family, claimant)
+        if isinstance(chosen, Wait) and address and pool.was_of(address):
+            return address  # one of a former network is given up for another one only
         if held:
             # The pool is another one now. What stands for the address is still there, so it is not free yet.
             self._allocations.rename(owner, purpose, f"{_FORMER}{held}")
-        if wait := self._exceeded(pool, claimant, quota):
-            return wait
+        if not isinstance(chosen, Wait):
+            self._allocations.take(owner, purpose, "address", str(chosen), claimant)
+        return chosen
+
+    def _chosen(self, pool: pools.Pool, family: int, claimant: Claimant) -> Address | Wait:
+        """Return an address of a pool that nobody has, or why there is none."""
         used = self._allocations.values("address")
         on_uplink = self._uplink if self._uplink and self._uplink.has(pool) else None
         address = pool.choose(family, on_uplink.unusable(used) if on_uplink else used, self._history(claimant))
-        if address is None:
-            others: list[str] | Wait = on_uplink.others(pool, family, used) if on_uplink else []
-            return others if isinstance(others, Wait) else _exhausted(pool, family, used, others)
-        self._allocations.take(owner, purpose, "address", str(address), claimant)
-        return address
+        if address is not None:
+            return address
+        others: list[str] | Wait = on_uplink.others(pool, family, used) if on_uplink else []
+        return others if isinstance(others, Wait) else _exhausted(pool, family, used, others)
 
     def sweep(
         self,

@@ -86,6 +86,10 @@ class HostPool:
             )
         return (address,)
 
+    def has_granted(self, wish: AddressWish) -> bool:
+        """Return whether a Service has all the ports that it asks for; one without any has none."""
+        return bool(wish.ports) and all(self._has(wish, *port) for port in wish.ports)
+
     def wanted(self, wish: AddressWish) -> Iterator[tuple[str, str]]:
         """Yield owner and purpose of each port that a Service asks for."""
         yield from ((wish.owner, _purpose(str(wish.pool), protocol, port)) for protocol, port in wish.ports)

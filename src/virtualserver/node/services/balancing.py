@@ -31,6 +31,7 @@ __all__ = ["GROUP", "SharingGroup", "group_of", "groups_of", "leaving", "wants_a
 GROUP: Final = "group"
 """Index of Services that want addresses: the group that each is of."""
 
+_SHARING_KEY: Final = "sharing-key"
 _DEFAULT_POOL: Final = "public"
 _LOAD_BALANCER_IPS_OLD: Final = "metallb.universe.tf/loadBalancerIPs"
 _ALLOW_SHARED_IP_OLD: Final = "metallb.universe.tf/allow-shared-ip"
@@ -165,8 +166,21 @@ def groups_of(service: Manifest) -> Iterable[str]:
 
 def leaving(service: Key, address: Address) -> str:
     """Return what a person types to move a Service from an address of a former network of its pool to another one."""
-    (namespace, name), annotation = service, f"{names.LEAVES}={address}"
-    return shlex.join(["kubectl", "-n", namespace, "annotate", "--overwrite", "service", name, annotation])
+    namespace, name = service
+    return _annotating(namespace, [name], address)
+
+
+def leaving_of(holder: Claimant, address: Address) -> str:
+    """Return the same of whoever an address is recorded for; NAME stands for a Service of users who share a key."""
+    kind, _, name = holder.name.partition(" ")
+    # A server has one Service or two; what does not have the address is not concerned.
+    which = [name] if kind == "Service" else ["NAME"] if kind == _SHARING_KEY else ["-l", f"{names.NAME}={name}"]
+    return _annotating(holder.namespace, which, address)
+
+
+def _annotating(namespace: str, which: list[str], address: Address) -> str:
+    annotation = f"{names.LEAVES}={address}"
+    return shlex.join(["kubectl", "-n", namespace, "annotate", "--overwrite", "service", *which, annotation])
 
 
 def _claimant(service: Manifest) -> Claimant:
@@ -181,7 +195,7 @@ def _claimant(service: Manifest) -> Claimant:
     elif controller is not None and controller["uid"] == key:
         name = f"{controller['kind']} {controller['name']}"
     else:
-        name = f"sharing-key {key}"
+        name = f"{_SHARING_KEY} {key}"
     return Claimant(metadata["namespace"], name)
 
 

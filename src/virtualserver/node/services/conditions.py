@@ -107,7 +107,16 @@ def _address_condition(
     for address in former:
         found["reason"] = "FormerPool"
         found["message"] = (
-            f"{address} is of a network that its pool had before; it stays and works. To have one that the pool has "
-            f"now: {balancing.leaving(key_of(service), address)}"
+            f"{address} is of a network that its pool had before; it stays and works{_way(service, address)}"
         )
     return found
+
+
+def _way(service: Manifest, address: Address) -> str:
+    """Return how a Service comes to an address that its pool has now."""
+    wish = balancing.wish_of(service)
+    if not isinstance(wish, Wait) and address in wish.pinned:
+        return ". The Service asks for this very address: to have another one, let it ask for that"
+    if fields.annotations_of(service).get(names.LEAVES) == str(address):
+        return f". It is to be given up ({names.LEAVES}), and is as soon as the pool has another one for this Service"
+    return f". To have one that the pool has now: {balancing.leaving(key_of(service), address)}"

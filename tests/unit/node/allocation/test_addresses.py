@@ -25,7 +25,7 @@ from virtualserver.node.waits import Wait
 from virtualserver.plan.sites.quotas import AddressQuota
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from virtualserver.fabric.desired.state import Address
@@ -771,6 +771,33 @@ def test_what_is_held_of_a_former_network_stays_until_it_is_given_up(tmp_path: P
     assert world.grant(web) == moved, "the annotation may stay"
     if not after.host:
         assert world.grant(udp) == moved, "both Services of a server move at once"
+        assert world.sweep() == ["203.0.113.1"]
+    world.allocations.close()
+
+
+@pytest.mark.parametrize("public", [(), ("192.0.2.0/32",)], ids=["the machine's own address", "a network that is full"])
+def test_an_address_of_a_former_network_is_given_up_for_another_one_only(tmp_path: Path, public: Sequence[str]) -> None:
+    """A floating Service, or one that a NIC is attached to, has no ports for the machine's own address to publish."""
+    before = World(tmp_path / "claims")
+    floating = before.add("floating")
+    assert before.grant(floating) == "203.0.113.1"
+    before.allocations.close()
+    ranges = dataclasses.replace(OTHERS, public={"public": tuple(map(net, public))}, host=() if public else ("public",))
+    world = World(tmp_path / "claims", ranges=ranges)
+    host = HostPool(world.allocations, world.machine, ranges.host)
+    world.addresses = Addresses(world.allocations, ranges, host=host, clock=world.clock)
+    world.services = [floating]
+    other = world.add("other", **SELECTOR)
+    assert world.grant(other) == ("192.0.2.0" if public else "192.0.2.9")
+    floating["metadata"]["annotations"]["virtualservers.coreweave.com/leave-address"] = "203.0.113.1"
+    assert world.grant(floating) == "203.0.113.1"
+    assert world.sweep() == [] and world.grant(floating) == "203.0.113.1", "it stays, and works"
+    wish = balancing.wish_of(floating)
+    assert not isinstance(wish, Wait) and not world.addresses.is_on_host(wish)
+    if public:
+        world.services.remove(other)
+        assert world.sweep() == ["192.0.2.0"]
+        assert world.grant(floating) == "192.0.2.0"
         assert world.sweep() == ["203.0.113.1"]
     world.allocations.close()
 
