@@ -148,7 +148,12 @@ VIRTUAL_SERVER: Final[Table] = (
     Field("spec.users[].sshpublickey", Effect.NEW_MACHINE, _FIRST_START),
     Field("spec.users[].passwordSecretRef", Effect.NEW_MACHINE, _FIRST_START, refused=_NO_SUCH_KEY),
     Field("spec.users[].sshPublicKeysSecretRef", Effect.NEW_MACHINE, _FIRST_START, refused=_NO_SUCH_KEY),
-    Field("spec.network.public", Effect.NOW, "where nothing is exposed, Ready says that it has no effect yet"),
+    Field(
+        "spec.network.public",
+        Effect.NOW,
+        "where nothing is exposed, Ready says that it has no effect yet; beside `directAttachLoadBalancerIP` at the "
+        "next start",
+    ),
     Field(
         "spec.network.directAttachLoadBalancerIP",
         Effect.NEXT_START,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "USELESS_PUBLIC",
+    "has_another_address",
     "has_useless_public",
     "image_missing",
     "ready",
@@ -184,7 +185,7 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
         command = driver.command(situation.server, "restart")
         message = f"the network card on the cluster network {does} at the next start: {command}"
         yield Verdict("False", Reason.RESTART_REQUIRED, message)
-    if not situation.keeps_its_addresses or _has_another_address(situation):
+    if not situation.keeps_its_addresses or has_another_address(situation):
         command = driver.command(situation.server, "restart")
         message = f"the machine's own address changes at its next start: {command}"
         yield Verdict("False", Reason.RESTART_REQUIRED, message)
@@ -203,7 +204,7 @@ def _not_connected(situation: Situation) -> Iterator[Verdict]:
             yield Verdict("False", Reason.WAITING_FOR_DATA_PLANE, message)
 
 
-def _has_another_address(situation: Situation) -> bool:
+def has_another_address(situation: Situation) -> bool:
     """Return whether a NIC of the guest has an address, and it is not that of the load balancer it is attached to."""
     for nic in situation.network.nics:
         present = machine.guest_addresses(situation, nic.name)

@@ -17,6 +17,7 @@ from virtualserver.plan.judging import machine
 from virtualserver.plan.judging.machine import Phase
 from virtualserver.plan.judging.readiness import (
     USELESS_PUBLIC,
+    has_another_address,
     has_useless_public,
     ready,
     region_without_pool,
@@ -113,10 +114,11 @@ def _conditions(verdicts: Mapping[ConditionType, Verdict], generation: int) -> t
 
 def _network(situation: Situation) -> NetworkStatus:
     nic = situation.network.cluster_nic
+    own = present = machine.guest_addresses(situation, CLUSTER_NIC)
     if nic and nic.attached_to and situation.keeps_its_addresses:
-        own = services.granted_to(situation, nic)
-    else:
-        own = machine.guest_addresses(situation, CLUSTER_NIC)
+        granted = services.granted_to(situation, nic)
+        # A guest that runs has its addresses until its next start.
+        own = granted if not present or (granted and set(granted) <= set(present)) else present
     balancers = situation.network.load_balancers
     live = (situation.children.get("Service", balancer.name) or {} for balancer in balancers)
     cluster_ips = (str(fields.mapping(item, "spec").get("clusterIP") or "") for item in live)
@@ -262,7 +264,10 @@ def _is_not_started(situation: Situation) -> bool:
 
 def _template_changes(situation: Situation, wanted: Children) -> list[str]:
     planned = wanted.get("VirtualMachine", situation.server.name)
-    return machine.pending_changes(situation, planned["spec"]["template"]) if planned else []
+    changes = machine.pending_changes(situation, planned["spec"]["template"]) if planned else []
+    if situation.keeps_its_addresses and has_another_address(situation):
+        changes.append("spec.network.directAttachLoadBalancerIP (another address)")
+    return changes
 
 
 def _at_next_start(situation: Situation, wanted: Children) -> list[str]:
