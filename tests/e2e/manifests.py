@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["a_server"]
+__all__ = ["a_floating_service", "a_server"]
 
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA someone"
@@ -48,4 +48,15 @@ def a_server(
             "runStrategy": "Always",
         }
         | changes,
+    }
+
+
+def a_floating_service(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a floating Service as published examples make it: one port, no selector."""
+    ports = [{"name": "address", "port": 1, "protocol": "TCP"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": ports, **spec},
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from e2e.manifests import a_server
+from e2e.manifests import a_floating_service, a_server
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -57,6 +57,27 @@ def test_what_the_guest_sends_has_it_as_source(attached: tuple[Product, str, str
     with client.listening("tcp", 7777) as listener:
         assert product.guest(name).probe("tcp", client.address, 7777).result == "open"
         assert listener.peers() == [address]
+
+
+def test_floating_addresses_come_in_beside_it_and_what_the_guest_sends_has_its_own(
+    attached: tuple[Product, str, str], client: Internet
+) -> None:
+    product, name, address = attached
+    service, network = f"{name}-beside", product.get("vs", name)["spec"]["network"]
+    product.guest(name).serve("tcp", 12399)
+    product.apply(a_floating_service(service), a_server(name, network={**network, "floatingIPs": [service]}))
+    product.wait_message(name, f"what it sends leaves with its own address {address}")
+    status = product.wait_ready(name)["status"]
+    floating = status["network"]["floatingIPs"][service]
+    assert status["network"]["internalIP"] == address != floating
+    for called in (floating, address):
+        assert client.address in str(client.probe("tcp", called, 12399).get("answer"))
+    with client.listening("tcp", 7779) as listener:
+        assert product.guest(name).probe("tcp", client.address, 7779).result == "open"
+        assert listener.peers() == [address]
+    product.apply(a_server(name, network=network))
+    eventually(lambda: not product.get("vs", name)["status"]["network"]["floatingIPs"], what="no floating address")
+    product.delete("service", service)
 
 
 def test_it_stays_over_stop_start_and_re_creation_of_the_guest(attached: tuple[Product, str, str]) -> None:

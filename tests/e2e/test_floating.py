@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from e2e.manifests import a_server
+from e2e.manifests import a_floating_service, a_server
 from harness.fabric_world import is_in_time, is_reset
 from harness.waiting import eventually
 from virtualserver.fabric.kernel.namespace import Namespace
@@ -32,17 +32,6 @@ FAR: Final = "100.98.77.0/24"
 """A network beyond the client, by a narrow link."""
 
 
-def a_service(name: str, **spec: Any) -> dict[str, Any]:
-    """Return a floating Service as published examples make it: one port, no selector."""
-    ports = [{"name": "address", "port": 1, "protocol": "TCP"}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name},
-        "spec": {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": ports, **spec},
-    }
-
-
 class Street:
     """Two servers, each with the address of a Service, and a client outside."""
 
@@ -56,6 +45,16 @@ class Street:
             return ingress[0]["ip"] if ingress else ""
 
         return eventually(found, what=f"an address of {service}")
+
+    def leaves_with(self, server: str, address: str) -> None:
+        """Wait until the client sees a server's guest come with an address."""
+        with self.client.listening("tcp", 7778) as listener:
+
+            def is_seen() -> bool:
+                assert self.product.guest(server).probe("tcp", self.client.address, 7778).result == "open"
+                return listener.peers()[-1:] == [address]
+
+            eventually(is_seen, what=f"{server} to leave with {address}")
 
     def name(self, server: str, *floating: object) -> None:
         """Have a server name these as its floating addresses, and nothing else."""
@@ -90,7 +89,7 @@ class Street:
 
 @pytest.fixture(scope="module")
 def street(product: Product, client: Internet) -> Iterator[Street]:
-    product.apply(a_service("fip-a"), a_service("fip-b"))
+    product.apply(a_floating_service("fip-a"), a_floating_service("fip-b"))
     street = Street(product, client)
     street.name("flo1", {"serviceName": "fip-a"})
     street.name("flo2", "fip-b")
@@ -171,15 +170,15 @@ def test_the_service_is_never_written_and_the_claim_is_written_once(street: Stre
 def test_source_ranges_hold_for_every_port_and_ping_and_change_at_once(street: Street) -> None:
     product, client = street.product, street.client
     try:
-        product.apply(a_service("fip-a", loadBalancerSourceRanges=["192.0.2.0/24"]))
+        product.apply(a_floating_service("fip-a", loadBalancerSourceRanges=["192.0.2.0/24"]))
         eventually(lambda: not client.pings(street.first), what="the range to hold for ping")
         for protocol, port in (("tcp", 7001), ("udp", 7002)):
             assert client.probe(protocol, street.first, port)["result"] != "open"
-        product.apply(a_service("fip-a", loadBalancerSourceRanges=["192.0.2.0/24", f"{client.address}/32"]))
+        product.apply(a_floating_service("fip-a", loadBalancerSourceRanges=["192.0.2.0/24", f"{client.address}/32"]))
         eventually(lambda: client.pings(street.first), what="the client to be admitted")
         assert client.address in street.says(street.first, 7001)
     finally:
-        product.apply(a_service("fip-a", loadBalancerSourceRanges=[]))
+        product.apply(a_floating_service("fip-a", loadBalancerSourceRanges=[]))
     product.wait_ready("flo1")
 
 
@@ -215,20 +214,17 @@ def test_the_first_owner_keeps_it_stopped_and_over_restarts_and_the_second_goes_
         other.sendall(b"here")
         assert other.recv(100)
     street.wait_held("flo2", "fip-a", "fip-b")
-    with street.client.listening("tcp", 7778) as listener:
-        for order in (("fip-a", "fip-b"), ("fip-b", "fip-a")):
-            street.name("flo2", *order)
-            wanted = street.address(order[0])
-
-            def leaves_with(wanted: str = wanted) -> bool:
-                assert product.guest("flo2").probe("tcp", street.client.address, 7778).result == "open"
-                return listener.peers()[-1:] == [wanted]
-
-            eventually(leaves_with, what=f"flo2 to leave with the first of {order}")
+    for order in (("fip-a", "fip-b"), ("fip-b", "fip-a")):
+        street.name("flo2", *order)
+        street.leaves_with("flo2", street.address(order[0]))
     street.name("flo2", "fip-b")
     street.name("flo1", {"serviceName": "fip-a"})
     street.wait_held("flo2", "fip-b")
     street.wait_held("flo1", "fip-a")
+    street.name("flo2", "fip-a", "fip-b")
+    street.wait_held("flo2", "fip-b")
+    street.leaves_with("flo2", street.second)  # the first of its list that it has
+    street.name("flo2", "fip-b")
     assert "." in eventually(lambda: street.says(street.first, 7001), what="flo1 to answer again")
 
 
@@ -282,7 +278,7 @@ def test_a_service_that_leads_elsewhere_is_refused_and_a_forged_claim_counts_for
         "addressType": "IPv4",
         "endpoints": [{"addresses": [target]}],
     }
-    product.apply(a_service("fip-c", selector={"virtualservers.coreweave.com/name": "flo2"}), forged)
+    product.apply(a_floating_service("fip-c", selector={"virtualservers.coreweave.com/name": "flo2"}), forged)
     try:
         address = street.address("fip-c")
         street.name("flo1", "fip-a", "fip-c", "nothing", "flo2-tcp")
@@ -314,7 +310,7 @@ def test_fault_16_a_port_that_a_service_publishes_on_a_floating_address_is_decid
     product, client = street.product, street.client
     shared = {"metadata": {"annotations": {"metallb.io/allow-shared-ip": "k"}}}
     mine, others = [f"{client.address}/32"], ["203.0.113.0/24"]
-    spare, admin = a_service("fip-k", loadBalancerSourceRanges=mine), a_service("fip-k-admin")
+    spare, admin = a_floating_service("fip-k", loadBalancerSourceRanges=mine), a_floating_service("fip-k-admin")
     admin["spec"] |= {
         "selector": {"kubevirt.io/domain": "flo1"},
         "ports": [{"port": 7001}],

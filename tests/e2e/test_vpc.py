@@ -143,7 +143,8 @@ def test_the_nics_have_the_macs_that_the_instance_shows_and_the_vpcs_mtu(office:
     firewall = office.guest("firewall")
     for number, one in enumerate(shown):
         assert firewall.run(f"cat /sys/class/net/eth{number}/address") == one["mac"]
-    assert firewall.run("cat /sys/class/net/eth1/mtu") == office.guest("inside").run("cat /sys/class/net/eth0/mtu")
+    assert firewall.run("cat /sys/class/net/eth1/mtu") == "9000"
+    assert office.guest("inside").run("cat /sys/class/net/eth0/mtu") == "9000"
     office.guest("inside").run("ping -c 1 -W 10 -s 8900 192.168.7.1")
 
 

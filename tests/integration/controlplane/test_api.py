@@ -229,6 +229,9 @@ def test_the_aggregated_roles_hold_for_servers(control_plane: ControlPlane, name
     assert not may(control_plane, "update", start, namespace=namespace, user="viewer")
     assert not may(control_plane, "get", console, namespace=namespace, user="viewer")
     assert not may(control_plane, "list", servers, namespace=namespace, user="stranger")
+    vpcs = "k8s.cni.cncf.io/network-attachment-definitions"
+    for verb, user, allowed in (("list", "viewer", True), ("create", "viewer", False), ("create", "editer", True)):
+        assert may(control_plane, verb, vpcs, namespace=namespace, user=user) is allowed, f"{user}: {verb} {vpcs}"
 
 
 def test_dependents_go_with_their_owner(control_plane: ControlPlane, namespace: str) -> None:

@@ -28,6 +28,16 @@ def test_nobody_computes_an_address_from_a_name_alone() -> None:
     assert unkeyed("default/web") not in found
 
 
+def test_what_a_vpc_has_follows_from_the_key_and_from_each_name_alone() -> None:
+    other = MacKey(bytes(32), {})
+    cards = [("ns", "web", "a"), ("another", "web", "a"), ("ns", "db", "a"), ("ns", "web", "b")]
+    assert len({other.of_vpc(*cards[0]), *(KEY.of_vpc(*card) for card in cards)}) == 5
+    networks = [("ns", "a"), ("another", "a"), ("ns", "b")]
+    assert len({other.bridge_of(*networks[0]), *(KEY.bridge_of(*network) for network in networks)}) == 4
+    again = MacKey(KEY.key, {"u": KEY.of_vpc(*cards[0])})
+    assert again.of_vpc(*cards[0]) == KEY.of_vpc(*cards[0]) and again.bridge_of("ns", "a") == KEY.bridge_of("ns", "a")
+
+
 @pytest.mark.parametrize(
     ("recorded", "present"),
     [({"u": "82:b3:ad:e9:d0:0c"}, None), ({}, "82:b3:ad:e9:d0:0c")],
