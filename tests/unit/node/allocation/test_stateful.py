@@ -178,9 +178,16 @@ class Life(RuleBasedStateMachine):
         service = self.services[path]
         uid, granted = service["metadata"]["uid"], self.granted(service)
         self.standing[uid] = granted
+        owners = {self.group_holding(address) for address in granted - {OWN}}
+        assert owners <= {uid, balancing.group_of(service)}, "what another one's Services have is not given twice"
         self.floats.pop(uid, None)
         if granted and OWN not in granted and (server := self.floats_to(service, granted)):
             self.floats[uid] = granted, server
+
+    def group_holding(self, address: Address) -> str:
+        held = self.allocations.of_value("address", str(address))
+        assert held
+        return held.owner
 
     def floats_to(self, service: dict[str, Any], granted: frozenset[Address]) -> str | None:
         """Return the UID of the server that has addresses as floating ones: of a group's, the oldest's."""
