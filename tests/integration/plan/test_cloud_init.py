@@ -99,6 +99,7 @@ def test_what_systemd_networkd_is_told_has_the_search_list(renderer: str) -> Non
     found = written(renderer, "eth0", "eth1")
     assert ("use-domains: 'true'" if renderer == "netplan" else "UseDomains=true") in found
     assert ("use-dns: false" if renderer == "netplan" else "UseDNS=False") in found
+    assert ("route-metric: 1001" if renderer == "netplan" else "RouteMetric=1001") in found, "of the VPC's card"
     if renderer == "networkd":  # which looks for the kernel's names; the address comes all the same
         other = written(renderer, "ens3", "ens4")
         assert "DHCP=ipv4" in other and "UseDomains" not in other
