@@ -104,7 +104,6 @@ class _Writers:
         manifest["metadata"] = {key: wanted["metadata"][key] for key in ("name", "namespace")}
         made = await self._user.create(VIRTUAL_SERVER, manifest, field_manager="bare")
         server, service, others = sample.of(name, made["metadata"]["uid"])
-        service["spec"] = {key: value for key, value in service["spec"].items() if key not in _ASSIGNED}
         await self._operator.apply(kinds.SERVICE, _written(service), field_manager=names.OPERATOR_MANAGER)
         await _tell(self._node, kinds.SERVICE, service)
         await _tell(self._operator, VIRTUAL_SERVER, server)
@@ -130,7 +129,10 @@ class _Writers:
 def _written(manifest: Manifest) -> Manifest:
     """Return what somebody wrote of an object that is there."""
     metadata = {key: value for key, value in manifest["metadata"].items() if key in _WRITTEN}
-    return {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
+    found = {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
+    if "spec" in found:
+        found["spec"] = {key: value for key, value in found["spec"].items() if key not in _ASSIGNED}
+    return found
 
 
 async def _tell(client: Client, resource: Any, manifest: Manifest) -> None:
