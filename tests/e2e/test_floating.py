@@ -222,9 +222,10 @@ def test_the_first_owner_keeps_it_stopped_and_over_restarts_and_the_second_goes_
     street.wait_held("flo2", "fip-b")
     street.wait_held("flo1", "fip-a")
     street.name("flo2", "fip-a", "fip-b")
-    street.wait_held("flo2", "fip-b")
+    product.wait_reason("flo2", "FloatingServiceClaimed")
     street.leaves_with("flo2", street.second)  # the first of its list that it has
     street.name("flo2", "fip-b")
+    street.wait_held("flo2", "fip-b")
     assert "." in eventually(lambda: street.says(street.first, 7001), what="flo1 to answer again")
 
 
