@@ -26,7 +26,7 @@ from e2e.manifests import a_server
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
 
     from e2e.product import Product
     from harness.guest.driver import Guest
@@ -229,20 +229,23 @@ def _open(guest: Guest, protocol: str, targets: Iterable[Target]) -> dict[Target
     return found
 
 
-def _open_of(host: Iterable[str], guest: Guest, protocol: str, targets: Iterable[Target]) -> set[Target]:
+def _open_of(host: Mapping[str, int], guest: Guest, protocol: str, targets: Iterable[Target]) -> set[Target]:
     """Return which targets answer the guest, without those that the host gave up meanwhile.
 
     Instances of other tests come and go: an address that was the host's is outside afterwards, where whatever is
-    behind the uplink may take calls for addresses that nobody has.
+    behind the uplink may take calls for addresses that nobody has. The next instance may have the same address since,
+    on a link of its own.
     """
-    found = set(_open(guest, protocol, targets))
-    gone = set(host) - set(_host_addresses())
+    found, now = set(_open(guest, protocol, targets)), _host_addresses()
+    gone = {address for address, link in host.items() if now.get(address) != link}
     return {target for target in found if target[0] not in gone}
 
 
-def _host_addresses() -> list[str]:
+def _host_addresses() -> dict[str, int]:
+    """Return the addresses of the host, each with the index of the link that has it."""
     links = json.loads(_run("ip", "-j", "-4", "addr"))
-    return [entry["local"] for link in links for entry in link["addr_info"] if not entry["local"].startswith("127.")]
+    found = ((entry["local"], link["ifindex"]) for link in links for entry in link["addr_info"])
+    return {address: link for address, link in found if not address.startswith("127.")}
 
 
 @contextlib.contextmanager
