@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 
 import { ApiError } from './client'
 import type { Api, Manifest } from './client'
 import { follow } from './follow'
 import type { State } from './follow'
+import { pass, timed } from '../timed'
 
 const PATH = '/apis/x/servers'
 
@@ -69,17 +70,7 @@ function object(name: string): object {
   return { metadata: { name, uid: name, resourceVersion: '7' } }
 }
 
-const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
-
-beforeEach(() => {
-  vi.useFakeTimers()
-  // The longest pause before something is tried again: each is the same in every run.
-  vi.spyOn(Math, 'random').mockReturnValue(1)
-})
-afterEach(() => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-})
+timed()
 
 test('what is there is listed page by page, and watched from there', async () => {
   const world = new World(listed('5', ['a'], 'next&page'), listed('5', ['b']))

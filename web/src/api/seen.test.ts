@@ -1,19 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 
 import { ApiError } from './client'
 import type { Api } from './client'
 import type { State } from './follow'
 import { followSeen } from './seen'
+import { pass, timed } from '../timed'
 
-beforeEach(() => {
-  vi.useFakeTimers()
-  // The longest pause before something is tried again: each is the same in every run.
-  vi.spyOn(Math, 'random').mockReturnValue(1)
-})
-afterEach(() => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-})
+timed()
 
 test('who may not list yet, even the own ones, sees them as soon as it is allowed', async () => {
   const asked: string[] = []
@@ -28,10 +21,10 @@ test('who may not list yet, even the own ones, sees them as soon as it is allowe
   const follower = { all: () => told.push('all'), put: () => undefined, gone: () => undefined, state: (state: State) => told.push(state.is) }
   const stop = new AbortController()
   void followSeen(api, { all: '/all', own: '/own' }, follower, stop.signal, () => told.push('narrow'))
-  await vi.advanceTimersByTimeAsync(16_000)
+  await pass(16_000)
   expect(told).toEqual(['listing', 'narrow', 'listing', 'refused', 'refused'])
   isAllowed = true
-  await vi.advanceTimersByTimeAsync(15_000)
+  await pass(15_000)
   expect(told.slice(5)).toEqual(['all'])
   expect(asked.map((path) => path.split('?')[0])).toEqual(['/all', '/own', '/own', '/own'])
   stop.abort()
@@ -46,7 +39,7 @@ test('nobody asks again once the page is left', async () => {
   const follower = { all: () => undefined, put: () => undefined, gone: () => undefined, state: () => undefined }
   const stop = new AbortController()
   const ended = followSeen({ get } as unknown as Api, { all: '/all', own: '/own' }, follower, stop.signal)
-  await vi.advanceTimersByTimeAsync(0)
+  await pass(0)
   stop.abort()
   await ended
   expect(asked).toBe(2)

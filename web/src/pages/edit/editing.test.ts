@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 
 import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
+import { pass, timed } from '../../timed'
 import { Editing } from './editing.svelte'
 
 const PORTS = ['spec', 'network', 'tcp', 'ports']
@@ -45,9 +46,7 @@ function editing(): { api: FakeApi; editing: Editing } {
   return { api, editing: new Editing(api as unknown as Api, 'new') }
 }
 
-const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
-beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
+timed()
 
 test('the API is asked once after a pause, as of the text that is there then', async () => {
   const { api, editing: edited } = editing()

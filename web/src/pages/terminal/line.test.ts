@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 
 import { ApiError } from '../../api/client'
 import type { Api } from '../../api/client'
 import { texts } from '../../texts'
 import { Line } from './line'
 import type { Standing } from './line'
+import { pass, timed } from '../../timed'
 
 class Socket extends EventTarget {
   binaryType = ''
@@ -67,16 +68,7 @@ class World {
   }
 }
 
-const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
-beforeEach(() => {
-  vi.useFakeTimers()
-  // The longest pause before something is tried again: each is the same in every run.
-  vi.spyOn(Math, 'random').mockReturnValue(1)
-})
-afterEach(() => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-})
+timed()
 
 test('it waits until there is a guest, and says for what', async () => {
   const world = new World()
