@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench import bare_address
 from bench.figures import Figure
+from bench.pace import names_at
 from e2e.conftest import a_product
 from e2e.manifests import a_server
 from harness.waiting import eventually
@@ -25,7 +26,7 @@ from virtualserver.kube.events import EVENTS
 from virtualserver.operator.kinds import VIRTUAL_SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from e2e.product import Product
     from virtualserver import controlplane
@@ -52,7 +53,7 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
             before = _processor_seconds(product)
             times = sorted(asyncio.run(_times(product, rate)))
             used = {name: (now - before[name]) * 1000 / _SERVERS for name, now in _processor_seconds(product).items()}
-            median, late = statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
+            median, late = _spread(times)
             say(f"{rate} servers/s: {times[0] * 1000:.0f} to {times[-1] * 1000:.0f} ms, {len(times)} servers")
             say("processor time a server: " + ", ".join(f"{name} {each:.0f} ms" for name, each in used.items()))
             name = f"address in status, {rate} servers/s"
@@ -63,9 +64,14 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
     for rate in _GOALS:
         for behind, with_others in {"nothing": False, "all else that a server consists of": True}.items():
             times = bare_address.measure(programs, sample, rate=rate, servers=_SERVERS, with_others=with_others)
-            median, late = statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
+            median, late = _spread(times)
             say(f"four bare writes, {rate} servers/s, behind them {behind}: {median:.0f} ms and {late:.0f} ms")
     return found
+
+
+def _spread(times: Sequence[float]) -> tuple[float, float]:
+    """Return the median and the 99th percentile of seconds, in milliseconds."""
+    return statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
 
 
 async def _sample(product: Product) -> bare_address.Sample:
@@ -134,10 +140,8 @@ async def _times(product: Product, rate: int) -> list[float]:
         following = asyncio.create_task(follow())
         try:
             async with asyncio.TaskGroup() as creating:
-                began = time.perf_counter()
-                for number in range(_SERVERS):
-                    await asyncio.sleep(max(0, began + number / rate - time.perf_counter()))
-                    creating.create_task(create(f"s{number}"))
+                async for name in names_at(rate, _SERVERS):
+                    creating.create_task(create(name))
             async with asyncio.timeout(120):
                 await all_shown.wait()
         finally:

@@ -14,6 +14,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.pace import names_at
 from harness import control_plane as plane
 from virtualserver import controlplane
 from virtualserver.api import names
@@ -81,12 +82,8 @@ async def _times(
         opened = (Client.from_kubeconfig(file, user_agent="bare") for file in kubeconfigs)
         writers = _Writers(*[await stack.enter_async_context(client) for client in opened])
         async with asyncio.TaskGroup() as group:
-            tasks: list[asyncio.Task[float]] = []
-            began = time.perf_counter()
-            for number in range(servers):
-                await asyncio.sleep(max(0, began + number / rate - time.perf_counter()))
-                behind = group if with_others else None
-                tasks.append(group.create_task(writers.address(sample, f"s{number}", behind)))
+            behind = group if with_others else None
+            tasks = [group.create_task(writers.address(sample, name, behind)) async for name in names_at(rate, servers)]
     return [task.result() for task in tasks]
 
 
