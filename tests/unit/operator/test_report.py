@@ -121,8 +121,7 @@ class Told(Recorder):
 
 def a_reporter(told: Told) -> report.Reporter:
     """Return one that writes no status."""
-    cache = Known().cache
-    return report.Reporter(cache, cast("Applier", None), told)
+    return report.Reporter(Known().cache, cast("Applier", None), told)
 
 
 def test_one_event_tells_of_all_that_several_passes_made_of_that_very_server() -> None:

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from virtualserver.fabric.desired.state import Address
     from virtualserver.plan.sites.quotas import AddressQuota
 
-__all__ = ["GROUP", "SharingGroup", "group_of", "groups_of", "leaving", "wants_address", "wish_of", "wishes_of"]
+__all__ = [
+    "GROUP",
+    "SharingGroup",
+    "group_of",
+    "groups_of",
+    "leaving",
+    "leaving_of",
+    "wants_address",
+    "wish_of",
+    "wishes_of",
+]
 
 GROUP: Final = "group"
 """Index of Services that want addresses: the group that each is of."""

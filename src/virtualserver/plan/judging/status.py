@@ -118,7 +118,7 @@ def _network(situation: Situation) -> NetworkStatus:
     if nic and nic.attached_to and situation.keeps_its_addresses:
         granted = services.granted_to(situation, nic)
         # A guest that runs has its addresses until its next start.
-        own = granted if not present or (granted and set(granted) <= set(present)) else present
+        own = present if present and (not granted or has_another_address(situation)) else granted
     balancers = situation.network.load_balancers
     live = (situation.children.get("Service", balancer.name) or {} for balancer in balancers)
     cluster_ips = (str(fields.mapping(item, "spec").get("clusterIP") or "") for item in live)
