@@ -158,6 +158,38 @@ def test_a_narrow_path_is_heard_of_through_a_floating_address(street: Street) ->
         client.run("ip", "link", "del", "narrow")
 
 
+def test_a_client_hears_that_the_way_to_the_guest_is_narrower_than_its_own(street: Street) -> None:
+    client, host_end = street.client, f"{street.client.namespace}-h"
+    try:
+        subprocess.run(["ip", "link", "set", host_end, "mtu", "9000"], check=True)
+        assert client.run("ip", "link", "set", "eth0", "mtu", "9000").returncode == 0
+        asked = client.run("ping", "-c", "1", "-W", "2", "-M", "do", "-s", "3000", street.first)
+        assert "mtu = 1500" in asked.stdout + asked.stderr
+        assert client.run("ping", "-c", "1", "-W", "5", "-M", "do", "-s", "1472", street.first).returncode == 0
+    finally:
+        subprocess.run(["ip", "link", "set", host_end, "mtu", "1500"], check=True)
+        client.run("ip", "link", "set", "eth0", "mtu", "1500")
+
+
+def test_ten_addresses_come_to_one_server(street: Street) -> None:
+    """Named in each of the three ways: by an object, by a bare name, literally."""
+    product, names = street.product, [f"fip-t{number}" for number in range(9)]
+    product.apply(*(a_floating_service(name) for name in names))
+    try:
+        addresses = {name: street.address(name) for name in names}
+        ways = [{"serviceName": name} for name in names[:3]], names[3:6], [addresses[name] for name in names[6:]]
+        street.name("flo1", "fip-a", *(one for way in ways for one in way))
+        street.wait_held("flo1", "fip-a", *names)
+        assert street.held("flo1") == {"fip-a": street.first, **addresses}
+        for address in addresses.values():
+            assert street.client.address in street.says(address, 7001)
+            assert street.client.pings(address)
+    finally:
+        street.name("flo1", {"serviceName": "fip-a"})
+        street.wait_held("flo1", "fip-a")
+        product.delete("service", *names)
+
+
 def test_the_service_is_never_written_and_the_claim_is_written_once(street: Street) -> None:
     found = json.loads(street.product.kubectl("get", "service", "fip-a", "-o", "json", "--show-managed-fields"))
     managers = {(one["manager"], one.get("subresource", "")) for one in found["metadata"]["managedFields"]}
@@ -305,6 +337,33 @@ def test_a_service_that_leads_elsewhere_is_refused_and_a_forged_claim_counts_for
         street.name("flo1", {"serviceName": "fip-a"})
         street.wait_held("flo1", "fip-a")
         product.delete("service", "fip-c")
+
+
+def test_a_selector_that_comes_later_takes_the_address_away_even_for_a_machine_that_is_stopped(
+    street: Street,
+) -> None:
+    product, name = street.product, "virtualservers.coreweave.com/name"
+    product.apply(a_floating_service("fip-l"), a_server("flo-off", running=False))
+    try:
+        address = street.address("fip-l")
+        street.name("flo1", "fip-l", "fip-a")
+        street.wait_held("flo1", "fip-l", "fip-a")
+        street.leaves_with("flo1", address)
+        product.wait_reason("flo-off", "VirtualServerStopped")
+        product.apply(a_floating_service("fip-l", selector={name: "flo-off"}))
+        product.wait_message("flo1", "selector that matches VirtualMachine flo-off")
+        assert street.held("flo1") == {"fip-a": street.first}
+        eventually(lambda: street.says(address, 7001) == "refused", what="the address to be the stopped machine's")
+        street.leaves_with("flo1", street.first)
+        product.delete("vs", "flo-off")
+        street.wait_held("flo1", "fip-l", "fip-a")
+        assert street.client.address in eventually(lambda: street.says(address, 7001), what="it to float again")
+        street.leaves_with("flo1", address)
+    finally:
+        street.name("flo1", {"serviceName": "fip-a"})
+        product.delete("vs", "flo-off")
+        product.delete("service", "fip-l")
+    street.wait_held("flo1", "fip-a")
 
 
 def test_fault_16_a_port_that_a_service_publishes_on_a_floating_address_is_decided_by_it_alone(street: Street) -> None:

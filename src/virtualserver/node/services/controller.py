@@ -277,7 +277,7 @@ class ServiceController:
         if self._applied.get(uid) != wanted or self._dataplane.why_left_out(uid):
             self._uids[key] = uid
             if await self._put(uid, wanted):
-                self._look_at_others_of(look.floats, key)
+                self._look_at_others_of(look.sharing.floats_to, key)
                 self._look_at_those_that_float(look.sharing, key)
             for vmi in relations.waiting_vmis(self._cache, service):
                 self._queues.vmis.add(vmi)
@@ -366,7 +366,7 @@ class ServiceController:
             seen: As for `relations.members_of`.
         """
         granted, selected = self._grant(service, sharing.group), relations.members_of(self._cache, service, seen)
-        floats = None if selected else self._floats(service, granted, sharing)
+        floats = self._floats(service, granted, sharing)
         members = [floats.vmi] if floats is not None and floats.vmi is not None else selected
         if coming is not None:
             members = [coming if key_of(vmi) == key_of(coming) else vmi for vmi in members]
@@ -378,7 +378,7 @@ class ServiceController:
     def _floats(
         self, service: Manifest, granted: tuple[Address, ...] | Wait, sharing: _Sharing
     ) -> floating.Floats | None:
-        """Return where the addresses of a Service float to, None where they do not; its selector matches no machine.
+        """Return where the addresses of a Service float to, None where they do not.
 
         Of the Services that share an address, those that float do so to one server.
         """
@@ -386,6 +386,8 @@ class ServiceController:
         if isinstance(granted, Wait) or not granted or sharing.is_attached or server is None or self._on_host(service):
             return None
         if floating.claimant(self._cache, service, granted) is not server:
+            return None
+        if relations.is_for_machines(self._cache, service):  # as the operator judges: the server cannot have it
             return None
         claimants = [(one, floating.claimant(self._cache, one, granted)) for one in sharing.group.services]
         vmi = floating.guest_of(self._cache, server)
@@ -396,7 +398,7 @@ class ServiceController:
             relations.addresses_on(self._held, vmi) if vmi is not None else (),
             is_source=link is not None and link.translated and self._is_first(server, service, granted),
             services=tuple(
-                one for one, its in claimants if its is server and not relations.members_of(self._cache, one)
+                one for one, its in claimants if its is server and not relations.is_for_machines(self._cache, one)
             ),
         )
 
@@ -411,14 +413,15 @@ class ServiceController:
             if isinstance(addresses, Wait) or not addresses:
                 continue
             is_held = floating.claimant(self._cache, other, addresses) is server
+            is_held = is_held and not relations.is_for_machines(self._cache, other)
             if is_held and min(places(server, other, addresses)) < first:
                 return False
         return True
 
-    def _look_at_others_of(self, floats: floating.Floats | None, key: Key) -> None:
+    def _look_at_others_of(self, server: Manifest | None, key: Key) -> None:
         """Look again at the other Services of a server: the address with which its guest leaves may be another."""
-        if floats is not None:
-            for other in floating.claimed_by(self._cache, floats.server["metadata"]["uid"]):
+        if server is not None:
+            for other in floating.claimed_by(self._cache, server["metadata"]["uid"]):
                 if other != key:
                     self._queues.services.add(other)
 

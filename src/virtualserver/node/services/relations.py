@@ -27,6 +27,7 @@ __all__ = [
     "addresses_on",
     "attached_addresses",
     "is_attached",
+    "is_for_machines",
     "leads_to",
     "matches_nobody",
     "members_of",
@@ -85,10 +86,20 @@ def services_of(cache: Cache, vmi: Manifest) -> list[Key]:
 
 def matches_nobody(cache: Cache, service: Manifest) -> bool:
     """Return whether no VirtualMachine of its namespace, running or not, is one that a user's load balancer selects."""
-    if not namespace_of_users(service):
+    return bool(namespace_of_users(service)) and not _matches_a_machine(cache, service)
+
+
+def is_for_machines(cache: Cache, service: Manifest) -> bool:
+    """Return whether a Service's selector matches a machine, running or not: its address floats to no server then."""
+    return _matches_a_machine(cache, service) or bool(members_of(cache, service))
+
+
+def _matches_a_machine(cache: Cache, service: Manifest) -> bool:
+    """Return whether a Service's selector matches a VirtualMachine of its namespace, running or not."""
+    if not _selects_machines(service):
         return False
     vms = cache.in_namespace(kinds.VIRTUAL_MACHINE, service["metadata"]["namespace"])
-    return not any(labels.selects(service, labels.of_vm(vm)) for vm in vms)
+    return any(labels.selects(service, labels.of_vm(vm)) for vm in vms)
 
 
 def members_of(cache: Cache, service: Manifest, seen: Labels | None = None) -> list[Manifest]:
