@@ -6,9 +6,11 @@ import contextlib
 import itertools
 import socket
 import struct
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from harness import fabric_world as world
+from virtualserver.fabric.desired.state import FloatingAddress, ServiceRules
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 MAC, OTHER_MAC = "52:54:00:00:00:02", "52:54:00:00:00:03"
 OWN, OTHER = "10.42.0.2", "10.42.0.3"
+FLOATING = "203.0.113.9"
+"""What floats to the liar, or its card has, where a test wants such a card."""
 NUMBERS = itertools.count(100)
 """For datagrams in fragments, which no two of one sender may have the same."""
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
@@ -92,8 +96,10 @@ def ipv6(payload: bytes, *, source: str, target: str, following: int) -> bytes:
 class Village:
     """Two guests, the second of which is the victim, and the internet; all that arrives anywhere is heard."""
 
-    def __init__(self, plane: DataPlane, liar: world.Guest, victim: world.Guest, internet: world.Node) -> None:
-        self.plane, self.liar, self.victim, self.internet = plane, liar, victim, internet
+    def __init__(
+        self, plane: DataPlane, liar: world.Guest, victim: world.Guest, internet: world.Node, *, own: str = OWN
+    ) -> None:
+        self.plane, self.liar, self.victim, self.internet, self.own = plane, liar, victim, internet, own
         text = world.sh("nsenter", "--net=/run/netns/vs-t1", "ip", "-o", "link", "show", "tap-2")
         self.gateway_mac = text.split("link/ether ")[1].split()[0]
 
@@ -112,7 +118,7 @@ class Village:
         with self.ears() as (victim, internet):
             self.liar.send(frame)
             for target in (OTHER, world.CLIENT_ADDRESS):
-                own = ipv4(udp(after), source=OWN, target=target)
+                own = ipv4(udp(after), source=self.own, target=target)
                 self.liar.send(ethernet(own, target=self.gateway_mac))
             heard = [self.heard_until(ear, after) for ear in (victim, internet)]
         return any(mark in packet for packets in heard for packet in packets)
@@ -123,3 +129,26 @@ class Village:
         while not packets or last not in packets[-1]:
             packets.append(ear.recv(3000))
         return packets
+
+
+async def a_village(
+    plane: DataPlane, make_guest: world.MakeGuest, internet: world.Node, card: str = "translated"
+) -> Village:
+    """Make the two guests, the first with a card of a kind.
+
+    Args:
+        plane: Where they are linked.
+        make_guest: Makes a guest.
+        internet: Who is beyond.
+        card: ``translated``; ``floating``: `FLOATING` floats to it; ``attached``: it has `FLOATING` as its own.
+    """
+    own = FLOATING if card == "attached" else OWN
+    liar, victim = await make_guest(plane, 2, FLOATING if card == "attached" else None), await make_guest(plane, 3)
+    if card == "floating":
+        floats = FloatingAddress(ip_address(FLOATING), ip_address(OWN), None, is_source=True)
+        await plane.set_service("address", ServiceRules(floating=frozenset({floats})))
+    # the kernel's own check of sources is a second door behind the one that is tested
+    world.sh("nsenter", "--net=/run/netns/vs-t1", "sysctl", "-qw", "net.ipv4.conf.tap-2.rp_filter=0")
+    assert liar.pings(OTHER)
+    assert liar.pings(world.CLIENT_ADDRESS)
+    return Village(plane, liar, victim, internet, own=own)

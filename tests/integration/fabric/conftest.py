@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import fabric_world as world
-from harness.fabric_village import OTHER, Village
+from harness.fabric_village import Village, a_village
 from virtualserver.fabric.dataplane import DataPlane
 from virtualserver.installation import ranges
 
@@ -61,9 +61,4 @@ def make_guest() -> Iterator[world.MakeGuest]:
 
 @pytest.fixture
 async def village(plane: DataPlane, make_guest: world.MakeGuest, internet: world.Node) -> Village:
-    liar, victim = await make_guest(plane, 2), await make_guest(plane, 3)
-    # the kernel's own check of sources is a second door behind the one that is tested
-    world.sh("nsenter", "--net=/run/netns/vs-t1", "sysctl", "-qw", "net.ipv4.conf.tap-2.rp_filter=0")
-    assert liar.pings(OTHER)
-    assert liar.pings(world.CLIENT_ADDRESS)
-    return Village(plane, liar, victim, internet)
+    return await a_village(plane, make_guest, internet)

@@ -15,8 +15,22 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness import fabric_world as world
-from harness.fabric_village import EVERYBODY, MAC, OWN, Village, dhcp, ethernet, in_fragments, ipv4, udp
+from harness.fabric_village import (
+    EVERYBODY,
+    FLOATING,
+    MAC,
+    OWN,
+    Village,
+    a_village,
+    dhcp,
+    ethernet,
+    in_fragments,
+    ipv4,
+    udp,
+)
 from virtualserver.fabric.desired.state import PublishedPort, ServiceRules
 
 if TYPE_CHECKING:
@@ -78,11 +92,11 @@ def flood(village: Village, packets: Iterable[bytes]) -> Generator[None]:
         thread.join()
 
 
-def calls(target: str, *, ports: int = 60_000) -> Iterator[bytes]:
+def calls(target: str, *, source: str = OWN) -> Iterator[bytes]:
     """Yield the first packets of flows, each another, without end."""
     for number in itertools.count():
-        source, port = 1024 + number % ports, 1024 + number // ports % ports
-        yield ipv4(udp(b"", source=source, target=port), source=OWN, target=target)
+        first, second = 1024 + number % 60_000, 1024 + number // 60_000 % 60_000
+        yield ipv4(udp(b"", source=first, target=second), source=source, target=target)
 
 
 async def names(plane: DataPlane, village: Village) -> None:
@@ -112,6 +126,29 @@ async def test_fault_9_a_guest_that_opens_flows_without_end_leaves_the_tables_to
         assert not plane.has_met_bound(world.a_link(3))
     timeout = world.sh(*INSIDE, "sysctl", "-n", "net.netfilter.nf_conntrack_tcp_timeout_established")
     assert int(timeout) < 3 * 3600
+
+
+@pytest.mark.parametrize("card", ["floating", "attached"])
+async def test_fault_9_the_bounds_hold_for_a_card_whose_address_floats_or_is_attached(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, card: str
+) -> None:
+    village = await a_village(plane, make_guest, internet, card)
+    await names(plane, village)
+    internet.run("ip", "route", "add", "blackhole", "192.0.2.0/24")
+    internet.run("ip", "route", "replace", f"{FLOATING}/32", "via", world.HOST_ADDRESS)
+    with internet.serving(22):
+        with flood(village, calls("192.0.2.9", source=village.own)):
+            world.eventually(lambda: counted("bounded").get("tap-2", 0) > 1000, what="its bound is met", seconds=60)
+            assert tracked() < FLOWS + 500
+            assert village.victim.tcp(world.CLIENT_ADDRESS, 22)
+            assert resolves(village.victim, NAME)
+        world.forget_flows("vs-t1")
+        with internet.socket(socket.SOCK_RAW, protocol=socket.IPPROTO_UDP) as calling:
+            for port, number in itertools.product((1, 2), range(9000)):
+                calling.sendto(udp(b"", source=1024 + number, target=port), (FLOATING, 0))
+        world.eventually(lambda: counted("bounded_to").get(village.own, 0) > 0, what="the bound of callers is met")
+        assert tracked() < FLOWS + 500
+        assert village.victim.tcp(world.CLIENT_ADDRESS, 22)
 
 
 async def test_fault_9_the_bound_is_the_guests_own_and_is_free_again_when_its_flows_end(

@@ -13,6 +13,7 @@ import pytest
 from harness import fabric_world as world
 from harness.fabric_village import (
     EVERYBODY,
+    FLOATING,
     MAC,
     MARK,
     NUMBERS,
@@ -20,6 +21,7 @@ from harness.fabric_village import (
     OTHER_MAC,
     OWN,
     Village,
+    a_village,
     arp,
     checksum,
     dhcp,
@@ -397,7 +399,7 @@ async def test_two_installations_side_by_side_see_each_other_as_any_client(
         await other.stop()
 
 
-def lies(gateway: str) -> dict[str, list[bytes]]:
+def lies(gateway: str, own: str) -> dict[str, list[bytes]]:
     """Return frames of the liar's that are dropped, whole and in fragments, by the reason that each is counted for."""
     message = udp(MARK + bytes(1000))
     offer = udp(dhcp(2, operation=2), source=67, target=68)
@@ -408,22 +410,23 @@ def lies(gateway: str) -> dict[str, list[bytes]]:
     def framed(*packets: bytes, source: str = MAC) -> list[bytes]:
         return [ethernet(packet, source=source, target=gateway) for packet in packets]
 
-    tagged = struct.pack(">HH", 5, 0x0800) + ipv4(udp(), source=OWN, target=OTHER)
+    tagged = struct.pack(">HH", 5, 0x0800) + ipv4(udp(), source=own, target=OTHER)
     return {
         "mac": framed(
-            ipv4(udp(), source=OWN, target=OTHER),
-            *in_fragments(message, 512, source=OWN, target=OTHER),
+            ipv4(udp(), source=own, target=OTHER),
+            *in_fragments(message, 512, source=own, target=OTHER),
             source="52:54:00:00:00:77",
         ),
         "address": framed(
             ipv4(udp(), source=OTHER, target=world.CLIENT_ADDRESS),
             *in_fragments(message, 512, source="8.8.4.4", target=OTHER),
+            ipv4(udp(), source=FLOATING if own == OWN else OWN, target=world.CLIENT_ADDRESS),
         ),
-        "dhcp_server": framed(ipv4(offer, source=OWN, target=OTHER)),
-        "dhcp": framed(ipv4(release, source=OWN, target="169.254.1.1")),
-        "icmp": framed(ipv4(redirect, source=OWN, target=OTHER, protocol=1)),
+        "dhcp_server": framed(ipv4(offer, source=own, target=OTHER)),
+        "dhcp": framed(ipv4(release, source=own, target="169.254.1.1")),
+        "icmp": framed(ipv4(redirect, source=own, target=OTHER, protocol=1)),
         "host": framed(
-            *(ipv4(udp(), source=OWN, target=target) for target in ("169.254.1.1", "198.19.0.1", "169.254.169.254"))
+            *(ipv4(udp(), source=own, target=target) for target in ("169.254.1.1", "198.19.0.1", "169.254.169.254"))
         ),
         "arp": [
             ethernet(arp(sender=OTHER), target=EVERYBODY, kind=0x0806),
@@ -442,8 +445,13 @@ def lies(gateway: str) -> dict[str, list[bytes]]:
     }
 
 
-async def test_what_is_dropped_is_counted_by_its_reason_and_for_its_guest_alone(village: Village) -> None:
-    frames = lies(village.gateway_mac)
+@pytest.mark.parametrize("card", ["translated", "floating", "attached"])
+async def test_what_is_dropped_is_counted_by_its_reason_and_for_its_guest_alone(
+    internet: world.Node, plane: DataPlane, make_guest: world.MakeGuest, card: str
+) -> None:
+    village = await a_village(plane, make_guest, internet, card)
+    own = village.own
+    frames = lies(village.gateway_mac, own)
     before = await village.plane.traffic()
     assert set(before["tap-2"].dropped) <= {"ipv6"}, "the guest itself only speaks of the protocol that nobody has here"
     for sent in frames.values():
@@ -453,10 +461,13 @@ async def test_what_is_dropped_is_counted_by_its_reason_and_for_its_guest_alone(
     now = (await village.plane.traffic())["tap-2"].dropped
     assert now.pop("ipv6") >= len(frames["ipv6"]) + before["tap-2"].dropped.get("ipv6", 0)
     assert now == wanted
-    own = [ipv4(udp(), source=OWN, target=OTHER), *in_fragments(udp(MARK + bytes(1000)), 512, source=OWN, target=OTHER)]
-    for packet in own:
+    honest = [
+        ipv4(udp(), source=own, target=OTHER),
+        *in_fragments(udp(MARK + bytes(1000)), 512, source=own, target=OTHER),
+    ]
+    for packet in honest:
         village.liar.send(ethernet(packet, target=village.gateway_mac))
-    assert village.arrives(ethernet(ipv4(udp(), source=OWN, target=OTHER), target=village.gateway_mac))
+    assert village.arrives(ethernet(ipv4(udp(), source=own, target=OTHER), target=village.gateway_mac))
     after = await village.plane.traffic()
     then = {reason: packets for reason, packets in after["tap-2"].dropped.items() if reason != "ipv6"}
     assert then == wanted, "its own passes, whole and in fragments, and is not counted"
