@@ -171,6 +171,10 @@ class Machine:
         assert done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
         return done.stdout
 
+    def calls(self, address: str, port: int) -> bool:
+        """Return whether a TCP port takes calls of the machine itself."""
+        return self.attempt("busybox", "nc", "-z", "-w", "3", address, str(port)).returncode == 0
+
     def reboot(self, product: Product) -> None:
         """Leave what a loss of power leaves: files that are no run files. No process, namespace, table or link."""
         self.run(sys.executable, "-c", _REBOOT, product.installation, str(product.run_folder.parent))

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from e2e.conftest import add_image
-from e2e.manifests import a_server
+from e2e.manifests import a_floating_service, a_server
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BY_UNIT = "starts the instance with this machine"
 PORTS = {"public": True, "tcp": {"ports": [22]}}
+FLOATING = PORTS | {"floatingIPs": ["lent"]}
 ATTACHED = {"public": False, "directAttachLoadBalancerIP": True}
 
 
@@ -30,7 +31,8 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     product.vs("up", "--no-hello")
     add_image(product)
     product.apply(
-        a_server("ports", network=PORTS),
+        a_floating_service("lent"),
+        a_server("ports", network=FLOATING),
         a_server("attached", network=ATTACHED),
         a_server("stopped", running=False, network=PORTS),
     )
@@ -38,6 +40,8 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
         product.wait_ready(name)
     product.wait_reason("stopped", "VirtualServerStopped")
     identities = {name: _identity(product, name) for name in ("ports", "attached")}
+    lent = identities["ports"]["network"]["floatingIPs"]["lent"]
+    assert machine.client.pings(lent)
     product.guest("ports").run("echo mine >/dev/vda; sync")
     during = machine.look(product.installation)
     product.one_owner()
@@ -57,6 +61,7 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
     assert product.guest("ports").run("head -c 4 /dev/vda") == "mine"
     address = identities["ports"]["network"]["externalIP"]
     eventually(lambda: machine.client.probe("tcp", address, 22)["result"] == "open", what="port 22 to answer")
+    eventually(lambda: machine.client.pings(lent), what="the floating address to answer")
     assert product.condition("stopped")["reason"] == "VirtualServerStopped"
     assert not product.get("vmi", "stopped")
     product.one_owner()
@@ -76,7 +81,13 @@ def test_down_leaves_nothing_and_what_ran_runs_again_as_it_was(machine: Machine)
         assert _identity(product, name) == identity, "addresses, MACs and their order are what they were"
     assert product.guest("ports").run("head -c 4 /dev/vda") == "mine"
     eventually(lambda: machine.client.probe("tcp", address, 22)["result"] == "open", what="port 22 after the reboot")
+    eventually(lambda: machine.client.pings(lent), what="the floating address after the reboot")
     assert not product.get("vmi", "stopped"), "what did not run does not run"
+
+    product.vs("disable")
+    assert machine.attempt("test", "-e", enabled["unit"]).returncode, "it does not start with the machine any more"
+    assert BY_UNIT not in json.dumps(product.inventory())
+    product.vs("enable")
 
     refused = product.attempt("down", "--purge", stdin="n\n")
     assert refused.returncode != 0

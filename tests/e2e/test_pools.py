@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from e2e.conftest import add_image
-from e2e.manifests import a_server
+from e2e.manifests import a_floating_service, a_server
 from harness.pages import commands
 from harness.waiting import eventually
 
@@ -127,6 +128,34 @@ def _other_pools_later(machine: Machine, product: Product) -> None:
     eventually(lambda: _assigned(product, "second-tcp").get("reason") == "PortInUse", what="a refusal", seconds=60)
     assert "VirtualServer default/own" in _assigned(product, "second-tcp")["message"]
     eventually(lambda: _assigned(product, "direct-tcp").get("reason") == "HostAddress", what="a refusal", seconds=60)
+    product.apply(a_floating_service("lent"))
+    product.apply(a_server("floats", running=False, network={"public": True, "floatingIPs": ["lent"]}))
+    told = product.wait_message("floats", "spec.network.floatingIPs[0]: Service lent")
+    assert "neither attached nor floating" in told
+    _the_machines_port_and_its_next_address(machine, product)
+
+
+def _the_machines_port_and_its_next_address(machine: Machine, product: Product) -> None:
+    """A port of a program of the machine's is refused; what is published follows the machine's address."""
+    program = [*machine.enter, "setpriv", "--pdeathsig", "KILL", "busybox", "nc", "-ll", "-p", "2222", "-e", "true"]
+    with subprocess.Popen(program, stdin=subprocess.DEVNULL) as listener:
+        eventually(lambda: machine.calls("127.0.0.1", 2222), what="the program to listen")
+        product.apply(a_server("second", running=False, network={"public": True, "tcp": {"ports": [2222]}}))
+        eventually(
+            lambda: "by a program of this machine" in _assigned(product, "second-tcp").get("message", ""),
+            what="a refusal",
+            seconds=60,
+        )
+        listener.kill()
+    client, link, other = machine.client, "uplink", "100.98.1"
+    client.run("ip", "address", "add", f"{other}.2/30", "dev", "eth0")
+    machine.run("ip", "address", "add", f"{other}.1/30", "dev", link)
+    machine.run("ip", "address", "del", f"{client.gateway}/30", "dev", link)
+    machine.run("ip", "route", "replace", "default", "via", f"{other}.2")
+    client.run("ip", "route", "replace", "default", "via", f"{other}.1")
+    eventually(lambda: _address(product, "own") == f"{other}.1", what="the machine's next address", seconds=60)
+    eventually(lambda: client.probe("tcp", f"{other}.1", 22)["result"] == "open", what="port 22 there", seconds=30)
+    assert machine.calls(f"{other}.1", 22), "from the machine itself"
 
 
 def _address(product: Product, name: str) -> str:

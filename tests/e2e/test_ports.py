@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
 
 from e2e.manifests import a_server
+from harness.fabric_world import is_in_time
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -108,10 +110,11 @@ def test_a_port_added_and_removed_takes_effect_without_a_restart(
     product, name, public = server
     address = _address(product, name)
     more = {"public": public, "headless": True, "tcp": {"ports": [22, 443, 8080]}, "udp": {"ports": [3389]}}
-    product.apply(a_server(name, network=more))
-    eventually(lambda: client.probe("tcp", address, 8080)["result"] == "open", what="8080 to open", seconds=30)
-    product.apply(a_server(name, network={"public": public, "headless": True, **PORTS}))
-    eventually(lambda: client.probe("tcp", address, 8080)["result"] != "open", what="8080 to close", seconds=30)
+    for network, is_open in ((more, True), ({**more, **PORTS}, False)):
+        product.apply(a_server(name, network=network))
+        began = time.monotonic()
+        eventually(lambda is_open=is_open: client.takes(address, 8080) is is_open, what=f"8080, open: {is_open}")
+        assert is_in_time(time.monotonic() - began)
     assert _address(product, name) == address
 
 
@@ -137,6 +140,28 @@ def test_open_connections_on_other_ports_live_while_ports_come_and_go_ten_to_non
     product.apply(a_server(name, network={**common, **PORTS}))
     eventually(lambda: _address(product, name) == address, what="the address to come back to whom it was", seconds=60)
     eventually(lambda: client.probe("tcp", address, 443)["result"] == "open", what="443 to open", seconds=30)
+
+
+def test_what_changes_at_the_next_start_is_named_and_the_running_guest_is_left_alone(
+    server: tuple[Product, str, bool], client: Internet
+) -> None:
+    product, name, public = server
+    guest, now = product.guest(name), {"public": public, "headless": True, **PORTS}
+    other = {"macAddress": "a2:1f:ee:09:06:60", "dnsPolicy": "None", "dnsConfig": {"nameservers": ["9.9.9.9"]}}
+
+    def of_the_guest() -> str:
+        return guest.run("cat /etc/resolv.conf /sys/class/net/eth0/address /proc/sys/kernel/random/boot_id; ip addr")
+
+    before = of_the_guest()
+    with client.talking(_address(product, name), 443) as kept:
+        product.apply(a_server(name, network=now | other))
+        told = product.wait_message(name, "takes effect at the next start", kind="FullyApplied")
+        assert all(f"spec.network.{field}" in told for field in other)
+        product.wait_ready(name)
+        assert of_the_guest() == before and kept.lives()
+        product.apply(a_server(name, network=now))
+        eventually(lambda: product.condition(name, "FullyApplied")["status"] == "True", what="nothing to wait for")
+        assert of_the_guest() == before and kept.lives()
 
 
 def test_public_and_private_change_places_while_it_runs(server: tuple[Product, str, bool], client: Internet) -> None:

@@ -114,17 +114,26 @@ def test_pause_and_unpause(virtctl: Virtctl) -> None:
 @pytest.mark.parametrize("verb", ["soft-reboot", "reset"])
 def test_the_same_guest_starts_again(virtctl: Virtctl, verb: str) -> None:
     uid, before = virtctl.product.get("vmi", "asked")["metadata"]["uid"], virtctl.boot()
+    guest = virtctl.product.guest("asked")
+    guest.run("echo lost >/dev/vda")
+    # What is written stays in the guest's memory while the file is open: only who goes down in order writes it out.
+    guest.run("(printf kept; exec sleep 9999) >/dev/vda </dev/null 2>/dev/null &")
     virtctl.run(verb, "asked")
     eventually(lambda: virtctl.boot() not in ("", before), what="another start", seconds=180)
     assert virtctl.product.get("vmi", "asked")["metadata"]["uid"] == uid
+    assert guest.run("head -c 4 /dev/vda") == {"soft-reboot": "kept", "reset": "lost"}[verb]
 
 
-def test_restart_stop_by_force_and_a_paused_start(virtctl: Virtctl) -> None:
+def test_restart_stop_start_stop_by_force_and_a_paused_start(virtctl: Virtctl) -> None:
     uid = virtctl.product.get("vmi", "asked")["metadata"]["uid"]
     virtctl.run("restart", "asked")
     eventually(
         lambda: virtctl.product.get("vmi", "asked").get("metadata", {}).get("uid", uid) != uid, what="another guest"
     )
+    virtctl.product.wait_ready("asked", seconds=180)
+    virtctl.run("stop", "asked")
+    eventually(lambda: virtctl.printable() == "Stopped", what="the guest to have ended by itself", seconds=60)
+    virtctl.run("start", "asked")
     virtctl.product.wait_ready("asked", seconds=180)
     virtctl.run("stop", "asked", "--force", "--grace-period=0")
     eventually(lambda: virtctl.printable() == "Stopped", what="the guest to be gone", seconds=60)

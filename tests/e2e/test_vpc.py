@@ -203,19 +203,26 @@ def test_a_vpc_that_is_deleted_in_use_lives_and_one_of_that_name_joins_it_again(
 def test_the_nics_stand_in_the_lists_order_and_keep_their_macs_by_vpc(office: Product) -> None:
     """With white put between red and green: red, white, green; taken out again: as before."""
 
+    def cards() -> list[str]:
+        """Return the MACs of the cards that the guest has, in their order."""
+        seen = office.guest("order").run("for nic in /sys/bus/pci/devices/*/virtio*/net/*; do cat $nic/address; done")
+        return seen.split()
+
     def macs(*vpcs: str, before: str = "") -> list[str]:
+        had = cards() if before else []
         office.apply(a_server("order", image=IMAGE, network={**PUBLISHED, **on(*vpcs)}))
         if before:
             told = "spec.network.vpcs: takes effect at the next start"
             office.wait_message("order", told, kind="FullyApplied")
+            office.wait_reason("order", "RestartRequired", kind="FullyApplied")
+            assert cards() == had, "until then the guest has the cards that it had"
             office.power("order", "restart")
             eventually(
                 lambda: office.get("vmi", "order").get("metadata", {}).get("uid") not in (None, before), what="it"
             )
         office.wait_ready("order", seconds=240)
         shown = [one["mac"] for one in office.get("vmi", "order")["status"]["interfaces"]]
-        seen = office.guest("order").run("for nic in /sys/bus/pci/devices/*/virtio*/net/*; do cat $nic/address; done")
-        assert seen.split() == shown
+        assert cards() == shown
         return shown
 
     def uid() -> str:
