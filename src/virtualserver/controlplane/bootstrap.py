@@ -1,8 +1,8 @@
 """Fills an API server with what the project needs in it: namespaces, definitions, roles, policies.
 
 Everything comes from manifests that lie beside the code they belong to; ``$(WORD)`` in one stands for what the site
-says. A second start with the same manifests looks only whether every object is still there; what says who may do what
-is applied at each start, and after each change of the site, whatever became of it.
+says. A second start with the same manifests looks only whether every object is still there; of what says who may do
+what, at each start and after each change of the site, that it says just that, whatever became of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -112,13 +112,13 @@ def path_of(manifest: Manifest, *, collection: bool = False) -> str:
     return resource.path(namespace=namespace, name=None if collection else name)
 
 
-def apply_all(installation: Installation, url: str, site: Site) -> None:
-    """Apply the package's manifests as the administrator and wait until they are in force.
+def apply_all(installation: Installation, url: str, manifests: Iterable[Manifest]) -> None:
+    """Apply manifests as the administrator and wait until they are in force.
 
     Args:
         installation: The installation's files.
         url: The API server's address.
-        site: What the administrator says of this place.
+        manifests: What `load` returns.
 
     Raises:
         ControlPlaneError: A definition is not accepted, or a policy is not in force after a minute.
@@ -126,35 +126,33 @@ def apply_all(installation: Installation, url: str, site: Site) -> None:
         OSError: It does not answer.
     """
     with Rest.as_administrator(installation, url, timeout_seconds=60) as server:
-        apply(server, load(site))
+        apply(server, manifests)
 
 
 def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
-    """Apply manifests, in their order, and wait for them; where these very ones were and are all there, only rights."""
+    """Apply manifests, in their order, and wait for them; where these very ones were, only what is not as it was left.
+
+    Of what says who may do what each object is compared, of all others it is enough that they are there.
+    """
     wanted = list(manifests)
     rights = [manifest for manifest in wanted if manifest["kind"] in _RIGHTS]
-    # Rights are written in any case, so that a change of the site costs no look at the large definitions.
+    # Two records, so that a change of the site costs no look at the large definitions.
     fixed = [manifest for manifest in wanted if manifest["kind"] not in _RIGHTS]
-    digest = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
-    if not _is_applied(server, wanted, digest):
+    record, recorded = {"digest": _digest(fixed), "rights": _digest(rights)}, _recorded(server)
+    found = _found(server, wanted) if recorded.get("digest") == record["digest"] else {}
+    if not {path_of(manifest) for manifest in fixed} <= found.keys():
         rest = list(wanted)
         while rest and rest[0]["kind"] in ("Namespace", "CustomResourceDefinition"):
             write(server, rest.pop(0))
         _wait_established(server, wanted)  # what follows may be of a kind that these define
-        for manifest in rest:
-            write(server, manifest)
-        write(
-            server,
-            {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": "bootstrap", "namespace": "virtualserver-system"},
-                "data": {"digest": digest},
-            },
-        )
     else:
-        for manifest in rights:
-            write(server, manifest)
+        as_left = found if recorded.get("rights") == record["rights"] else {}
+        rest = [manifest for manifest in rights if not _says(as_left.get(path_of(manifest)), manifest)]
+    for manifest in rest:
+        write(server, manifest)
+    if recorded != record:
+        metadata = {"name": "bootstrap", "namespace": "virtualserver-system"}
+        write(server, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": record})
     _wait_established(server, wanted)
     for manifest in wanted:
         if manifest["kind"] == "ValidatingAdmissionPolicy":
@@ -178,28 +176,49 @@ def write(server: Rest, manifest: Manifest) -> None:
     server.call("PATCH", path, manifest, content_type="application/apply-patch+yaml")
 
 
-def _is_applied(server: Rest, wanted: list[Manifest], digest: str) -> bool:
+def _digest(manifests: list[Manifest]) -> str:
+    return hashlib.sha256(json.dumps(manifests, sort_keys=True).encode()).hexdigest()
+
+
+def _recorded(server: Rest) -> dict[str, str]:
+    """Return the digests of what was applied last, none before the first time."""
+    return _unless_missing(server, _RECORD, _WHOLE).get("data") or {}
+
+
+def _found(server: Rest, wanted: list[Manifest]) -> dict[str, Manifest]:
+    """Return what there is in the collections of these manifests by path; where only that counts, its metadata."""
+    found: dict[str, Manifest] = {}
+    for collection, one in {path_of(manifest, collection=True): manifest for manifest in wanted}.items():
+        kind = {"apiVersion": one["apiVersion"], "kind": one["kind"]}  # which the items of a list do not say
+        answer = _unless_missing(server, collection, _WHOLE if one["kind"] in _RIGHTS else _METADATA_ONLY)
+        found |= {f"{collection}/{item['metadata']['name']}": {**item, **kind} for item in answer.get("items") or ()}
+    return found
+
+
+def _unless_missing(server: Rest, path: str, accept: str) -> Manifest:
     try:
-        if server.call("GET", _RECORD)["data"]["digest"] != digest:
-            return False
-        for collection in dict.fromkeys(path_of(manifest, collection=True) for manifest in wanted):
-            names = {
-                manifest["metadata"]["name"] for manifest in wanted if collection == path_of(manifest, collection=True)
-            }
-            if not names <= _names(server, collection):
-                return False
+        return server.call("GET", path, accept=accept)
     except RestError as error:
         if error.status == 404:
-            return False
+            return {}
         raise
-    return True
 
 
-def _names(server: Rest, collection: str) -> set[str]:
-    answer = server.call("GET", collection, accept=_METADATA_ONLY)
-    return {item["metadata"]["name"] for item in answer["items"]}
+def _says(found: Any, wanted: Any) -> bool:
+    """Return whether what was found says all of what is wanted: so that applying it once more would change nothing.
+
+    Fields that are only in what was found are defaults, or somebody else's, which stay where a manifest is applied.
+    """
+    if isinstance(wanted, dict):
+        fields: dict[str, Any] = wanted
+        return isinstance(found, dict) and all(_says(found.get(name), value) for name, value in fields.items())
+    if isinstance(wanted, list):
+        items: list[Any] = wanted
+        return isinstance(found, list) and len(found) == len(items) and all(map(_says, found, items))
+    return found == wanted
 
 
+_WHOLE: Final = "application/json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from virtualserver.installation.record import ControlPlaneSettings, UidRange
+    from virtualserver.kube.objects import Manifest
+    from virtualserver.plan.sites.site import Site
 
 __all__ = ["Supervisor", "main", "stop_all"]
 
@@ -86,8 +88,9 @@ class Supervisor:
         installation: The installation's files.
         components: What to run, in the order of their start.
         settings: The record that the components were made from; `vs` compares it with what it wants.
-        prepare: Called in a thread once kube-apiserver is ready, and after each change of site.yaml: applies the
-            manifests as the site has them, and returns what of it could not be carried out, in words.
+        prepare: Called in a thread at the start, while kube-apiserver loads, and after each change of site.yaml: reads
+            the manifests as the site has them, and returns what applies them, to be called in a thread once
+            kube-apiserver is ready; that returns what of it could not be carried out, in words.
         renew: Called in a thread now and then: writes the certificates that are near their end, and returns whether it
             wrote any.
         room: Kept, in a thread, now and then, so that etcd's database does not fill up.
@@ -101,7 +104,7 @@ class Supervisor:
         components: tuple[parts.Component, ...],
         *,
         settings: ControlPlaneSettings,
-        prepare: Callable[[], list[str]],
+        prepare: Callable[[], Callable[[], list[str]]],
         renew: Callable[[], bool],
         room: KeptRoom,
         withdraw: Callable[[], list[str]],
@@ -190,9 +193,10 @@ class Supervisor:
         """Apply the manifests, again and again until it is done; return what of the site could not be carried out."""
         delay = _FIRST_DELAY
         while True:
-            await wait_for(self._readiness, ("kube-apiserver",))
             try:
-                trouble = await asyncio.to_thread(self._prepare)
+                carry_out = await asyncio.to_thread(self._prepare)
+                await wait_for(self._readiness, ("kube-apiserver",))
+                trouble = await asyncio.to_thread(carry_out)
                 break
             except (OSError, rest.RestError) as error:
                 _log.warning("applying the manifests: %s", error)
@@ -317,10 +321,14 @@ async def _run(installation: Installation) -> None:
     ).run()
 
 
-def _prepare(installation: Installation, url: str) -> list[str]:
+def _prepare(installation: Installation, url: str) -> Callable[[], list[str]]:
     # Written down first: were the file faulty next, what held before would not be known while the node is away.
     found = site.renew(installation).site
-    bootstrap.apply_all(installation, url, found)
+    return functools.partial(_carry_out, installation, url, found, bootstrap.load(found))
+
+
+def _carry_out(installation: Installation, url: str, found: Site, manifests: list[Manifest]) -> list[str]:
+    bootstrap.apply_all(installation, url, manifests)
     turns.give_all(installation, url)
     storage_classes.offer_all(installation, url, found.storage_classes)
     return image_sources.share_all(installation, url, found.image_namespaces)

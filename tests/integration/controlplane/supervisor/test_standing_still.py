@@ -121,7 +121,7 @@ async def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         installation,
         (component,),
         settings=settings,
-        prepare=list,
+        prepare=lambda: list,
         renew=renewals,
         room=Roomy(),
         withdraw=list,
