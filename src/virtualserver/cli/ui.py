@@ -91,11 +91,11 @@ def link(installation: Installation, kubeconfig: Path, namespace: str) -> str | 
     Raises:
         CommandFailure: It gives none, or the kubeconfig cannot be used.
     """
-    from virtualserver.console.invitations import LinkError, link_of
+    from virtualserver.console.links import LinkError, link_of
 
     passing = _passing(installation) if _is_same(kubeconfig, installation.kubeconfig) else None
     try:
-        return asyncio.run(link_of(installation.console_socket, kubeconfig, namespace=namespace, passing=passing))
+        return link_of(installation.console_socket, kubeconfig, namespace=namespace, passing=passing)
     except (LinkError, OSError) as error:
         raise CommandFailure(f"the console gives no link: {error}") from error
 

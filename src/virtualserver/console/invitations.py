@@ -10,25 +10,19 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Final, Protocol
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
 from virtualserver.console import body
 from virtualserver.console.gateway import Gateway, NobodyError
-from virtualserver.kube.kubeconfig import KubeconfigError, read_kubeconfig
+from virtualserver.console.links import LINKS, SERVER, Identity
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from virtualserver.kube.kubeconfig import Credentials, Kubeconfig
 
-__all__ = ["Identity", "Invitations", "LinkError", "MakesLink", "link_of"]
+__all__ = ["Invitations", "MakesLink"]
 
-_SERVER: Final = "/server"
-_LINKS: Final = "/links"
 _LARGEST: Final = 64 << 10
-_SECONDS: Final = 20.0
 _ATTEMPTS: Final = 8
 """The API server is asked about so many at once."""
 
@@ -39,26 +33,6 @@ class MakesLink(Protocol):
     def __call__(self, credentials: Credentials, *, user: str) -> str:
         """Return a new one, for the user of these credentials."""
         ...
-
-
-class LinkError(Exception):
-    """There is no link; the message says why."""
-
-
-class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who somebody is, as a kubeconfig says it.
-
-    Attributes:
-        namespace: The one that is meant where none is named.
-        token: ``""`` for none.
-        certificate: PEM; ``""`` for none.
-        key: PEM; ``""`` for none.
-    """
-
-    namespace: str
-    token: str = ""
-    certificate: str = ""
-    key: str = ""
 
 
 class Invitations:
@@ -78,8 +52,8 @@ class Invitations:
     def application(self) -> web.Application:
         """Return the application that serves them."""
         application = web.Application(client_max_size=_LARGEST)
-        application.router.add_get(_SERVER, self._tell)
-        application.router.add_post(_LINKS, self._invite)
+        application.router.add_get(SERVER, self._tell)
+        application.router.add_post(LINKS, self._invite)
         return application
 
     async def _tell(self, request: web.Request) -> web.Response:
@@ -112,43 +86,3 @@ class Invitations:
             finally:
                 await gateway.close()
         return web.Response(text=self._link(credentials, user=user))
-
-
-async def link_of(
-    socket: Path, kubeconfig: Path, *, namespace: str, passing: tuple[bytes, bytes] | None = None
-) -> str | None:
-    """Ask the console of a socket for a link with a kubeconfig's rights.
-
-    Args:
-        socket: Where a console gives links.
-        kubeconfig: Whose rights.
-        namespace: The one that is meant where none is named.
-        passing: A certificate of the same user's and its key (PEM), to be told instead of those of the kubeconfig; None
-            for none.
-
-    Returns:
-        The link; None where no console is there, or one of another API server.
-
-    Raises:
-        LinkError: The console gives none, or the kubeconfig cannot be used.
-    """
-    try:
-        config = read_kubeconfig(kubeconfig)
-        token = config.bearer()
-    except KubeconfigError as error:
-        raise LinkError(str(error)) from error
-    certificate, key = ((part or b"").decode() for part in passing or (config.certificate, config.key))
-    identity = Identity(namespace, token, certificate, key)
-    connector, timeout = aiohttp.UnixConnector(str(socket)), aiohttp.ClientTimeout(total=_SECONDS)
-    try:
-        async with aiohttp.ClientSession("http://console", connector=connector, timeout=timeout) as session:
-            async with session.get(_SERVER) as server:
-                if await server.text() != config.server:
-                    return None
-            async with session.post(_LINKS, data=msgspec.json.encode(identity)) as answer:
-                said = await answer.text()
-    except (aiohttp.ClientConnectionError, OSError):
-        return None
-    if answer.status != web.HTTPOk.status_code:
-        raise LinkError(said)
-    return said

@@ -191,8 +191,13 @@ def require(installation: Installation) -> None:
         )
 
 
-def of(installation: Installation) -> InstallationStatus:
+def of(installation: Installation, *, with_objects: bool = True) -> InstallationStatus:
     """Return how an installation is.
+
+    Args:
+        installation: The installation.
+        with_objects: False asks the API server for nothing, as if it did not answer: no servers, holders or disks, and
+            pools of which nothing is in use.
 
     Raises:
         MissingError: There is none.
@@ -200,7 +205,7 @@ def of(installation: Installation) -> InstallationStatus:
     require(installation)
     found = controlplane.status(installation)
     readable = os.access(installation.kubeconfig, os.R_OK)
-    is_asked = found.ready and readable
+    is_asked = with_objects and found.ready and readable
     asked = Kubectl(installation).list("services,virtualservers,persistentvolumeclaims") if is_asked else []
     services, servers, claims = (
         [one for one in asked if one["kind"] == kind]

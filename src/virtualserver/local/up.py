@@ -47,7 +47,7 @@ class Summary:
     """What a start came to.
 
     Attributes:
-        status: How the installation is now.
+        status: How the installation is now, without what the API server has.
         server: The first server; None where none was asked for.
         reach: From where its address is reached, as a part of a sentence; ``""`` without a server that has one.
         staying: Who has an address of a network that its pool had before.
@@ -306,7 +306,7 @@ def run(start: Start) -> Summary:
             if start.with_hello or not step.is_for_hello:
                 _take(step, start)
     return Summary(
-        status.of(start.installation),
+        status.of(start.installation, with_objects=False),  # nothing of them is told
         start.server,
         reach=_reach(start),
         staying=tuple(pools.staying(start.installation)),

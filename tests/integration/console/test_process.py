@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 import urllib.request
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.console import a_console_process, a_port
-from virtualserver.console.invitations import LinkError, link_of
+from virtualserver.console.links import LinkError, link_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +26,7 @@ def links(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_kubeconfig_gets_a_link_that_signs_in(control_plane: ControlPlane, links: Path) -> None:
-    link = asyncio.run(link_of(links, control_plane.kubeconfig, namespace="default"))
+    link = link_of(links, control_plane.kubeconfig, namespace="default")
     assert link
     with urllib.request.urlopen(link) as answer:
         assert answer.status == 200 and "/sign-in/" not in answer.url
@@ -42,7 +41,7 @@ def test_who_is_not_known_gets_none(control_plane: ControlPlane, links: Path, tm
     unknown = tmp_path / "unknown"
     unknown.write_text("\n".join(line for line in config.splitlines() if "client-" not in line) + "\n")
     with pytest.raises(LinkError, match="does not know you"):
-        asyncio.run(link_of(links, unknown, namespace="default"))
+        link_of(links, unknown, namespace="default")
 
 
 def test_a_kubeconfig_of_another_cluster_is_not_told_to_this_one(
@@ -50,8 +49,8 @@ def test_a_kubeconfig_of_another_cluster_is_not_told_to_this_one(
 ) -> None:
     other = tmp_path / "other"
     other.write_text(control_plane.kubeconfig.read_text().replace(control_plane.url, "https://192.0.2.1:6443"))
-    assert asyncio.run(link_of(links, other, namespace="default")) is None
+    assert link_of(links, other, namespace="default") is None
 
 
 def test_where_no_console_is_there_is_no_link(control_plane: ControlPlane, tmp_path: Path) -> None:
-    assert asyncio.run(link_of(tmp_path / "nothing", control_plane.kubeconfig, namespace="default")) is None
+    assert link_of(tmp_path / "nothing", control_plane.kubeconfig, namespace="default") is None
