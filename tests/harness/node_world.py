@@ -71,17 +71,24 @@ class NodeWorld:
         path = self.installation.logs / "node.log"
         return path.read_text() if path.exists() else ""
 
-    def start_node(self, *, hostname: str = "") -> None:
+    def start_node(self, *, hostname: str = "", standing_by: int | None = None) -> None:
         """Start the node and wait until it is ready.
 
         Args:
             hostname: What the host is called as the node sees it; empty: as it is.
+            standing_by: A pipe whose end of file releases it, for which it is not waited; None: it begins at once.
         """
         ready = self.installation.ready("node")
         ready.unlink(missing_ok=True)
         name = ("unshare", "--uts", "sh", "-c", f'hostname {hostname} && exec "$@"', "sh") if hostname else ()
-        self._node = self.run("node", *name, sys.executable, "-m", *self.node_command)
-        self.eventually(ready.exists, what=lambda: f"the node is ready: {self.log[-2000:]}")
+        early = () if standing_by is None else ("--wait",)
+        self._node = self.run("node", *name, sys.executable, "-m", *self.node_command, *early, stdin=standing_by)
+        if standing_by is None:
+            self.wait_node()
+
+    def wait_node(self) -> None:
+        """Wait until the node is ready."""
+        self.eventually(self.installation.ready("node").exists, what=lambda: f"the node is ready: {self.log[-2000:]}")
 
     @property
     def node_command(self) -> tuple[str, ...]:
@@ -100,7 +107,7 @@ class NodeWorld:
             *("--identity", "operator-under-test"),
         )
 
-    def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+    def run(self, name: str, *command: str, stdin: int | None = None) -> subprocess.Popen[bytes]:
         """Start a component's command, which writes to the log of this name."""
         with self.installation.log(name).open("ab") as log:
             return subprocess.Popen(
@@ -111,6 +118,7 @@ class NodeWorld:
                     "VS_INSTANCE": self.installation.name,
                     "VS_STATE": str(self.installation.root),
                 },
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -280,11 +288,14 @@ class NodeWorld:
 
     def writes_since(self, moment: str) -> list[str]:
         """Return what the node wrote to the API, Events aside, since a time in the form of the audit log."""
+        return [asked for asked in self.asked_since(moment) if asked.split()[0] not in ("get", "list", "watch")]
+
+    def asked_since(self, moment: str) -> list[str]:
+        """Return what the node asked the API for, Events aside, since a time in the form of the audit log."""
         found: list[str] = []
         for event in audit_log.entries(self.installation.audit):
-            is_write = event["stage"] == "ResponseComplete" and event["verb"] not in ("get", "list", "watch")
             mine = event["user"]["username"] == "virtualserver:node" and event["objectRef"]["resource"] != "events"
-            if is_write and mine and event["requestReceivedTimestamp"] >= moment:
+            if event["stage"] == "ResponseComplete" and mine and event["requestReceivedTimestamp"] >= moment:
                 found.append(f"{event['verb']} {event['requestURI']}")
         return found
 

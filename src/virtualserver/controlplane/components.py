@@ -128,8 +128,8 @@ class Component:
         probe: How one sees that it is ready.
         after: Components that must be ready before it starts.
         database: A file that only one process may have open, None for most.
-        loads_after: Where not empty: components after which the process is started already; it loads, and begins its
-            work when its standard input ends, which is when those in `after` are ready.
+        loads_after: Where not empty: components after which the process is started already; it loads, does what needs
+            nobody else, and begins its work when its standard input ends, which is when those in `after` are ready.
         pulse: The file by which one sees that its event loop turns; None where it has none.
     """
 

@@ -41,11 +41,10 @@ def main() -> int:
     if os.geteuid() != 0:
         _logger.error("the node starts machines and changes the network: run it as root")
         return 1
-    if "--wait" in sys.argv[1:]:
-        sys.stdin.buffer.read()  # ends once what we need is there
+    is_early = "--wait" in sys.argv[1:]  # what we need is there once our standard input ends
     try:
         with _alone(installation):
-            asyncio.run(agent.run(installation))
+            asyncio.run(agent.run(installation, sys.stdin.fileno() if is_early else None))
     except (InstallationError, NamespaceTaken, AllocationsError, ControlPlaneError) as error:
         _logger.error("%s", error)
         return 1

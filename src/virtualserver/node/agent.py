@@ -179,9 +179,15 @@ class Agent:
             client, cache, writer, held, dataplane.open_socket, network, pki=installation.pki
         )
 
-    async def run(self) -> None:
-        """Take over, then work until cancelled."""
+    async def run(self, standing_by: int | None) -> None:
+        """Take over, then work until cancelled.
+
+        Args:
+            standing_by: As for `run`: the host is made ready before.
+        """
         await self._dataplane.start()
+        if standing_by is not None:
+            await _ended(standing_by)
         tasks = [asyncio.create_task(self._cache.run(self._watches.receive), name="cache")]
         try:
             await self._cache.synced()
@@ -323,8 +329,13 @@ def _mac_key(installation: Installation) -> MacKey:
         raise InstallationError(f"{installation.mac_key}: {error}") from error
 
 
-async def run(installation: Installation) -> None:
-    """Be the node of an installation until SIGTERM or SIGINT; guests and data plane stay."""
+async def run(installation: Installation, standing_by: int | None = None) -> None:
+    """Be the node of an installation until SIGTERM or SIGINT; guests and data plane stay.
+
+    Args:
+        installation: The installation.
+        standing_by: A pipe whose end of file says that the API server is there; None: it is.
+    """
     this = asyncio.current_task()
     assert this is not None  # noqa: S101 - a coroutine that runs has its task
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -333,10 +344,20 @@ async def run(installation: Installation) -> None:
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     pulse = Pulse(folder / "pulse")
     async with pulse.beating():
-        await _work(installation, Oversight(pulse, Aside(folder)))
+        await _work(installation, Oversight(pulse, Aside(folder)), standing_by)
 
 
-async def _work(installation: Installation, oversight: Oversight) -> None:
+async def _ended(descriptor: int) -> None:
+    """Wait until a pipe that nobody writes to is at its end."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def _work(installation: Installation, oversight: Oversight, standing_by: int | None) -> None:
     found = await accelerator.probe(cache=installation.accelerator)
     _logger.info("guests run with %s: %s", found.name, found.reason)
     allocations = Allocations(installation.allocations)
@@ -344,6 +365,6 @@ async def _work(installation: Installation, oversight: Oversight) -> None:
         kubeconfig = installation.kubeconfigs / "node"
         async with Client.from_kubeconfig(kubeconfig, user_agent="virtualserver-node") as client:
             with contextlib.suppress(asyncio.CancelledError):
-                await Agent(installation, client, allocations, found, oversight).run()
+                await Agent(installation, client, allocations, found, oversight).run(standing_by)
     finally:
         allocations.close()

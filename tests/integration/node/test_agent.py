@@ -57,6 +57,24 @@ def test_a_machine_runs_and_everything_about_it_is_told(running: NodeWorld) -> N
     assert slices["endpoints"][0]["conditions"]["ready"] is True
 
 
+def test_a_node_that_is_started_early_makes_the_host_ready_and_asks_nobody_before_it_is_released(
+    node: NodeWorld,
+) -> None:
+    node.stop_node()
+    node.in_namespace("nft", "flush", "ruleset")
+    began, (reading, writing) = now(), os.pipe()
+    try:
+        node.start_node(standing_by=reading)
+        node.eventually(lambda: "chain forward" in node.in_namespace("nft", "list", "ruleset"), what="the base rules")
+        time.sleep(1)
+        assert node.has_node and node.asked_since(began) == []
+    finally:
+        os.close(reading)
+        os.close(writing)
+    node.wait_node()
+    assert node.asked_since(began)
+
+
 def test_stop_start_and_restart_happen_and_are_not_undone(running: NodeWorld) -> None:
     node = running
     before = node.get("vmi", "one")
