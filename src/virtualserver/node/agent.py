@@ -86,7 +86,7 @@ _PORT: Final = "subresources-port"
 
 _NODE_NAME: Final = "node-name"
 _REGISTRATION_SECONDS: Final = 5.0
-_LOOK_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.03
 
 _logger = logging.getLogger(__name__)
 
