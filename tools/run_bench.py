@@ -19,7 +19,18 @@ from typing import TYPE_CHECKING
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.append(str(CHECKOUT / "tests"))
 
-from bench import address, figures, guest_start, idle, neighbour, published_port, reconcile, start, throughput  # noqa: E402 - found in tests' folder
+from bench import (  # noqa: E402 - found in tests' folder
+    address,
+    figures,
+    guest_start,
+    idle,
+    many_guests,
+    neighbour,
+    published_port,
+    reconcile,
+    start,
+    throughput,
+)
 from run_test import BUILD, control_plane  # noqa: E402
 from virtualserver.controlplane import Programs  # noqa: E402
 
@@ -34,8 +45,9 @@ _MODULES = {
     "reconcile": reconcile,
     "start": start,
     "guest-start": guest_start,
+    "many-guests": many_guests,
 }
-_ALONE = ("start",)
+_ALONE = ("start", "many-guests")
 """Measured before the idle instance is started: what takes all processors for seconds minds any other process."""
 _SECONDS = {"idle": idle.SECONDS, **{name: module.SECONDS for name, module in _MODULES.items()}}
 
