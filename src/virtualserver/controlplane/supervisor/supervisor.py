@@ -217,8 +217,9 @@ class Supervisor:
         silent = 0
         while node is not None:
             await asyncio.sleep(1)
-            silent = 0 if node.is_set() else silent + 1
-            if silent < _SILENT_SECONDS or not self._bootstrapped.is_set():
+            # Before the manifests are applied it is not to be there: what is withdrawn then is what it is just telling.
+            silent = silent + 1 if self._bootstrapped.is_set() and not node.is_set() else 0
+            if silent < _SILENT_SECONDS:
                 continue
             try:
                 if withdrawn := await asyncio.to_thread(self._withdraw):
