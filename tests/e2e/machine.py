@@ -140,6 +140,15 @@ subprocess.run(["mount", "--bind", str(boot), "/proc/sys/kernel/random/boot_id"]
 """
 
 
+_CALL = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)"
+_LISTEN = """
+import socket, sys, time
+with socket.create_server(("", int(sys.argv[1]))):
+    print("listening")
+    time.sleep(600)
+"""
+
+
 class Machine:
     """What a test does with the machine.
 
@@ -173,7 +182,19 @@ class Machine:
 
     def calls(self, address: str, port: int) -> bool:
         """Return whether a TCP port takes calls of the machine itself."""
-        return self.attempt("busybox", "nc", "-z", "-w", "3", address, str(port)).returncode == 0
+        return self.attempt(sys.executable, "-c", _CALL, address, str(port)).returncode == 0
+
+    @contextmanager
+    def listening(self, port: int) -> Generator[None]:
+        """Have a program of the machine listen on a TCP port of all its addresses."""
+        line = [*self.enter, "setpriv", "--pdeathsig", "KILL", sys.executable, "-u", "-c", _LISTEN, str(port)]
+        with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as program:
+            assert program.stdout is not None
+            try:
+                assert program.stdout.readline() == "listening\n"
+                yield
+            finally:
+                program.kill()
 
     def reboot(self, product: Product) -> None:
         """Leave what a loss of power leaves: files that are no run files. No process, namespace, table or link."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -129,24 +128,20 @@ def _other_pools_later(machine: Machine, product: Product) -> None:
     assert "VirtualServer default/own" in _assigned(product, "second-tcp")["message"]
     eventually(lambda: _assigned(product, "direct-tcp").get("reason") == "HostAddress", what="a refusal", seconds=60)
     product.apply(a_floating_service("lent"))
-    product.apply(a_server("floats", running=False, network={"public": True, "floatingIPs": ["lent"]}))
-    told = product.wait_message("floats", "spec.network.floatingIPs[0]: Service lent")
-    assert "neither attached nor floating" in told
+    eventually(lambda: _assigned(product, "lent").get("reason") == "HostAddress", what="a refusal", seconds=60)
+    assert "neither attached nor floating" in _assigned(product, "lent")["message"]
     _the_machines_port_and_its_next_address(machine, product)
 
 
 def _the_machines_port_and_its_next_address(machine: Machine, product: Product) -> None:
     """A port of a program of the machine's is refused; what is published follows the machine's address."""
-    program = [*machine.enter, "setpriv", "--pdeathsig", "KILL", "busybox", "nc", "-ll", "-p", "2222", "-e", "true"]
-    with subprocess.Popen(program, stdin=subprocess.DEVNULL) as listener:
-        eventually(lambda: machine.calls("127.0.0.1", 2222), what="the program to listen")
+    with machine.listening(2222):
         product.apply(a_server("second", running=False, network={"public": True, "tcp": {"ports": [2222]}}))
         eventually(
             lambda: "by a program of this machine" in _assigned(product, "second-tcp").get("message", ""),
             what="a refusal",
             seconds=60,
         )
-        listener.kill()
     client, link, other = machine.client, "uplink", "100.98.1"
     client.run("ip", "address", "add", f"{other}.2/30", "dev", "eth0")
     machine.run("ip", "address", "add", f"{other}.1/30", "dev", link)

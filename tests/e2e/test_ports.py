@@ -160,7 +160,9 @@ def test_what_changes_at_the_next_start_is_named_and_the_running_guest_is_left_a
         product.wait_ready(name)
         assert of_the_guest() == before and kept.lives()
         product.apply(a_server(name, network=now))
-        eventually(lambda: product.condition(name, "FullyApplied")["status"] == "True", what="nothing to wait for")
+        eventually(
+            lambda: "next start" not in product.condition(name, "FullyApplied")["message"], what="nothing to wait for"
+        )
         assert of_the_guest() == before and kept.lives()
 
 

@@ -214,7 +214,6 @@ def test_the_nics_stand_in_the_lists_order_and_keep_their_macs_by_vpc(office: Pr
         if before:
             told = "spec.network.vpcs: takes effect at the next start"
             office.wait_message("order", told, kind="FullyApplied")
-            office.wait_reason("order", "RestartRequired", kind="FullyApplied")
             assert cards() == had, "until then the guest has the cards that it had"
             office.power("order", "restart")
             eventually(
