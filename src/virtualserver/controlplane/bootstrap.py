@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
 
@@ -209,12 +209,12 @@ def _says(found: Any, wanted: Any) -> bool:
 
     Fields that are only in what was found are defaults, or somebody else's, which stay where a manifest is applied.
     """
-    if isinstance(wanted, dict):
-        fields: dict[str, Any] = wanted
-        return isinstance(found, dict) and all(_says(found.get(name), value) for name, value in fields.items())
-    if isinstance(wanted, list):
-        items: list[Any] = wanted
-        return isinstance(found, list) and len(found) == len(items) and all(map(_says, found, items))
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        there, fields = cast("Manifest", found), cast("Manifest", wanted)
+        return all(_says(there.get(name), value) for name, value in fields.items())
+    if isinstance(wanted, list) and isinstance(found, list):
+        items, these = cast("list[Any]", found), cast("list[Any]", wanted)
+        return len(items) == len(these) and all(map(_says, items, these))
     return found == wanted
 
 
