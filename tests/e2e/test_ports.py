@@ -150,7 +150,9 @@ def test_what_changes_at_the_next_start_is_named_and_the_running_guest_is_left_a
     other = {"macAddress": "a2:1f:ee:09:06:60", "dnsPolicy": "None", "dnsConfig": {"nameservers": ["9.9.9.9"]}}
 
     def of_the_guest() -> str:
-        return guest.run("cat /etc/resolv.conf /sys/class/net/eth0/address /proc/sys/kernel/random/boot_id; ip -o -4 addr")
+        return guest.run(
+            "cat /etc/resolv.conf /sys/class/net/eth0/address /proc/sys/kernel/random/boot_id; ip -o -4 addr"
+        )
 
     before = of_the_guest()
     with client.talking(_address(product, name), 443) as kept:
