@@ -29,6 +29,7 @@ from harness import killed
 from harness.node_world import a_service
 from harness.virtualservers import a_manifest
 from virtualserver.api import names
+from virtualserver.fabric.dhcp.leases import parse_leases
 from virtualserver.fabric.kernel import elements
 from virtualserver.kube import fields
 
@@ -128,7 +129,9 @@ def census(world: NodeWorld) -> Counter[str]:
         found.update(f"file {folder} {name}" for name in _files(world.installation.state / folder))
     for folder in ("machines", "fabric"):
         found.update(f"running {folder} {name}" for name in _files(world.installation.run / folder))
-    found["machines"] = _machines(world)
+    found["machines"] = _running(world.installation.state, b"qemu-system")
+    found["DHCP servers"] = _running(world.installation.run, b"dnsmasq")
+    found["leases"] = len(parse_leases((world.installation.fabric_run / "leases").read_text()))
     return found
 
 
@@ -144,15 +147,15 @@ def _files(folder: Path) -> list[str]:
     return [re.sub(r"[0-9a-f-]{36}|vst[0-9a-f]+|\d+", "N", name) for name in names]
 
 
-def _machines(world: NodeWorld) -> int:
-    own = str(world.installation.state).encode()
+def _running(folder: Path, program: bytes) -> int:
+    """Return how many processes of a program name a folder in their command line."""
     found = 0
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = path.read_bytes()
         except OSError:
             continue
-        found += b"qemu-system" in line and own in line
+        found += program in line and bytes(folder) + b"/" in line
     return found
 
 
