@@ -1,8 +1,8 @@
 """Fills an API server with what the project needs in it: namespaces, definitions, roles, policies.
 
 Everything comes from manifests that lie beside the code they belong to; ``$(WORD)`` in one stands for what the site
-says. A second start with the same manifests looks only whether every object is still there; of what says who may do
-what, at each start and after each change of the site, that it says just that, whatever became of it.
+says. A second start with the same manifests looks only whether every object is still there; what says who may do what
+is applied at each start, and after each change of the site, unless nobody has written it since it was applied last.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import hashlib
 import json
 import time
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 import yaml
 
 from virtualserver.controlplane import errors
 from virtualserver.controlplane.rest import Rest, RestError
+from virtualserver.host.files import write_atomically
 from virtualserver.kube.conditions import condition_of, is_true
 from virtualserver.kube.fields import annotations_of
 from virtualserver.kube.objects import Manifest, Resource, key_of
@@ -26,6 +28,7 @@ from virtualserver.plan.sites.site import Site
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from importlib.resources.abc import Traversable
+    from pathlib import Path
 
     from virtualserver.installation.installation import Installation
 
@@ -48,7 +51,7 @@ REFUSED_EXAMPLE_BY: Final = "virtualservers.coreweave.com/refused-example-by"
 
 _USUAL: Final = Site()
 _FIELD_MANAGER: Final = "virtualserver"
-_RECORD: Final = "/api/v1/namespaces/virtualserver-system/configmaps/bootstrap"
+_MARKS_VERSION: Final = 1
 _LIMIT_SECONDS: Final = 60.0
 
 # Kind -> (plural, whether it has a namespace), in the order in which kinds must be there.
@@ -126,33 +129,38 @@ def apply_all(installation: Installation, url: str, manifests: Iterable[Manifest
         OSError: It does not answer.
     """
     with Rest.as_administrator(installation, url, timeout_seconds=60) as server:
-        apply(server, manifests)
+        apply(server, manifests, installation.rights)
 
 
-def apply(server: Rest, manifests: Iterable[Manifest]) -> None:
-    """Apply manifests, in their order, and wait for them; where these very ones were, only what is not as it was left.
+def apply(server: Rest, manifests: Iterable[Manifest], left: Path | None = None) -> None:
+    """Apply manifests, in their order, and wait for them; where these very ones were and are all there, only rights.
 
-    Of what says who may do what each object is compared, of all others it is enough that they are there.
+    Args:
+        server: The API server, as the administrator.
+        manifests: What is applied.
+        left: Where it is recorded how rights were left, so that those which nobody has written since are not applied
+            again; None: all of them are.
     """
     wanted = list(manifests)
-    rights = [manifest for manifest in wanted if manifest["kind"] in _RIGHTS]
-    # Two records, so that a change of the site costs no look at the large definitions.
+    rights = {path_of(manifest): manifest for manifest in wanted if manifest["kind"] in _RIGHTS}
+    # Rights are looked at in any case, so that a change of the site costs no look at the large definitions.
     fixed = [manifest for manifest in wanted if manifest["kind"] not in _RIGHTS]
-    record, recorded = {"digest": _digest(fixed), "rights": _digest(rights)}, _recorded(server)
-    found = _found(server, wanted) if recorded.get("digest") == record["digest"] else {}
-    if not {path_of(manifest) for manifest in fixed} <= found.keys():
-        rest = list(wanted)
+    digest = _digest(fixed)
+    found = _found(server, wanted, digest)
+    before = _marks(left) if left else {}
+    if {path_of(manifest) for manifest in fixed} <= found.keys():
+        marks = {path: _mark(one, found[path]) for path, one in rights.items() if path in found}
+        rest = [manifest for path, manifest in rights.items() if marks.get(path, "") != before.get(path)]
+    else:
+        marks, rest = {}, list(wanted)
         while rest and rest[0]["kind"] in ("Namespace", "CustomResourceDefinition"):
             write(server, rest.pop(0))
         _wait_established(server, wanted)  # what follows may be of a kind that these define
-    else:
-        as_left = found if recorded.get("rights") == record["rights"] else {}
-        rest = [manifest for manifest in rights if not _says(as_left.get(path_of(manifest)), manifest)]
-    for manifest in rest:
-        write(server, manifest)
-    if recorded != record:
-        metadata = {"name": "bootstrap", "namespace": "virtualserver-system"}
-        write(server, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": record})
+        rest.append(_record_of(digest))
+    marks |= {path_of(manifest): _mark(manifest, write(server, manifest)) for manifest in rest}
+    now = {path: marks[path] for path in rights}
+    if left and now != before:
+        write_atomically(left, json.dumps({"version": _MARKS_VERSION, "marks": now}))
     _wait_established(server, wanted)
     for manifest in wanted:
         if manifest["kind"] == "ValidatingAdmissionPolicy":
@@ -170,55 +178,71 @@ def _documents(file: Traversable, words: Mapping[str, Iterable[str]]) -> list[Ma
     return [document for document in yaml.load_all(text, Loader=loader) if document]
 
 
-def write(server: Rest, manifest: Manifest) -> None:
-    """Apply one manifest: it is made, or becomes what it says."""
+def write(server: Rest, manifest: Manifest) -> Manifest:
+    """Apply one manifest, so that it is made, or becomes what it says; return what there is then."""
     path = f"{path_of(manifest)}?fieldManager={_FIELD_MANAGER}&force=true"
-    server.call("PATCH", path, manifest, content_type="application/apply-patch+yaml")
+    return server.call("PATCH", path, manifest, content_type="application/apply-patch+yaml")
 
 
-def _digest(manifests: list[Manifest]) -> str:
-    return hashlib.sha256(json.dumps(manifests, sort_keys=True).encode()).hexdigest()
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _recorded(server: Rest) -> dict[str, str]:
-    """Return the digests of what was applied last, none before the first time."""
-    return _unless_missing(server, _RECORD, _WHOLE).get("data") or {}
+def _mark(manifest: Manifest, found: Manifest) -> str:
+    """Return what is another one once anybody has written an object, or another manifest is to be applied.
+
+    An object is not compared itself: much of what somebody adds to it, applying takes away again (a selector of a
+    policy, names of resources in a rule), and other things not; the API server alone knows which.
+    """
+    metadata = found["metadata"]
+    return f"{metadata['uid']}/{metadata['resourceVersion']}/{_digest(manifest)}"
 
 
-def _found(server: Rest, wanted: list[Manifest]) -> dict[str, Manifest]:
-    """Return what there is in the collections of these manifests by path; where only that counts, its metadata."""
-    found: dict[str, Manifest] = {}
-    for collection, one in {path_of(manifest, collection=True): manifest for manifest in wanted}.items():
-        kind = {"apiVersion": one["apiVersion"], "kind": one["kind"]}  # which the items of a list do not say
-        answer = _unless_missing(server, collection, _WHOLE if one["kind"] in _RIGHTS else _METADATA_ONLY)
-        found |= {f"{collection}/{item['metadata']['name']}": {**item, **kind} for item in answer.get("items") or ()}
-    return found
-
-
-def _unless_missing(server: Rest, path: str, accept: str) -> Manifest:
+def _marks(path: Path) -> dict[str, str]:
+    """Return how rights were left, by path; nothing where that cannot be read, so that all are applied."""
     try:
-        return server.call("GET", path, accept=accept)
+        found = msgspec.json.decode(path.read_bytes(), type=_Marks)
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return found.marks if found.version == _MARKS_VERSION else {}
+
+
+class _Marks(msgspec.Struct):
+    version: int
+    marks: dict[str, str]
+
+
+def _record_of(digest: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "bootstrap", "namespace": "virtualserver-system"},
+        "data": {"digest": digest},
+    }
+
+
+def _found(server: Rest, wanted: list[Manifest], digest: str) -> dict[str, Manifest]:
+    """Return the metadata of what there is in the collections of manifests, by path; nothing where others were applied.
+
+    Args:
+        server: The API server.
+        wanted: The manifests.
+        digest: Of those of them that are not rights.
+    """
+    found: dict[str, Manifest] = {}
+    try:
+        if server.call("GET", path_of(_record_of("")))["data"]["digest"] != digest:
+            return {}
+        for collection in dict.fromkeys(path_of(manifest, collection=True) for manifest in wanted):
+            answer = server.call("GET", collection, accept=_METADATA_ONLY)
+            found |= {f"{collection}/{item['metadata']['name']}": item for item in answer["items"]}
     except RestError as error:
         if error.status == 404:
             return {}
         raise
+    return found
 
 
-def _says(found: Any, wanted: Any) -> bool:
-    """Return whether what was found says all of what is wanted: so that applying it once more would change nothing.
-
-    Fields that are only in what was found are defaults, or somebody else's, which stay where a manifest is applied.
-    """
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        there, fields = cast("Manifest", found), cast("Manifest", wanted)
-        return all(_says(there.get(name), value) for name, value in fields.items())
-    if isinstance(wanted, list) and isinstance(found, list):
-        items, these = cast("list[Any]", found), cast("list[Any]", wanted)
-        return len(items) == len(these) and all(map(_says, items, these))
-    return found == wanted
-
-
-_WHOLE: Final = "application/json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 

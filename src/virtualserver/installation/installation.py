@@ -184,6 +184,11 @@ class Installation:
         return self.logs / "audit"
 
     @property
+    def rights(self) -> Path:
+        """How the roles and policies were left when they were applied last."""
+        return self.state / "rights.json"
+
+    @property
     def allocations(self) -> Path:
         """The node's record of every address, MAC, tap and user number."""
         return self.state / "claims.sqlite"

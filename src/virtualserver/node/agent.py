@@ -348,9 +348,12 @@ async def run(installation: Installation, standing_by: int | None = None) -> Non
 
 
 async def _ended(descriptor: int) -> None:
-    """Wait until a pipe that nobody writes to is at its end."""
+    """Wait until a pipe that nobody writes to is at its end; a file, such as ``/dev/null``, is at once."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(descriptor, over.set)
+    try:
+        loop.add_reader(descriptor, over.set)
+    except PermissionError:  # epoll: it is never waited for
+        return
     try:
         await over.wait()
     finally:

@@ -196,6 +196,9 @@ class Supervisor:
             try:
                 carry_out = await asyncio.to_thread(self._prepare)
                 await wait_for(self._readiness, ("kube-apiserver",))
+                if self._site_changed.is_set():  # meanwhile: it may allow less now
+                    self._site_changed.clear()
+                    continue
                 trouble = await asyncio.to_thread(carry_out)
                 break
             except (OSError, rest.RestError) as error:
