@@ -39,7 +39,7 @@ def measure(programs: controlplane.Programs, say: Callable[[str], None], command
             its_own = kube_apiserver_seconds(log)
             beyond.append(took - its_own)
             say(f"vs up {took:.2f} s, of which kube-apiserver until it is ready {its_own:.2f} s")
-    return [Figure("vs up, beyond kube-apiserver's own start", statistics.median(beyond), "s", 2.0, command)]
+    return [Figure("vs up, beyond kube-apiserver's own start", statistics.median(beyond), "s", 1.0, command)]
 
 
 def kube_apiserver_seconds(log: Path) -> float:
