@@ -1,7 +1,7 @@
 """Asks the console of this machine for a link that signs in with a kubeconfig's rights.
 
 With the standard library alone: every start of an installation ends with such a link, and an HTTP library takes longer
-to load than all the rest of `vs up` takes to run.
+to load than the console to answer.
 """
 
 from __future__ import annotations
