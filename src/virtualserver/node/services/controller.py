@@ -385,11 +385,8 @@ class ServiceController:
         server = sharing.floats_to
         if isinstance(granted, Wait) or not granted or sharing.is_attached or server is None or self._on_host(service):
             return None
-        if floating.claimant(self._cache, service, granted) is not server:
+        if not self._is_had_by(server, service, granted):
             return None
-        if relations.is_for_machines(self._cache, service):  # as the operator judges: the server cannot have it
-            return None
-        claimants = [(one, floating.claimant(self._cache, one, granted)) for one in sharing.group.services]
         vmi = floating.guest_of(self._cache, server)
         link = self._held.cluster_link(vmi["metadata"]["uid"]) if vmi is not None else None
         return floating.Floats(
@@ -397,10 +394,13 @@ class ServiceController:
             vmi,
             relations.addresses_on(self._held, vmi) if vmi is not None else (),
             is_source=link is not None and link.translated and self._is_first(server, service, granted),
-            services=tuple(
-                one for one, its in claimants if its is server and not relations.is_for_machines(self._cache, one)
-            ),
+            services=tuple(one for one in sharing.group.services if self._is_had_by(server, one, granted)),
         )
+
+    def _is_had_by(self, server: Manifest, service: Manifest, addresses: tuple[Address, ...]) -> bool:
+        """Return whether a server has a Service's addresses as floating ones, as the operator judges too."""
+        is_claimant = floating.claimant(self._cache, service, addresses) is server
+        return is_claimant and not relations.is_for_machines(self._cache, service)
 
     def _is_first(self, server: Manifest, service: Manifest, granted: tuple[Address, ...]) -> bool:
         """Return whether a Service is the first of those that a server names and has an address of."""
@@ -412,9 +412,7 @@ class ServiceController:
             addresses = self._grant(other, self._sharing(other).group)
             if isinstance(addresses, Wait) or not addresses:
                 continue
-            is_held = floating.claimant(self._cache, other, addresses) is server
-            is_held = is_held and not relations.is_for_machines(self._cache, other)
-            if is_held and min(places(server, other, addresses)) < first:
+            if self._is_had_by(server, other, addresses) and min(places(server, other, addresses)) < first:
                 return False
         return True
 
